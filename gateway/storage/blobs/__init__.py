@@ -1,0 +1,1 @@
+"""The blob store: immutable ciphertext, written once, read by ranges, named by a 16-byte id."""

@@ -1,0 +1,59 @@
+"""What a blob store does: one contract, one conformance suite (`tests/conformance/blobs.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+
+class BlobWriter(Protocol):
+    """One blob being written. Nothing is visible, and nothing survives a crash, before `commit` returned.
+
+    Exactly one of `commit` and `abort` ends it; `abort` after either is a no-op, so that it fits a `finally`.
+    """
+
+    async def write(self, data: Buffer) -> None:
+        """Append. `data` must not change until the call returned. Raises StorageUnavailable (disk full, read-only)."""
+        ...
+
+    async def commit(self) -> int:
+        """Make the blob durable under its id (data, name and directory synced); returns its stored length in bytes."""
+        ...
+
+    async def abort(self) -> None:
+        """Leave no trace."""
+        ...
+
+
+class BlobReader(Protocol):
+    """An open blob: stays readable until closed, also when the blob is deleted meanwhile."""
+
+    async def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`; fewer only where the blob ends."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    async def create(self, blob_id: bytes) -> BlobWriter:
+        """Begin a blob; ids are never used again."""
+        ...
+
+    async def open(self, blob_id: bytes) -> BlobReader:
+        """Raises BlobMissing."""
+        ...
+
+    async def delete(self, blob_id: bytes) -> None:
+        """Idempotent."""
+        ...
+
+    def scan(self, *, before_ms: int) -> AsyncIterator[bytes]:
+        """Ids of stored blobs that were created before `before_ms` (Unix milliseconds, read from the id), in id order."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises StorageUnavailable when the store cannot be written."""
+        ...

@@ -1,0 +1,177 @@
+"""What an index does: one contract, one conformance suite (`tests/conformance/index.py`), any number of engines.
+
+Each method is one transaction. A method that returned has made its effect durable (power loss included); a method
+that raised has changed nothing, unless the docstring says otherwise. All raise `StorageUnavailable` when the database
+cannot serve. Listings are ordered by the bytes of the key. Methods may be cancelled: the transaction then either
+happened whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.storage.index.records import (
+    BucketRow,
+    KeyEpochRow,
+    NewBlob,
+    ObjectPage,
+    ObjectRow,
+    PartRow,
+    UploadPage,
+    UploadRow,
+)
+
+Precondition = Callable[[ObjectRow | None], None]
+"""Given the current version of the key (None: there is none) inside the writing transaction. Raises to refuse: the
+transaction is rolled back and the exception reaches the caller unchanged. Must be quick, and must not touch the index."""
+
+
+class BucketIndex(Protocol):
+    async def create_bucket(self, row: BucketRow) -> None:
+        """Raises BucketExists, naming the owner, if the name is taken."""
+        ...
+
+    async def get_bucket(self, name: str) -> BucketRow:
+        """Raises NoSuchBucket. Never blocks on writers: on the hot path of every request."""
+        ...
+
+    async def list_buckets(
+        self, account_id: str, *, prefix: str, after: str, limit: int
+    ) -> Sequence[BucketRow]:
+        """At most `limit` buckets of the account with name > `after`, ordered by name."""
+        ...
+
+    async def update_bucket(self, row: BucketRow) -> None:
+        """Replace configuration (`sealed`). Raises Conflict unless the stored revision is `row.revision - 1`."""
+        ...
+
+    async def delete_bucket(self, bucket_id: bytes) -> None:
+        """Raises BucketNotEmpty while any object version exists; uploads in progress are aborted with it.
+
+        Raises NoSuchBucket if it is gone already.
+        """
+        ...
+
+
+class ObjectIndex(Protocol):
+    async def put_object(
+        self, row: ObjectRow, blobs: Sequence[NewBlob], precondition: Precondition | None = None
+    ) -> None:
+        """Make `row` the current version of its key, replacing the version of the same version id if there is one.
+
+        `blobs` are the new blobs that the row brings; blobs in `row.blob_ids` that are not in `blobs` are shared
+        (copy) and gain a reference; Conflict if one of them was condemned meanwhile. Blobs of a replaced version lose
+        a reference and are condemned at zero. Raises NoSuchBucket if the bucket is gone.
+        """
+        ...
+
+    async def get_object(self, bucket_id: bytes, key: bytes) -> ObjectRow:
+        """The current version, with `sealed_parts`. Raises NoSuchKey."""
+        ...
+
+    async def delete_object(
+        self, bucket_id: bytes, key: bytes, precondition: Precondition | None = None
+    ) -> ObjectRow | None:
+        """Remove the current version; its row, or None if there was none. Blobs lose a reference."""
+        ...
+
+    async def delete_objects(self, bucket_id: bytes, keys: Sequence[bytes]) -> None:
+        """Remove the current versions of up to 1 000 keys in one transaction; missing ones are no error."""
+        ...
+
+    async def list_objects(
+        self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
+    ) -> ObjectPage:
+        """Current versions with key > `after`, grouped by `delimiter` (b"" for none); `max_keys` is 1..1000.
+
+        With `after` inside or equal to a common prefix, that whole prefix counts as given already. Costs grow with the
+        page, not with the bucket: it seeks from prefix to prefix.
+        """
+        ...
+
+    async def read_inline(self, blob_id: bytes) -> bytes:
+        """The inline blob. Raises BlobMissing."""
+        ...
+
+
+class UploadIndex(Protocol):
+    async def create_upload(self, row: UploadRow) -> None:
+        """Raises NoSuchBucket if the bucket is gone."""
+        ...
+
+    async def get_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> UploadRow:
+        """Raises NoSuchUpload, also when the upload belongs to another bucket or key."""
+        ...
+
+    async def list_uploads(
+        self,
+        bucket_id: bytes,
+        *,
+        prefix: bytes,
+        delimiter: bytes,
+        after: tuple[bytes, bytes | None] | None,
+        max_uploads: int,
+    ) -> UploadPage:
+        """Uploads in order of (key, upload_id), after `after`; (key, None) means after every upload of that key."""
+        ...
+
+    async def put_part(self, row: PartRow, blob: NewBlob) -> None:
+        """Store a part, replacing the one of the same number, whose blob is condemned. Raises NoSuchUpload."""
+        ...
+
+    async def list_parts(self, upload_id: bytes, *, after: int, limit: int) -> Sequence[PartRow]:
+        """Parts with number > `after` in order of number."""
+        ...
+
+    async def complete_upload(
+        self,
+        upload_id: bytes,
+        row: ObjectRow,
+        manifest: NewBlob,
+        precondition: Precondition | None = None,
+    ) -> None:
+        """Turn an upload into an object: as put_object; the upload's parts that are not in `row.blob_ids` are condemned.
+
+        Raises NoSuchUpload if the upload is gone (completed or aborted meanwhile), Conflict if a part was replaced since
+        it was read (its blob is no longer among the upload's parts).
+        """
+        ...
+
+    async def abort_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
+        """Condemn all parts and forget the upload. Raises NoSuchUpload."""
+        ...
+
+
+class GarbageIndex(Protocol):
+    async def condemned_blobs(self, *, before_us: int, limit: int) -> Sequence[bytes]:
+        """Ids of blobs in the blob store without references since before `before_us`, oldest first."""
+        ...
+
+    async def forget_blobs(self, blob_ids: Sequence[bytes]) -> None:
+        """Drop the rows of condemned blobs whose bytes are gone from the store. Unknown ids are no error."""
+        ...
+
+    async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:
+        """Which of `blob_ids` have a row (referenced or condemned); the rest are orphans."""
+        ...
+
+
+class KeyEpochIndex(Protocol):
+    async def key_epochs(self, purpose: str) -> Sequence[KeyEpochRow]:
+        """In order of epoch."""
+        ...
+
+    async def add_key_epoch(self, row: KeyEpochRow) -> None:
+        """Raises Conflict if that epoch exists."""
+        ...
+
+
+class Index(BucketIndex, ObjectIndex, UploadIndex, GarbageIndex, KeyEpochIndex, Protocol):
+    async def ping(self) -> None:
+        """Answers if reads work; raises StorageUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what is under way, then close. Further calls raise StorageUnavailable."""
+        ...

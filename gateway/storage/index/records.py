@@ -1,0 +1,125 @@
+"""Rows of the index, as values.
+
+Storage keeps `sealed` columns without understanding them; `gateway.sealing.row` makes and opens them. Ids
+(`bucket_id`, `row_uid`, `blob_id`, `upload_id`) are 16 bytes: 48-bit Unix milliseconds, then 80 random bits.
+Times are integer microseconds since the epoch, UTC. Keys are the bytes of their UTF-8 form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from gateway.protocol.modes import Wrap
+
+
+class RowKind(IntEnum):
+    OBJECT = 0
+    DELETE_MARKER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BucketRow:
+    bucket_id: bytes
+    account_id: str
+    name: str
+    region: str
+    created_us: int
+    revision: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlob:
+    """A blob that a transaction makes visible.
+
+    `inline` holds the whole blob (header, segments, footer) when it lies in the index itself; None means that the
+    blob store holds it, durably, already.
+    """
+
+    blob_id: bytes
+    stored_bytes: int
+    inline: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """One object version.
+
+    `blob_ids` are in part order; for a completed multipart upload the manifest blob is `manifest_id` and not among
+    them. `sealed_parts` is the sealed part table of a multipart object, None for a single body; listings leave
+    it None.
+    """
+
+    bucket_id: bytes
+    key: bytes
+    row_uid: bytes
+    version_id: str
+    kind: RowKind
+    size: int
+    modified_us: int
+    wrap: Wrap
+    blob_ids: tuple[bytes, ...]
+    manifest_id: bytes | None
+    part_count: int
+    revision: int
+    sealed: bytes
+    sealed_parts: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """One page of a listing: rows and common prefixes, each in key order, together at most the page size.
+
+    `next_after` is None on the last page; else the key or common prefix that was given last: pass it as `after`.
+    """
+
+    rows: tuple[ObjectRow, ...]
+    common_prefixes: tuple[bytes, ...]
+    next_after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRow:
+    """A multipart upload in progress. `row_uid` is the one that the completed object will have."""
+
+    upload_id: bytes
+    bucket_id: bytes
+    key: bytes
+    row_uid: bytes
+    initiated_us: int
+    wrap: Wrap
+    revision: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UploadPage:
+    """As ObjectPage, ordered by (key, upload_id); `next_after` is (key, upload_id), or (common prefix, None)."""
+
+    uploads: tuple[UploadRow, ...]
+    common_prefixes: tuple[bytes, ...]
+    next_after: tuple[bytes, bytes | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartRow:
+    """One uploaded part; `sealed` holds its ETag, checksum and the commitment of its blob."""
+
+    upload_id: bytes
+    part_number: int
+    blob_id: bytes
+    size: int
+    modified_us: int
+    revision: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEpochRow:
+    """A key of the gateway's own (index key, SSE-S3 service key), wrapped by the KMS as a ciphertext blob."""
+
+    purpose: str
+    epoch: int
+    wrapped: bytes
+    created_us: int

@@ -1,0 +1,67 @@
+"""Who is asking: accounts, principals and callers, as values.
+
+Leaves to others how a caller proved its identity (`iam.sigv4`) and what it may do (`iam.authorisation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PrincipalKind(StrEnum):
+    """The kinds of principal that a policy can name (IAM User Guide, "Principal")."""
+
+    ROOT = "root"
+    USER = "user"
+    ROLE_SESSION = "assumed-role"
+    SERVICE = "service"
+    ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated identity.
+
+    `account_id` is 12 digits; `arn` is the full ARN (`arn:aws:iam::123456789012:root`); `principal_id` is what AWS
+    calls aws:userid (the account id for the root user).
+    """
+
+    kind: PrincipalKind
+    account_id: str
+    arn: str
+    principal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A principal together with what the audit trail and conditions need to know about its request.
+
+    `via_service` is the service that acts for the principal (`s3.<region>.amazonaws.com`, the value of kms:ViaService),
+    set by the gateway itself and never from a header; None for direct calls.
+    """
+
+    principal: Principal
+    request_id: str
+    source_ip: str = ""
+    via_service: str | None = None
+
+
+SERVICE_ACCOUNT_ID = "000000000000"
+"""The account that owns the gateway's own KMS key. No access key can belong to it."""
+
+
+def root_principal(account_id: str) -> Principal:
+    """The root user of an account."""
+    return Principal(PrincipalKind.ROOT, account_id, f"arn:aws:iam::{account_id}:root", account_id)
+
+
+def service_caller(request_id: str) -> Caller:
+    """The gateway itself, for the keys that belong to no account (index key, SSE-S3 service key)."""
+    principal = Principal(
+        PrincipalKind.SERVICE,
+        SERVICE_ACCOUNT_ID,
+        f"arn:aws:iam::{SERVICE_ACCOUNT_ID}:service/sealgate",
+        "sealgate",
+    )
+    return Caller(principal, request_id)
