@@ -36,9 +36,7 @@ class BucketIndex(Protocol):
         """Raises NoSuchBucket. Never blocks on writers: on the hot path of every request."""
         ...
 
-    async def list_buckets(
-        self, account_id: str, *, prefix: str, after: str, limit: int
-    ) -> Sequence[BucketRow]:
+    async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         """At most `limit` buckets of the account with name > `after`, ordered by name."""
         ...
 
