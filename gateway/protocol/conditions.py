@@ -1,0 +1,127 @@
+"""Conditional requests: If-Match and its kin on reads, writes, deletes and copy sources.
+
+RFC 9110, section 13; Amazon S3 User Guide, "Conditional requests". ETags are given and compared without their quotes;
+a client may leave the quotes out. A date that cannot be read counts as absent (RFC 9110, section 13.1.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.protocol.errors import S3Error
+from gateway.protocol.timestamps import SECOND_US, format_http_date, parse_http_date_or_none
+
+
+def check_read(headers: Mapping[str, str], *, etag: str, modified_us: int) -> None:
+    """Conditions of GetObject and HeadObject on the object found.
+
+    Raises S3Error PreconditionFailed (412), or NotModified (304, without a body, with ETag and Last-Modified).
+    """
+    failed = _failed_condition(headers, "", etag, modified_us)
+    if failed in ("If-Match", "If-Unmodified-Since"):
+        raise _precondition_failed(failed)
+    if failed is not None:
+        raise S3Error("NotModified", headers={"ETag": f'"{etag}"', "Last-Modified": format_http_date(modified_us)})
+
+
+def check_copy_source(headers: Mapping[str, str], *, etag: str, modified_us: int) -> None:
+    """The four `x-amz-copy-source-if-*` conditions on the source. Raises S3Error PreconditionFailed for each."""
+    failed = _failed_condition(headers, "x-amz-copy-source-", etag, modified_us)
+    if failed is not None:
+        raise _precondition_failed(f"x-amz-copy-source-{failed}")
+
+
+def check_write_headers(headers: Mapping[str, str]) -> None:
+    """Refuse forms of If-Match and If-None-Match that S3 does not take on a write. Raises S3Error NotImplemented."""
+    if_match, if_none_match = headers.get("if-match"), headers.get("if-none-match")
+    if if_match is not None and if_none_match is not None:
+        raise _unsupported("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
+    if if_none_match is not None and if_none_match.strip() != "*":
+        raise _unsupported("If-None-Match", "We don't accept the provided value of If-None-Match header for this API")
+    if if_match is not None and if_match.strip() == "*":
+        raise _unsupported("If-Match", "We don't accept the provided value of If-Match header for this API")
+
+
+def check_write(headers: Mapping[str, str], current_etag: str | None) -> None:
+    """Conditions of PutObject, CopyObject and CompleteMultipartUpload on the current object (None: there is none).
+
+    Raises S3Error PreconditionFailed; NoSuchKey for If-Match without an object; what `check_write_headers` raises.
+    """
+    if "if-match" not in headers and "if-none-match" not in headers:
+        return
+    check_write_headers(headers)
+    if_match = headers.get("if-match")
+    if if_match is None:
+        if current_etag is not None:
+            raise _precondition_failed("If-None-Match")
+    elif current_etag is None:
+        raise S3Error("NoSuchKey")
+    elif not _matches(if_match, current_etag, weak=False):
+        raise _precondition_failed("If-Match")
+
+
+def check_delete(headers: Mapping[str, str], current_etag: str | None) -> None:
+    """If-Match on DeleteObject: "*" for any object. Raises S3Error PreconditionFailed, also without an object."""
+    if_match = headers.get("if-match")
+    if if_match is not None and (current_etag is None or not _matches(if_match, current_etag, weak=False)):
+        raise _precondition_failed("If-Match")
+
+
+def range_applies(headers: Mapping[str, str], *, etag: str, modified_us: int) -> bool:
+    """Whether If-Range lets a Range count (RFC 9110, section 13.1.5); True without the header."""
+    value = headers.get("if-range")
+    if value is None:
+        return True
+    date_us = parse_http_date_or_none(value.strip())
+    if date_us is not None:
+        return modified_us // SECOND_US * SECOND_US == date_us
+    return value.strip() != "*" and _matches(value, etag, weak=False)
+
+
+def _failed_condition(headers: Mapping[str, str], prefix: str, etag: str, modified_us: int) -> str | None:
+    """The condition that does not hold, in the order of RFC 9110, section 13.2.2."""
+    if_match = headers.get(f"{prefix}if-match")
+    if if_match is not None:
+        if not _matches(if_match, etag, weak=False):
+            return "If-Match"
+    else:
+        since_us = _date(headers, f"{prefix}if-unmodified-since")
+        if since_us is not None and modified_us // SECOND_US * SECOND_US > since_us:
+            return "If-Unmodified-Since"
+    if_none_match = headers.get(f"{prefix}if-none-match")
+    if if_none_match is not None:
+        if _matches(if_none_match, etag, weak=True):
+            return "If-None-Match"
+    else:
+        since_us = _date(headers, f"{prefix}if-modified-since")
+        if since_us is not None and modified_us // SECOND_US * SECOND_US <= since_us:
+            return "If-Modified-Since"
+    return None
+
+
+def _matches(field: str, etag: str, *, weak: bool) -> bool:
+    """Whether a list of entity tags, or "*", covers `etag`. Our tags hold no comma: splitting at commas is safe."""
+    for item in field.split(","):
+        tag = item.strip()
+        if tag == "*":
+            return True
+        if tag.startswith("W/"):
+            if not weak:
+                continue
+            tag = tag[2:]
+        if tag.strip('"') == etag:
+            return True
+    return False
+
+
+def _date(headers: Mapping[str, str], name: str) -> int | None:
+    value = headers.get(name)
+    return None if value is None else parse_http_date_or_none(value.strip())
+
+
+def _precondition_failed(condition: str) -> S3Error:
+    return S3Error("PreconditionFailed", fields={"Condition": condition})
+
+
+def _unsupported(header: str, detail: str) -> S3Error:
+    return S3Error("NotImplemented", fields={"Header": header, "additionalMessage": detail})

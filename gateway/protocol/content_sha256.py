@@ -1,0 +1,129 @@
+"""The `x-amz-content-sha256` header: how a request's body is signed and framed.
+
+Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Header".
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Self
+
+from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
+
+MAX_SINGLE_UPLOAD_BYTES = 5 << 30
+"""What one PutObject or UploadPart may carry."""
+
+HEADER = "x-amz-content-sha256"
+_HASH = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class PayloadKind(Enum):
+    HASH = "hash"
+    UNSIGNED = "UNSIGNED-PAYLOAD"
+    STREAMING_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+    STREAMING_SIGNED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+    STREAMING_SIGNED_TRAILER = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
+
+
+_KINDS = {kind.value: kind for kind in PayloadKind if kind is not PayloadKind.HASH}
+_ECDSA = ("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER")
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSHA256:
+    """`digest` is the declared SHA-256 of the body, 32 bytes, for HASH; None for the other kinds."""
+
+    kind: PayloadKind
+    digest: bytes | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> Self:
+        """Raises S3Error InvalidArgument; NotImplemented for the asymmetric signatures of SigV4A."""
+        kind = _KINDS.get(value)
+        if kind is not None:
+            return cls(kind)
+        if _HASH.fullmatch(value):
+            return cls(PayloadKind.HASH, bytes.fromhex(value))
+        if value in _ECDSA:
+            raise not_implemented(HEADER)
+        allowed = ", ".join([*_KINDS, *_ECDSA])
+        raise invalid_argument(HEADER, value, f"{HEADER} must be {allowed} or a valid sha256 value.")
+
+    @property
+    def is_streaming(self) -> bool:
+        """The body is framed as aws-chunked."""
+        return self.kind not in (PayloadKind.HASH, PayloadKind.UNSIGNED)
+
+    @property
+    def is_signed_stream(self) -> bool:
+        """Every chunk carries a signature."""
+        return self.kind in (PayloadKind.STREAMING_SIGNED, PayloadKind.STREAMING_SIGNED_TRAILER)
+
+    @property
+    def has_trailer(self) -> bool:
+        return self.kind in (PayloadKind.STREAMING_UNSIGNED_TRAILER, PayloadKind.STREAMING_SIGNED_TRAILER)
+
+    def verify(self, digest: Callable[[], bytes]) -> None:
+        """Compare the declared hash with the body's, which `digest` gives and which is only asked for where declared.
+
+        Raises S3Error XAmzContentSHA256Mismatch.
+        """
+        if self.digest is None:
+            return
+        computed = digest()
+        if not hmac.compare_digest(computed, self.digest):
+            raise S3Error(
+                "XAmzContentSHA256Mismatch",
+                fields={
+                    "ClientComputedContentSHA256": self.digest.hex(),
+                    "S3ComputedContentSHA256": computed.hex(),
+                },
+            )
+
+
+UNSIGNED_PAYLOAD = ContentSHA256(PayloadKind.UNSIGNED)
+"""What holds where a request says nothing: presigned URLs."""
+
+
+def trailer_names(headers: Mapping[str, str], content_sha256: ContentSHA256) -> tuple[str, ...]:
+    """The trailers that `x-amz-trailer` announces, lower-case.
+
+    Raises S3Error InvalidRequest where trailers are announced for a body that has none, MalformedTrailerError where a
+    signed body must have them and none are.
+    """
+    announced = headers.get("x-amz-trailer", "")
+    names = tuple(name.strip().lower() for name in announced.split(",") if name.strip())
+    if names and not content_sha256.has_trailer:
+        raise S3Error("InvalidRequest", f"x-amz-trailer needs a value of {HEADER} that ends in -TRAILER.")
+    if not names and content_sha256.kind is PayloadKind.STREAMING_SIGNED_TRAILER:
+        raise S3Error("MalformedTrailerError")
+    return names
+
+
+def payload_length(headers: Mapping[str, str], content_sha256: ContentSHA256, content_length: int | None) -> int:
+    """How many bytes of payload an upload announces: Content-Length, or for aws-chunked bodies the decoded length.
+
+    Raises S3Error MissingContentLength, InvalidArgument, or EntityTooLarge beyond 5 GiB.
+    """
+    length = content_length
+    if content_sha256.is_streaming:
+        length = _decoded_length(headers)
+    if length is None:
+        raise S3Error("MissingContentLength")
+    if length > MAX_SINGLE_UPLOAD_BYTES:
+        fields = {"ProposedSize": str(length), "MaxSizeAllowed": str(MAX_SINGLE_UPLOAD_BYTES)}
+        raise S3Error("EntityTooLarge", fields=fields)
+    return length
+
+
+def _decoded_length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("x-amz-decoded-content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 20):
+        raise invalid_argument("x-amz-decoded-content-length", text)
+    return int(text)

@@ -1,0 +1,217 @@
+"""The server-side-encryption headers of S3: what a request asks for, and what a response says.
+
+Every SSE header is honoured or refused, never ignored. Served are SSE-S3 and SSE-KMS; SSE-C, DSSE-KMS and bucket keys
+are refused with NotImplemented, but a malformed request for them gets the error that S3 was recorded to give.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
+from gateway.protocol.modes import Mode, Wrap
+
+SSE = "x-amz-server-side-encryption"
+KEY_ID = f"{SSE}-aws-kms-key-id"
+CONTEXT = f"{SSE}-context"
+BUCKET_KEY = f"{SSE}-bucket-key-enabled"
+CUSTOMER = f"{SSE}-customer-"
+COPY_CUSTOMER = "x-amz-copy-source-server-side-encryption-customer-"
+
+MAX_CONTEXT_BYTES = 8192
+"""Of the context's JSON, as the KMS allows (API_Encrypt, "EncryptionContext")."""
+
+MAX_KEY_ID_CHARACTERS = 2048
+"""API_Encrypt, "KeyId"."""
+
+RESERVED_CONTEXT_KEY = "aws:s3:arn"
+"""Added by the gateway, with the object's ARN: a caller must not be able to put another one in its place."""
+
+_CHOOSING = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"})
+_TOLERATING = frozenset({"UploadPart", "UploadPartCopy"})
+"""Clients repeat the SSE headers of CreateMultipartUpload on each part; S3 accepts them and lets the upload's hold."""
+_READING = frozenset({"GetObject", "HeadObject"})
+
+_KEY_NEEDS_KMS = (
+    "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"
+)
+_BAD_CONTEXT = (
+    f"The header '{CONTEXT}' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map"
+)
+_CUSTOMER_PREFACE = "Requests specifying Server Side Encryption with Customer provided keys must"
+
+_NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionRequest:
+    """What a request asks for; `mode` None: nothing, so the bucket's default holds.
+
+    `kms_key_id` is as the client wrote it (id, ARN, alias name or alias ARN); None with SSE_KMS means `alias/aws/s3`.
+    `context` is the caller's own, without the ARN that the gateway adds.
+    """
+
+    mode: Mode | None = None
+    kms_key_id: str | None = None
+    context: Mapping[str, str] = field(default=_NO_CONTEXT)
+
+
+_NOTHING_ASKED = EncryptionRequest()
+
+
+def parse_encryption(headers: Mapping[str, str], operation: str) -> EncryptionRequest:
+    """Read and check the SSE headers of `operation` (its name in the S3 model).
+
+    Raises S3Error InvalidArgument, InvalidEncryptionAlgorithmError, AccessDenied (recorded cases), or NotImplemented.
+    """
+    if not any(name.startswith((SSE, COPY_CUSTOMER)) for name in headers):
+        return _NOTHING_ASKED
+    _refuse_unknown(headers)
+    _refuse_customer_keys(headers, CUSTOMER, operation)
+    _refuse_customer_keys(headers, COPY_CUSTOMER, operation)
+    if operation in _CHOOSING:
+        return _asked(headers)
+    if operation in _TOLERATING:
+        _asked(headers)
+        return _NOTHING_ASKED
+    for name in (SSE, KEY_ID, CONTEXT, BUCKET_KEY):
+        if name in headers and (operation in _READING or name == SSE):
+            raise invalid_argument(name, headers[name], f"{name} header is not supported for this operation.")
+    return _NOTHING_ASKED
+
+
+def encryption_response_headers(wrap: Wrap, context: Mapping[str, str] | None = None) -> dict[str, str]:
+    """How an object is encrypted. `context` is echoed by PutObject, CopyObject and CreateMultipartUpload alone."""
+    if wrap.mode is Mode.SSE_S3:
+        return {SSE: "AES256"}
+    if wrap.mode is Mode.SSE_C:
+        raise ValueError("SSE-C answers with other headers")
+    headers = {SSE: "aws:kms:dsse" if wrap.mode is Mode.DSSE_KMS else "aws:kms"}
+    if wrap.key_arn is not None:
+        headers[KEY_ID] = wrap.key_arn
+    if wrap.mode is Mode.SSE_KMS_BUCKET_KEY:
+        headers[BUCKET_KEY] = "true"
+    if context:
+        headers[CONTEXT] = format_context(context)
+    return headers
+
+
+def format_context(context: Mapping[str, str]) -> str:
+    """The header that `parse_context` reads as this."""
+    text = json.dumps(dict(context), ensure_ascii=False, separators=(",", ":"))
+    return base64.b64encode(text.encode()).decode()
+
+
+def parse_context(text: str) -> Mapping[str, str]:
+    """Base64 of a JSON object of strings, each name once. Raises S3Error InvalidArgument."""
+    try:
+        document = base64.b64decode(text.encode("ascii"), validate=True)
+        if len(document) > MAX_CONTEXT_BYTES:
+            raise ValueError("too long")
+        context = json.loads(document.decode(), object_pairs_hook=_unique_strings)
+        if not isinstance(context, dict) or RESERVED_CONTEXT_KEY in context:
+            raise ValueError("no map, or a reserved name")
+    except (binascii.Error, UnicodeError, ValueError, RecursionError):
+        raise invalid_argument(CONTEXT, text, _BAD_CONTEXT) from None
+    return context
+
+
+def _unique_strings(pairs: list[tuple[str, object]]) -> dict[str, str]:
+    context: dict[str, str] = {}
+    for name, value in pairs:
+        if name in context or not name or not isinstance(value, str):
+            raise ValueError("a name twice, an empty one, or a value that is no string")
+        (name + value).encode()  # JSON can spell lone surrogates, which are no text
+        context[name] = value
+    return context
+
+
+def _asked(headers: Mapping[str, str]) -> EncryptionRequest:
+    method = headers.get(SSE)
+    _check_bucket_key(headers)
+    if method == "aws:kms":
+        key_id = headers.get(KEY_ID)
+        if key_id is not None and not 1 <= len(key_id) <= MAX_KEY_ID_CHARACTERS:
+            raise invalid_argument(KEY_ID, key_id, "The KMS key id has 1 to 2048 characters.")
+        context = headers.get(CONTEXT)
+        return EncryptionRequest(Mode.SSE_KMS, key_id, _NO_CONTEXT if context is None else parse_context(context))
+    if method in ("aws:kms:dsse", "aws:fsx", "aws:backup"):
+        raise not_implemented(SSE, f"Server-side encryption with {method} is not implemented.")
+    if method not in (None, "AES256"):
+        raise invalid_argument(SSE, str(method), "The encryption method specified is not supported")
+    for name in (KEY_ID, CONTEXT):
+        if name in headers:
+            raise invalid_argument(SSE, method or "null", _KEY_NEEDS_KMS)
+    return _NOTHING_ASKED if method is None else EncryptionRequest(Mode.SSE_S3)
+
+
+def _check_bucket_key(headers: Mapping[str, str]) -> None:
+    value = headers.get(BUCKET_KEY, "false").lower()
+    if value not in ("true", "false"):
+        raise invalid_argument(BUCKET_KEY, headers[BUCKET_KEY], f"{BUCKET_KEY} must be true or false.")
+    if value == "true":
+        raise not_implemented(BUCKET_KEY, "S3 Bucket Keys are not implemented.")
+
+
+def _refuse_unknown(headers: Mapping[str, str]) -> None:
+    known = (SSE, KEY_ID, CONTEXT, BUCKET_KEY)
+    for name in headers:
+        if name.startswith(SSE) and name not in known and not _is_customer(name, CUSTOMER):
+            raise not_implemented(name)
+        if name.startswith(COPY_CUSTOMER) and not _is_customer(name, COPY_CUSTOMER):
+            raise not_implemented(name)
+
+
+def _is_customer(name: str, prefix: str) -> bool:
+    return name in (f"{prefix}algorithm", f"{prefix}key", f"{prefix}key-md5")
+
+
+def _refuse_customer_keys(headers: Mapping[str, str], prefix: str, operation: str) -> None:
+    """SSE-C: the error recorded from S3 for a malformed request, NotImplemented for a well-formed one."""
+    algorithm = headers.get(f"{prefix}algorithm")
+    key = headers.get(f"{prefix}key")
+    digest = headers.get(f"{prefix}key-md5")
+    if algorithm is None and key is None and digest is None:
+        return
+    if prefix == CUSTOMER and (SSE in headers or KEY_ID in headers):
+        message = (
+            "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"
+        )
+        raise invalid_argument(SSE, headers.get(SSE, "null"), message)
+    if algorithm is None:
+        raise _customer_error(f"{_CUSTOMER_PREFACE} provide a valid encryption algorithm.")
+    if algorithm != "AES256":
+        fields = {"ArgumentName": SSE, "ArgumentValue": algorithm[:64]}
+        raise S3Error("InvalidEncryptionAlgorithmError", fields=fields)
+    if key is None:
+        raise _customer_error(f"{_CUSTOMER_PREFACE} provide an appropriate secret key.")
+    if digest is None and operation in _READING:
+        raise S3Error("AccessDenied", f"{_CUSTOMER_PREFACE} provide the correct secret key.")
+    _check_customer_key(key, digest)
+    raise not_implemented(
+        f"{prefix}algorithm", "Server-side encryption with customer-provided keys is not implemented."
+    )
+
+
+def _check_customer_key(key: str, digest: str | None) -> None:
+    try:
+        secret = base64.b64decode(key.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeError):
+        secret = b""
+    if len(secret) != 32 or digest is None:
+        raise _customer_error("The secret key was invalid for the specified algorithm.")
+    computed = base64.b64encode(hashlib.md5(secret, usedforsecurity=False).digest())
+    if not hmac.compare_digest(computed, digest.encode("utf-8", "surrogateescape")):
+        raise _customer_error("The calculated MD5 hash of the key did not match the hash that was provided.")
+
+
+def _customer_error(message: str) -> S3Error:
+    """The value is never told: the headers hold a key."""
+    return invalid_argument(SSE, "null", message)

@@ -1,0 +1,135 @@
+"""What becomes of every x-amz header of a request: one table, so that none is ignored by oversight.
+
+A header that changes the meaning of a request is served or refused (design, "What must always hold"). Three kinds:
+served (read by the module that knows it), tolerated (means nothing here, as the comment says why), and limited to
+the values whose meaning is what the gateway does anyway. Everything else that S3 knows is refused with NotImplemented.
+Headers that S3 does not know are ignored, as S3 does, unless they belong to a family of which none may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
+
+SERVED = frozenset(
+    {
+        "x-amz-checksum-algorithm",
+        "x-amz-checksum-crc32",
+        "x-amz-checksum-crc32c",
+        "x-amz-checksum-crc64nvme",
+        "x-amz-checksum-mode",
+        "x-amz-checksum-sha1",
+        "x-amz-checksum-sha256",
+        "x-amz-checksum-type",
+        "x-amz-content-sha256",
+        "x-amz-copy-source",
+        "x-amz-copy-source-if-match",
+        "x-amz-copy-source-if-modified-since",
+        "x-amz-copy-source-if-none-match",
+        "x-amz-copy-source-if-unmodified-since",
+        "x-amz-copy-source-range",
+        "x-amz-date",
+        "x-amz-decoded-content-length",
+        "x-amz-expected-bucket-owner",
+        "x-amz-metadata-directive",
+        "x-amz-mp-object-size",
+        "x-amz-sdk-checksum-algorithm",
+        "x-amz-security-token",
+        "x-amz-source-expected-bucket-owner",
+        "x-amz-storage-class",
+        "x-amz-trailer",
+    }
+)
+"""Read elsewhere. The SSE families are `gateway.protocol.encryption`'s, x-amz-meta-* is `object_headers`'s."""
+
+SERVED_FAMILIES = (
+    "x-amz-meta-",
+    "x-amz-server-side-encryption",
+    "x-amz-copy-source-server-side-encryption-customer-",
+)
+
+TOLERATED = frozenset(
+    {
+        "x-amz-bypass-governance-retention",  # nothing is under retention
+        "x-amz-mfa",  # no bucket asks for MFA on delete
+        "x-amz-request-payer",  # nobody pays
+        "x-amz-optional-object-attributes",  # RestoreStatus, which objects in no archive do not have
+        "x-amz-user-agent",  # browsers' SDKs, where User-Agent cannot be set
+    }
+)
+
+LIMITED: dict[str, frozenset[str]] = {
+    "x-amz-bucket-namespace": frozenset({"global"}),
+    "x-amz-bucket-object-lock-enabled": frozenset({"false"}),
+    "x-amz-object-annotation-directive": frozenset({"copy"}),  # nothing has annotations
+    "x-amz-object-ownership": frozenset({"bucketownerenforced"}),
+    "x-amz-tagging": frozenset({""}),
+    "x-amz-tagging-directive": frozenset({"copy", "replace"}),  # nothing has tags, and x-amz-tagging brings none
+}
+"""Values, in lower case, that ask for what happens anyway."""
+
+REFUSED = frozenset(
+    {
+        "x-amz-checksum-md5",
+        "x-amz-checksum-sha512",
+        "x-amz-checksum-xxhash128",
+        "x-amz-checksum-xxhash3",
+        "x-amz-checksum-xxhash64",
+        "x-amz-if-match-initiated-time",
+        "x-amz-if-match-last-modified-time",
+        "x-amz-if-match-size",
+        "x-amz-website-redirect-location",
+        "x-amz-write-offset-bytes",
+    }
+)
+REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-checksum-", "x-amz-if-", "x-amz-copy-source-", "x-amz-fwd-")
+"""Of these, what is not served is refused even if S3 added it after this was written."""
+
+_GRANTS = "x-amz-grant-"
+_OWNER_ACLS = frozenset({"private", "bucket-owner-full-control"})
+_OTHER_ACLS = frozenset(
+    {
+        "public-read",
+        "public-read-write",
+        "authenticated-read",
+        "aws-exec-read",
+        "bucket-owner-read",
+        "log-delivery-write",
+    }
+)
+
+
+def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
+    """Refuse what is not served. `operation` is the name in the S3 model.
+
+    Buckets behave as with ObjectOwnership BucketOwnerEnforced, AWS's default: ACLs that give anything away are refused
+    as there. Raises S3Error NotImplemented, InvalidArgument, AccessControlListNotSupported or
+    InvalidBucketAclWithObjectOwnership.
+    """
+    for name in headers:
+        if not name.startswith("x-amz-") or name in SERVED or name.startswith(SERVED_FAMILIES):
+            continue
+        if name == "x-amz-acl":
+            _check_acl(headers[name], operation)
+        elif name.startswith(_GRANTS):
+            raise _acl_error(operation)
+        elif name in LIMITED:
+            if headers[name].strip().lower() not in LIMITED[name]:
+                raise not_implemented(name)
+        elif name in REFUSED or name.startswith(REFUSED_FAMILIES):
+            raise not_implemented(name)
+
+
+def _check_acl(value: str, operation: str) -> None:
+    if value in _OWNER_ACLS:
+        return
+    if value not in _OTHER_ACLS:
+        raise invalid_argument("x-amz-acl", value)
+    raise _acl_error(operation)
+
+
+def _acl_error(operation: str) -> S3Error:
+    if operation == "CreateBucket":
+        return S3Error("InvalidBucketAclWithObjectOwnership")
+    return S3Error("AccessControlListNotSupported")

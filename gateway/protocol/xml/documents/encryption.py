@@ -1,0 +1,98 @@
+"""ServerSideEncryptionConfiguration: a bucket's default encryption (API_PutBucketEncryption)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from gateway.protocol.encryption import MAX_KEY_ID_CHARACTERS
+from gateway.protocol.errors import S3Error
+from gateway.protocol.modes import Mode
+from gateway.protocol.xml.reader import Element, boolean, children, malformed, read_document, text_of, texts
+from gateway.protocol.xml.writer import document, element, flag
+
+_DEFAULT = "ApplyServerSideEncryptionByDefault"
+_ALGORITHMS = {"AES256": Mode.SSE_S3, "aws:kms": Mode.SSE_KMS, "aws:kms:dsse": Mode.DSSE_KMS}
+_NAMES = {mode: name for name, mode in _ALGORITHMS.items()}
+_BLOCKABLE = frozenset({"NONE", "SSE-C"})
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSideEncryptionConfiguration:
+    """The one rule of a bucket.
+
+    `kms_key_id` is exactly as the client wrote it; None with SSE_KMS means `alias/aws/s3`. `blocked_encryption_types`
+    are kept and told again; as SSE-C is not served, writes with it fail either way.
+    """
+
+    mode: Mode
+    kms_key_id: str | None = None
+    blocked_encryption_types: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Raises S3Error MalformedXML, InvalidArgument (a key id with AES256), NotImplemented (DSSE, bucket keys)."""
+        rules = list(children(read_document(body, "ServerSideEncryptionConfiguration")))
+        if len(rules) != 1 or rules[0][0] != "Rule":
+            raise malformed()
+        mode, key_id = Mode.SSE_S3, None
+        blocked: tuple[str, ...] = ()
+        seen: set[str] = set()
+        for name, child in children(rules[0][1]):
+            if name in seen:
+                raise malformed()
+            seen.add(name)
+            if name == _DEFAULT:
+                mode, key_id = _default(child)
+            elif name == "BlockedEncryptionTypes":
+                blocked = _blocked(child)
+            elif name == "BucketKeyEnabled":
+                if boolean(text_of(child)):
+                    raise S3Error("NotImplemented", "S3 Bucket Keys are not implemented.")
+            else:
+                raise malformed()
+        if _DEFAULT not in seen and "BlockedEncryptionTypes" not in seen:
+            raise malformed()
+        return cls(mode, key_id, blocked)
+
+    def format(self) -> bytes:
+        types = "".join(element("EncryptionType", name) for name in self.blocked_encryption_types)
+        return document(
+            "ServerSideEncryptionConfiguration",
+            (
+                f"<Rule><{_DEFAULT}><SSEAlgorithm>{_NAMES[self.mode]}</SSEAlgorithm>",
+                element("KMSMasterKeyID", self.kms_key_id),
+                f"</{_DEFAULT}>",
+                flag("BucketKeyEnabled", False),
+                f"<BlockedEncryptionTypes>{types}</BlockedEncryptionTypes>" if types else "",
+                "</Rule>",
+            ),
+        )
+
+
+def _default(rule: Element) -> tuple[Mode, str | None]:
+    members = texts(rule, ("SSEAlgorithm", "KMSMasterKeyID"), ("SSEAlgorithm",))
+    algorithm, key_id = members["SSEAlgorithm"].strip(), members.get("KMSMasterKeyID")
+    if algorithm in ("aws:kms:dsse", "aws:fsx", "aws:backup"):
+        raise S3Error("NotImplemented", f"Server-side encryption with {algorithm} is not implemented.")
+    if algorithm not in _ALGORITHMS or (key_id is not None and not 1 <= len(key_id) <= MAX_KEY_ID_CHARACTERS):
+        raise malformed()
+    if key_id is not None and algorithm == "AES256":
+        raise S3Error(
+            "InvalidArgument",
+            "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
+            fields={"ArgumentName": _DEFAULT},
+        )
+    return _ALGORITHMS[algorithm], key_id
+
+
+def _blocked(element: Element) -> tuple[str, ...]:
+    found: list[str] = []
+    for name, child in children(element):
+        text = text_of(child).strip()
+        if name != "EncryptionType" or text not in _BLOCKABLE or text in found:
+            raise malformed()
+        found.append(text)
+    if "NONE" in found and len(found) > 1:
+        raise malformed()
+    return tuple(found)
