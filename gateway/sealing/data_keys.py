@@ -1,0 +1,107 @@
+"""Data keys: made for each object version or multipart upload, and opened again (docs/formats/object.md, "Modes")."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from gateway.protocol.modes import Mode, Wrap
+from gateway.sealing.epochs import BROKEN_CIPHERTEXT, EpochKeys
+from gateway.sealing.errors import AuthenticationFailed
+from gateway.sealing.format import KEY_SIZE, lp
+from gateway.sealing.wraps import local_unwrap, local_wrap
+from iam.principals import Caller
+from kms.api.errors import KMSError
+from kms.api.secrets import SecretBytes
+from kms.api.service import KeyService
+from kms.api.types import Decrypt, GenerateDataKey
+
+S3_MANAGED_KEY_ALIAS: Final = "alias/aws/s3"
+OBJECT_ARN_CONTEXT: Final = "aws:s3:arn"
+
+
+class DataKeys:
+    """Makes and opens data keys in the modes that are served: SSE-S3 without the KMS, SSE-KMS with one call to it."""
+
+    def __init__(self, kms: KeyService, service_keys: EpochKeys) -> None:
+        self._kms = kms
+        self._service_keys = service_keys
+
+    async def create(
+        self,
+        caller: Caller,
+        mode: Mode,
+        *,
+        kms_key_id: str | None,
+        context: Mapping[str, str],
+        account_id: str,
+        bucket_id: bytes,
+        row_uid: bytes,
+        object_arn: str,
+    ) -> tuple[SecretBytes, Wrap]:
+        """A fresh data key and its wrap, for the row `row_uid`.
+
+        `kms_key_id` is what the client or the bucket named (None: the account's alias/aws/s3) and `context` holds the
+        client's own pairs; both are for SSE-KMS. The wrap names the key by its full ARN. Raises KMSError and
+        KMSUnavailable as the KMS gives them, ValueError for a mode that is not served.
+        """
+        if mode is Mode.SSE_S3:
+            data_key = SecretBytes(os.urandom(KEY_SIZE))
+            keys = self._service_keys
+            aad = _local_aad(account_id, bucket_id, row_uid)
+            return data_key, Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
+        if mode is Mode.SSE_KMS:
+            request = GenerateDataKey(kms_key_id or S3_MANAGED_KEY_ALIAS, KEY_SIZE, kms_context(context, object_arn))
+            made = await self._kms.generate_data_key(caller, request)
+            by = made.ciphertext
+            return made.plaintext, Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
+        raise ValueError(f"{mode.name} is not served")
+
+    async def open(
+        self,
+        caller: Caller,
+        wrap: Wrap,
+        *,
+        context: Mapping[str, str],
+        account_id: str,
+        bucket_id: bytes,
+        row_uid: bytes,
+        object_arn: str,
+    ) -> SecretBytes:
+        """The data key inside `wrap`; the other arguments as given to `create`.
+
+        Raises AuthenticationFailed when the wrap, or what it is bound to, was changed; KMSError when the key's state or
+        policy refuses, KMSUnavailable; ValueError for a mode that is not served.
+        """
+        if wrap.mode is Mode.SSE_S3:
+            try:
+                return local_unwrap(self._service_keys.keys, wrap.wrapped, _local_aad(account_id, bucket_id, row_uid))
+            except AuthenticationFailed:
+                raise AuthenticationFailed(row_uid=row_uid) from None
+        if wrap.mode is Mode.SSE_KMS:
+            return await self._decrypt(caller, wrap, kms_context(context, object_arn), row_uid)
+        raise ValueError(f"{wrap.mode.name} is not served")
+
+    async def _decrypt(self, caller: Caller, wrap: Wrap, context: Mapping[str, str], row_uid: bytes) -> SecretBytes:
+        try:
+            opened = await self._kms.decrypt(caller, Decrypt(wrap.wrapped, wrap.key_arn, context))
+        except KMSError as error:
+            if error.code in BROKEN_CIPHERTEXT:
+                raise AuthenticationFailed(row_uid=row_uid) from error
+            raise
+        if len(opened.plaintext) != KEY_SIZE:
+            raise AuthenticationFailed(row_uid=row_uid)
+        return opened.plaintext
+
+
+def kms_context(context: Mapping[str, str], object_arn: str) -> dict[str, str]:
+    """The encryption context as the KMS sees it: the client's pairs, and aws:s3:arn unless the client gave that one.
+
+    S3 User Guide, "Using server-side encryption with AWS KMS keys", "Encryption context".
+    """
+    return {OBJECT_ARN_CONTEXT: object_arn, **context}
+
+
+def _local_aad(account_id: str, bucket_id: bytes, row_uid: bytes) -> bytes:
+    return lp((account_id.encode(), bucket_id, row_uid))

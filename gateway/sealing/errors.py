@@ -1,0 +1,27 @@
+"""What sealing raises about stored bytes. Misuse by our own code raises ValueError or RuntimeError instead."""
+
+from __future__ import annotations
+
+
+class SealingError(Exception):
+    """Base of everything sealing raises about stored bytes: an integrity event, never the client's fault."""
+
+
+class AuthenticationFailed(SealingError):
+    """Stored bytes are not what was written, or not under this key: damaged, forged, moved, or cut.
+
+    All causes look the same: the message never says more. `blob_id`, `segment` (counted from 0) and `row_uid` say
+    where, for the log; None where they do not apply.
+    """
+
+    def __init__(
+        self, *, blob_id: bytes | None = None, segment: int | None = None, row_uid: bytes | None = None
+    ) -> None:
+        super().__init__("authentication failed")
+        self.blob_id = blob_id
+        self.segment = segment
+        self.row_uid = row_uid
+
+
+class FormatError(SealingError):
+    """A format version or suite that this program does not know: written by a newer one, or damaged."""

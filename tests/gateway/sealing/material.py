@@ -1,0 +1,141 @@
+"""Keys, ids and blobs for the tests of sealing, and fakes of what sealing asks others for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.protocol.modes import BlobKind, Mode, Wrap
+from gateway.sealing.footer import Envelope
+from gateway.sealing.format import SegmentSpan
+from gateway.sealing.ids import new_id
+from gateway.sealing.stream import BlobOpener, BlobSealer
+from iam.principals import Caller, root_principal, service_caller
+from kms.api.errors import KMSError
+from kms.api.secrets import SecretBytes
+from kms.api.service import KeyService
+from kms.api.types import Ciphertext, DataKey, Decrypt, GenerateDataKey, Plaintext
+
+SMALL = 1 << 14
+"""The smallest legal segment."""
+ACCOUNT = "123456789012"
+CALLER = Caller(root_principal(ACCOUNT), "REQUEST", via_service="s3.us-east-1.amazonaws.com")
+
+
+def key() -> SecretBytes:
+    return SecretBytes(os.urandom(32))
+
+
+def body(length: int, label: str = "") -> bytes:
+    return hashlib.shake_128(f"body {label}".encode()).digest(length)
+
+
+def envelope(**changes: object) -> Envelope:
+    fields: dict[str, object] = {
+        "account_id": ACCOUNT,
+        "bucket_id": bytes(16),
+        "row_uid": bytes(range(16)),
+        "kind": BlobKind.OBJECT,
+        "mode": Mode.SSE_S3,
+        "wraps": (Wrap(Mode.SSE_S3, b"wrapped"),),
+    }
+    return Envelope(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class SealedBlob:
+    """A body, sealed at once, with what a row would know of it."""
+
+    plaintext: bytes
+    data_key: SecretBytes
+    second_key: SecretBytes | None
+    blob_id: bytes
+    commitment: bytes
+    header: bytes
+    segments: bytes
+    footer: bytes
+
+    @property
+    def stored(self) -> bytes:
+        return self.header + self.segments + self.footer
+
+    def opener(
+        self, *, header: bytes | None = None, data_key: SecretBytes | None = None, plain_length: int | None = None
+    ) -> BlobOpener:
+        return BlobOpener(
+            data_key or self.data_key,
+            self.header if header is None else header,
+            blob_id=self.blob_id,
+            commitment=self.commitment,
+            plain_length=len(self.plaintext) if plain_length is None else plain_length,
+            second_key=self.second_key,
+        )
+
+    def read(self, span: SegmentSpan) -> bytes:
+        """What a reader does with a span: read, open, cut."""
+        stored = self.stored[span.stored_offset : span.stored_offset + span.stored_length]
+        opened = self.opener().open(span.first_segment, stored)
+        return opened[span.skip_bytes : span.skip_bytes + span.take_bytes]
+
+
+def sealed_blob(length: int, *, two_layers: bool = False, seg_log2: int = 14, label: str = "") -> SealedBlob:
+    plaintext, data_key, second_key, blob_id = body(length, label), key(), key() if two_layers else None, new_id()
+    sealer = BlobSealer(data_key, blob_id, second_key=second_key, seg_log2=seg_log2)
+    segments = sealer.seal(plaintext)
+    footer = sealer.footer(envelope(), b'{"key":"x"}')
+    return SealedBlob(plaintext, data_key, second_key, blob_id, sealer.commitment, sealer.header, segments, footer)
+
+
+class FakeKMS:
+    """The two verbs that sealing uses, with context and key bound, state kept in memory, and a log of calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Caller, str | None, Mapping[str, str]]] = []
+        self.refusal: KMSError | None = None
+        self.key_bytes = 32
+        self._wrapped: dict[bytes, tuple[SecretBytes, str, dict[str, str]]] = {}
+
+    @property
+    def service(self) -> KeyService:
+        return cast(KeyService, self)
+
+    async def generate_data_key(self, caller: Caller, request: GenerateDataKey) -> DataKey:
+        self._enter("GenerateDataKey", caller, request.key_id, request.encryption_context)
+        plaintext = SecretBytes(os.urandom(request.number_of_bytes))
+        arn = f"arn:aws:kms:us-east-1:{caller.principal.account_id}:key/{request.key_id}"
+        blob = os.urandom(40)
+        self._wrapped[blob] = plaintext, arn, dict(request.encryption_context)
+        return DataKey(plaintext, Ciphertext(blob, arn, 3, "m" * 64))
+
+    async def decrypt(self, caller: Caller, request: Decrypt) -> Plaintext:
+        self._enter("Decrypt", caller, request.key_id, request.encryption_context)
+        known = self._wrapped.get(request.ciphertext_blob)
+        if known is None or known[2] != dict(request.encryption_context):
+            raise KMSError("InvalidCiphertextException")
+        if request.key_id not in {None, known[1]}:
+            raise KMSError("IncorrectKeyException")
+        return Plaintext(SecretBytes(known[0].reveal()[: self.key_bytes]), known[1], 3, "m" * 64)
+
+    def _enter(self, verb: str, caller: Caller, key_id: str | None, context: Mapping[str, str]) -> None:
+        self.calls.append((verb, caller, key_id, dict(context)))
+        if self.refusal is not None:
+            raise self.refusal
+
+
+class FakeEpochStore:
+    """Epoch rows in memory."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[int, bytes]] = {}
+
+    async def load(self, purpose: str) -> Sequence[tuple[int, bytes]]:
+        return sorted(self.rows.get(purpose, {}).items(), reverse=True)
+
+    async def add(self, purpose: str, epoch: int, wrapped: bytes) -> bool:
+        return self.rows.setdefault(purpose, {}).setdefault(epoch, wrapped) is wrapped
+
+
+SERVICE = service_caller("START")

@@ -1,0 +1,131 @@
+"""The known answers of version 1: made by the gateway's code, agreed by a second reading of the format."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import io
+import json
+import struct
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.blob_open import Blob
+from gateway.sealing.footer import open_descriptor, parse_envelope, parse_footer
+from gateway.sealing.format import HEADER_SIZE, sealed_length
+from gateway.sealing.row import RowSealer
+from gateway.sealing.stream import BlobOpener, BlobSealer
+from gateway.sealing.wraps import local_unwrap
+from kms.api.secrets import SecretBytes
+from tests.vectors import generate_object
+from tests.vectors.generate_object import BlobVector, RowVector, WrapVector, fixed
+
+DIRECTORY = Path(generate_object.__file__).parent / "object-v1"
+VECTORS = json.loads((DIRECTORY / "vectors.json").read_text())
+BLOBS: list[BlobVector] = VECTORS["blobs"]
+ROWS: list[RowVector] = VECTORS["rows"]
+WRAPS: list[WrapVector] = VECTORS["wraps"]
+
+
+def name_of(vector: BlobVector | RowVector | WrapVector) -> str:
+    return vector["name"]
+
+
+def stored_blob(vector: BlobVector) -> bytes:
+    """The kept file where there is one, else sealed anew; either way the bytes of the vector's hash."""
+    path = DIRECTORY / f"{vector['name']}.blob"
+    if path.exists():
+        stored = path.read_bytes()
+    else:
+        second = vector["second_key"]
+        sealer = BlobSealer(
+            SecretBytes(bytes.fromhex(vector["data_key"])),
+            bytes.fromhex(vector["blob_id"]),
+            second_key=SecretBytes(bytes.fromhex(second)) if second else None,
+            seg_log2=vector["seg_log2"],
+            salt=bytes.fromhex(vector["salt"]),
+        )
+        stored = sealer.header + sealer.seal(fixed(f"{vector['name']} plaintext", vector["plain_length"]))
+        stored += bytes.fromhex(vector["footer"])
+    assert len(stored) == vector["stored_length"]
+    assert hashlib.sha256(stored).hexdigest() == vector["stored_sha256"]
+    return stored
+
+
+def data_keys(vector: BlobVector) -> list[bytes]:
+    return [bytes.fromhex(text) for text in (vector["data_key"], vector["second_key"]) if text]
+
+
+def test_the_generator_still_writes_what_is_kept() -> None:
+    for (name, size, seg_log2, two_layers), kept in zip(generate_object.SIZES, BLOBS, strict=True):
+        vector, blob = generate_object.blob_vector(name, size, seg_log2, two_layers=two_layers)
+        assert vector == kept
+        path = DIRECTORY / f"{name}.blob"
+        assert path.exists() == (len(blob) <= generate_object.KEPT_BYTES)
+    assert generate_object.rows() == ROWS
+    assert generate_object.wraps() == WRAPS
+
+
+@pytest.mark.parametrize("vector", BLOBS, ids=name_of)
+def test_the_standalone_decryptor_agrees(vector: BlobVector) -> None:
+    blob = Blob(io.BytesIO(stored_blob(vector)), data_keys(vector))
+    plaintext = b"".join(blob.segments())
+    assert plaintext == fixed(f"{vector['name']} plaintext", vector["plain_length"])
+    assert hashlib.sha256(plaintext).hexdigest() == vector["plain_sha256"]
+    assert blob.descriptor.decode() == vector["descriptor"]
+    assert json.loads(blob.envelope)["account_id"] == "123456789012"
+
+
+@pytest.mark.parametrize("vector", BLOBS, ids=name_of)
+def test_the_gateway_opens_every_version_ever_written(vector: BlobVector) -> None:
+    stored = stored_blob(vector)
+    header, footer = bytes.fromhex(vector["header"]), bytes.fromhex(vector["footer"])
+    assert stored[:HEADER_SIZE] == header
+    assert stored.endswith(footer)
+    first, *second = [SecretBytes(secret) for secret in data_keys(vector)]
+    second_key = second[0] if second else None
+    length = vector["plain_length"]
+    opener = BlobOpener(
+        first,
+        header,
+        blob_id=bytes.fromhex(vector["blob_id"]),
+        commitment=header[64:128] if second_key else header[64:96],
+        plain_length=length,
+        second_key=second_key,
+    )
+    end = sealed_length(length, seg_log2=vector["seg_log2"], two_layers=second_key is not None)
+    assert hashlib.sha256(opener.open(0, stored[HEADER_SIZE:end])).hexdigest() == vector["plain_sha256"]
+    parsed = parse_footer(header, footer, stored_length=len(stored))
+    assert open_descriptor(first, header, parsed, second_key=second_key).decode() == vector["descriptor"]
+    assert parse_envelope(parsed.envelope) == generate_object.envelope(vector["name"], two_layers=bool(second_key))
+
+
+def lp(fields: list[bytes]) -> bytes:
+    return b"".join(struct.pack(">I", len(item)) + item for item in fields)
+
+
+@pytest.mark.parametrize("vector", ROWS, ids=name_of)
+def test_rows_agree_with_the_format_by_hand(vector: RowVector) -> None:
+    sealed, row_uid, index_key = (bytes.fromhex(vector[name]) for name in ("sealed", "row_uid", "index_key"))
+    clear = [bytes.fromhex(column) for column in vector["clear"]]
+    document = bytes.fromhex(vector["document"])
+    message = b"sealgate/v1/row" + row_uid + struct.pack(">Q", vector["revision"]) + sealed[12:28]
+    row_key = hmac.digest(index_key, message, "sha256")
+    by_hand = struct.pack(">IQ", vector["epoch"], vector["revision"]) + sealed[12:28]
+    by_hand += AESGCM(row_key).encrypt(bytes(12), document, lp(clear))
+    assert by_hand == sealed
+    opener = RowSealer({vector["epoch"]: SecretBytes(index_key)}, vector["epoch"])
+    assert opener.open(row_uid, vector["revision"], clear, sealed) == document
+
+
+@pytest.mark.parametrize("vector", WRAPS, ids=name_of)
+def test_wraps_agree_with_the_format_by_hand(vector: WrapVector) -> None:
+    wrapped, wrapping_key, aad = (bytes.fromhex(vector[name]) for name in ("wrapped", "wrapping_key", "aad"))
+    data_key = bytes.fromhex(vector["data_key"])
+    one_time_key = hmac.digest(wrapping_key, b"sealgate/v1/wrap" + wrapped[5:21], "sha256")
+    by_hand = struct.pack(">BI", 1, vector["epoch"]) + wrapped[5:21]
+    by_hand += AESGCM(one_time_key).encrypt(bytes(12), data_key, aad)
+    assert by_hand == wrapped
+    assert local_unwrap({vector["epoch"]: SecretBytes(wrapping_key)}, wrapped, aad).reveal() == data_key

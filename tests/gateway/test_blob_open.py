@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import ast
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway import blob_open
+from gateway.blob_open import Blob, BlobError, main, parse_key
+from tests.gateway.sealing.material import SMALL, SealedBlob, key, sealed_blob
+
+SOURCE = Path(blob_open.__file__)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    blob = sealed_blob(2 * SMALL + 3, label="file")
+    (tmp_path / "blob").write_bytes(blob.stored)
+    (tmp_path / "key").write_bytes(blob.data_key.reveal())
+    (tmp_path / "hex").write_text(blob.data_key.reveal().hex() + "\n")
+    (tmp_path / "plaintext").write_bytes(blob.plaintext)
+    return tmp_path
+
+
+def test_it_needs_nothing_of_ours() -> None:
+    tree = ast.parse(SOURCE.read_text())
+    imported = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    ours = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
+    assert ours == {"cryptography"}
+
+
+def test_it_runs_alone_from_anywhere(files: Path) -> None:
+    copy = files / "copied.py"
+    copy.write_bytes(SOURCE.read_bytes())
+    run = subprocess.run(
+        [sys.executable, "-I", copy, files / "blob", "--key-file", files / "hex"], capture_output=True, check=True
+    )
+    assert run.stdout == (files / "plaintext").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["key", "hex"])
+def test_plaintext_and_descriptor_go_to_files(files: Path, name: str) -> None:
+    out, descriptor = files / "out", files / "descriptor"
+    arguments = [files / "blob", "--key-file", files / name, "-o", out, "--descriptor", descriptor]
+    assert main([str(argument) for argument in arguments]) == 0
+    assert out.read_bytes() == (files / "plaintext").read_bytes()
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert descriptor.read_bytes() == b'{"key":"x"}'
+    assert not list(files.glob("*.partial"))
+
+
+def test_a_damaged_blob_leaves_no_file(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored = bytearray((files / "blob").read_bytes())
+    stored[128 + SMALL + 16] ^= 1
+    (files / "blob").write_bytes(stored)
+    assert main([str(files / "blob"), "--key-file", str(files / "key"), "-o", str(files / "out")]) == 1
+    assert "segment 1 is damaged" in capsys.readouterr().err
+    assert not (files / "out").exists()
+    assert not list(files.glob("*.partial"))
+
+
+@pytest.mark.parametrize("wrong", ["other", "short", "missing"])
+def test_a_wrong_key_is_one_sentence_and_no_traceback(
+    files: Path, capsys: pytest.CaptureFixture[str], wrong: str
+) -> None:
+    (files / "other").write_bytes(key().reveal())
+    (files / "short").write_bytes(b"abc")
+    assert main([str(files / "blob"), "--key-file", str(files / wrong)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("blob_open: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("text", [b"", b"ab" * 31, b"ab" * 33, b"zz" * 32, "ä".encode() * 20, bytes(31), bytes(33)])
+def test_keys_are_32_bytes_or_64_digits(text: bytes) -> None:
+    with pytest.raises(BlobError, match="32 bytes"):
+        parse_key(text)
+
+
+def opened(blob: SealedBlob, stored: bytes) -> bytes:
+    keys = [secret.reveal() for secret in (blob.data_key, blob.second_key) if secret]
+    return b"".join(Blob(io.BytesIO(stored), keys).segments())
+
+
+@pytest.mark.parametrize("two_layers", [False, True])
+def test_every_bit_of_a_blob_counts(two_layers: bool) -> None:
+    blob = sealed_blob(2, two_layers=two_layers)
+    assert opened(blob, blob.stored) == blob.plaintext
+    for bit in range(8 * len(blob.stored)):
+        changed = bytearray(blob.stored)
+        changed[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BlobError):
+            opened(blob, bytes(changed))
+
+
+def test_a_blob_of_any_other_length_is_refused() -> None:
+    blob = sealed_blob(2)
+    for length in range(len(blob.stored)):
+        with pytest.raises(BlobError):
+            opened(blob, blob.stored[:length])
+    with pytest.raises(BlobError):
+        opened(blob, blob.stored + b"\0")
+
+
+def test_dropped_and_swapped_segments_are_refused() -> None:
+    blob = sealed_blob(2 * SMALL)
+    step = SMALL + 16
+    first, second = blob.segments[:step], blob.segments[step:]
+    for segments in (second + first, first + first, second + second, first, second):
+        with pytest.raises(BlobError):
+            opened(blob, blob.header + segments + blob.footer)
+
+
+def test_as_many_keys_as_layers() -> None:
+    one, two = sealed_blob(1), sealed_blob(1, two_layers=True)
+    with pytest.raises(BlobError, match="2 layer"):
+        Blob(io.BytesIO(two.stored), [two.data_key.reveal()])
+    with pytest.raises(BlobError, match="1 layer"):
+        Blob(io.BytesIO(one.stored), [one.data_key.reveal()] * 2)

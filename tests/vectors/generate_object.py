@@ -1,0 +1,186 @@
+"""Writes the known answers of the object format, version 1, as the gateway's own code makes them.
+
+    python -m tests.vectors.generate_object
+
+Run it once for each version of the format: what it wrote is never changed, only added to. Agreement comes from
+elsewhere: the standalone decryptor opens every blob, and tests/gateway/sealing/test_vectors.py computes rows and
+wraps anew from the standard library. All inputs are fixed here; plaintext is SHAKE-128 of the vector's name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TypedDict
+
+from gateway.protocol.modes import BlobKind, Mode, Wrap
+from gateway.sealing.footer import Envelope
+from gateway.sealing.format import lp
+from gateway.sealing.row import RowSealer
+from gateway.sealing.stream import BlobSealer
+from gateway.sealing.wraps import _wrap
+from kms.api.secrets import SecretBytes
+
+DIRECTORY = Path(__file__).parent / "object-v1"
+SMALL = 1 << 14
+LARGE = 1 << 16
+KEPT_BYTES = 3 * SMALL + 4096
+"""Blobs up to this stored size are kept as files; of larger ones only the hash."""
+
+SIZES = [
+    *((f"small-{size}", size, 14, False) for size in (0, 1, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL)),
+    *((f"two-layers-{size}", size, 14, True) for size in (0, SMALL, SMALL + 1)),
+    *((f"default-{size}", size, 16, False) for size in (0, 1, LARGE - 1, LARGE, LARGE + 1, 5 * LARGE + 7)),
+    ("two-layers-default", 2 * LARGE + 1, 16, True),
+    ("large-segments", (1 << 20) + 1, 20, False),
+]
+
+
+class BlobVector(TypedDict):
+    name: str
+    data_key: str
+    second_key: str | None
+    blob_id: str
+    salt: str
+    seg_log2: int
+    plain_length: int
+    plain_sha256: str
+    header: str
+    footer: str
+    descriptor: str
+    stored_length: int
+    stored_sha256: str
+
+
+class RowVector(TypedDict):
+    name: str
+    index_key: str
+    epoch: int
+    row_uid: str
+    revision: int
+    clear: list[str]
+    document: str
+    sealed: str
+
+
+class WrapVector(TypedDict):
+    name: str
+    wrapping_key: str
+    epoch: int
+    aad: str
+    data_key: str
+    wrapped: str
+
+
+def fixed(label: str, length: int) -> bytes:
+    return hashlib.shake_128(f"sealgate vector {label}".encode()).digest(length)
+
+
+def envelope(name: str, *, two_layers: bool) -> Envelope:
+    wrap = Wrap(Mode.SSE_KMS, fixed(f"{name} wrap", 40), "arn:aws:kms:eu-de:123456789012:key/0", 1)
+    second = Wrap(Mode.SSE_S3, fixed(f"{name} second wrap", 69))
+    return Envelope(
+        account_id="123456789012",
+        bucket_id=fixed("bucket id", 16),
+        row_uid=fixed(f"{name} row uid", 16),
+        kind=BlobKind.PART if two_layers else BlobKind.OBJECT,
+        mode=Mode.DSSE_KMS if two_layers else Mode.SSE_KMS,
+        wraps=(wrap, second) if two_layers else (wrap,),
+        encryption_context={"aws:s3:arn": f"arn:aws:s3:::vectors/{name}", "grüße": "ünïcode"},
+        upload_id=fixed("upload id", 16) if two_layers else None,
+        part_number=7 if two_layers else None,
+    )
+
+
+def blob_vector(name: str, size: int, seg_log2: int, *, two_layers: bool) -> tuple[BlobVector, bytes]:
+    data_key = fixed(f"{name} data key", 32)
+    second_key = fixed(f"{name} second key", 32) if two_layers else None
+    blob_id = fixed(f"{name} blob id", 16)
+    salt = fixed(f"{name} salt", 32)
+    plaintext = fixed(f"{name} plaintext", size)
+    descriptor = json.dumps({"key": name, "size": size}).encode()
+    sealer = BlobSealer(
+        SecretBytes(data_key),
+        blob_id,
+        second_key=SecretBytes(second_key) if second_key else None,
+        seg_log2=seg_log2,
+        salt=salt,
+    )
+    segments = sealer.seal(plaintext)
+    footer = sealer.footer(envelope(name, two_layers=two_layers), descriptor)
+    blob = sealer.header + segments + footer
+    vector = BlobVector(
+        name=name,
+        data_key=data_key.hex(),
+        second_key=second_key.hex() if second_key else None,
+        blob_id=blob_id.hex(),
+        salt=salt.hex(),
+        seg_log2=seg_log2,
+        plain_length=size,
+        plain_sha256=hashlib.sha256(plaintext).hexdigest(),
+        header=sealer.header.hex(),
+        footer=footer.hex(),
+        descriptor=descriptor.decode(),
+        stored_length=len(blob),
+        stored_sha256=hashlib.sha256(blob).hexdigest(),
+    )
+    return vector, blob
+
+
+def row_vector(name: str, clear: list[bytes], document: bytes, *, epoch: int, revision: int) -> RowVector:
+    key, row_uid, salt = fixed(f"{name} key", 32), fixed(f"{name} row uid", 16), fixed(f"{name} salt", 16)
+    sealed = RowSealer({epoch: SecretBytes(key)}, epoch)._seal(row_uid, revision, clear, document, salt)
+    return RowVector(
+        name=name,
+        index_key=key.hex(),
+        epoch=epoch,
+        row_uid=row_uid.hex(),
+        revision=revision,
+        clear=[column.hex() for column in clear],
+        document=document.hex(),
+        sealed=sealed.hex(),
+    )
+
+
+def wrap_vector(name: str, aad: bytes, *, epoch: int) -> WrapVector:
+    key, data_key, r = fixed(f"{name} key", 32), fixed(f"{name} data key", 32), fixed(f"{name} r", 16)
+    return WrapVector(
+        name=name,
+        wrapping_key=key.hex(),
+        epoch=epoch,
+        aad=aad.hex(),
+        data_key=data_key.hex(),
+        wrapped=_wrap(SecretBytes(key), epoch, SecretBytes(data_key), aad, r).hex(),
+    )
+
+
+def rows() -> list[RowVector]:
+    return [
+        row_vector("empty", [], b"", epoch=1, revision=0),
+        row_vector("object", [b"object", b"a/key", b"null", b""], b'{"etag":"x"}', epoch=1, revision=1),
+        row_vector(
+            "long", [b"object", fixed("long column", 2000)], fixed("long document", 5000), epoch=7, revision=2**40
+        ),
+    ]
+
+
+def wraps() -> list[WrapVector]:
+    aad = lp([b"123456789012", fixed("bucket id", 16), fixed("wrap row uid", 16)])
+    return [wrap_vector("sse-s3", aad, epoch=1), wrap_vector("empty-aad", b"", epoch=2**32 - 1)]
+
+
+def main() -> None:
+    DIRECTORY.mkdir(exist_ok=True)
+    blobs = []
+    for name, size, seg_log2, two_layers in SIZES:
+        vector, blob = blob_vector(name, size, seg_log2, two_layers=two_layers)
+        blobs.append(vector)
+        if len(blob) <= KEPT_BYTES:
+            (DIRECTORY / f"{name}.blob").write_bytes(blob)
+    answers = {"blobs": blobs, "rows": rows(), "wraps": wraps()}
+    (DIRECTORY / "vectors.json").write_text(json.dumps(answers, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
