@@ -124,7 +124,7 @@ class ChunkedDecoder:
         return pieces
 
     def finish(self) -> dict[str, str]:
-        """The trailers by lower-case name, to be called when the connection has no more. Raises S3Error IncompleteBody."""
+        """The trailers by lower-case name; for when the connection has no more. Raises S3Error IncompleteBody."""
         if self._state is not _State.DONE:
             raise S3Error("IncompleteBody")
         return self._trailers

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from gateway.protocol.timestamps import format_iso8601
 from gateway.protocol.xml.writer import document, element, quoted_etag
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+@lru_cache(maxsize=256)  # a listing has one owner for all of its entries
+def owner_element(owner_id: str, display_name: str | None, name: str = "Owner") -> str:
     """An account as S3's XML names it: canonical user id (64 hex digits) and display name."""
-
-    canonical_id: str
-    display_name: str
-
-    def format(self, name: str = "Owner") -> str:
-        return f"<{name}>{element('ID', self.canonical_id)}{element('DisplayName', self.display_name)}</{name}>"
+    return f"<{name}>{element('ID', owner_id)}{element('DisplayName', display_name)}</{name}>"
 
 
 def checksum_elements(checksums: Mapping[str, str], checksum_type: str | None = None) -> str:

@@ -7,34 +7,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.protocol.percent import encode
 from gateway.protocol.timestamps import format_iso8601
-from gateway.protocol.xml.documents.objects import Owner
+from gateway.protocol.xml.documents.objects import owner_element
 from gateway.protocol.xml.writer import document, element, escape, flag
 
 Write = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectEntry:
-    """One object of a listing. `etag` is without quotes; `owner` None is not shown; `checksum_algorithms` are names."""
+class ListedObject:
+    """One object of a listing. `etag` is without quotes; `owner_id` None: the owner is not shown."""
 
     key: str
     modified_us: int
     etag: str
     size: int
     storage_class: str = "STANDARD"
-    owner: Owner | None = None
-    checksum_algorithms: Sequence[str] = ()
+    checksum_algorithms: tuple[str, ...] = ()
     checksum_type: str | None = None
+    owner_id: str | None = None
+    owner_display_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ListObjectsV1Result:
+class ListBucketResultV1:
     """`next_marker` is shown only with a delimiter, as S3 does; without one, clients go on after the last key."""
 
-    bucket: str
+    name: str
     prefix: str
     delimiter: str
     marker: str
@@ -42,7 +44,7 @@ class ListObjectsV1Result:
     url_encoded: bool
     is_truncated: bool
     next_marker: str | None
-    objects: Sequence[ObjectEntry]
+    objects: Sequence[ListedObject]
     common_prefixes: Sequence[str]
 
     def format(self) -> bytes:
@@ -51,7 +53,7 @@ class ListObjectsV1Result:
         return document(
             "ListBucketResult",
             (
-                element("Name", self.bucket),
+                element("Name", self.name),
                 f"<Prefix>{write(self.prefix)}</Prefix>",
                 f"<Marker>{write(self.marker)}</Marker>",
                 f"<NextMarker>{write(self.next_marker or '')}</NextMarker>" if shows_marker else "",
@@ -66,10 +68,10 @@ class ListObjectsV1Result:
 
 
 @dataclass(frozen=True, slots=True)
-class ListObjectsV2Result:
+class ListBucketResultV2:
     """`continuation_token` is the request's, `next_continuation_token` the next page's (None on the last one)."""
 
-    bucket: str
+    name: str
     prefix: str
     delimiter: str
     start_after: str
@@ -77,7 +79,8 @@ class ListObjectsV2Result:
     url_encoded: bool
     continuation_token: str | None
     next_continuation_token: str | None
-    objects: Sequence[ObjectEntry]
+    is_truncated: bool
+    objects: Sequence[ListedObject]
     common_prefixes: Sequence[str]
 
     def format(self) -> bytes:
@@ -85,7 +88,7 @@ class ListObjectsV2Result:
         return document(
             "ListBucketResult",
             (
-                element("Name", self.bucket),
+                element("Name", self.name),
                 f"<Prefix>{write(self.prefix)}</Prefix>",
                 element("ContinuationToken", self.continuation_token),
                 element("NextContinuationToken", self.next_continuation_token),
@@ -94,7 +97,7 @@ class ListObjectsV2Result:
                 f"<MaxKeys>{self.max_keys}</MaxKeys>",
                 f"<Delimiter>{write(self.delimiter)}</Delimiter>" if self.delimiter else "",
                 "<EncodingType>url</EncodingType>" if self.url_encoded else "",
-                flag("IsTruncated", self.next_continuation_token is not None),
+                flag("IsTruncated", self.is_truncated),
                 _contents(self.objects, write),
                 common_prefixes(self.common_prefixes, write),
             ),
@@ -110,20 +113,22 @@ def common_prefixes(prefixes: Sequence[str], write: Write) -> str:
     return "".join([f"<CommonPrefixes><Prefix>{write(prefix)}</Prefix></CommonPrefixes>" for prefix in prefixes])
 
 
-def _contents(objects: Sequence[ObjectEntry], write: Write) -> str:
+def _contents(objects: Sequence[ListedObject], write: Write) -> str:
     # Hot: 1 000 entries a page. ETags, classes and algorithm names are ours and need no escaping.
     return "".join(
         [
             f"<Contents><Key>{write(entry.key)}</Key><LastModified>{format_iso8601(entry.modified_us)}</LastModified>"
             f"<ETag>&quot;{entry.etag}&quot;</ETag>"
-            f"{_checksums(entry) if entry.checksum_algorithms else ''}<Size>{entry.size}</Size>"
-            f"{entry.owner.format() if entry.owner else ''}"
+            f"{_checksums(entry.checksum_algorithms, entry.checksum_type) if entry.checksum_algorithms else ''}"
+            f"<Size>{entry.size}</Size>"
+            f"{owner_element(entry.owner_id, entry.owner_display_name) if entry.owner_id else ''}"
             f"<StorageClass>{entry.storage_class}</StorageClass></Contents>"
             for entry in objects
         ]
     )
 
 
-def _checksums(entry: ObjectEntry) -> str:
-    algorithms = "".join([f"<ChecksumAlgorithm>{name}</ChecksumAlgorithm>" for name in entry.checksum_algorithms])
-    return f"{algorithms}<ChecksumType>{entry.checksum_type or 'FULL_OBJECT'}</ChecksumType>"
+@lru_cache(maxsize=64)  # five algorithms and two types: in practice a page has one combination
+def _checksums(algorithms: tuple[str, ...], checksum_type: str | None) -> str:
+    names = "".join(element("ChecksumAlgorithm", name) for name in algorithms)
+    return names + element("ChecksumType", checksum_type)
