@@ -1,0 +1,115 @@
+"""The door: from the head of a request to the principal that signed it, or to nobody, or to a refusal.
+
+Order: which mechanism, parse and scope, time, access key, signature. Nothing waits and nothing reads the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from iam.canonical import query_pairs
+from iam.chunk_signatures import ChunkVerifier
+from iam.credentials import Credential
+from iam.errors import AuthenticationError, Reason
+from iam.presign import check_validity, is_presigned, is_signed_by_version_2, parse_presigned
+from iam.principals import Principal
+from iam.requests import SignableRequest
+from iam.scope import Authentication, Form, Service
+from iam.signing_keys import SigningKeys
+from iam.sigv4 import check_skew, parse_authorization_header, signature_version_2, verify
+
+FindCredential = Callable[[str], Credential | None]
+"""The credential of an access key id, or None if there is none. On the path of every request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A request whose signature was verified.
+
+    `payload_hash` is what the signature says about the body: the value of x-amz-content-sha256 for S3 (a presigned URL
+    without one: UNSIGNED-PAYLOAD), else the hash of the body. The body must still be held against it.
+    """
+
+    principal: Principal
+    access_key_id: str
+    form: Form
+    payload_hash: str
+    _authentication: Authentication = field(repr=False)
+    _signing_key: bytes = field(repr=False)
+
+    def chunk_verifier(self) -> ChunkVerifier:
+        """A verifier for the chunks of this request's body, if they are signed."""
+        signed = self._authentication
+        return ChunkVerifier(self._signing_key, signed.timestamp, signed.scope.text, signed.signature)
+
+
+class Authenticator:
+    """Authenticates requests to one region; holds a cache of signing keys and nothing else."""
+
+    def __init__(self, region: str, find_credential: FindCredential, signing_keys: SigningKeys | None = None) -> None:
+        self._region = region
+        self._find_credential = find_credential
+        self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
+
+    def authenticate(
+        self, request: SignableRequest, service: Service, *, now: datetime, body_sha256: str | None = None
+    ) -> Authenticated | None:
+        """Who signed the request; None if nobody did (an anonymous request).
+
+        `now` is an aware time. `body_sha256` (64 lower-case hex digits) is required for services other than S3, whose
+        signature covers it. Raises AuthenticationError; whatever looks like a signature but is none is never anonymous.
+        """
+        authentication = self._parse(request, service)
+        if authentication is None:
+            return None
+        if authentication.form is Form.HEADER:
+            check_skew(authentication.signed_at, authentication.timestamp, now)
+        else:
+            check_validity(authentication, now)
+        payload_hash = authentication.payload_hash
+        if payload_hash is None:
+            if body_sha256 is None:
+                raise TypeError(f"{service.name} signs the hash of the body: body_sha256 is required")
+            payload_hash = body_sha256
+        credential = self._credential(authentication.scope.access_key_id)
+        signing_key = self._signing_keys.get(credential.secret, authentication.scope)
+        verify(request, authentication, service, signing_key, payload_hash)
+        return Authenticated(
+            principal=credential.principal,
+            access_key_id=credential.access_key_id,
+            form=authentication.form,
+            payload_hash=payload_hash,
+            _authentication=authentication,
+            _signing_key=signing_key,
+        )
+
+    def _parse(self, request: SignableRequest, service: Service) -> Authentication | None:
+        pairs = query_pairs(request.target_query)
+        has_header = "authorization" in request.headers
+        in_query = is_presigned(pairs)
+        in_query_v2 = is_signed_by_version_2(pairs)
+        if has_header + in_query + in_query_v2 > 1:
+            raise AuthenticationError(
+                Reason.SEVERAL_MECHANISMS,
+                "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+                "parameter or the Authorization header should be specified",
+                {"ArgumentName": "Authorization"},
+            )
+        if in_query_v2:
+            raise signature_version_2()
+        if not (has_header or in_query):
+            return None
+        parse = parse_authorization_header if has_header else parse_presigned
+        return parse(request, pairs, service, self._region)
+
+    def _credential(self, access_key_id: str) -> Credential:
+        credential = self._find_credential(access_key_id)
+        if credential is None or not credential.active:
+            raise AuthenticationError(
+                Reason.UNKNOWN_ACCESS_KEY,
+                "The AWS Access Key Id you provided does not exist in our records.",
+                {"AWSAccessKeyId": access_key_id},
+            )
+        return credential

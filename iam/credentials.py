@@ -1,0 +1,98 @@
+"""Accounts and access keys as values, and how new ones are made."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from iam.principals import SERVICE_ACCOUNT_ID, Principal
+from iam.secrets import Secret
+
+SECRET_SIZE = 40
+"""Characters of a secret access key, the length of AWS's own."""
+
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
+_CANONICAL_ID = re.compile(r"[0-9a-f]{64}")
+_ACCESS_KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account: 12 digits, the 64 hex digits that S3 calls the canonical user id, and a name for people."""
+
+    account_id: str
+    canonical_id: str
+    display_name: str
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """What may be shown of an access key: everything but the secret."""
+
+    access_key_id: str
+    account_id: str
+    is_active: bool
+    created_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An access key with its secret and the principal that signs with it.
+
+    An inactive one proves nothing: verification refuses it like an unknown one.
+    """
+
+    access_key_id: str
+    secret: Secret
+    principal: Principal
+    active: bool = True
+
+
+def new_account_id() -> str:
+    """12 random digits, never the service's own account and, like AWS's, without leading zero."""
+    return str(secrets.randbelow(9 * 10**11) + 10**11)
+
+
+def new_canonical_id() -> str:
+    """64 random hex digits."""
+    return secrets.token_hex(32)
+
+
+def new_access_key_id() -> str:
+    """`AKIA` and 16 characters of base32 (80 bits), the shape of AWS's long-term access keys."""
+    return "AKIA" + "".join(secrets.choice(_BASE32) for _ in range(16))
+
+
+def new_secret() -> Secret:
+    """40 characters of the base64 alphabet without "+" (239 bits): in URLs of careless tools "+" turns into a blank."""
+    return Secret("".join(secrets.choice(_SECRET_ALPHABET) for _ in range(SECRET_SIZE)).encode())
+
+
+def check_account_id(text: str) -> str:
+    """The text itself if it can be an account's id. Raises ValueError; the service's own account is refused too."""
+    if not _ACCOUNT_ID.fullmatch(text) or text == SERVICE_ACCOUNT_ID:
+        raise ValueError(f"an account id has 12 digits and is not {SERVICE_ACCOUNT_ID}; got {text[:40]!r}")
+    return text
+
+
+def check_canonical_id(text: str) -> str:
+    """The text itself if it is 64 lower-case hex digits. Raises ValueError."""
+    if not _CANONICAL_ID.fullmatch(text):
+        raise ValueError(f"a canonical user id has 64 lower-case hex digits; got {text[:80]!r}")
+    return text
+
+
+def is_access_key_id(text: str) -> bool:
+    """Whether the text can be an access key id (IAM API: 16..128 word characters; here capitals and digits)."""
+    return _ACCESS_KEY_ID.fullmatch(text) is not None
+
+
+def check_access_key_id(text: str) -> str:
+    """The text itself if it can be an access key id. Raises ValueError."""
+    if not is_access_key_id(text):
+        raise ValueError("an access key id has 16 to 128 upper-case letters and digits")
+    return text

@@ -1,0 +1,80 @@
+"""Why a request could not be attributed to a principal: one exception, one enumeration of reasons.
+
+S3 and KMS name the same refusals differently: `s3_code` gives S3's code (gateway renders it with `fields` as XML
+elements), `kms.face.authentication` has the KMS's. Sources: Amazon S3 API Reference, "Error responses" and
+"Authenticating Requests (AWS Signature Version 4)"; AWS KMS API Reference, "Common Errors".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The reasons for which authentication is refused."""
+
+    MALFORMED_AUTHORIZATION = "malformed-authorization"
+    """The Authorization header does not parse, or its credential scope is not for this endpoint."""
+    MALFORMED_QUERY = "malformed-query"
+    """The same for the parameters of a presigned URL."""
+    UNSUPPORTED_AUTHORIZATION = "unsupported-authorization"
+    """An Authorization scheme that nobody speaks here."""
+    SIGNATURE_VERSION_2 = "signature-version-2"
+    SIGNATURE_VERSION_4A = "signature-version-4a"
+    SEVERAL_MECHANISMS = "several-mechanisms"
+    MISSING_CONTENT_SHA256 = "missing-content-sha256"
+    INVALID_CONTENT_SHA256 = "invalid-content-sha256"
+    MISSING_DATE = "missing-date"
+    HEADERS_NOT_SIGNED = "headers-not-signed"
+    SECURITY_TOKEN = "security-token"  # noqa: S105
+    REQUEST_TIME_TOO_SKEWED = "request-time-too-skewed"
+    NOT_YET_VALID = "not-yet-valid"
+    EXPIRED = "expired"
+    UNKNOWN_ACCESS_KEY = "unknown-access-key"
+    SIGNATURE_MISMATCH = "signature-mismatch"
+
+
+S3_CODE: Mapping[Reason, str] = {
+    Reason.MALFORMED_AUTHORIZATION: "AuthorizationHeaderMalformed",
+    Reason.MALFORMED_QUERY: "AuthorizationQueryParametersError",
+    Reason.UNSUPPORTED_AUTHORIZATION: "InvalidArgument",
+    Reason.SIGNATURE_VERSION_2: "InvalidRequest",
+    Reason.SIGNATURE_VERSION_4A: "NotImplemented",
+    Reason.SEVERAL_MECHANISMS: "InvalidArgument",
+    Reason.MISSING_CONTENT_SHA256: "InvalidRequest",
+    Reason.INVALID_CONTENT_SHA256: "InvalidArgument",
+    Reason.MISSING_DATE: "AccessDenied",
+    Reason.HEADERS_NOT_SIGNED: "AccessDenied",
+    Reason.SECURITY_TOKEN: "InvalidToken",
+    Reason.REQUEST_TIME_TOO_SKEWED: "RequestTimeTooSkewed",
+    Reason.NOT_YET_VALID: "AccessDenied",
+    Reason.EXPIRED: "AccessDenied",
+    Reason.UNKNOWN_ACCESS_KEY: "InvalidAccessKeyId",
+    Reason.SIGNATURE_MISMATCH: "SignatureDoesNotMatch",
+}
+"""S3's error code for each reason. The HTTP statuses stand in S3's own catalogue, under the code."""
+
+
+def _as_text(quoted: str) -> str:
+    """Text that can be written down although parts of it may quote bytes of a request that were no UTF-8."""
+    return quoted.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+class AuthenticationError(Exception):
+    """The request is not attributed to anyone.
+
+    `message` is S3's text; `fields` are the further elements of S3's error document, in order. The exception's own
+    text leaves `fields` out: they quote the request (its headers may carry customer keys) and belong in the answer to
+    the one who sent it, never in a log.
+    """
+
+    def __init__(self, reason: Reason, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(f"{reason.value}: {_as_text(message)}")
+        self.reason = reason
+        self.message = _as_text(message)
+        self.fields: Mapping[str, str] = {name: _as_text(value) for name, value in fields.items()} if fields else {}
+
+    @property
+    def s3_code(self) -> str:
+        return S3_CODE[self.reason]

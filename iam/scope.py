@@ -1,0 +1,135 @@
+"""Credential scope and time of a signature: the parts that the header form and the URL form share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from iam.canonical import Pairs, encode_path_once, encode_path_twice
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+TERMINATOR = "aws4_request"
+MAX_SKEW = timedelta(minutes=15)
+"""How far a request's time may be from ours (Amazon S3 API Reference, "RequestTimeTooSkewed")."""
+
+_TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What differs in Signature Version 4 from service to service.
+
+    S3 signs the payload hash that the client declares in x-amz-content-sha256; the others sign the hash of the body.
+    """
+
+    name: str
+    canonical_path: Callable[[str], str]
+    declares_payload_hash: bool
+
+
+S3 = Service("s3", encode_path_once, True)
+KMS = Service("kms", encode_path_twice, False)
+
+
+class Form(StrEnum):
+    """Where the signature stood."""
+
+    HEADER = "AuthHeader"
+    QUERY = "QueryString"
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialScope:
+    """`access_key_id/date/region/service/aws4_request`; `date` is YYYYMMDD."""
+
+    access_key_id: str
+    date: str
+    region: str
+    service: str
+
+    @property
+    def text(self) -> str:
+        """The scope as it stands in the string to sign, without the access key."""
+        return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What a request says about its signature, parsed but not verified.
+
+    `timestamp` is `signed_at` as it stands in the string to sign (YYYYMMDDTHHMMSSZ). `payload_hash` is None where the
+    hash of the body itself is signed. `pairs` are the canonical query parameters that are covered.
+    """
+
+    form: Form
+    scope: CredentialScope
+    signed_headers: tuple[str, ...]
+    signature: str
+    timestamp: str
+    signed_at: datetime
+    payload_hash: str | None
+    pairs: Pairs
+    expires_seconds: int | None = None
+
+
+class MalformedScope(ValueError):
+    """A credential or a time does not fit; the text is S3's, without its leading "The … is malformed;".
+
+    `region` is the expected region when that was what did not fit.
+    """
+
+    def __init__(self, message: str, region: str | None = None) -> None:
+        super().__init__(message)
+        self.region = region
+
+
+def parse_credential(text: str, service: Service, region: str) -> CredentialScope:
+    """Parse `AKID/YYYYMMDD/region/service/aws4_request` and hold it against this endpoint. Raises MalformedScope."""
+    parts = text.rsplit("/", 4)
+    if len(parts) != 5 or not parts[0]:
+        raise MalformedScope(
+            f'the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/{TERMINATOR}".'
+        )
+    access_key_id, date, given_region, given_service, terminator = parts
+    if terminator != TERMINATOR:
+        raise MalformedScope(f'incorrect terminal "{terminator}". This endpoint uses "{TERMINATOR}".')
+    if given_service != service.name:
+        raise MalformedScope(f'incorrect service "{given_service}". This endpoint belongs to "{service.name}".')
+    if given_region != region:
+        raise MalformedScope(f"the region '{given_region}' is wrong; expecting '{region}'", region)
+    if len(date) != 8 or not (date.isascii() and date.isdigit()):
+        raise MalformedScope(
+            f'incorrect date format "{date}". This date in the credential must be in the format "yyyyMMdd".'
+        )
+    return CredentialScope(access_key_id, date, given_region, given_service)
+
+
+def parse_timestamp(text: str) -> datetime | None:
+    """The time of a YYYYMMDDTHHMMSSZ timestamp; None if it is not one."""
+    if not _TIMESTAMP.fullmatch(text):
+        return None
+    try:
+        return datetime(
+            int(text[:4]),
+            int(text[4:6]),
+            int(text[6:8]),
+            int(text[9:11]),
+            int(text[11:13]),
+            int(text[13:15]),
+            tzinfo=UTC,
+        )
+    except ValueError:
+        return None
+
+
+def format_timestamp(moment: datetime) -> str:
+    """YYYYMMDDTHHMMSSZ of an aware time."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def format_iso(moment: datetime) -> str:
+    """YYYY-MM-DDTHH:MM:SSZ of an aware time, as S3's error documents have it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

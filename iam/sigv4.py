@@ -1,0 +1,232 @@
+"""Signature Version 4 in the Authorization header: parsing, string to sign, verification.
+
+Sources: IAM User Guide, "AWS Signature Version 4 for API requests"; Amazon S3 API Reference, "Authenticating Requests:
+Using the Authorization Header". The URL form is in `iam.presign`, chunk signatures in `iam.chunk_signatures`; which of
+them a request uses, and whose key it is, in `iam.authenticator`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from typing import NoReturn
+
+from iam.canonical import Pairs, canonical_request, to_wire
+from iam.errors import AuthenticationError, Reason
+from iam.payload_hash import check_payload_hash
+from iam.requests import SignableRequest
+from iam.scope import (
+    ALGORITHM,
+    MAX_SKEW,
+    Authentication,
+    CredentialScope,
+    Form,
+    MalformedScope,
+    Service,
+    format_iso,
+    format_timestamp,
+    parse_credential,
+    parse_timestamp,
+)
+
+MISMATCH_MESSAGE = (
+    "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+)
+
+_SIGNED_BY_NATURE = frozenset({"x-amz-content-sha256"})
+"""S3 signs its value as the payload hash of the canonical request, the others sign the hash of the body itself."""
+
+
+def parse_authorization_header(request: SignableRequest, pairs: Pairs, service: Service, region: str) -> Authentication:
+    """Parse the Authorization header and what else of the head the signature needs.
+
+    Blanks after the commas are optional and the date may stand in `Date`: esdk-obs-python sends both forms.
+    Raises AuthenticationError.
+    """
+    headers = request.headers
+    if "x-amz-security-token" in headers:
+        raise security_token_refused()
+    components = _components(headers["authorization"])
+    try:
+        scope = parse_credential(components["Credential"], service, region)
+        timestamp, signed_at = _request_time(headers)
+        if timestamp[:8] != scope.date:
+            raise MalformedScope(
+                f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
+            )
+    except MalformedScope as error:
+        _malformed(str(error), {} if error.region is None else {"Region": error.region})
+    signed_headers = tuple(components["SignedHeaders"].split(";"))
+    check_signed_headers(headers, signed_headers)
+    return Authentication(
+        form=Form.HEADER,
+        scope=scope,
+        signed_headers=signed_headers,
+        signature=components["Signature"],
+        timestamp=timestamp,
+        signed_at=signed_at,
+        payload_hash=_declared_payload_hash(headers) if service.declares_payload_hash else None,
+        pairs=pairs,
+    )
+
+
+def _components(authorization: str) -> dict[str, str]:
+    algorithm, _, rest = authorization.strip(" \t").partition(" ")
+    if algorithm != ALGORITHM:
+        _refuse_scheme(algorithm)
+    components = {}
+    for component in rest.split(","):
+        name, equals, value = component.strip(" \t").partition("=")
+        if not equals or not value or name in components:
+            _malformed(f'the authorization component "{component.strip()[:256]}" is malformed.')
+        components[name] = value
+    for name in ("Credential", "SignedHeaders", "Signature"):
+        if name not in components:
+            _malformed(f"the authorization header requires {name}.")
+    return components
+
+
+def _malformed(detail: str, fields: Mapping[str, str] | None = None) -> NoReturn:
+    message = f"The authorization header is malformed; {detail}"
+    raise AuthenticationError(Reason.MALFORMED_AUTHORIZATION, message, fields) from None
+
+
+def _refuse_scheme(scheme: str) -> NoReturn:
+    if scheme == "AWS":
+        raise signature_version_2()
+    if scheme.startswith("AWS4-ECDSA-P256"):
+        raise AuthenticationError(
+            Reason.SIGNATURE_VERSION_4A, f"Signature Version 4A is not supported. Please use {ALGORITHM}."
+        )
+    # The scheme's name only: with a header that is not what it should be, the rest may be a password or a token.
+    raise AuthenticationError(
+        Reason.UNSUPPORTED_AUTHORIZATION,
+        "Unsupported Authorization Type",
+        {"ArgumentName": "Authorization", "ArgumentValue": scheme[:64]},
+    )
+
+
+def signature_version_2() -> AuthenticationError:
+    """The refusal of the older signatures, in S3's words for regions that never had them."""
+    return AuthenticationError(
+        Reason.SIGNATURE_VERSION_2,
+        f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
+    )
+
+
+def security_token_refused() -> AuthenticationError:
+    """There are no temporary credentials yet, so that every session token is one that nobody here has issued."""
+    return AuthenticationError(Reason.SECURITY_TOKEN, "The provided token is malformed or otherwise invalid.")
+
+
+def _request_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
+    """Timestamp and time of the request; x-amz-date goes before Date, as the documentation has it."""
+    text = headers.get("x-amz-date") or headers.get("date")
+    if text is None:
+        raise AuthenticationError(Reason.MISSING_DATE, "AWS authentication requires a valid Date or x-amz-date header")
+    text = text.strip(" \t")
+    moment = parse_timestamp(text)
+    if moment is not None:
+        return text, moment
+    moment = _http_date_or_none(text)
+    if moment is None:
+        raise AuthenticationError(Reason.MISSING_DATE, "AWS authentication requires a valid Date or x-amz-date header")
+    return format_timestamp(moment), moment
+
+
+def _http_date_or_none(text: str) -> datetime | None:
+    if len(text) > 64:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None
+
+
+def _declared_payload_hash(headers: Mapping[str, str]) -> str:
+    value = headers.get("x-amz-content-sha256")
+    if value is None:
+        raise AuthenticationError(
+            Reason.MISSING_CONTENT_SHA256, "Missing required header for this request: x-amz-content-sha256"
+        )
+    return check_payload_hash(value.strip(" \t"))
+
+
+def check_signed_headers(headers: Mapping[str, str], signed_headers: Iterable[str]) -> None:
+    """Refuse a request with an unsigned Host or x-amz-* header: whoever carries it could have added the header.
+
+    Raises AuthenticationError(HEADERS_NOT_SIGNED), naming them.
+    """
+    signed = set(signed_headers)
+    unsigned = [
+        name for name in headers if name.startswith("x-amz-") and name not in signed and name not in _SIGNED_BY_NATURE
+    ]
+    if "host" not in signed:
+        unsigned.insert(0, "host")
+    if unsigned:
+        raise AuthenticationError(
+            Reason.HEADERS_NOT_SIGNED,
+            "There were headers present in the request which were not signed",
+            {"HeadersNotSigned": ", ".join(unsigned)},
+        )
+
+
+def check_skew(signed_at: datetime, timestamp: str, now: datetime) -> None:
+    """Raises AuthenticationError(REQUEST_TIME_TOO_SKEWED) when the two are more than MAX_SKEW apart."""
+    if abs(now - signed_at) > MAX_SKEW:
+        raise AuthenticationError(
+            Reason.REQUEST_TIME_TOO_SKEWED,
+            "The difference between the request time and the current time is too large.",
+            {
+                "RequestTime": timestamp,
+                "ServerTime": format_iso(now),
+                "MaxAllowedSkewMilliseconds": str(int(MAX_SKEW.total_seconds() * 1000)),
+            },
+        )
+
+
+def string_to_sign(scope: CredentialScope, timestamp: str, canonical: str) -> str:
+    """The string to sign over a canonical request."""
+    return f"{ALGORITHM}\n{timestamp}\n{scope.text}\n{sha256(to_wire(canonical)).hexdigest()}"
+
+
+def sign(signing_key: bytes, text: str) -> str:
+    """The signature of a string to sign, 64 lower-case hex digits."""
+    return hmac.digest(signing_key, to_wire(text), "sha256").hex()
+
+
+def verify(
+    request: SignableRequest, authentication: Authentication, service: Service, signing_key: bytes, payload_hash: str
+) -> None:
+    """Hold the signature against the request, in constant time.
+
+    Raises AuthenticationError(SIGNATURE_MISMATCH), whose fields quote what was hashed, as S3's answer does.
+    """
+    canonical = canonical_request(
+        method=request.method,
+        path=service.canonical_path(request.target_path),
+        pairs=authentication.pairs,
+        headers=request.headers,
+        signed_headers=authentication.signed_headers,
+        payload_hash=payload_hash,
+    )
+    to_sign = string_to_sign(authentication.scope, authentication.timestamp, canonical)
+    expected = sign(signing_key, to_sign)
+    if not hmac.compare_digest(expected.encode(), to_wire(authentication.signature)):
+        raise _mismatch(authentication, to_sign, canonical)
+
+
+def _mismatch(authentication: Authentication, to_sign: str, canonical: str) -> AuthenticationError:
+    fields = {
+        "AWSAccessKeyId": authentication.scope.access_key_id,
+        "StringToSign": to_sign,
+        "SignatureProvided": authentication.signature,
+        "StringToSignBytes": to_wire(to_sign).hex(" "),
+        "CanonicalRequest": canonical,
+        "CanonicalRequestBytes": to_wire(canonical).hex(" "),
+    }
+    return AuthenticationError(Reason.SIGNATURE_MISMATCH, MISMATCH_MESSAGE, fields)

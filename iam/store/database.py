@@ -1,0 +1,102 @@
+"""The identity database's file: opening it, its settings, its migrations, its failures."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from iam.store.interface import IdentityStoreError, StoreUnavailable
+
+BUSY_SECONDS = 5.0
+"""How long a statement waits for another process's transaction. They take milliseconds."""
+
+_MIGRATION = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open or create the database, bring its schema up to date, and return a connection in autocommit mode.
+
+    The file is made readable by its owner alone. Raises StoreUnavailable, also for a schema newer than this program.
+    """
+    try:
+        path.touch(mode=0o600, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"cannot open the identity database {path}: {error}") from error
+    try:
+        with translated_failures():
+            # WAL: readers never wait for a writer. FULL: a commit that returned is on disk (the default in WAL mode is
+            # not). The rows are few, so that SQLite's other defaults fit.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA trusted_schema = OFF")
+            _migrate(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing, in one transaction that other processes wait for; a crash leaves the schema as it was."""
+    migrations = _migrations()
+    with transaction(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > len(migrations):
+            raise StoreUnavailable(
+                f"the identity database has schema {version}; this program knows schemas up to {len(migrations)}"
+            )
+        for number, script in enumerate(migrations[version:], start=version + 1):
+            for statement in _statements(script):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+
+
+def _migrations() -> list[str]:
+    """The scripts in order. Their numbers are 1, 2, 3 … without gaps."""
+    files = sorted(
+        (entry for entry in resources.files("iam.store.migrations").iterdir() if _MIGRATION.fullmatch(entry.name)),
+        key=lambda entry: entry.name,
+    )
+    assert [int(entry.name[:4]) for entry in files] == list(range(1, len(files) + 1))
+    return [entry.read_text(encoding="utf-8") for entry in files]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: `executescript` would commit before the first."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+    assert not pending.strip(), "a migration ends with a complete statement"
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction: begun at once, so that what is read inside stays true until the commit."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def translated_failures() -> Iterator[None]:
+    """Turns SQLite's own failures (busy, full, damaged, closed) into StoreUnavailable."""
+    try:
+        yield
+    except IdentityStoreError:
+        raise
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the identity database cannot serve: {error}") from error

@@ -1,0 +1,1 @@
+"""Numbered migrations of the identity database; a released one is never edited."""

@@ -1,0 +1,174 @@
+"""What every identity store must do. A store's own test module subclasses `IdentityStoreSuite` and opens the store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from iam.credentials import Account, Credential, new_access_key_id, new_canonical_id, new_secret
+from iam.principals import SERVICE_ACCOUNT_ID, Principal, PrincipalKind, root_principal
+from iam.store import (
+    AccessKeyExists,
+    AccountExists,
+    IdentityStore,
+    NoSuchAccessKey,
+    NoSuchAccount,
+    StoreUnavailable,
+)
+
+OpenStore = Callable[[], IdentityStore]
+"""Opens the same store once more, as another process would."""
+
+ACCOUNT = Account("123456789012", "a" * 64, "owner", 1)
+OTHER_ACCOUNT = Account("210987654321", "b" * 64, "other", 2)
+
+
+def new_credential(account_id: str = ACCOUNT.account_id, *, active: bool = True) -> Credential:
+    return Credential(new_access_key_id(), new_secret(), root_principal(account_id), active)
+
+
+class IdentityStoreSuite:
+    """Needs a fixture `open_store` of type OpenStore, which closes what it opened."""
+
+    @pytest.fixture
+    def store(self, open_store: OpenStore) -> IdentityStore:
+        store = open_store()
+        store.create_account(ACCOUNT)
+        return store
+
+    def test_an_account_is_found_by_both_ids(self, store: IdentityStore) -> None:
+        assert store.account(ACCOUNT.account_id) == ACCOUNT
+        assert store.account_by_canonical_id(ACCOUNT.canonical_id) == ACCOUNT
+
+    def test_unknown_accounts(self, store: IdentityStore) -> None:
+        for ask in (store.account, store.account_by_canonical_id, store.access_keys):
+            for identifier in (OTHER_ACCOUNT.account_id, "", "é", "\udcff"):
+                with pytest.raises(NoSuchAccount):
+                    ask(identifier)
+
+    def test_accounts_in_order(self, store: IdentityStore) -> None:
+        first = Account("100000000000", new_canonical_id(), "Ärger & Söhne", 3)
+        store.create_account(OTHER_ACCOUNT)
+        store.create_account(first)
+        assert store.accounts() == [first, ACCOUNT, OTHER_ACCOUNT]
+
+    @pytest.mark.parametrize(
+        "account",
+        [
+            Account(ACCOUNT.account_id, "c" * 64, "same id", 1),
+            Account(OTHER_ACCOUNT.account_id, ACCOUNT.canonical_id, "same canonical id", 1),
+        ],
+    )
+    def test_ids_are_taken_once(self, store: IdentityStore, account: Account) -> None:
+        with pytest.raises(AccountExists):
+            store.create_account(account)
+        assert store.accounts() == [ACCOUNT]
+
+    @pytest.mark.parametrize(
+        "account",
+        [
+            Account("12345", "c" * 64, "short", 1),
+            Account(SERVICE_ACCOUNT_ID, "c" * 64, "the service's own", 1),
+            Account("123456789013", "c", "short canonical id", 1),
+        ],
+    )
+    def test_ids_of_the_wrong_shape(self, store: IdentityStore, account: Account) -> None:
+        with pytest.raises(ValueError, match="id"):
+            store.create_account(account)
+
+    def test_a_credential_comes_back_whole(self, store: IdentityStore) -> None:
+        for credential in (new_credential(), new_credential(active=False)):
+            store.create_access_key(credential, 5)
+            assert store.find_credential(credential.access_key_id) == credential
+
+    def test_unknown_access_keys(self, store: IdentityStore) -> None:
+        assert store.find_credential("AKIAUNKNOWNUNKNOWN12") is None
+        assert store.find_credential("") is None
+        assert store.find_credential("\udcff' OR 1=1") is None
+        with pytest.raises(NoSuchAccessKey):
+            store.set_access_key_active("AKIAUNKNOWNUNKNOWN12", True)
+        with pytest.raises(NoSuchAccessKey):
+            store.delete_access_key("AKIAUNKNOWNUNKNOWN12")
+
+    def test_access_keys_are_listed_oldest_first(self, store: IdentityStore) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        younger, older, others = new_credential(), new_credential(), new_credential(OTHER_ACCOUNT.account_id)
+        for credential, created_us in ((younger, 9), (older, 8), (others, 7)):
+            store.create_access_key(credential, created_us)
+        listed = store.access_keys(ACCOUNT.account_id)
+        assert [(key.access_key_id, key.created_us, key.is_active) for key in listed] == [
+            (older.access_key_id, 8, True),
+            (younger.access_key_id, 9, True),
+        ]
+
+    def test_an_access_key_exists_once(self, store: IdentityStore) -> None:
+        credential = new_credential()
+        store.create_access_key(credential, 1)
+        with pytest.raises(AccessKeyExists):
+            store.create_access_key(
+                Credential(credential.access_key_id, new_secret(), root_principal(ACCOUNT.account_id)), 2
+            )
+        assert store.find_credential(credential.access_key_id) == credential
+
+    def test_an_access_key_needs_an_account(self, store: IdentityStore) -> None:
+        with pytest.raises(NoSuchAccount):
+            store.create_access_key(new_credential(OTHER_ACCOUNT.account_id), 1)
+
+    def test_only_root_users_have_access_keys(self, store: IdentityStore) -> None:
+        user = Principal(PrincipalKind.USER, ACCOUNT.account_id, "arn:aws:iam::123456789012:user/u", "AIDA1")
+        with pytest.raises(ValueError, match="root"):
+            store.create_access_key(Credential(new_access_key_id(), new_secret(), user), 1)
+
+    def test_an_access_key_id_has_its_shape(self, store: IdentityStore) -> None:
+        with pytest.raises(ValueError, match="access key id"):
+            store.create_access_key(Credential("a/b", new_secret(), root_principal(ACCOUNT.account_id)), 1)
+
+    def test_changes_take_effect_at_once(self, store: IdentityStore) -> None:
+        credential = new_credential()
+        store.create_access_key(credential, 1)
+        access_key_id = credential.access_key_id
+        for is_active in (False, True, True, False):
+            store.set_access_key_active(access_key_id, is_active)
+            found = store.find_credential(access_key_id)
+            assert found is not None
+            assert found.active is is_active
+        store.delete_access_key(access_key_id)
+        assert store.find_credential(access_key_id) is None
+        assert store.access_keys(ACCOUNT.account_id) == []
+
+    def test_changes_of_others_take_effect_at_once(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        credential = new_credential()
+        access_key_id = credential.access_key_id
+        assert store.find_credential(access_key_id) is None
+        other.create_access_key(credential, 1)
+        assert store.find_credential(access_key_id) == credential
+        other.set_access_key_active(access_key_id, False)
+        found = store.find_credential(access_key_id)
+        assert found is not None
+        assert not found.active
+        other.delete_access_key(access_key_id)
+        assert store.find_credential(access_key_id) is None
+        replacement = Credential(access_key_id, new_secret(), root_principal(ACCOUNT.account_id))
+        other.create_access_key(replacement, 2)
+        assert store.find_credential(access_key_id) == replacement
+
+    def test_what_was_written_is_there_when_opened_again(self, store: IdentityStore, open_store: OpenStore) -> None:
+        credential = new_credential()
+        store.create_access_key(credential, 1)
+        store.close()
+        again = open_store()
+        assert again.accounts() == [ACCOUNT]
+        assert again.find_credential(credential.access_key_id) == credential
+
+    def test_a_closed_store_refuses(self, store: IdentityStore) -> None:
+        credential = new_credential()
+        store.create_access_key(credential, 1)
+        assert store.find_credential(credential.access_key_id) is not None
+        store.close()
+        store.close()
+        with pytest.raises(StoreUnavailable):
+            store.find_credential(credential.access_key_id)
+        with pytest.raises(StoreUnavailable):
+            store.accounts()

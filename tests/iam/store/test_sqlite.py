@@ -1,0 +1,194 @@
+"""The SQLite store: the conformance suite, and what is its own: files, migrations, sealing, failures."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from iam.sealer import AESGCMSecretSealer
+from iam.store import IdentityStore, SecretSealer, SQLiteIdentityStore, StoreUnavailable
+from iam.store import sqlite as sqlite_store
+from tests.conformance.identities import ACCOUNT, IdentityStoreSuite, OpenStore, new_credential
+
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "identities.sqlite"
+
+
+OpenWith = Callable[[SecretSealer], SQLiteIdentityStore]
+
+
+@pytest.fixture
+def open_with(path: Path) -> Iterator[OpenWith]:
+    opened: list[SQLiteIdentityStore] = []
+
+    def open_with(sealer: SecretSealer) -> SQLiteIdentityStore:
+        opened.append(SQLiteIdentityStore(path, sealer))
+        return opened[-1]
+
+    yield open_with
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def open_store(open_with: OpenWith) -> OpenStore:
+    def open_store() -> IdentityStore:
+        return open_with(AESGCMSecretSealer(KEY))
+
+    return open_store
+
+
+class TestSQLiteIdentityStore(IdentityStoreSuite):
+    pass
+
+
+class CountingSealer(AESGCMSecretSealer):
+    __slots__ = ("opened",)
+
+    def __init__(self) -> None:
+        super().__init__(KEY)
+        self.opened = 0
+
+    def open(self, purpose: bytes, sealed: bytes) -> bytes:
+        self.opened += 1
+        return super().open(purpose, sealed)
+
+
+def test_a_credential_is_opened_once_until_the_database_changes(open_with: OpenWith) -> None:
+    sealer = CountingSealer()
+    store, other = open_with(sealer), open_with(AESGCMSecretSealer(KEY))
+    store.create_account(ACCOUNT)
+    credential = new_credential()
+    store.create_access_key(credential, 1)
+    for _ in range(5):
+        store.find_credential(credential.access_key_id)
+    assert sealer.opened == 1
+    other.create_access_key(new_credential(), 2)
+    for _ in range(5):
+        store.find_credential(credential.access_key_id)
+    assert sealer.opened == 2
+
+
+def test_the_cache_is_bounded(open_with: OpenWith, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_store, "CACHE_CAPACITY", 2)
+    store = open_with(AESGCMSecretSealer(KEY))
+    store.create_account(ACCOUNT)
+    credentials = [new_credential() for _ in range(5)]
+    for credential in credentials:
+        store.create_access_key(credential, 1)
+    for credential in credentials * 2:
+        assert store.find_credential(credential.access_key_id) == credential
+        assert len(store._cache) <= 2
+
+
+def test_no_secret_lies_in_the_files(open_with: OpenWith, path: Path) -> None:
+    store = open_with(AESGCMSecretSealer(KEY))
+    store.create_account(ACCOUNT)
+    credential = new_credential()
+    store.create_access_key(credential, 1)
+    files = list(path.parent.iterdir())
+    assert any(credential.access_key_id.encode() in file.read_bytes() for file in files)
+    assert not any(credential.secret.reveal() in file.read_bytes() for file in files)
+
+
+def test_the_files_are_their_owners_alone(open_with: OpenWith, path: Path) -> None:
+    open_with(AESGCMSecretSealer(KEY)).create_account(ACCOUNT)
+    for file in path.parent.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_commit_is_on_disk_when_it_returns(open_with: OpenWith) -> None:
+    connection = open_with(AESGCMSecretSealer(KEY))._connection
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_another_sealing_key_opens_nobody(open_with: OpenWith) -> None:
+    store = open_with(AESGCMSecretSealer(KEY))
+    store.create_account(ACCOUNT)
+    credential = new_credential()
+    store.create_access_key(credential, 1)
+    with pytest.raises(StoreUnavailable, match="does not open"):
+        open_with(AESGCMSecretSealer(bytes(32))).find_credential(credential.access_key_id)
+
+
+def test_a_secret_moved_to_another_row_does_not_open(open_with: OpenWith, path: Path) -> None:
+    store = open_with(AESGCMSecretSealer(KEY))
+    store.create_account(ACCOUNT)
+    first, second = new_credential(), new_credential()
+    store.create_access_key(first, 1)
+    store.create_access_key(second, 2)
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE access_key SET sealed_secret = (SELECT sealed_secret FROM access_key WHERE access_key_id = ?)",
+            (first.access_key_id,),
+        )
+    connection.close()
+    assert store.find_credential(first.access_key_id) == first
+    with pytest.raises(StoreUnavailable):
+        store.find_credential(second.access_key_id)
+
+
+def test_a_newer_schema_is_refused(open_with: OpenWith, path: Path) -> None:
+    open_with(AESGCMSecretSealer(KEY)).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreUnavailable, match="schema 99"):
+        open_with(AESGCMSecretSealer(KEY))
+
+
+def test_a_file_that_is_no_database_is_refused(open_with: OpenWith, path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StoreUnavailable):
+        open_with(AESGCMSecretSealer(KEY))
+
+
+def test_a_missing_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        SQLiteIdentityStore(tmp_path / "missing" / "identities.sqlite", AESGCMSecretSealer(KEY))
+
+
+def test_a_failed_migration_leaves_the_schema_as_it_was(
+    open_with: OpenWith, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_with(AESGCMSecretSealer(KEY)).create_account(ACCOUNT)
+    from iam.store import database
+
+    released = database._migrations()
+    broken = "CREATE TABLE extra (a);\n-- a comment; with a semicolon\nINSERT INTO missing VALUES (1);\n"
+    monkeypatch.setattr(database, "_migrations", lambda: [*released, broken])
+    with pytest.raises(StoreUnavailable, match="missing"):
+        open_with(AESGCMSecretSealer(KEY))
+    monkeypatch.undo()
+    store = open_with(AESGCMSecretSealer(KEY))
+    assert store.accounts() == [ACCOUNT]
+    assert store._connection.execute("SELECT name FROM sqlite_schema WHERE name = 'extra'").fetchone() is None
+
+
+def test_a_writer_elsewhere_is_waited_for_or_unavailable(
+    open_with: OpenWith, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iam.store.database.BUSY_SECONDS", 0.0)
+    store = open_with(AESGCMSecretSealer(KEY))
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="locked"):
+        store.create_account(ACCOUNT)
+    assert store.accounts() == []  # readers never wait
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    store.create_account(ACCOUNT)
+    assert store.accounts() == [ACCOUNT]
+
+
+def test_repr_is_blank(open_with: OpenWith) -> None:
+    assert repr(open_with(AESGCMSecretSealer(KEY))) == "SQLiteIdentityStore()"
