@@ -15,7 +15,7 @@ from iam.principals import Caller
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
-from kms.api.types import Decrypt, GenerateDataKey
+from kms.api.types import Decrypt, Encrypt, GenerateDataKey
 
 S3_MANAGED_KEY_ALIAS: Final = "alias/aws/s3"
 OBJECT_ARN_CONTEXT: Final = "aws:s3:arn"
@@ -58,6 +58,30 @@ class DataKeys:
             return made.plaintext, Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
         raise ValueError(f"{mode.name} is not served")
 
+    async def rewrap(
+        self,
+        caller: Caller,
+        data_key: SecretBytes,
+        mode: Mode,
+        *,
+        kms_key_id: str | None,
+        context: Mapping[str, str],
+        account_id: str,
+        bucket_id: bytes,
+        row_uid: bytes,
+        object_arn: str,
+    ) -> Wrap:
+        """An existing data key wrapped for another row (a copy that shares blobs); arguments and errors as `create`."""
+        if mode is Mode.SSE_S3:
+            keys = self._service_keys
+            aad = _local_aad(account_id, bucket_id, row_uid)
+            return Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
+        if mode is Mode.SSE_KMS:
+            request = Encrypt(kms_key_id or S3_MANAGED_KEY_ALIAS, data_key, kms_context(context, object_arn))
+            by = await self._kms.encrypt(caller, request)
+            return Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
+        raise ValueError(f"{mode.name} is not served")
+
     async def open(
         self,
         caller: Caller,
@@ -77,8 +101,9 @@ class DataKeys:
         if wrap.mode is Mode.SSE_S3:
             try:
                 return local_unwrap(self._service_keys.keys, wrap.wrapped, _local_aad(account_id, bucket_id, row_uid))
-            except AuthenticationFailed:
-                raise AuthenticationFailed(row_uid=row_uid) from None
+            except AuthenticationFailed as error:
+                error.row_uid = row_uid
+                raise
         if wrap.mode is Mode.SSE_KMS:
             return await self._decrypt(caller, wrap, kms_context(context, object_arn), row_uid)
         raise ValueError(f"{wrap.mode.name} is not served")

@@ -23,5 +23,13 @@ class AuthenticationFailed(SealingError):
         self.row_uid = row_uid
 
 
-class FormatError(SealingError):
-    """A format version or suite that this program does not know: written by a newer one, or damaged."""
+class FormatError(AuthenticationFailed):
+    """A format version or suite that this program does not know: written by a newer one, or damaged.
+
+    Nothing can be authenticated then, so whoever handles AuthenticationFailed handles this; the message says more
+    because the bytes it speaks of are no secret.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__()
+        self.args = (message,)

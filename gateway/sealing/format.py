@@ -152,7 +152,8 @@ def segment_spans(
 ) -> Iterator[SegmentSpan]:
     """Cut [start, end) into spans of at most `batch_segments` segments, in order, each segment in exactly one span.
 
-    An empty range gives one span that takes nothing.
+    An empty range gives one span that takes nothing. No span opens to more plaintext than the first, so one buffer of
+    that size serves all.
     """
     if batch_segments < 1:
         raise ValueError("a batch has at least one segment")

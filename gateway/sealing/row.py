@@ -1,4 +1,4 @@
-"""The sealed column of an index row (docs/formats/object.md, "Index rows").
+"""The sealed column of an index row (docs/formats/object.md, "Index row").
 
 Opening is on the path of every HEAD, GET and listing: a page of 1 000 rows opens 1 000 of them.
 """

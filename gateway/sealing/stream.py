@@ -191,8 +191,9 @@ class BlobOpener:
     ) -> None:
         try:
             parsed = Header.parse(header)
-        except AuthenticationFailed:
-            raise AuthenticationFailed(blob_id=blob_id) from None
+        except AuthenticationFailed as error:
+            error.blob_id = blob_id
+            raise
         layers = check_header(parsed, data_key, second_key, blob_id=blob_id)
         if not hmac.compare_digest(parsed.commitment, commitment) or not 0 <= plain_length <= MAX_PLAIN_BYTES:
             raise AuthenticationFailed(blob_id=blob_id)

@@ -118,6 +118,11 @@ def test_envelope_parse_is_the_inverse_of_format(written: Envelope) -> None:
     assert json.loads(text)["version"] == 1
 
 
+def test_members_that_a_later_release_adds_are_ignored() -> None:
+    text = format_envelope(envelope())
+    assert parse_envelope(text[:-1] + b',"added":{"later":[1]}}') == envelope()
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [

@@ -105,6 +105,8 @@ def test_batches_of_a_range_join_to_the_slice(data: st.DataObject, batch_segment
     spans = list(segment_spans(start, end, length, seg_log2=14, batch_segments=batch_segments))
     assert b"".join([LONG_BLOB.read(span) for span in spans]) == LONG_BLOB.plaintext[start:end]
     assert all(span.stored_length <= batch_segments * (SMALL + 16) for span in spans)
+    sizes = [LONG_BLOB.opener().plain_size(span.first_segment, span.stored_length) for span in spans]
+    assert max(sizes) == sizes[0]
     for before, after in itertools.pairwise(spans):
         assert after.stored_offset == before.stored_offset + before.stored_length
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.sealing.errors import AuthenticationFailed, FormatError, SealingError
+from gateway.sealing.errors import AuthenticationFailed, FormatError
 from gateway.sealing.format import Header, pack_core, pack_header
 from gateway.sealing.ids import new_id
 from gateway.sealing.segment import LayerKeys, commitment_of, layer_keys, segment_nonce
@@ -36,9 +36,10 @@ def test_every_bit_of_the_header_counts(two_layers: bool) -> None:
         header = bytearray(blob.header)
         header[bit // 8] ^= 1 << bit % 8
         expected = FormatError if bit // 8 in {8, 9} else AuthenticationFailed
-        with pytest.raises(SealingError) as caught:
+        with pytest.raises(AuthenticationFailed) as caught:
             blob.opener(header=bytes(header))
         assert type(caught.value) is expected, bit
+        assert caught.value.blob_id == blob.blob_id
 
 
 @pytest.mark.parametrize(

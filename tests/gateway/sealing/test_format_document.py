@@ -1,0 +1,106 @@
+"""docs/formats/object.md is true: its worked example follows from its own text, its tables are those of the code."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+import struct
+import zlib
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.protocol.modes import BlobKind, Mode
+from gateway.sealing import epochs, footer
+from gateway.sealing.format import SegmentSpan, segment_span
+from tests.gateway.sealing.test_vectors import DIRECTORY
+
+DOCUMENT = (Path(__file__).parents[3] / "docs" / "formats" / "object.md").read_text()
+EXAMPLE = {
+    name.strip(): bytes.fromhex(value)
+    for block in re.findall(r"```example\n(.*?)```", DOCUMENT, re.S)
+    for name, value in (line.split(" = ") for line in block.splitlines())
+}
+ENVELOPE = re.search(r"```json\n(.*?)\n```", DOCUMENT, re.S)
+ZERO = bytes(12)
+
+
+def mac(key: bytes, message: bytes) -> bytes:
+    return hmac.digest(key, message, "sha256")
+
+
+def test_the_worked_example_of_a_blob() -> None:
+    assert ENVELOPE is not None
+    envelope = ENVELOPE.group(1).encode()
+    of = EXAMPLE.__getitem__
+    assert of("PRK_0") == mac(of("salt"), of("data key"))
+    for name, label in (("K_seg_0", b"segment"), ("commit_0", b"commit"), ("K_foot", b"footer")):
+        assert of(name) == mac(of("PRK_0"), b"sealgate/v1/" + label + b"\0" + of("core") + b"\1")
+    assert of("segment 0") == AESGCM(of("K_seg_0")).encrypt(of("nonce_0"), of("plaintext"), None)
+    descriptor = b'{"key": "small-1", "size": 1}'
+    assert of("sealed descriptor") == AESGCM(of("K_foot")).encrypt(ZERO, descriptor, envelope)
+    header = of("core") + of("salt") + of("commit_0") + bytes(32)
+    lengths = struct.pack(">QII", 1, len(envelope), len(of("sealed descriptor")))
+    checksum = zlib.crc32(header + envelope + of("sealed descriptor") + lengths)
+    assert of("tail") == lengths + struct.pack(">I", checksum) + bytes(4) + b"\r\nTGLAES"
+    blob = header + of("segment 0") + envelope + of("sealed descriptor") + of("tail")
+    assert blob == (DIRECTORY / "small-1.blob").read_bytes()
+
+
+def test_the_worked_example_of_a_row() -> None:
+    of = EXAMPLE.__getitem__
+    row_key = mac(of("index key"), b"sealgate/v1/row" + of("row uid") + struct.pack(">Q", 1) + of("row salt"))
+    columns = (b"object", b"a/key", b"null", b"")
+    assert of("associated data") == b"".join(struct.pack(">I", len(column)) + column for column in columns)
+    sealed = AESGCM(row_key).encrypt(ZERO, b'{"etag":"x"}', of("associated data"))
+    assert of("sealed") == struct.pack(">IQ", 1, 1) + of("row salt") + sealed
+
+
+def test_the_worked_example_of_a_wrap() -> None:
+    of = EXAMPLE.__getitem__
+    one_time_key = mac(of("wrapping key"), b"sealgate/v1/wrap" + of("wrap r"))
+    sealed = AESGCM(one_time_key).encrypt(ZERO, of("wrapped data key"), of("wrap AAD"))
+    assert of("wrapped") == b"\1" + struct.pack(">I", 1) + of("wrap r") + sealed
+
+
+def test_the_examples_of_index_arithmetic() -> None:
+    section = DOCUMENT.split("### Index arithmetic")[1].split("###")[0]
+    rows = [
+        [int(cell) for cell in line.strip("|").split("|")]
+        for line in section.splitlines()
+        if re.fullmatch(r"\|( \d+ \|){6}", line)
+    ]
+    assert len(rows) == 5
+    for start, end, first, offset, length, skip in rows:
+        assert segment_span(start, end, 200_000) == SegmentSpan(first, offset, length, skip, end - start)
+
+
+def test_tables_of_fields_leave_no_gap() -> None:
+    header, tail = [
+        [(int(start), int(size)) for start, size in re.findall(r"^\| (\d+) \| (\d+) \|", section, re.M)]
+        for section in (
+            DOCUMENT.split("### Header")[1].split("###")[0],
+            DOCUMENT.split("- *tail*, 32 bytes:")[1].split("## ")[0],
+        )
+    ]
+    for fields, total in ((header, 128), (tail, 32)):
+        position = 0
+        for start, size in fields:
+            assert start == position
+            position += size
+        assert position == total
+
+
+def test_names_and_numbers_are_those_of_the_code() -> None:
+    modes = {"SSE_S3": 1, "SSE_KMS": 2, "SSE_KMS_BUCKET_KEY": 3, "DSSE_KMS": 4, "SSE_C": 5}
+    assert {mode.name: mode.value for mode in Mode} == modes
+    assert [kind.name for kind in BlobKind] == ["OBJECT", "PART", "MANIFEST"]
+    assert "(1 object, 2 part, 3 manifest)" in DOCUMENT
+    for name in (epochs.SERVICE_KEY_ALIAS, epochs.INDEX_KEY, epochs.SERVICE_KEY):
+        assert f"`{name}`" in DOCUMENT
+    assert footer.MAX_ENVELOPE_BYTES == 128 << 10
+    assert footer.MAX_DESCRIPTOR_BYTES == 16 << 20
+    assert ENVELOPE is not None
+    for member in json.loads(ENVELOPE.group(1)):
+        assert f"`{member}`" in DOCUMENT
