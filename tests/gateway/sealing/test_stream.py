@@ -170,6 +170,8 @@ def test_an_opener_knows_its_shape() -> None:
     assert (opener.seg_log2, opener.two_layers) == (14, True)
     assert opener.plain_size(0, SMALL + 32) == SMALL
     assert opener.plain_size(1, 1 + 32) == 1
+    with pytest.raises(AuthenticationFailed):  # an empty segment after a full last one: the sums alone would agree
+        sealed_blob(SMALL).opener().plain_size(0, SMALL + 16 + 16)
     for outside in (-1, 2):
         with pytest.raises(ValueError, match="2 segments"):
             opener.plain_size(outside, 33)
