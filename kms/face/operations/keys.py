@@ -1,0 +1,89 @@
+"""CreateKey, DescribeKey, ListKeys, EnableKey, DisableKey, ScheduleKeyDeletion, CancelKeyDeletion."""
+
+from __future__ import annotations
+
+from iam.principals import Caller
+from kms.api.errors import KMSError
+from kms.api.service import KeyService
+from kms.api.types import CreateKey
+from kms.face.documents import SYMMETRIC_DEFAULT, Document, key_metadata, key_page, timestamp
+from kms.face.request import ParsedRequest
+
+DEFAULT_PAGE = 100
+MAX_PAGE = 1000
+DEFAULT_WINDOW_DAYS = 30
+MIN_WINDOW_DAYS = 7
+MAX_WINDOW_DAYS = 30
+"""The documented limits of a deletion's window; the model's shape says 1 to 365."""
+
+
+async def create_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
+    request.refuse_members("Policy", "Tags", "CustomKeyStoreId", "XksKeyId", "MultiRegion")
+    request.refuse_members("BypassPolicyLockoutSafetyCheck")
+    key_spec = _key_spec(request)
+    key_usage = request.text_or_none("KeyUsage")
+    _check_usage(key_spec, key_usage)
+    origin = request.text_or_none("Origin") or "AWS_KMS"
+    if origin != "AWS_KMS":
+        raise KMSError("UnsupportedOperationException", f"Origin {origin} is not supported.")
+    description = request.text_or_none("Description") or ""
+    return {"KeyMetadata": key_metadata(await service.create_key(caller, CreateKey(description=description)))}
+
+
+def _key_spec(request: ParsedRequest) -> str:
+    """KeySpec or its deprecated spelling, which older clients send; both only if they agree."""
+    key_spec, old = request.text_or_none("KeySpec"), request.text_or_none("CustomerMasterKeySpec")
+    if key_spec is not None and old is not None and key_spec != old:
+        raise KMSError(
+            "ValidationException",
+            "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. "
+            "CustomerMasterKeySpec is deprecated.",
+        )
+    return key_spec or old or SYMMETRIC_DEFAULT
+
+
+def _check_usage(key_spec: str, key_usage: str | None) -> None:
+    if key_spec != SYMMETRIC_DEFAULT:
+        if key_usage is None:
+            raise KMSError(
+                "ValidationException",
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+            )
+        raise KMSError("UnsupportedOperationException", f"KeySpec {key_spec} is not supported.")
+    if key_usage not in {None, "ENCRYPT_DECRYPT"}:
+        raise KMSError("ValidationException", f"KeyUsage {key_usage} is not compatible with KeySpec {key_spec}")
+
+
+async def describe_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
+    request.refuse_members("GrantTokens")
+    return {"KeyMetadata": key_metadata(await service.describe_key(caller, request.text("KeyId")))}
+
+
+async def list_keys(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
+    request.refuse_members("ResourceOwners")
+    limit = request.integer_within("Limit", DEFAULT_PAGE, 1, MAX_PAGE)
+    return key_page(await service.list_keys(caller, limit=limit, marker=request.text_or_none("Marker")))
+
+
+async def enable_key(service: KeyService, caller: Caller, request: ParsedRequest) -> None:
+    await service.enable_key(caller, request.text("KeyId"))
+
+
+async def disable_key(service: KeyService, caller: Caller, request: ParsedRequest) -> None:
+    await service.disable_key(caller, request.text("KeyId"))
+
+
+async def schedule_key_deletion(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
+    days = request.integer_within("PendingWindowInDays", DEFAULT_WINDOW_DAYS, MIN_WINDOW_DAYS, MAX_WINDOW_DAYS)
+    key = await service.schedule_key_deletion(caller, request.text("KeyId"), days)
+    assert key.deletion_us is not None, "a key that is scheduled for deletion has a date"
+    return {
+        "KeyId": key.key_arn,
+        "DeletionDate": timestamp(key.deletion_us),
+        "KeyState": key.state.value,
+        "PendingWindowInDays": days,
+    }
+
+
+async def cancel_key_deletion(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
+    return {"KeyId": (await service.cancel_key_deletion(caller, request.text("KeyId"))).key_arn}

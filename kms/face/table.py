@@ -1,0 +1,38 @@
+"""The table of operations: which of the KMS API's are served, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from iam.principals import Caller
+from kms.api.service import KeyService
+from kms.face.documents import Document
+from kms.face.model import INPUTS
+from kms.face.operations import aliases, encryption, generation, keys
+from kms.face.request import ParsedRequest
+
+Handler = Callable[[KeyService, Caller, ParsedRequest], Awaitable[Document | None]]
+"""Asks the service and shapes its answer; None for the operations whose answer has no body."""
+
+_SERVED: Mapping[str, Handler] = {
+    "CancelKeyDeletion": keys.cancel_key_deletion,
+    "CreateAlias": aliases.create_alias,
+    "CreateKey": keys.create_key,
+    "Decrypt": encryption.decrypt,
+    "DeleteAlias": aliases.delete_alias,
+    "DescribeKey": keys.describe_key,
+    "DisableKey": keys.disable_key,
+    "EnableKey": keys.enable_key,
+    "Encrypt": encryption.encrypt,
+    "GenerateDataKey": generation.generate_data_key,
+    "GenerateDataKeyWithoutPlaintext": generation.generate_data_key_without_plaintext,
+    "GenerateRandom": generation.generate_random,
+    "ListAliases": aliases.list_aliases,
+    "ListKeys": keys.list_keys,
+    "ReEncrypt": encryption.re_encrypt,
+    "ScheduleKeyDeletion": keys.schedule_key_deletion,
+    "UpdateAlias": aliases.update_alias,
+}
+
+OPERATIONS: Mapping[str, Handler | None] = {name: _SERVED.get(name) for name in INPUTS}
+"""Every operation of the API; None for those that are known but not served."""

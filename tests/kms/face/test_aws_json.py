@@ -1,0 +1,466 @@
+"""Requests as botocore sends them, answers as botocore reads them, and every refusal of the face."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.awsrequest import HeadersDict
+from botocore.parsers import create_parser
+from botocore.serialize import create_serializer
+from botocore.validate import validate_parameters
+
+from iam.principals import Caller, root_principal
+from kms.api import types as t
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.secrets import SecretBytes
+from kms.api.service import KeyService
+from kms.face.aws_json import answer
+from kms.face.response import FaceResponse
+from kms.face.table import OPERATIONS
+from tests.kms.face.fake_service import (
+    ALIAS_ARN,
+    CIPHERTEXT,
+    KEY_ARN,
+    KEY_ID,
+    MATERIAL,
+    OTHER_ARN,
+    FakeKeyService,
+)
+
+MODEL = botocore.session.get_session().get_service_model("kms")
+SERIALIZER = create_serializer("json", include_validation=False)
+PARSER = create_parser("json")
+CALLER = Caller(root_principal("123456789012"), "11112222-3333-4444-5555-666677778888")
+
+Parameters = Mapping[str, Any]
+
+
+async def ask(operation: str, parameters: Parameters, service: FakeKeyService | None = None) -> FaceResponse:
+    """The answer to a request that botocore made."""
+    serialized = SERIALIZER.serialize_to_request(dict(parameters), MODEL.operation_model(operation))
+    key_service: KeyService = service or FakeKeyService()
+    return await answer(key_service, CALLER, serialized["headers"]["X-Amz-Target"], serialized["body"])
+
+
+def read(operation: str, response: FaceResponse) -> dict[str, Any]:
+    """The answer as botocore reads it; all that is in the document is in botocore's model, with its types."""
+    assert response.status == 200
+    shape = MODEL.operation_model(operation).output_shape
+    wire = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": response.body}
+    parsed: dict[str, Any] = PARSER.parse(wire, shape)
+    told = parsed.pop("ResponseMetadata")
+    assert told["RequestId"] == CALLER.request_id
+    if shape is None:
+        assert response.body == b""
+        assert parsed == {}
+        return {}
+    validate_parameters(parsed, shape)
+    assert set(json.loads(response.body)) == set(parsed)
+    return parsed
+
+
+async def check_refused(operation: str, parameters: Parameters, code: str, message: str) -> None:
+    service = FakeKeyService()
+    check_error(await ask(operation, parameters, service), code, message)
+    assert service.calls == []
+
+
+def check_error(response: FaceResponse, code: str, message: str, status: int = 400) -> None:
+    assert response.status == status
+    assert response.headers["x-amzn-ErrorType"] == code
+    assert response.headers["x-amzn-RequestId"] == CALLER.request_id
+    assert response.headers["Content-Type"] == "application/x-amz-json-1.1"
+    assert json.loads(response.body) == {"__type": code, "message": message}
+    wire = {"status_code": response.status, "headers": HeadersDict(response.headers), "body": response.body}
+    assert PARSER.parse(wire, None)["Error"] == {"Code": code, "Message": message}
+
+
+CREATED = datetime.fromtimestamp(1_700_000_000.123, tz=UTC)
+KEY_METADATA = {
+    "AWSAccountId": "123456789012",
+    "Arn": KEY_ARN,
+    "CreationDate": CREATED,
+    "CurrentKeyMaterialId": MATERIAL,
+    "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
+    "Description": "a key",
+    "Enabled": True,
+    "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+    "KeyId": KEY_ID,
+    "KeyManager": "CUSTOMER",
+    "KeySpec": "SYMMETRIC_DEFAULT",
+    "KeyState": "Enabled",
+    "KeyUsage": "ENCRYPT_DECRYPT",
+    "MultiRegion": False,
+    "Origin": "AWS_KMS",
+}
+DELETION = datetime.fromtimestamp(1_702_592_000.999, tz=UTC)
+CONTEXT = {"aws:s3:arn": "arn:aws:s3:::b/ä", "": ""}
+BLOB = CIPHERTEXT.ciphertext_blob
+
+SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
+    ("CreateKey", {}, ("create_key", t.CreateKey()), {"KeyMetadata": KEY_METADATA}),
+    (
+        "CreateKey",
+        {
+            "Description": "d",
+            "KeySpec": "SYMMETRIC_DEFAULT",
+            "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            "Origin": "AWS_KMS",
+            "MultiRegion": False,
+            "BypassPolicyLockoutSafetyCheck": False,
+            "Tags": [],
+        },
+        ("create_key", t.CreateKey(description="d")),
+        {"KeyMetadata": KEY_METADATA},
+    ),
+    (
+        "DescribeKey",
+        {"KeyId": "alias/a", "GrantTokens": []},
+        ("describe_key", "alias/a"),
+        {
+            "KeyMetadata": {
+                **KEY_METADATA,
+                "KeyState": "PendingDeletion",
+                "Enabled": False,
+                "DeletionDate": DELETION,
+            }
+        },
+    ),
+    ("ListKeys", {}, ("list_keys", 100, None), {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False}),
+    (
+        "ListKeys",
+        {"Limit": 1000, "Marker": "m"},
+        ("list_keys", 1000, "m"),
+        {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False},
+    ),
+    ("CreateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, ("create_alias", "alias/a", KEY_ID), {}),
+    ("UpdateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, ("update_alias", "alias/a", KEY_ID), {}),
+    ("DeleteAlias", {"AliasName": "alias/a"}, ("delete_alias", "alias/a"), {}),
+    (
+        "ListAliases",
+        {"KeyId": KEY_ID, "Limit": 1000, "Marker": "m"},
+        ("list_aliases", KEY_ID, 100, "m"),
+        {
+            "Aliases": [
+                {
+                    "AliasName": "alias/a",
+                    "AliasArn": ALIAS_ARN,
+                    "TargetKeyId": KEY_ID,
+                    "CreationDate": CREATED,
+                    "LastUpdatedDate": datetime.fromtimestamp(1_700_000_001.123, tz=UTC),
+                },
+                {"AliasName": "alias/aws/s3", "AliasArn": ALIAS_ARN + "ws/s3"},
+            ],
+            "Truncated": False,
+        },
+    ),
+    ("EnableKey", {"KeyId": KEY_ID}, ("enable_key", KEY_ID), {}),
+    ("DisableKey", {"KeyId": KEY_ID}, ("disable_key", KEY_ID), {}),
+    (
+        "ScheduleKeyDeletion",
+        {"KeyId": KEY_ID},
+        ("schedule_key_deletion", KEY_ID, 30),
+        {"KeyId": KEY_ARN, "DeletionDate": DELETION, "KeyState": "PendingDeletion", "PendingWindowInDays": 30},
+    ),
+    (
+        "ScheduleKeyDeletion",
+        {"KeyId": KEY_ID, "PendingWindowInDays": 7},
+        ("schedule_key_deletion", KEY_ID, 7),
+        {"KeyId": KEY_ARN, "DeletionDate": DELETION, "KeyState": "PendingDeletion", "PendingWindowInDays": 7},
+    ),
+    ("CancelKeyDeletion", {"KeyId": KEY_ID}, ("cancel_key_deletion", KEY_ID), {"KeyId": KEY_ARN}),
+    (
+        "Encrypt",
+        {"KeyId": "k", "Plaintext": b"p\x00", "EncryptionContext": CONTEXT, "DryRun": True},
+        ("encrypt", t.Encrypt("k", SecretBytes(b"p\x00"), CONTEXT, dry_run=True)),
+        {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
+    ),
+    (
+        "Decrypt",
+        {"CiphertextBlob": b"c", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
+        ("decrypt", t.Decrypt(b"c")),
+        {
+            "Plaintext": b"plain",
+            "KeyId": KEY_ARN,
+            "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+            "KeyMaterialId": MATERIAL,
+        },
+    ),
+    (
+        "Decrypt",
+        {"CiphertextBlob": b"c", "KeyId": "k", "EncryptionContext": CONTEXT, "DryRun": True, "DryRunModifiers": []},
+        ("decrypt", t.Decrypt(b"c", "k", CONTEXT, dry_run=True)),
+        {
+            "Plaintext": b"plain",
+            "KeyId": KEY_ARN,
+            "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+            "KeyMaterialId": MATERIAL,
+        },
+    ),
+    (
+        "ReEncrypt",
+        {
+            "CiphertextBlob": b"c",
+            "SourceKeyId": "s",
+            "SourceEncryptionContext": CONTEXT,
+            "DestinationKeyId": "d",
+            "DestinationEncryptionContext": {"x": "y"},
+            "DryRun": True,
+        },
+        ("re_encrypt", t.ReEncrypt(b"c", "d", "s", CONTEXT, {"x": "y"}, dry_run=True)),
+        {
+            "CiphertextBlob": BLOB,
+            "SourceKeyId": OTHER_ARN,
+            "KeyId": KEY_ARN,
+            "SourceEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+            "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+            "SourceKeyMaterialId": "cd" * 32,
+            "DestinationKeyMaterialId": MATERIAL,
+        },
+    ),
+    (
+        "GenerateDataKey",
+        {"KeyId": "k", "KeySpec": "AES_256", "EncryptionContext": CONTEXT},
+        ("generate_data_key", t.GenerateDataKey("k", 32, CONTEXT)),
+        {"CiphertextBlob": BLOB, "Plaintext": bytes(32), "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
+    ),
+    (
+        "GenerateDataKey",
+        {"KeyId": "k", "NumberOfBytes": 1024, "DryRun": True},
+        ("generate_data_key", t.GenerateDataKey("k", 1024, dry_run=True)),
+        {"CiphertextBlob": BLOB, "Plaintext": bytes(1024), "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
+    ),
+    (
+        "GenerateDataKeyWithoutPlaintext",
+        {"KeyId": "k", "KeySpec": "AES_128"},
+        ("generate_data_key_without_plaintext", t.GenerateDataKey("k", 16)),
+        {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
+    ),
+    (
+        "GenerateDataKeyWithoutPlaintext",
+        {"KeyId": "k", "NumberOfBytes": 5, "EncryptionContext": CONTEXT, "DryRun": True},
+        ("generate_data_key_without_plaintext", t.GenerateDataKey("k", 5, CONTEXT, dry_run=True)),
+        {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
+    ),
+    ("GenerateRandom", {"NumberOfBytes": 7}, ("generate_random", 7), {"Plaintext": bytes(7)}),
+]
+
+
+@pytest.mark.parametrize(("operation", "parameters", "call", "expected"), SUCCESSES)
+async def test_served(operation: str, parameters: Parameters, call: tuple[object, ...], expected: Parameters) -> None:
+    service = FakeKeyService()
+    assert read(operation, await ask(operation, parameters, service)) == expected
+    assert service.calls == [call]
+
+
+def test_every_served_operation_is_tested() -> None:
+    assert {name for name, handler in OPERATIONS.items() if handler} == {operation for operation, *_ in SUCCESSES}
+
+
+@pytest.mark.parametrize("operation", ["ListKeys", "ListAliases"])
+async def test_a_page_with_more_to_come(operation: str) -> None:
+    service = FakeKeyService()
+    service.next_marker = "next"
+    document = read(operation, await ask(operation, {}, service))
+    assert document["Truncated"] is True
+    assert document["NextMarker"] == "next"
+
+
+@pytest.mark.parametrize("operation", [name for name, handler in OPERATIONS.items() if handler is None])
+async def test_known_but_not_served(operation: str) -> None:
+    response = await answer(FakeKeyService(), CALLER, f"TrentService.{operation}", b"{}")
+    check_error(response, "UnsupportedOperationException", f"{operation} is not supported.")
+
+
+@pytest.mark.parametrize(
+    "target", ["", "TrentService", "TrentService.", "TrentService.encrypt", "DynamoDB.Encrypt", "Encrypt", "\udcff"]
+)
+async def test_unknown_targets(target: str) -> None:
+    check_error(await answer(FakeKeyService(), CALLER, target, b"{}"), "UnknownOperationException", "")
+
+
+UNSUPPORTED: list[tuple[str, Parameters, str]] = [
+    ("CreateKey", {"Policy": "{}"}, "Policy"),
+    ("CreateKey", {"Tags": [{"TagKey": "a", "TagValue": ""}]}, "Tags"),
+    ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
+    ("CreateKey", {"CustomKeyStoreId": "c"}, "CustomKeyStoreId"),
+    ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
+    ("CreateKey", {"BypassPolicyLockoutSafetyCheck": True}, "BypassPolicyLockoutSafetyCheck"),
+    ("CreateKey", {"Origin": "EXTERNAL"}, "Origin EXTERNAL"),
+    ("CreateKey", {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}, "KeySpec RSA_2048"),
+    ("CreateKey", {"CustomerMasterKeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}, "KeySpec HMAC_256"),
+    ("DescribeKey", {"KeyId": "k", "GrantTokens": ["t"]}, "GrantTokens"),
+    ("ListKeys", {"ResourceOwners": ["SELF"]}, "ResourceOwners"),
+    ("Encrypt", {"KeyId": "k", "Plaintext": b"p", "GrantTokens": ["t"]}, "GrantTokens"),
+    ("Decrypt", {"CiphertextBlob": b"c", "GrantTokens": ["t"]}, "GrantTokens"),
+    ("Decrypt", {"CiphertextBlob": b"c", "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
+    ("Decrypt", {"DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),
+    ("ReEncrypt", {"CiphertextBlob": b"c", "DestinationKeyId": "d", "GrantTokens": ["t"]}, "GrantTokens"),
+    ("ReEncrypt", {"DestinationKeyId": "d", "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),
+    ("GenerateDataKey", {"KeyId": "k", "KeySpec": "AES_256", "GrantTokens": ["t"]}, "GrantTokens"),
+    (
+        "GenerateDataKey",
+        {"KeyId": "k", "KeySpec": "AES_256", "Recipient": {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}},
+        "Recipient",
+    ),
+    ("GenerateDataKeyWithoutPlaintext", {"KeyId": "k", "KeySpec": "AES_256", "GrantTokens": ["t"]}, "GrantTokens"),
+    ("GenerateRandom", {"NumberOfBytes": 1, "CustomKeyStoreId": "c"}, "CustomKeyStoreId"),
+    ("GenerateRandom", {"NumberOfBytes": 1, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
+]
+
+
+@pytest.mark.parametrize(("operation", "parameters", "what"), UNSUPPORTED)
+async def test_what_is_not_served_is_refused_and_never_ignored(
+    operation: str, parameters: Parameters, what: str
+) -> None:
+    await check_refused(operation, parameters, "UnsupportedOperationException", f"{what} is not supported.")
+
+
+def test_every_member_of_a_served_operation_is_read_or_refused() -> None:
+    """Each appears in a request above, either as something that reached the service or as something refused."""
+    told: dict[str, set[str]] = {}
+    requests = [(case[0], case[1]) for case in SUCCESSES] + [(case[0], case[1]) for case in UNSUPPORTED]
+    for operation, parameters in requests:
+        told.setdefault(operation, set()).update(parameters)
+    for operation, members in told.items():
+        algorithms = {
+            name for name in MODEL.operation_model(operation).input_shape.members if name.endswith("Algorithm")
+        }
+        assert members | algorithms == set(MODEL.operation_model(operation).input_shape.members), operation
+
+
+@pytest.mark.parametrize(
+    ("operation", "parameters", "code", "message"),
+    [
+        (
+            "CreateKey",
+            {"KeySpec": "RSA_2048"},
+            "ValidationException",
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+        ),
+        (
+            "CreateKey",
+            {"KeyUsage": "SIGN_VERIFY"},
+            "ValidationException",
+            "KeyUsage SIGN_VERIFY is not compatible with KeySpec SYMMETRIC_DEFAULT",
+        ),
+        (
+            "CreateKey",
+            {"KeySpec": "RSA_2048", "CustomerMasterKeySpec": "RSA_4096"},
+            "ValidationException",
+            "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. "
+            "CustomerMasterKeySpec is deprecated.",
+        ),
+        (
+            "ScheduleKeyDeletion",
+            {"KeyId": "k", "PendingWindowInDays": 6},
+            "ValidationException",
+            "1 validation error detected: Value '6' at 'pendingWindowInDays' failed to satisfy constraint: "
+            "Member must have value greater than or equal to 7",
+        ),
+        (
+            "ScheduleKeyDeletion",
+            {"KeyId": "k", "PendingWindowInDays": 31},
+            "ValidationException",
+            "1 validation error detected: Value '31' at 'pendingWindowInDays' failed to satisfy constraint: "
+            "Member must have value less than or equal to 30",
+        ),
+        (
+            "GenerateDataKey",
+            {"KeyId": "k"},
+            "ValidationException",
+            "Please specify either number of bytes or key spec.",
+        ),
+        (
+            "GenerateDataKeyWithoutPlaintext",
+            {"KeyId": "k", "KeySpec": "AES_256", "NumberOfBytes": 32},
+            "ValidationException",
+            "Please specify either number of bytes or key spec.",
+        ),
+        ("GenerateRandom", {}, "ValidationException", "NumberOfBytes is required."),
+        (
+            "Decrypt",
+            {},
+            "ValidationException",
+            "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: "
+            "Member must not be null",
+        ),
+        (
+            "Encrypt",
+            {"KeyId": "k", "Plaintext": b"p", "EncryptionAlgorithm": "RSAES_OAEP_SHA_1"},
+            "InvalidKeyUsageException",
+            "Algorithm RSAES_OAEP_SHA_1 is incompatible with key spec SYMMETRIC_DEFAULT.",
+        ),
+        (
+            "Decrypt",
+            {"CiphertextBlob": b"c", "EncryptionAlgorithm": "SM2PKE"},
+            "InvalidKeyUsageException",
+            "Algorithm SM2PKE is incompatible with key spec SYMMETRIC_DEFAULT.",
+        ),
+        (
+            "ReEncrypt",
+            {"CiphertextBlob": b"c", "DestinationKeyId": "d", "SourceEncryptionAlgorithm": "RSAES_OAEP_SHA_256"},
+            "InvalidKeyUsageException",
+            "Algorithm RSAES_OAEP_SHA_256 is incompatible with key spec SYMMETRIC_DEFAULT.",
+        ),
+        (
+            "ReEncrypt",
+            {"CiphertextBlob": b"c", "DestinationKeyId": "d", "DestinationEncryptionAlgorithm": "SM2PKE"},
+            "InvalidKeyUsageException",
+            "Algorithm SM2PKE is incompatible with key spec SYMMETRIC_DEFAULT.",
+        ),
+    ],
+)
+async def test_refused(operation: str, parameters: Parameters, code: str, message: str) -> None:
+    await check_refused(operation, parameters, code, message)
+
+
+async def test_bad_json() -> None:
+    response = await answer(FakeKeyService(), CALLER, "TrentService.Encrypt", b"{")
+    check_error(response, "SerializationException", "The request body is not valid JSON")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (KMSError("NotFoundException", f"Key '{KEY_ARN}' does not exist"), 400),
+        (KMSError("InvalidCiphertextException"), 400),
+        (KMSError("KMSInternalException", "oh"), 500),
+    ],
+)
+async def test_errors_of_the_service_are_told(error: KMSError, status: int) -> None:
+    service = FakeKeyService()
+    service.error = error
+    response = await ask("Decrypt", {"CiphertextBlob": b"c"}, service)
+    check_error(response, error.code, error.message, status)
+    assert "Retry-After" not in response.headers
+
+
+async def test_an_absent_kms_says_when_to_come_again() -> None:
+    service = FakeKeyService()
+    service.error = KMSUnavailable("the HSM is away", retry_after_seconds=7)
+    response = await ask("EnableKey", {"KeyId": "k"}, service)
+    check_error(response, "KeyUnavailableException", "the HSM is away", 500)
+    assert response.headers["Retry-After"] == "7"
+
+
+async def test_faults_pass_through() -> None:
+    service = FakeKeyService()
+    service.error = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        await ask("EnableKey", {"KeyId": "k"}, service)
+
+
+async def test_plaintext_does_not_show() -> None:
+    service = FakeKeyService()
+    response = await ask("Encrypt", {"KeyId": "k", "Plaintext": b"top secret"}, service)
+    shown = await ask("Decrypt", {"CiphertextBlob": b"c"})
+    assert "top secret" not in repr(service.calls)
+    assert "cGxhaW4=" in shown.body.decode()
+    assert "cGxhaW4=" not in f"{shown!r} {shown} {response!r}"
