@@ -51,7 +51,7 @@ class BlobStore(Protocol):
         ...
 
     def scan(self, *, before_ms: int) -> AsyncIterator[bytes]:
-        """Ids of stored blobs that were created before `before_ms` (Unix milliseconds, read from the id), in id order."""
+        """Ids, in their order, of blobs begun (time in the id) and committed before `before_ms` (Unix milliseconds)."""
         ...
 
     async def ping(self) -> None:

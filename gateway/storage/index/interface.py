@@ -23,8 +23,9 @@ from gateway.storage.index.records import (
 )
 
 Precondition = Callable[[ObjectRow | None], None]
-"""Given the current version of the key (None: there is none) inside the writing transaction. Raises to refuse: the
-transaction is rolled back and the exception reaches the caller unchanged. Must be quick, and must not touch the index."""
+"""Given the current version of the key (None: there is none) inside the writing transaction, perhaps in another thread.
+Raises to refuse: the transaction is rolled back and the exception reaches the caller unchanged. Must be quick, and must
+not touch the index."""
 
 
 class BucketIndex(Protocol):
@@ -129,10 +130,10 @@ class UploadIndex(Protocol):
         manifest: NewBlob,
         precondition: Precondition | None = None,
     ) -> None:
-        """Turn an upload into an object: as put_object; the upload's parts that are not in `row.blob_ids` are condemned.
+        """Turn an upload into an object: as put_object; the parts that are not in `row.blob_ids` are condemned.
 
-        Raises NoSuchUpload if the upload is gone (completed or aborted meanwhile), Conflict if a part was replaced since
-        it was read (its blob is no longer among the upload's parts).
+        Raises NoSuchUpload if the upload is gone (completed or aborted meanwhile), Conflict if a part was replaced
+        since it was read (its blob is no longer among the upload's parts).
         """
         ...
 
@@ -150,6 +151,10 @@ class GarbageIndex(Protocol):
         """Drop the rows of condemned blobs whose bytes are gone from the store. Unknown ids are no error."""
         ...
 
+    async def forget_inline_blobs(self, *, before_us: int, limit: int) -> int:
+        """Drop up to `limit` inline blobs without references since before `before_us`, bytes and all; how many."""
+        ...
+
     async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:
         """Which of `blob_ids` have a row (referenced or condemned); the rest are orphans."""
         ...
@@ -165,7 +170,21 @@ class KeyEpochIndex(Protocol):
         ...
 
 
-class Index(BucketIndex, ObjectIndex, UploadIndex, GarbageIndex, KeyEpochIndex, Protocol):
+class JobIndex(Protocol):
+    async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
+        """Take or prolong the lease of a background job until `until_us`.
+
+        False if another owner has it or it is not due. `owner` is unique among running processes. A lease that was not
+        finished is free after its time.
+        """
+        ...
+
+    async def finish_job(self, name: str, owner: str, *, due_us: int) -> None:
+        """Give the lease back; nobody gets it before `due_us`. No effect if it was lost meanwhile."""
+        ...
+
+
+class Index(BucketIndex, ObjectIndex, UploadIndex, GarbageIndex, KeyEpochIndex, JobIndex, Protocol):
     async def ping(self) -> None:
         """Answers if reads work; raises StorageUnavailable."""
         ...

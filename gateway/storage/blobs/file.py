@@ -1,0 +1,115 @@
+"""Blobs as files.
+
+Order of durable steps, and what a crash after each leaves behind:
+
+1. write to `tmp/<instance>/<id>`          a temporary file: the supervisor purges it
+2. fdatasync of the file                   the same
+3. rename to its place (`layout.py`)       perhaps a blob without a row: the sweeper deletes it after a grace
+4. fsync of the directory                  a blob without a row, as long as the caller has not written one
+
+Everything that may wait for the disk runs in threads: writes and syncs in one pool, reads in another, so that a GET
+does not queue behind other requests' fsyncs. Files have mode 0600, directories 0700.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import aiofiles.os
+
+from gateway.storage.blobs.directory_sync import DirectorySync, sync_directory
+from gateway.storage.blobs.file_reader import FileBlobReader, open_head
+from gateway.storage.blobs.file_writer import FileBlobWriter
+from gateway.storage.blobs.layout import Layout, make_directory
+from gateway.storage.blobs.places import Places
+from gateway.storage.blobs.scan import scan_blobs
+from gateway.storage.errors import BlobMissing, StorageUnavailable
+
+WRITE_THREADS = 16
+READ_THREADS = 8
+
+
+class FileBlobStore:
+    """A BlobStore in the directory `root`, for one process, which calls itself `instance`, and one event loop.
+
+    Several processes may share `root`, each under its own name. `fsync=False` is for tests and benchmarks. Raises
+    StorageUnavailable if the directories cannot be made, ValueError for an instance that is not a plain word.
+    """
+
+    def __init__(self, root: str | Path, instance: str, *, fsync: bool = True) -> None:
+        self._layout = Layout(root)
+        self._temporary = self._layout.temporary_of(instance)
+        try:
+            self._layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self._layout.blobs, self._layout.temporary, self._temporary):
+                make_directory(directory)
+            if fsync:
+                sync_directory(self._layout.root.parent)
+                sync_directory(self._layout.root)
+        except OSError as error:
+            raise StorageUnavailable(f"blobs: {error}") from error
+        self._writing = ThreadPoolExecutor(WRITE_THREADS, "blob-write")
+        self._reading = ThreadPoolExecutor(READ_THREADS, "blob-read")
+        self._places = Places(self._layout, fsync=fsync)
+        self._directory_sync = DirectorySync(self._writing) if fsync else None
+
+    async def create(self, blob_id: bytes) -> FileBlobWriter:
+        """See BlobStore. Costs nothing: the file is made with the first bytes, or at commit."""
+        return FileBlobWriter(
+            blob_id,
+            str(self._temporary / blob_id.hex()),
+            places=self._places,
+            executor=self._writing,
+            directory_sync=self._directory_sync,
+        )
+
+    async def open(self, blob_id: bytes) -> FileBlobReader:
+        """See BlobStore."""
+        path = self._layout.path(blob_id)
+        opening = self._reading.submit(open_head, path)
+        try:
+            fd, head = await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_unwanted)
+            raise
+        except FileNotFoundError:
+            raise BlobMissing(f"blob {blob_id.hex()}") from None
+        except OSError as error:
+            raise StorageUnavailable(f"blobs: {error}") from error
+        return FileBlobReader(fd, head, self._reading)
+
+    async def delete(self, blob_id: bytes) -> None:
+        """See BlobStore."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writing, self._places.remove, blob_id)
+        except OSError as error:
+            raise StorageUnavailable(f"blobs: {error}") from error
+
+    def scan(self, *, before_ms: int) -> AsyncIterator[bytes]:
+        """See BlobStore. A file that was written to since `before_ms` is not listed, however old its id."""
+        return scan_blobs(self._layout, self._reading, before_ms)
+
+    async def ping(self) -> None:
+        """See BlobStore."""
+        probe = self._temporary / "ping"
+        try:
+            async with aiofiles.open(probe, "wb", executor=self._writing) as file:
+                await file.write(b"ping")
+            await aiofiles.os.unlink(probe, executor=self._writing)
+        except OSError as error:
+            raise StorageUnavailable(f"blobs: {error}") from error
+
+    async def close(self) -> None:
+        """Wait for what is under way and end the threads. Writers and readers must have been closed."""
+        await asyncio.to_thread(self._writing.shutdown)
+        await asyncio.to_thread(self._reading.shutdown)
+
+
+def _close_unwanted(opening: Future[tuple[int, bytes]]) -> None:
+    """Whoever wanted the file was cancelled while a thread opened it."""
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result()[0])

@@ -1,0 +1,124 @@
+"""One blob on its way into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.storage.blobs.directory_sync import DirectorySync
+from gateway.storage.blobs.interface import Buffer
+from gateway.storage.blobs.places import Places
+from gateway.storage.errors import StorageUnavailable
+
+T = TypeVar("T")
+
+
+class _State(Enum):
+    OPEN = auto()
+    COMMITTING = auto()
+    """Somewhere between the rename and its durability; `abort` still takes the blob back."""
+    ENDED = auto()
+
+
+class FileBlobWriter:
+    """See BlobWriter. After an error, or a cancelled call, only `abort` is left."""
+
+    def __init__(
+        self,
+        blob_id: bytes,
+        temporary: str,
+        *,
+        places: Places,
+        executor: Executor,
+        directory_sync: DirectorySync | None,
+    ) -> None:
+        self._blob_id = blob_id
+        self._temporary = temporary
+        self._places = places
+        self._executor = executor
+        self._directory_sync = directory_sync
+        self._state = _State.OPEN
+        self._fd = -1
+        self._stored_bytes = 0
+        self._under_way: Future[Any] | None = None
+
+    async def write(self, data: Buffer) -> None:
+        """See BlobWriter. On cancellation a thread may still be reading `data`, into a file that is lost anyway."""
+        assert self._state is _State.OPEN
+        await self._in_thread(lambda: self._append(data))
+
+    async def commit(self) -> int:
+        """See BlobWriter."""
+        assert self._state is _State.OPEN
+        self._state = _State.COMMITTING
+        directory = await self._in_thread(self._move_in)
+        if self._directory_sync:
+            try:
+                await self._directory_sync.sync(directory)
+            except OSError as error:
+                await self.abort()
+                raise StorageUnavailable(f"blobs: {error}") from error
+        self._state = _State.ENDED
+        return self._stored_bytes
+
+    async def abort(self) -> None:
+        """See BlobWriter. Takes effect also when the waiting for it is cancelled."""
+        if self._state is _State.ENDED:
+            return
+        is_moved = self._state is _State.COMMITTING
+        self._state = _State.ENDED
+        if self._fd < 0 and not is_moved and self._under_way is None:
+            return
+        await asyncio.wrap_future(self._executor.submit(self._discard, is_moved, self._under_way))
+
+    async def _in_thread(self, step: Callable[[], T]) -> T:
+        future = self._executor.submit(step)
+        self._under_way = future
+        try:
+            return await asyncio.wrap_future(future)
+        except OSError as error:
+            await self.abort()
+            raise StorageUnavailable(f"blobs: {error}") from error
+
+    def _append(self, data: Buffer) -> None:
+        fd = self._opened()
+        rest = memoryview(data).cast("B")
+        while rest:
+            written = os.write(fd, rest)
+            self._stored_bytes += written
+            rest = rest[written:]
+
+    def _move_in(self) -> Path:
+        fd = self._opened()
+        if self._directory_sync:
+            os.fdatasync(fd)
+        self._close()
+        return self._places.move_in(self._temporary, self._blob_id)
+
+    def _opened(self) -> int:
+        if self._fd < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd = os.open(self._temporary, flags, 0o600)
+        return self._fd
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def _discard(self, is_moved: bool, under_way: Future[Any] | None) -> None:
+        """Remove the file under either name, after the step that a cancelled call left running."""
+        if under_way is not None:
+            wait([under_way])  # it runs or is done: a cancelled call took it back if it was still queued
+        with suppress(OSError):  # an error of close() is one of the write-back, of bytes that nobody wants
+            self._close()
+        with suppress(FileNotFoundError):
+            os.unlink(self._temporary)  # noqa: PTH108
+        if is_moved:
+            self._places.remove(self._blob_id)

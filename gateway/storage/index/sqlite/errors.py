@@ -1,0 +1,39 @@
+"""Which of SQLite's errors mean that the database cannot serve, and which are faults of this program."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from gateway.storage.errors import StorageUnavailable
+
+# SQLite's primary result codes (https://www.sqlite.org/rescode.html) that speak of the machine, not of the statement.
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether `error` says that the database cannot serve; the low byte of an extended code is the primary one."""
+    return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _UNAVAILABLE
+
+
+def translated(error: Exception) -> Exception:
+    """`error` itself, or the StorageUnavailable that it amounts to, with the cause kept for the log."""
+    if not is_unavailable(error):
+        return error
+    unavailable = StorageUnavailable(f"index: {getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')}: {error}")
+    unavailable.__cause__ = error
+    return unavailable

@@ -1,0 +1,200 @@
+"""Multipart uploads. See UploadIndex for the contract."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.protocol.modes import Mode, Wrap
+from gateway.storage.errors import Conflict, NoSuchUpload
+from gateway.storage.index.interface import Precondition
+from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
+from gateway.storage.index.records import NewBlob, ObjectRow, PartRow, UploadPage, UploadRow
+from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
+from gateway.storage.index.sqlite.bucket_rows import require_bucket
+from gateway.storage.index.sqlite.part import IndexPart
+from gateway.storage.index.sqlite.versions import current_version, place_version
+
+_COLUMNS = """
+    key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed
+"""
+_LIST = f"""
+    SELECT {_COLUMNS} FROM multipart_upload
+    WHERE bucket_id = ? AND (key, upload_id) >= (?, ?) AND key < ? ORDER BY key, upload_id LIMIT ?
+"""  # noqa: S608  # constants only
+_PART_COLUMNS = "upload_id, part_number, blob_id, size, modified_us, revision, sealed"
+
+
+class SQLiteUploads(IndexPart):
+    async def create_upload(self, row: UploadRow) -> None:
+        def create(connection: sqlite3.Connection) -> None:
+            require_bucket(connection, row.bucket_id)
+            wrap = row.wrap
+            connection.execute(
+                f"INSERT INTO multipart_upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                (
+                    row.key,
+                    row.upload_id,
+                    row.bucket_id,
+                    row.row_uid,
+                    row.initiated_us,
+                    wrap.mode,
+                    wrap.wrapped,
+                    wrap.key_arn,
+                    wrap.key_version,
+                    row.revision,
+                    row.sealed,
+                ),
+            )
+
+        await self._database.write(create)
+
+    async def get_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> UploadRow:
+        found = self._database.row(
+            f"SELECT {_COLUMNS} FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?",  # noqa: S608
+            (upload_id, bucket_id, key),
+        )
+        if found is None:
+            raise NoSuchUpload
+        return _upload_row(found)
+
+    async def list_uploads(
+        self,
+        bucket_id: bytes,
+        *,
+        prefix: bytes,
+        delimiter: bytes,
+        after: tuple[bytes, bytes | None] | None,
+        max_uploads: int,
+    ) -> UploadPage:
+        def fetch(position: Position, end: bytes, limit: int) -> Sequence[Row]:
+            return self._database.rows(_LIST, (bucket_id, *position, end, limit))
+
+        with self._database.snapshot():
+            page = list_page(
+                fetch,
+                _first_position(after, prefix, delimiter),
+                prefix=prefix,
+                delimiter=delimiter,
+                page_size=max_uploads,
+            )
+        uploads = tuple([_upload_row(row) for row in page.rows])
+        return UploadPage(uploads, tuple(page.common_prefixes), _last(page.last_prefix, uploads, page.is_truncated))
+
+    async def put_part(self, row: PartRow, blob: NewBlob) -> None:
+        def put(connection: sqlite3.Connection) -> None:
+            if not connection.execute(
+                "SELECT 1 FROM multipart_upload WHERE upload_id = ?", (row.upload_id,)
+            ).fetchone():
+                raise NoSuchUpload
+            replaced = connection.execute(
+                "SELECT blob_id FROM multipart_part WHERE upload_id = ? AND part_number = ?",
+                (row.upload_id, row.part_number),
+            ).fetchall()
+            add_blob(connection, blob)
+            connection.execute(
+                f"INSERT OR REPLACE INTO multipart_part ({_PART_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                (
+                    row.upload_id,
+                    row.part_number,
+                    row.blob_id,
+                    row.size,
+                    row.modified_us,
+                    row.revision,
+                    row.sealed,
+                ),
+            )
+            release_blobs(connection, [blob_id for (blob_id,) in replaced], self._clock_us())
+
+        await self._database.write(put)
+
+    async def list_parts(self, upload_id: bytes, *, after: int, limit: int) -> Sequence[PartRow]:
+        rows = self._database.rows(
+            f"SELECT {_PART_COLUMNS} FROM multipart_part "  # noqa: S608
+            "WHERE upload_id = ? AND part_number > ? ORDER BY part_number LIMIT ?",
+            (upload_id, after, limit),
+        )
+        return [PartRow(*row) for row in rows]
+
+    async def complete_upload(
+        self,
+        upload_id: bytes,
+        row: ObjectRow,
+        manifest: NewBlob,
+        precondition: Precondition | None = None,
+    ) -> None:
+        def complete(connection: sqlite3.Connection) -> None:
+            _require_upload(connection, row.bucket_id, row.key, upload_id)
+            current = current_version(connection, row.bucket_id, row.key)
+            if precondition:
+                precondition(current.row if current else None)
+            uploaded = _part_blobs(connection, upload_id)
+            wanted = set(row.blob_ids)
+            if not wanted <= uploaded or len(wanted) != len(row.blob_ids):
+                raise Conflict("a part was replaced since it was read")
+            # The reference that a part held passes to the object: nothing to write for the blobs that stay.
+            now_us = self._clock_us()
+            release_blobs(connection, uploaded - wanted, now_us)
+            _forget_upload(connection, upload_id)
+            add_blob(connection, manifest)
+            place_version(connection, row, current, now_us)
+
+        await self._database.write(complete)
+
+    async def abort_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
+        def abort(connection: sqlite3.Connection) -> None:
+            _require_upload(connection, bucket_id, key, upload_id)
+            release_blobs(connection, _part_blobs(connection, upload_id), self._clock_us())
+            _forget_upload(connection, upload_id)
+
+        await self._database.write(abort)
+
+
+def forget_uploads_of_bucket(connection: sqlite3.Connection, bucket_id: bytes, now_us: int) -> None:
+    """Abort every upload of the bucket, inside a write transaction."""
+    uploads = connection.execute("SELECT upload_id FROM multipart_upload WHERE bucket_id = ?", (bucket_id,)).fetchall()
+    for (upload_id,) in uploads:
+        release_blobs(connection, _part_blobs(connection, upload_id), now_us)
+        _forget_upload(connection, upload_id)
+
+
+def _require_upload(connection: sqlite3.Connection, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
+    if not connection.execute(
+        "SELECT 1 FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?", (upload_id, bucket_id, key)
+    ).fetchone():
+        raise NoSuchUpload
+
+
+def _part_blobs(connection: sqlite3.Connection, upload_id: bytes) -> set[bytes]:
+    rows = connection.execute("SELECT blob_id FROM multipart_part WHERE upload_id = ?", (upload_id,))
+    return {blob_id for (blob_id,) in rows}
+
+
+def _forget_upload(connection: sqlite3.Connection, upload_id: bytes) -> None:
+    """Its parts go with it: ON DELETE CASCADE."""
+    connection.execute("DELETE FROM multipart_upload WHERE upload_id = ?", (upload_id,))
+
+
+def _first_position(after: tuple[bytes, bytes | None] | None, prefix: bytes, delimiter: bytes) -> Position:
+    if after is None:
+        return (b"", b"")
+    key, upload_id = after
+    position = (key + b"\0", b"") if upload_id is None else (key, upload_id + b"\0")
+    return skip_given_prefix(position, prefix=prefix, delimiter=delimiter, after=key)
+
+
+def _last(
+    last_prefix: bytes | None, uploads: Sequence[UploadRow], is_truncated: bool
+) -> tuple[bytes, bytes | None] | None:
+    if not is_truncated:
+        return None
+    if last_prefix is not None:
+        return last_prefix, None
+    return uploads[-1].key, uploads[-1].upload_id
+
+
+def _upload_row(columns: tuple[Any, ...]) -> UploadRow:
+    key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed = columns
+    wrap = Wrap(Mode(mode), wrapped, key_arn, key_version)
+    return UploadRow(upload_id, bucket_id, key, row_uid, initiated_us, wrap, revision, sealed)

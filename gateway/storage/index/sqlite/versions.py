@@ -1,0 +1,217 @@
+"""The versions of one key. Functions for use inside a transaction.
+
+Invariants, kept here: at most one version of a key has history 0; it is an object, and newer than those with history
+1. So a key whose newest version is a delete marker has history 1 only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.protocol.modes import Mode
+from gateway.storage.index.fast_rows import make_object_row, make_wrap
+from gateway.storage.index.listing import Row
+from gateway.storage.index.records import NewBlob, ObjectRow, RowKind
+from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
+from gateway.storage.index.sqlite.connection import Database
+
+_ID_BYTES = 16
+_LATEST = 2**63 - 1
+_KINDS = {kind.value: kind for kind in RowKind}
+_MODES = {mode.value: mode for mode in Mode}
+
+# The first two order rows (see `listing.py`), the next two say how to read the rest.
+COLUMNS = """
+    key, row_uid, has_parts, blob_count, version_id, kind, size, modified_us, mode, wrapped, key_arn, key_version,
+    blob_id, manifest_id, part_count, revision, sealed
+"""
+
+# The part columns come in the same statement, hence from the same snapshot.
+_WITH_PARTS = f"""
+    SELECT {COLUMNS},
+        CASE WHEN has_parts THEN (SELECT p.blob_ids FROM object_parts p WHERE p.row_uid = v.row_uid) END,
+        CASE WHEN has_parts THEN (SELECT p.sealed_parts FROM object_parts p WHERE p.row_uid = v.row_uid) END,
+        vsort, history
+    FROM object_version v
+"""  # noqa: S608  # constants only
+
+GET_CURRENT = _WITH_PARTS + "WHERE bucket_id = ? AND history = 0 AND key = ?"
+GET_NEWEST_IN_HISTORY = _WITH_PARTS + "WHERE bucket_id = ? AND history = 1 AND key = ? ORDER BY vsort LIMIT 1"
+_GET_VERSION_IN_HISTORY = _WITH_PARTS + "WHERE bucket_id = ? AND history = 1 AND key = ? AND version_id = ?"
+
+_INSERT = """
+    INSERT INTO object_version (
+        bucket_id, history, key, vsort, row_uid, version_id, kind, size, modified_us, mode, wrapped, key_arn,
+        key_version, blob_id, manifest_id, part_count, revision, blob_count, has_parts, sealed
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_DELETE = "DELETE FROM object_version WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
+_MOVE = "UPDATE object_version SET history = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVersion:
+    """A version and where it stands."""
+
+    row: ObjectRow
+    vsort: int
+    history: int
+    has_parts: bool
+
+    @property
+    def position(self) -> tuple[bytes, int, bytes, int]:
+        return self.row.bucket_id, self.history, self.row.key, self.vsort
+
+
+def object_row(bucket_id: bytes, columns: Row) -> ObjectRow:
+    """From the columns of GET_CURRENT."""
+    *listed, blob_ids, sealed_parts, _vsort, _history = columns
+    return _object_row(bucket_id, listed, blob_ids, sealed_parts)
+
+
+def listed_row(database: Database, bucket_id: bytes, columns: Row) -> ObjectRow:
+    """From COLUMNS, without `sealed_parts`; asks for the list of blobs where it stands elsewhere."""
+    if not columns[2]:
+        return _object_row(bucket_id, columns, None, None)
+    found = database.row("SELECT blob_ids FROM object_parts WHERE row_uid = ?", (columns[1],))
+    assert found is not None, "has_parts without a row of object_parts"
+    return _object_row(bucket_id, columns, found[0], None)
+
+
+def _object_row(
+    bucket_id: bytes, columns: Sequence[Any], blob_ids: bytes | None, sealed_parts: bytes | None
+) -> ObjectRow:
+    (
+        key,
+        row_uid,
+        _has_parts,
+        _blob_count,
+        version_id,
+        kind,
+        size,
+        modified_us,
+        mode,
+        wrapped,
+        key_arn,
+        key_version,
+        blob_id,
+        manifest_id,
+        part_count,
+        revision,
+        sealed,
+    ) = columns
+    if blob_ids is not None:
+        blobs = tuple([blob_ids[i : i + _ID_BYTES] for i in range(0, len(blob_ids), _ID_BYTES)])
+    else:
+        blobs = () if blob_id is None else (blob_id,)
+    return make_object_row(
+        bucket_id,
+        key,
+        row_uid,
+        version_id,
+        _KINDS[kind],
+        size,
+        modified_us,
+        make_wrap(_MODES[mode], wrapped, key_arn, key_version),
+        blobs,
+        manifest_id,
+        part_count,
+        revision,
+        sealed,
+        sealed_parts,
+    )
+
+
+def all_blobs(row: ObjectRow) -> tuple[bytes, ...]:
+    """Every blob that the version keeps alive: bodies and manifest."""
+    return row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
+
+
+def add_blobs(connection: sqlite3.Connection, blobs: Iterable[NewBlob]) -> None:
+    for blob in blobs:
+        add_blob(connection, blob)
+
+
+def current_version(connection: sqlite3.Connection, bucket_id: bytes, key: bytes) -> StoredVersion | None:
+    """The newest version of the key, be it an object or a delete marker."""
+    return _one(connection, GET_CURRENT, (bucket_id, key)) or _one(connection, GET_NEWEST_IN_HISTORY, (bucket_id, key))
+
+
+def place_version(connection: sqlite3.Connection, row: ObjectRow, current: StoredVersion | None, now_us: int) -> None:
+    """Make `row` the newest version, whose blobs have their references already; `current` is what was newest.
+
+    The version with the same version id, newest or older, is replaced; any other one stays as history.
+    """
+    vsort = _LATEST - row.modified_us
+    if current is not None:
+        vsort = min(vsort, current.vsort - 1)  # newest by rank also when the clock went back
+        replaced: StoredVersion | None = current
+        if current.row.version_id != row.version_id:
+            replaced = _one(connection, _GET_VERSION_IN_HISTORY, (row.bucket_id, row.key, row.version_id))
+            if not current.history:
+                connection.execute(_MOVE, (1, *current.position))
+        if replaced is not None:
+            _remove(connection, replaced, now_us)
+    _insert(connection, row, vsort)
+
+
+def remove_current(connection: sqlite3.Connection, current: StoredVersion, now_us: int) -> None:
+    """Remove the newest version; the one before it, if any, becomes current."""
+    _remove(connection, current, now_us)
+    position = (current.row.bucket_id, current.row.key)
+    newest = _one(connection, GET_NEWEST_IN_HISTORY, position)
+    if newest is not None and newest.row.kind is RowKind.OBJECT:
+        connection.execute(_MOVE, (0, *newest.position))
+
+
+def _one(connection: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> StoredVersion | None:
+    columns = connection.execute(sql, parameters).fetchone()
+    if columns is None:
+        return None
+    vsort, history = columns[-2:]
+    return StoredVersion(object_row(parameters[0], columns), vsort, history, has_parts=bool(columns[2]))
+
+
+def _remove(connection: sqlite3.Connection, version: StoredVersion, now_us: int) -> None:
+    connection.execute(_DELETE, version.position)
+    if version.has_parts:
+        connection.execute("DELETE FROM object_parts WHERE row_uid = ?", (version.row.row_uid,))
+    release_blobs(connection, all_blobs(version.row), now_us)
+
+
+def _insert(connection: sqlite3.Connection, row: ObjectRow, vsort: int) -> None:
+    has_parts = len(row.blob_ids) > 1 or row.sealed_parts is not None
+    wrap = row.wrap
+    connection.execute(
+        _INSERT,
+        (
+            row.bucket_id,
+            0 if row.kind is RowKind.OBJECT else 1,
+            row.key,
+            vsort,
+            row.row_uid,
+            row.version_id,
+            row.kind,
+            row.size,
+            row.modified_us,
+            wrap.mode,
+            wrap.wrapped,
+            wrap.key_arn,
+            wrap.key_version,
+            row.blob_ids[0] if row.blob_ids and not has_parts else None,
+            row.manifest_id,
+            row.part_count,
+            row.revision,
+            len(row.blob_ids),
+            has_parts,
+            row.sealed,
+        ),
+    )
+    if has_parts:
+        connection.execute(
+            "INSERT INTO object_parts (row_uid, blob_ids, sealed_parts) VALUES (?, ?, ?)",
+            (row.row_uid, b"".join(row.blob_ids), row.sealed_parts),
+        )

@@ -1,0 +1,194 @@
+"""The one writer of a process: group commit.
+
+Theory of operation. A durable commit costs an fsync, milliseconds in which dozens of other writes arrive. So writes
+queue, and the writer thread takes all of them at once: BEGIN IMMEDIATE, then each write in a SAVEPOINT of its own,
+then one COMMIT. A write that raises is undone alone and the others go on. Only after the COMMIT are callers told. No
+timer is needed: the group is what arrived while the last commit ran.
+
+The queue is emptied after the lock between processes is held, not before: the wait for it makes the group larger, and a
+caller that gave up meanwhile (cancelled, or out of patience) is passed over with nothing done.
+
+If the database fails as a whole (disk full, I/O error), the transaction is rolled back, every write of the group gets
+StorageUnavailable, and the next group tries anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from gateway.storage.errors import StorageUnavailable
+from gateway.storage.index.sqlite.errors import translated
+from gateway.storage.index.sqlite.write_lock import WriteLock
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+MAX_GROUP = 256
+"""Writes in one transaction: beyond a few dozen the fsync is paid for, and others wait for the lock meanwhile."""
+
+PATIENCE_SECONDS = 20.0
+"""How long a write may wait in the queue (another process holds the lock, the disk hangs) before it is refused."""
+
+CHECKPOINT_WRITES = 1000
+"""Writes between checkpoints. A write changes about five pages; so the WAL stays in the tens of megabytes."""
+
+
+class _Job:
+    __slots__ = ("error", "future", "result", "work")
+
+    def __init__(self, work: Work[Any], future: asyncio.Future[Any]) -> None:
+        self.work = work
+        self.future = future
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class GroupWriter:
+    """Runs functions in write transactions, in a thread of its own; owns `connection` and `lock` until closed.
+
+    `connection` is in autocommit mode (`isolation_level=None`) and used by nobody else.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, lock: WriteLock, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._connection = connection
+        self._lock = lock
+        self._loop = asyncio.get_running_loop()
+        self._patience_seconds = patience_seconds
+        self._queue: deque[_Job] = deque()
+        self._arrival = threading.Condition()
+        self._closing = False
+        self._writes_since_checkpoint = 0
+        self._thread = threading.Thread(target=self._serve, name="index-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Work[T]) -> T:
+        """Run `work` in a transaction, in the writer thread; its result once that is durable.
+
+        What `work` raises is raised here, and what it did is undone. Cancelled, the work is either not done or done
+        whole. Raises StorageUnavailable when the database cannot serve, nothing having been changed.
+        """
+        job = _Job(work, self._loop.create_future())
+        with self._arrival:
+            if self._closing:
+                raise StorageUnavailable("the index is closed")
+            self._queue.append(job)
+            self._arrival.notify()
+        timer = self._loop.call_later(self._patience_seconds, self._expire, job)
+        try:
+            await job.future
+        finally:
+            timer.cancel()
+        return job.result  # type: ignore[no-any-return]  # the work's own result
+
+    async def close(self) -> None:
+        """Commit what was queued, end the thread, close connection and lock. Idempotent."""
+        with self._arrival:
+            self._closing = True
+            self._arrival.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _expire(self, job: _Job) -> None:
+        with self._arrival:
+            try:
+                self._queue.remove(job)
+            except ValueError:
+                return  # under way: its end is near, and only then is it known
+        if not job.future.done():
+            job.future.set_exception(StorageUnavailable("index: the queue of writers does not move"))
+
+    def _serve(self) -> None:
+        try:
+            while self._wait_for_work():
+                with self._lock.held():
+                    group = self._take_group()
+                    if group:
+                        self._commit(group)
+                self._tell(group)
+                self._checkpoint_if_due(len(group))
+        finally:
+            self._connection.close()
+            self._lock.close()
+
+    def _wait_for_work(self) -> bool:
+        """True when there is work, False when there will be none."""
+        with self._arrival:
+            while not self._queue and not self._closing:
+                self._arrival.wait()
+            return bool(self._queue)
+
+    def _take_group(self) -> list[_Job]:
+        with self._arrival:
+            group = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUP))]
+        return [job for job in group if not job.future.done()]
+
+    def _commit(self, group: Sequence[_Job]) -> None:
+        """One transaction; leaves in each job what its caller is to be told."""
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            for job in group:
+                self._attempt(job)
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            for job in group:
+                job.error = translated(error)
+
+    def _attempt(self, job: _Job) -> None:
+        execute = self._connection.execute
+        execute("SAVEPOINT job")
+        try:
+            job.result = job.work(self._connection)
+        except Exception as error:
+            if not self._connection.in_transaction:
+                # On some errors (disk full, I/O) SQLite rolls the whole transaction back by itself, and with it the
+                # jobs before this one. https://www.sqlite.org/lang_transaction.html, "Response To Errors"
+                raise
+            execute("ROLLBACK TO job")
+            job.error = translated(error)
+        execute("RELEASE job")
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _tell(self, group: Sequence[_Job]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(_resolve, group)
+        except RuntimeError:
+            # The loop was closed over our head (a process that ends without close()): nobody is left to be told.
+            return
+
+    def _checkpoint_if_due(self, writes: int) -> None:
+        """Move the WAL into the database while no caller and no other writer waits for it.
+
+        SQLite's own checkpoint would run inside COMMIT, lock held. A passive one that cannot finish now is no
+        error: the next one goes on. Wide transactions between two of ours are caught by `wal_autocheckpoint`.
+        """
+        self._writes_since_checkpoint += writes
+        if self._writes_since_checkpoint < CHECKPOINT_WRITES:
+            return
+        self._writes_since_checkpoint = 0
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        except sqlite3.OperationalError:
+            return  # nothing is lost; what ails the database meets the next write, and its caller
+
+
+def _resolve(group: Sequence[_Job]) -> None:
+    for job in group:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(None)
+        elif isinstance(job.error, StopIteration):
+            job.future.set_exception(RuntimeError("a write raised StopIteration"))  # futures refuse to carry it
+        else:
+            job.future.set_exception(job.error)

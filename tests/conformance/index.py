@@ -1,0 +1,638 @@
+"""What every index must do. A test class inherits from IndexSuite and offers the fixtures `index` and `clock`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from gateway.protocol.modes import Mode, Wrap
+from gateway.storage.errors import (
+    BlobMissing,
+    BucketExists,
+    BucketNotEmpty,
+    Conflict,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    StorageUnavailable,
+)
+from gateway.storage.index.interface import Index
+from gateway.storage.index.records import (
+    BucketRow,
+    KeyEpochRow,
+    NewBlob,
+    ObjectRow,
+    PartRow,
+    RowKind,
+    UploadRow,
+)
+
+NOW_US = 1_790_000_000_000_000
+EVER_US = 2**62
+WRAP = Wrap(Mode.SSE_KMS, b"wrapped", "arn:aws:kms:eu-central-1:123456789012:key/1", 3)
+
+
+class Clock:
+    """Microseconds that stand still until moved."""
+
+    def __init__(self) -> None:
+        self.now_us = NOW_US
+
+    def __call__(self) -> int:
+        return self.now_us
+
+
+def new_id(now_us: int = NOW_US) -> bytes:
+    return (now_us // 1000).to_bytes(6) + os.urandom(10)
+
+
+def bucket_row(name: str = "photos", **changes: object) -> BucketRow:
+    row = BucketRow(new_id(), "123456789012", name, "eu-central-1", NOW_US, 1, b"sealed bucket")
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def object_row(bucket_id: bytes, key: bytes = b"key", **changes: object) -> ObjectRow:
+    row = ObjectRow(
+        bucket_id=bucket_id,
+        key=key,
+        row_uid=new_id(),
+        version_id="null",
+        kind=RowKind.OBJECT,
+        size=5,
+        modified_us=NOW_US,
+        wrap=WRAP,
+        blob_ids=(new_id(),),
+        manifest_id=None,
+        part_count=0,
+        revision=1,
+        sealed=b"sealed row",
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def upload_row(bucket_id: bytes, key: bytes = b"key", **changes: object) -> UploadRow:
+    row = UploadRow(new_id(), bucket_id, key, new_id(), NOW_US, WRAP, 1, b"sealed upload")
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def part_row(upload_id: bytes, part_number: int) -> PartRow:
+    return PartRow(upload_id, part_number, new_id(), 5 << 20, NOW_US, 1, b"sealed part")
+
+
+async def put(index: Index, row: ObjectRow, *, inline: bytes | None = None) -> ObjectRow:
+    """Put a row with all its blobs new."""
+    blob_ids = row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
+    await index.put_object(row, [NewBlob(blob_id, 5, inline) for blob_id in blob_ids])
+    return row
+
+
+async def put_parts(index: Index, upload: UploadRow, numbers: range) -> list[PartRow]:
+    parts = [part_row(upload.upload_id, number) for number in numbers]
+    for part in parts:
+        await index.put_part(part, NewBlob(part.blob_id, part.size))
+    return parts
+
+
+def completed(upload: UploadRow, parts: list[PartRow]) -> ObjectRow:
+    return object_row(
+        upload.bucket_id,
+        upload.key,
+        row_uid=upload.row_uid,
+        blob_ids=tuple(part.blob_id for part in parts),
+        manifest_id=new_id(),
+        part_count=len(parts),
+        sealed_parts=b"sealed part table",
+    )
+
+
+async def condemned(index: Index, before_us: int = EVER_US) -> list[bytes]:
+    return list(await index.condemned_blobs(before_us=before_us, limit=1000))
+
+
+class Refused(Exception):
+    pass
+
+
+def refuse(row: ObjectRow | None) -> None:
+    raise Refused
+
+
+def expect(row: ObjectRow | None) -> Callable[[ObjectRow | None], None]:
+    def check(current: ObjectRow | None) -> None:
+        assert current == row
+
+    return check
+
+
+class IndexSuite:
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    async def bucket_id(self, index: Index) -> bytes:
+        row = bucket_row()
+        await index.create_bucket(row)
+        return row.bucket_id
+
+    # Buckets
+
+    async def test_bucket_is_found_by_its_name(self, index: Index) -> None:
+        row = bucket_row()
+        await index.create_bucket(row)
+        assert await index.get_bucket("photos") == row
+        with pytest.raises(NoSuchBucket):
+            await index.get_bucket("photo")
+
+    async def test_bucket_name_is_taken_across_accounts(self, index: Index) -> None:
+        await index.create_bucket(bucket_row())
+        with pytest.raises(BucketExists) as caught:
+            await index.create_bucket(bucket_row(account_id="210987654321"))
+        assert caught.value.account_id == "123456789012"
+
+    async def test_buckets_are_listed_by_account_prefix_and_page(self, index: Index) -> None:
+        for name in ("b-2", "a-1", "b-1", "b-3", "c-1"):
+            await index.create_bucket(bucket_row(name))
+        await index.create_bucket(bucket_row("b-9", account_id="210987654321"))
+
+        async def names(prefix: str, after: str, limit: int) -> list[str]:
+            rows = await index.list_buckets("123456789012", prefix=prefix, after=after, limit=limit)
+            return [row.name for row in rows]
+
+        assert await names("", "", 10) == ["a-1", "b-1", "b-2", "b-3", "c-1"]
+        assert await names("b-", "", 2) == ["b-1", "b-2"]
+        assert await names("b-", "b-2", 2) == ["b-3"]
+        assert await names("", "b-3", 10) == ["c-1"]
+        assert await names("d", "", 10) == []
+
+    async def test_update_bucket_needs_the_revision_before(self, index: Index) -> None:
+        row = bucket_row()
+        await index.create_bucket(row)
+        changed = replace(row, revision=2, sealed=b"other")
+        await index.update_bucket(changed)
+        assert await index.get_bucket(row.name) == changed
+        for revision in (1, 2, 4):
+            with pytest.raises(Conflict):
+                await index.update_bucket(replace(row, revision=revision, sealed=b"stale"))
+        with pytest.raises(Conflict):
+            await index.update_bucket(bucket_row("unknown", revision=2))
+        assert await index.get_bucket(row.name) == changed
+
+    async def test_delete_bucket_refuses_while_objects_exist(self, index: Index, bucket_id: bytes) -> None:
+        await put(index, object_row(bucket_id))
+        with pytest.raises(BucketNotEmpty):
+            await index.delete_bucket(bucket_id)
+        await index.delete_object(bucket_id, b"key")
+        await index.delete_bucket(bucket_id)
+        with pytest.raises(NoSuchBucket):
+            await index.get_bucket("photos")
+        with pytest.raises(NoSuchBucket):
+            await index.delete_bucket(bucket_id)
+
+    async def test_delete_bucket_aborts_uploads(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = await put_parts(index, upload, range(1, 4))
+        await index.delete_bucket(bucket_id)
+        assert sorted(await condemned(index)) == sorted(part.blob_id for part in parts)
+        with pytest.raises(NoSuchUpload):
+            await index.get_upload(bucket_id, b"key", upload.upload_id)
+        assert await index.list_parts(upload.upload_id, after=0, limit=10) == []
+
+    async def test_nothing_can_be_put_into_a_bucket_that_is_gone(self, index: Index) -> None:
+        gone = new_id()
+        with pytest.raises(NoSuchBucket):
+            await put(index, object_row(gone))
+        with pytest.raises(NoSuchBucket):
+            await index.create_upload(upload_row(gone))
+
+    # Objects
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {},
+            {"wrap": Wrap(Mode.SSE_S3, b"")},
+            {"key": b"\x00\xff\xfe key", "sealed": b""},
+            {"size": 2**40, "modified_us": 2**52, "revision": 2**40},
+            {"blob_ids": (), "size": 0},
+            {"blob_ids": (new_id(), new_id()), "manifest_id": new_id(), "part_count": 2, "sealed_parts": b"table"},
+            {"manifest_id": new_id(), "part_count": 1, "sealed_parts": b""},
+        ],
+        ids=["kms", "s3", "odd-key", "large", "no-blob", "two-parts", "one-part"],
+    )
+    async def test_object_comes_back_as_it_was_put(
+        self, index: Index, bucket_id: bytes, changes: dict[str, object]
+    ) -> None:
+        row = await put(index, object_row(bucket_id, **changes))  # type: ignore[arg-type]
+        assert await index.get_object(bucket_id, row.key) == row
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=1)
+        assert page.rows == (replace(row, sealed_parts=None),)
+        assert page.next_after is None
+        assert hash(page.rows[0].wrap) == hash(row.wrap)
+        assert await index.delete_object(bucket_id, row.key) == row
+
+    async def test_missing_object_is_no_such_key(self, index: Index, bucket_id: bytes) -> None:
+        await put(index, object_row(bucket_id, b"key"))
+        for bucket, key in ((bucket_id, b"ke"), (bucket_id, b"key\0"), (bucket_id, b"KEY"), (new_id(), b"key")):
+            with pytest.raises(NoSuchKey):
+                await index.get_object(bucket, key)
+
+    async def test_overwrite_replaces_row_and_condemns_blobs(self, index: Index, bucket_id: bytes) -> None:
+        old = await put(
+            index,
+            object_row(bucket_id, blob_ids=(new_id(), new_id()), manifest_id=new_id(), sealed_parts=b"t", part_count=2),
+        )
+        new = await put(index, object_row(bucket_id, revision=2))
+        assert await index.get_object(bucket_id, b"key") == new
+        assert sorted(await condemned(index)) == sorted([*old.blob_ids, old.manifest_id or b""])
+        assert await index.known_blobs([*old.blob_ids, *new.blob_ids, new_id()]) == {*old.blob_ids, *new.blob_ids}
+
+    async def test_same_row_uid_can_be_written_again(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id, sealed_parts=b"1", manifest_id=new_id(), part_count=1))
+        changed = replace(row, revision=2, sealed=b"other", sealed_parts=b"2")
+        await index.put_object(changed, [])
+        assert await index.get_object(bucket_id, b"key") == changed
+        assert await condemned(index) == []
+
+    async def test_overwrite_with_an_older_time_wins(self, index: Index, bucket_id: bytes) -> None:
+        await put(index, object_row(bucket_id))
+        late = await put(index, object_row(bucket_id, modified_us=NOW_US - 10**9))
+        assert await index.get_object(bucket_id, b"key") == late
+
+    async def test_precondition_sees_the_current_version(self, index: Index, bucket_id: bytes) -> None:
+        row = object_row(bucket_id)
+        await index.put_object(row, [NewBlob(row.blob_ids[0], 5)], expect(None))
+        other = object_row(bucket_id, revision=2)
+        await index.put_object(other, [NewBlob(other.blob_ids[0], 5)], expect(row))
+        assert await index.delete_object(bucket_id, b"key", expect(other)) == other
+        assert await index.delete_object(bucket_id, b"key", expect(None)) is None
+
+    async def test_refused_precondition_changes_nothing(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id))
+        other = object_row(bucket_id)
+        with pytest.raises(Refused):
+            await index.put_object(other, [NewBlob(other.blob_ids[0], 5, b"inline")], refuse)
+        with pytest.raises(Refused):
+            await index.delete_object(bucket_id, b"key", refuse)
+        assert await index.get_object(bucket_id, b"key") == row
+        assert await condemned(index) == []
+        assert await index.known_blobs(other.blob_ids) == frozenset()
+
+    async def test_of_racing_conditional_creations_one_wins(self, index: Index, bucket_id: bytes) -> None:
+        def if_none_match(current: ObjectRow | None) -> None:
+            if current is not None:
+                raise Refused
+
+        rows = [object_row(bucket_id) for _ in range(20)]
+        results = await asyncio.gather(
+            *(index.put_object(row, [NewBlob(row.blob_ids[0], 5)], if_none_match) for row in rows),
+            return_exceptions=True,
+        )
+        winners = [row for row, result in zip(rows, results, strict=True) if result is None]
+        assert len(winners) == 1
+        assert sum(isinstance(result, Refused) for result in results) == 19
+        assert await index.get_object(bucket_id, b"key") == winners[0]
+        assert await index.known_blobs([row.blob_ids[0] for row in rows]) == set(winners[0].blob_ids)
+
+    async def test_shared_blobs_live_until_the_last_row_is_gone(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id, b"a", manifest_id=new_id()))
+        copy = replace(row, key=b"b", row_uid=new_id())
+        await index.put_object(copy, [])
+        await index.delete_object(bucket_id, b"a")
+        assert await condemned(index) == []
+        await index.delete_object(bucket_id, b"b")
+        assert sorted(await condemned(index)) == sorted([*row.blob_ids, row.manifest_id or b""])
+
+    async def test_copy_onto_itself_keeps_the_blobs(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id))
+        await index.put_object(replace(row, row_uid=new_id(), sealed=b"new metadata"), [])
+        assert await condemned(index) == []
+        await index.delete_object(bucket_id, b"key")
+        assert await condemned(index) == list(row.blob_ids)
+
+    async def test_sharing_a_condemned_or_unknown_blob_is_a_conflict(self, index: Index, bucket_id: bytes) -> None:
+        live = await put(index, object_row(bucket_id, b"live"))
+        row = await put(index, object_row(bucket_id, b"a"))
+        await index.delete_object(bucket_id, b"a")
+        for blob_id in (row.blob_ids[0], new_id()):
+            copy = object_row(bucket_id, b"b", blob_ids=(*live.blob_ids, blob_id))
+            with pytest.raises(Conflict):
+                await index.put_object(copy, [])
+        with pytest.raises(NoSuchKey):
+            await index.get_object(bucket_id, b"b")
+        await index.delete_object(bucket_id, b"live")
+        assert set(await condemned(index)) == {*row.blob_ids, *live.blob_ids}
+
+    async def test_delete_objects_removes_many_and_minds_none_missing(self, index: Index, bucket_id: bytes) -> None:
+        rows = [await put(index, object_row(bucket_id, b"k%d" % i)) for i in range(5)]
+        await index.delete_objects(bucket_id, [b"k0", b"missing", b"k3", b"k0"])
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert [row.key for row in page.rows] == [b"k1", b"k2", b"k4"]
+        assert set(await condemned(index)) == {*rows[0].blob_ids, *rows[3].blob_ids}
+
+    async def test_buckets_do_not_see_each_others_keys(self, index: Index, bucket_id: bytes) -> None:
+        other = bucket_row("other")
+        await index.create_bucket(other)
+        await put(index, object_row(bucket_id, b"mine"))
+        theirs = await put(index, object_row(other.bucket_id, b"theirs"))
+        await index.delete_object(other.bucket_id, b"mine")
+        page = await index.list_objects(other.bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (theirs,)
+        assert (await index.get_object(bucket_id, b"mine")).key == b"mine"
+
+    # Versions
+
+    async def test_versions_with_other_ids_stay_as_history(self, index: Index, bucket_id: bytes) -> None:
+        rows = [await put(index, object_row(bucket_id, version_id=f"v{i}")) for i in range(3)]
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (rows[2],)
+        assert await condemned(index) == []
+        for row in reversed(rows):
+            assert await index.get_object(bucket_id, b"key") == row
+            assert await index.delete_object(bucket_id, b"key") == row
+        with pytest.raises(NoSuchKey):
+            await index.get_object(bucket_id, b"key")
+        assert set(await condemned(index)) == {row.blob_ids[0] for row in rows}
+
+    async def test_older_version_of_the_same_id_is_replaced(self, index: Index, bucket_id: bytes) -> None:
+        null = await put(index, object_row(bucket_id))
+        other = await put(index, object_row(bucket_id, version_id="v1"))
+        newer = await put(index, object_row(bucket_id))
+        assert await condemned(index) == list(null.blob_ids)
+        assert await index.delete_object(bucket_id, b"key") == newer
+        assert await index.delete_object(bucket_id, b"key") == other
+        assert await index.delete_object(bucket_id, b"key") is None
+
+    async def test_delete_marker_hides_the_object_from_listings(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id, version_id="v1"))
+        marker = object_row(bucket_id, version_id="v2", kind=RowKind.DELETE_MARKER, blob_ids=())
+        await index.put_object(marker, [], expect(row))
+        assert await index.get_object(bucket_id, b"key") == marker
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == ()
+        with pytest.raises(BucketNotEmpty):
+            await index.delete_bucket(bucket_id)
+        assert await index.delete_object(bucket_id, b"key") == marker
+        assert await index.get_object(bucket_id, b"key") == row
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (row,)
+
+    # Listing
+
+    @pytest.mark.parametrize(
+        ("prefix", "delimiter", "after", "max_keys", "keys", "prefixes", "next_after"),
+        [
+            (b"", b"", b"", 10, [b"a", b"b/1", b"b/2", b"b/c/3", b"d\xff", b"d\xff\xff1"], [], None),
+            (b"", b"/", b"", 10, [b"a", b"d\xff", b"d\xff\xff1"], [b"b/"], None),
+            (b"", b"/", b"", 2, [b"a"], [b"b/"], b"b/"),
+            (b"", b"/", b"b/", 10, [b"d\xff", b"d\xff\xff1"], [], None),
+            (b"", b"/", b"b/1", 10, [b"d\xff", b"d\xff\xff1"], [], None),
+            (b"b/", b"/", b"", 10, [b"b/1", b"b/2"], [b"b/c/"], None),
+            (b"b/", b"/", b"b/1", 1, [b"b/2"], [], b"b/2"),
+            (b"", b"", b"b/1", 2, [b"b/2", b"b/c/3"], [], b"b/c/3"),
+            (b"d", b"\xff", b"", 10, [], [b"d\xff"], None),
+            (b"", b"b/", b"", 10, [b"a", b"d\xff", b"d\xff\xff1"], [b"b/"], None),
+            (b"zz", b"/", b"", 10, [], [], None),
+            (b"b/", b"", b"z", 10, [], [], None),
+        ],
+    )
+    async def test_listing(
+        self,
+        index: Index,
+        bucket_id: bytes,
+        prefix: bytes,
+        delimiter: bytes,
+        after: bytes,
+        max_keys: int,
+        keys: list[bytes],
+        prefixes: list[bytes],
+        next_after: bytes | None,
+    ) -> None:
+        for key in (b"d\xff\xff1", b"b/2", b"a", b"b/c/3", b"d\xff", b"b/1"):
+            await put(index, object_row(bucket_id, key))
+        page = await index.list_objects(bucket_id, prefix=prefix, delimiter=delimiter, after=after, max_keys=max_keys)
+        assert [row.key for row in page.rows] == keys
+        assert list(page.common_prefixes) == prefixes
+        assert page.next_after == next_after
+
+    # Inline blobs
+
+    async def test_inline_blob_comes_with_its_row(self, index: Index, bucket_id: bytes) -> None:
+        body = os.urandom(16 << 10)
+        row = await put(index, object_row(bucket_id), inline=body)
+        assert await index.read_inline(row.blob_ids[0]) == body
+        empty = await put(index, object_row(bucket_id, b"empty"), inline=b"")
+        assert await index.read_inline(empty.blob_ids[0]) == b""
+
+    async def test_missing_inline_blob(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id))
+        for blob_id in (new_id(), row.blob_ids[0]):
+            with pytest.raises(BlobMissing):
+                await index.read_inline(blob_id)
+
+    async def test_condemned_inline_blob_stays_readable_for_a_grace(
+        self, index: Index, bucket_id: bytes, clock: Clock
+    ) -> None:
+        row = await put(index, object_row(bucket_id), inline=b"body")
+        other = await put(index, object_row(bucket_id, b"other"), inline=b"other body")
+        await index.delete_object(bucket_id, b"key")
+        assert await index.read_inline(row.blob_ids[0]) == b"body"
+        assert await condemned(index) == []
+        assert await index.forget_inline_blobs(before_us=clock.now_us, limit=10) == 0
+        assert await index.forget_inline_blobs(before_us=clock.now_us + 1, limit=10) == 1
+        with pytest.raises(BlobMissing):
+            await index.read_inline(row.blob_ids[0])
+        assert await index.read_inline(other.blob_ids[0]) == b"other body"
+
+    # Uploads
+
+    async def test_upload_is_found_only_under_its_bucket_and_key(self, index: Index, bucket_id: bytes) -> None:
+        row = upload_row(bucket_id)
+        await index.create_upload(row)
+        assert await index.get_upload(bucket_id, b"key", row.upload_id) == row
+        for wrong in (
+            (bucket_id, b"other", row.upload_id),
+            (new_id(), b"key", row.upload_id),
+            (bucket_id, b"key", new_id()),
+            (bucket_id, b"key", b"short"),
+        ):
+            with pytest.raises(NoSuchUpload):
+                await index.get_upload(*wrong)
+            with pytest.raises(NoSuchUpload):
+                await index.abort_upload(*wrong)
+
+    async def test_parts_are_listed_in_order_and_replaced(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        for number in (10_000, 2, 1, 7):
+            await put_parts(index, upload, range(number, number + 1))
+        (replaced,) = await index.list_parts(upload.upload_id, after=1, limit=1)
+        (again,) = await put_parts(index, upload, range(2, 3))
+        assert await condemned(index) == [replaced.blob_id]
+        parts = await index.list_parts(upload.upload_id, after=0, limit=10)
+        assert [part.part_number for part in parts] == [1, 2, 7, 10_000]
+        assert parts[1] == again
+        assert await index.list_parts(upload.upload_id, after=2, limit=1) == [parts[2]]
+        assert await index.list_parts(new_id(), after=0, limit=1) == []
+
+    async def test_part_of_a_gone_upload_leaves_nothing(self, index: Index, bucket_id: bytes) -> None:
+        part = part_row(new_id(), 1)
+        with pytest.raises(NoSuchUpload):
+            await index.put_part(part, NewBlob(part.blob_id, 5))
+        assert await index.known_blobs([part.blob_id]) == frozenset()
+
+    async def test_complete_makes_an_object_and_condemns_the_other_parts(self, index: Index, bucket_id: bytes) -> None:
+        old = await put(index, object_row(bucket_id))
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = await put_parts(index, upload, range(1, 5))
+        row = completed(upload, [parts[0], parts[2]])
+        await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9), expect(old))
+        assert await index.get_object(bucket_id, b"key") == row
+        assert set(await condemned(index)) == {*old.blob_ids, parts[1].blob_id, parts[3].blob_id}
+        with pytest.raises(NoSuchUpload):
+            await index.complete_upload(upload.upload_id, row, NewBlob(new_id(), 9))
+        await index.delete_object(bucket_id, b"key")
+        expected = {*old.blob_ids, *(part.blob_id for part in parts), row.manifest_id}
+        assert set(await condemned(index)) == expected
+
+    async def test_complete_with_a_replaced_part_is_a_conflict(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = await put_parts(index, upload, range(1, 3))
+        row = completed(upload, parts)
+        await put_parts(index, upload, range(2, 3))
+        with pytest.raises(Conflict):
+            await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9))
+        with pytest.raises(NoSuchKey):
+            await index.get_object(bucket_id, b"key")
+        assert await condemned(index) == [parts[1].blob_id]
+        assert len(await index.list_parts(upload.upload_id, after=0, limit=10)) == 2
+
+    async def test_refused_complete_keeps_the_upload(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = await put_parts(index, upload, range(1, 3))
+        row = completed(upload, parts)
+        with pytest.raises(Refused):
+            await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9), refuse)
+        assert await index.list_parts(upload.upload_id, after=0, limit=10) == parts
+        await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9))
+        assert await index.get_object(bucket_id, b"key") == row
+
+    async def test_abort_condemns_all_parts(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = await put_parts(index, upload, range(1, 4))
+        await index.abort_upload(bucket_id, b"key", upload.upload_id)
+        assert set(await condemned(index)) == {part.blob_id for part in parts}
+        with pytest.raises(NoSuchUpload):
+            await index.abort_upload(bucket_id, b"key", upload.upload_id)
+
+    async def test_complete_of_ten_thousand_parts(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = [part_row(upload.upload_id, number) for number in range(1, 10_001)]
+        await asyncio.gather(*(index.put_part(part, NewBlob(part.blob_id, 5)) for part in parts))
+        row = completed(upload, parts)
+        await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9))
+        assert await index.get_object(bucket_id, b"key") == row
+        await index.delete_object(bucket_id, b"key")
+        assert len(await index.condemned_blobs(before_us=EVER_US, limit=20_000)) == 10_001
+
+    async def test_uploads_are_listed_by_key_and_id(self, index: Index, bucket_id: bytes) -> None:
+        rows = [
+            upload_row(bucket_id, key, upload_id=bytes([i]) * 16)
+            for i, key in enumerate([b"b/1", b"a", b"b/2", b"a", b"c", b"a"])
+        ]
+        for row in rows:
+            await index.create_upload(row)
+        by_key = sorted(rows, key=lambda row: (row.key, row.upload_id))
+
+        async def page(delimiter: bytes, after: tuple[bytes, bytes | None] | None, limit: int) -> tuple[object, ...]:
+            found = await index.list_uploads(bucket_id, prefix=b"", delimiter=delimiter, after=after, max_uploads=limit)
+            return list(found.uploads), list(found.common_prefixes), found.next_after
+
+        assert await page(b"", None, 10) == (by_key, [], None)
+        assert await page(b"", None, 2) == (by_key[:2], [], (b"a", by_key[1].upload_id))
+        assert await page(b"", (b"a", by_key[1].upload_id), 2) == (by_key[2:4], [], (b"b/1", by_key[3].upload_id))
+        assert await page(b"", (b"a", None), 10) == (by_key[3:], [], None)
+        assert await page(b"/", None, 4) == (by_key[:3], [b"b/"], (b"b/", None))
+        assert await page(b"/", (b"b/", None), 4) == (by_key[5:], [], None)
+        assert await page(b"/", (b"b/1", b"\xff" * 16), 4) == (by_key[5:], [], None)
+
+    # Garbage, epochs, jobs
+
+    async def test_condemned_blobs_are_given_oldest_first(self, index: Index, bucket_id: bytes, clock: Clock) -> None:
+        rows = [await put(index, object_row(bucket_id, b"k%d" % i)) for i in range(4)]
+        for i in (2, 0, 3):
+            clock.now_us += 10
+            await index.delete_object(bucket_id, rows[i].key)
+        blobs = [rows[i].blob_ids[0] for i in (2, 0, 3)]
+        assert await condemned(index, clock.now_us + 1) == blobs
+        assert await condemned(index, clock.now_us) == blobs[:2]
+        assert list(await index.condemned_blobs(before_us=EVER_US, limit=1)) == blobs[:1]
+
+    async def test_forgetting_spares_blobs_that_are_referenced(self, index: Index, bucket_id: bytes) -> None:
+        live = await put(index, object_row(bucket_id, b"live"))
+        dead = await put(index, object_row(bucket_id, b"dead"))
+        await index.delete_object(bucket_id, b"dead")
+        both = [*live.blob_ids, *dead.blob_ids]
+        assert await index.known_blobs(both) == set(both)
+        await index.forget_blobs([*both, new_id()])
+        assert await index.known_blobs(both) == set(live.blob_ids)
+        assert await condemned(index) == []
+
+    async def test_known_blobs_of_a_large_batch(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id))
+        ids = [new_id() for _ in range(1200)]
+        assert await index.known_blobs([*ids, *row.blob_ids]) == set(row.blob_ids)
+        assert await index.known_blobs([]) == frozenset()
+
+    async def test_key_epochs_are_kept_by_purpose(self, index: Index) -> None:
+        rows = [KeyEpochRow("index", epoch, b"wrapped %d" % epoch, NOW_US) for epoch in (2, 1, 10)]
+        for row in rows:
+            await index.add_key_epoch(row)
+        other = KeyEpochRow("service", 1, b"other", NOW_US)
+        await index.add_key_epoch(other)
+        with pytest.raises(Conflict):
+            await index.add_key_epoch(KeyEpochRow("index", 2, b"second", NOW_US))
+        assert list(await index.key_epochs("index")) == [rows[1], rows[0], rows[2]]
+        assert list(await index.key_epochs("service")) == [other]
+        assert list(await index.key_epochs("none")) == []
+
+    async def test_job_has_one_owner_until_its_lease_ends(self, index: Index) -> None:
+        assert await index.take_job("sweep", "a", now_us=100, until_us=200)
+        assert not await index.take_job("sweep", "b", now_us=199, until_us=300)
+        assert await index.take_job("other", "b", now_us=199, until_us=300)
+        assert await index.take_job("sweep", "a", now_us=150, until_us=250)
+        assert not await index.take_job("sweep", "b", now_us=200, until_us=300)
+        assert await index.take_job("sweep", "b", now_us=250, until_us=300)
+        await index.finish_job("sweep", "a", due_us=0)  # lost it: no effect
+        assert not await index.take_job("sweep", "a", now_us=251, until_us=300)
+
+    async def test_finished_job_waits_until_it_is_due(self, index: Index) -> None:
+        assert await index.take_job("sweep", "a", now_us=100, until_us=200)
+        await index.finish_job("sweep", "a", due_us=500)
+        assert not await index.take_job("sweep", "a", now_us=499, until_us=600)
+        assert await index.take_job("sweep", "b", now_us=500, until_us=600)
+
+    # Life
+
+    async def test_ping_and_close(self, index: Index, bucket_id: bytes) -> None:
+        await index.ping()
+        await index.close()
+        await index.close()
+        for call in (
+            index.ping(),
+            index.get_bucket("photos"),
+            index.delete_object(bucket_id, b"key"),
+            index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=1),
+        ):
+            with pytest.raises(StorageUnavailable):
+                await call

@@ -1,0 +1,414 @@
+"""Fakes that pass the conformance suites: an index and a blob store in memory. Simple on purpose, not fast.
+
+MemoryIndex is also the model that real engines are compared with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from gateway.storage.blobs.interface import Buffer
+from gateway.storage.errors import (
+    BlobMissing,
+    BucketExists,
+    BucketNotEmpty,
+    Conflict,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    StorageUnavailable,
+)
+from gateway.storage.index.interface import Precondition
+from gateway.storage.index.records import (
+    BucketRow,
+    KeyEpochRow,
+    NewBlob,
+    ObjectPage,
+    ObjectRow,
+    PartRow,
+    RowKind,
+    UploadPage,
+    UploadRow,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Blob:
+    new: NewBlob
+    refs: int = 1
+    condemned_us: int | None = None
+
+
+class MemoryIndex:
+    """An Index in memory. No method waits, so each is a transaction; checks come before changes."""
+
+    def __init__(self, clock_us: Callable[[], int] = lambda: time.time_ns() // 1000) -> None:
+        self._clock_us = clock_us
+        self._is_open = True
+        self._buckets: dict[bytes, BucketRow] = {}
+        self._versions: dict[tuple[bytes, bytes], list[ObjectRow]] = {}
+        self._blobs: dict[bytes, _Blob] = {}
+        self._uploads: dict[bytes, UploadRow] = {}
+        self._parts: dict[bytes, dict[int, PartRow]] = {}
+        self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
+        self._jobs: dict[str, tuple[str | None, int]] = {}
+
+    async def create_bucket(self, row: BucketRow) -> None:
+        self._check_open()
+        for other in self._buckets.values():
+            if other.name == row.name:
+                raise BucketExists(other.account_id)
+        self._buckets[row.bucket_id] = row
+
+    async def get_bucket(self, name: str) -> BucketRow:
+        self._check_open()
+        for row in self._buckets.values():
+            if row.name == name:
+                return row
+        raise NoSuchBucket
+
+    async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
+        self._check_open()
+        rows = [row for row in self._buckets.values() if row.account_id == account_id]
+        rows = [row for row in rows if row.name.startswith(prefix) and row.name > after]
+        return sorted(rows, key=lambda row: row.name)[:limit]
+
+    async def update_bucket(self, row: BucketRow) -> None:
+        self._check_open()
+        stored = self._buckets.get(row.bucket_id)
+        if stored is None or stored.revision != row.revision - 1:
+            raise Conflict
+        self._buckets[row.bucket_id] = replace(stored, revision=row.revision, sealed=row.sealed)
+
+    async def delete_bucket(self, bucket_id: bytes) -> None:
+        self._check_open()
+        if any(bucket == bucket_id and versions for (bucket, _), versions in self._versions.items()):
+            raise BucketNotEmpty
+        self._require_bucket(bucket_id)
+        for upload in [upload for upload in self._uploads.values() if upload.bucket_id == bucket_id]:
+            self._forget_upload(upload.upload_id, keep=frozenset())
+        del self._buckets[bucket_id]
+
+    async def put_object(
+        self, row: ObjectRow, blobs: Sequence[NewBlob], precondition: Precondition | None = None
+    ) -> None:
+        self._check_open()
+        self._require_bucket(row.bucket_id)
+        self._ask(precondition, row)
+        new = {blob.blob_id for blob in blobs}
+        shared = [blob_id for blob_id in _blobs_of(row) if blob_id not in new]
+        for blob_id in shared:
+            if blob_id not in self._blobs or not self._blobs[blob_id].refs:
+                raise Conflict
+        for blob_id in shared:
+            self._blobs[blob_id].refs += 1
+        self._place(row, blobs)
+
+    async def get_object(self, bucket_id: bytes, key: bytes) -> ObjectRow:
+        self._check_open()
+        versions = self._versions.get((bucket_id, key))
+        if not versions:
+            raise NoSuchKey
+        return versions[-1]
+
+    async def delete_object(
+        self, bucket_id: bytes, key: bytes, precondition: Precondition | None = None
+    ) -> ObjectRow | None:
+        self._check_open()
+        versions = self._versions.get((bucket_id, key), [])
+        if precondition:
+            precondition(versions[-1] if versions else None)
+        if not versions:
+            return None
+        row = versions.pop()
+        self._release(_blobs_of(row))
+        return row
+
+    async def delete_objects(self, bucket_id: bytes, keys: Sequence[bytes]) -> None:
+        for key in keys:
+            await self.delete_object(bucket_id, key)
+
+    async def list_objects(
+        self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
+    ) -> ObjectPage:
+        self._check_open()
+        rows = [
+            replace(versions[-1], sealed_parts=None)
+            for (bucket, _), versions in sorted(self._versions.items())
+            if bucket == bucket_id and versions and versions[-1].kind is RowKind.OBJECT
+        ]
+        taken, prefixes, last = _page([(row.key, row) for row in rows], prefix, delimiter, after, max_keys)
+        if isinstance(last, ObjectRow):
+            last = last.key
+        return ObjectPage(tuple(taken), tuple(prefixes), last)
+
+    async def read_inline(self, blob_id: bytes) -> bytes:
+        self._check_open()
+        blob = self._blobs.get(blob_id)
+        if blob is None or blob.new.inline is None:
+            raise BlobMissing
+        return blob.new.inline
+
+    async def create_upload(self, row: UploadRow) -> None:
+        self._check_open()
+        self._require_bucket(row.bucket_id)
+        self._uploads[row.upload_id] = row
+        self._parts[row.upload_id] = {}
+
+    async def get_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> UploadRow:
+        self._check_open()
+        row = self._uploads.get(upload_id)
+        if row is None or (row.bucket_id, row.key) != (bucket_id, key):
+            raise NoSuchUpload
+        return row
+
+    async def list_uploads(
+        self,
+        bucket_id: bytes,
+        *,
+        prefix: bytes,
+        delimiter: bytes,
+        after: tuple[bytes, bytes | None] | None,
+        max_uploads: int,
+    ) -> UploadPage:
+        self._check_open()
+        rows = [row for row in self._uploads.values() if row.bucket_id == bucket_id]
+        rows.sort(key=lambda row: (row.key, row.upload_id))
+        if after is not None:
+            key, upload_id = after
+            given = (key, upload_id if upload_id is not None else b"\xff" * 17)
+            rows = [row for row in rows if (row.key, row.upload_id) > given]
+            if delimiter and key.startswith(prefix) and delimiter in key[len(prefix) :]:
+                common = key[: key.index(delimiter, len(prefix)) + len(delimiter)]
+                rows = [row for row in rows if not row.key.startswith(common)]
+        taken, prefixes, last = _page([(row.key, row) for row in rows], prefix, delimiter, b"", max_uploads)
+        next_after = None
+        if last is not None:
+            next_after = (last.key, last.upload_id) if isinstance(last, UploadRow) else (last, None)
+        return UploadPage(tuple(taken), tuple(prefixes), next_after)
+
+    async def put_part(self, row: PartRow, blob: NewBlob) -> None:
+        self._check_open()
+        if row.upload_id not in self._uploads:
+            raise NoSuchUpload
+        parts = self._parts[row.upload_id]
+        if row.part_number in parts:
+            self._release([parts[row.part_number].blob_id])
+        parts[row.part_number] = row
+        self._blobs[blob.blob_id] = _Blob(blob)
+
+    async def list_parts(self, upload_id: bytes, *, after: int, limit: int) -> Sequence[PartRow]:
+        self._check_open()
+        parts = self._parts.get(upload_id, {})
+        return [parts[number] for number in sorted(parts) if number > after][:limit]
+
+    async def complete_upload(
+        self,
+        upload_id: bytes,
+        row: ObjectRow,
+        manifest: NewBlob,
+        precondition: Precondition | None = None,
+    ) -> None:
+        await self.get_upload(row.bucket_id, row.key, upload_id)
+        self._ask(precondition, row)
+        uploaded = {part.blob_id for part in self._parts[upload_id].values()}
+        wanted = frozenset(row.blob_ids)
+        if not wanted <= uploaded or len(wanted) != len(row.blob_ids):
+            raise Conflict
+        self._forget_upload(upload_id, keep=wanted)
+        self._place(row, [manifest])
+
+    async def abort_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
+        await self.get_upload(bucket_id, key, upload_id)
+        self._forget_upload(upload_id, keep=frozenset())
+
+    async def condemned_blobs(self, *, before_us: int, limit: int) -> Sequence[bytes]:
+        self._check_open()
+        return self._condemned(before_us, is_inline=False)[:limit]
+
+    async def forget_blobs(self, blob_ids: Sequence[bytes]) -> None:
+        self._check_open()
+        for blob_id in blob_ids:
+            if blob_id in self._blobs and not self._blobs[blob_id].refs:
+                del self._blobs[blob_id]
+
+    async def forget_inline_blobs(self, *, before_us: int, limit: int) -> int:
+        self._check_open()
+        blob_ids = self._condemned(before_us, is_inline=True)[:limit]
+        await self.forget_blobs(blob_ids)
+        return len(blob_ids)
+
+    async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:
+        self._check_open()
+        return frozenset(blob_ids) & self._blobs.keys()
+
+    async def key_epochs(self, purpose: str) -> Sequence[KeyEpochRow]:
+        self._check_open()
+        return [row for (of, _), row in sorted(self._epochs.items()) if of == purpose]
+
+    async def add_key_epoch(self, row: KeyEpochRow) -> None:
+        self._check_open()
+        if (row.purpose, row.epoch) in self._epochs:
+            raise Conflict
+        self._epochs[row.purpose, row.epoch] = row
+
+    async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
+        self._check_open()
+        holder, until = self._jobs.get(name, (None, 0))
+        if holder != owner and until > now_us:
+            return False
+        self._jobs[name] = (owner, until_us)
+        return True
+
+    async def finish_job(self, name: str, owner: str, *, due_us: int) -> None:
+        self._check_open()
+        if self._jobs.get(name, (None, 0))[0] == owner:
+            self._jobs[name] = (None, due_us)
+
+    async def ping(self) -> None:
+        self._check_open()
+
+    async def close(self) -> None:
+        self._is_open = False
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise StorageUnavailable("closed")
+
+    def _require_bucket(self, bucket_id: bytes) -> None:
+        if bucket_id not in self._buckets:
+            raise NoSuchBucket
+
+    def _ask(self, precondition: Precondition | None, row: ObjectRow) -> None:
+        versions = self._versions.get((row.bucket_id, row.key))
+        if precondition:
+            precondition(versions[-1] if versions else None)
+
+    def _place(self, row: ObjectRow, blobs: Iterable[NewBlob]) -> None:
+        for blob in blobs:
+            self._blobs[blob.blob_id] = _Blob(blob)
+        versions = self._versions.setdefault((row.bucket_id, row.key), [])
+        for replaced in [version for version in versions if version.version_id == row.version_id]:
+            versions.remove(replaced)
+            self._release(_blobs_of(replaced))
+        versions.append(row)
+
+    def _release(self, blob_ids: Iterable[bytes]) -> None:
+        for blob_id in blob_ids:
+            blob = self._blobs[blob_id]
+            blob.refs -= 1
+            if not blob.refs:
+                blob.condemned_us = self._clock_us()
+
+    def _forget_upload(self, upload_id: bytes, keep: frozenset[bytes]) -> None:
+        parts = self._parts.pop(upload_id).values()
+        self._release(part.blob_id for part in parts if part.blob_id not in keep)
+        del self._uploads[upload_id]
+
+    def _condemned(self, before_us: int, *, is_inline: bool) -> list[bytes]:
+        found = [
+            (blob.condemned_us, blob_id)
+            for blob_id, blob in self._blobs.items()
+            if (blob.new.inline is not None) == is_inline
+            and blob.condemned_us is not None
+            and blob.condemned_us < before_us
+        ]
+        return [blob_id for _, blob_id in sorted(found)]
+
+
+def _blobs_of(row: ObjectRow) -> tuple[bytes, ...]:
+    return row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
+
+
+def _page(
+    rows: Sequence[tuple[bytes, T]], prefix: bytes, delimiter: bytes, after: bytes, size: int
+) -> tuple[list[T], list[bytes], T | bytes | None]:
+    """Rows, common prefixes, and the last entry if there is more: every key is looked at, one after the other."""
+    entries: dict[bytes | int, T | None] = {}
+    for number, (key, row) in enumerate(rows):
+        if not key.startswith(prefix):
+            continue
+        found = key.find(delimiter, len(prefix)) if delimiter else -1
+        common = key[: found + len(delimiter)] if found >= 0 else None
+        if key <= after or (common is not None and after.startswith(common)):
+            continue
+        if common is None:
+            entries[number] = row
+        else:
+            entries[common] = None
+    shown = list(entries.items())[:size]
+    last: T | bytes | None = None
+    if len(entries) > size:
+        name, row_or_none = shown[-1]
+        last = name if isinstance(name, bytes) else row_or_none
+    taken = [row for _, row in shown if row is not None]
+    return taken, [name for name, _ in shown if isinstance(name, bytes)], last
+
+
+class MemoryBlobStore:
+    """A BlobStore in memory. Commit is the moment in which a blob appears; `clock_ms` gives its time."""
+
+    def __init__(self, clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000) -> None:
+        self._clock_ms = clock_ms
+        self.blobs: dict[bytes, bytes] = {}
+        self._committed_ms: dict[bytes, int] = {}
+
+    async def create(self, blob_id: bytes) -> MemoryBlobWriter:
+        return MemoryBlobWriter(self, blob_id)
+
+    async def open(self, blob_id: bytes) -> MemoryBlobReader:
+        if blob_id not in self.blobs:
+            raise BlobMissing
+        return MemoryBlobReader(self.blobs[blob_id])
+
+    async def delete(self, blob_id: bytes) -> None:
+        self.blobs.pop(blob_id, None)
+
+    async def scan(self, *, before_ms: int) -> AsyncIterator[bytes]:
+        for blob_id in sorted(self.blobs):
+            if int.from_bytes(blob_id[:6]) < before_ms and self._committed_ms[blob_id] < before_ms:
+                yield blob_id
+
+    async def ping(self) -> None:
+        return
+
+    def commit(self, blob_id: bytes, data: bytes) -> None:
+        self.blobs[blob_id] = data
+        self._committed_ms[blob_id] = self._clock_ms()
+
+
+class MemoryBlobWriter:
+    def __init__(self, store: MemoryBlobStore, blob_id: bytes) -> None:
+        self._store = store
+        self._blob_id = blob_id
+        self._data = bytearray()
+        self._ended = False
+
+    async def write(self, data: Buffer) -> None:
+        assert not self._ended
+        self._data += data
+
+    async def commit(self) -> int:
+        assert not self._ended
+        self._ended = True
+        self._store.commit(self._blob_id, bytes(self._data))
+        return len(self._data)
+
+    async def abort(self) -> None:
+        self._ended = True
+
+
+class MemoryBlobReader:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._data[offset : offset + length]
+
+    async def close(self) -> None:
+        return

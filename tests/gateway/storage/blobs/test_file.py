@@ -1,0 +1,451 @@
+"""Blobs as files: the contract, the order of durable steps, crashes, full disks, cancellation, what is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.storage.blobs import directory_sync, file_writer, places
+from gateway.storage.blobs.directory_sync import DirectorySync
+from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.blobs.layout import purge_all_temporary, purge_temporary
+from gateway.storage.errors import BlobMissing, StorageUnavailable
+from tests.conformance.blobs import BlobSuite, blob_id_at, load_blob, now_ms, scanned, store_blob
+
+
+class TestFileBlobStore(BlobSuite):
+    @pytest.fixture
+    async def store(self, tmp_path: Path) -> AsyncIterator[FileBlobStore]:
+        store = FileBlobStore(tmp_path / "data", "worker-0", fsync=False)
+        yield store
+        await store.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+@pytest.fixture
+async def store(root: Path) -> AsyncIterator[FileBlobStore]:
+    store = FileBlobStore(root, "worker-0")
+    yield store
+    await store.close()
+
+
+def files(root: Path) -> list[Path]:
+    return sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# Layout
+
+
+async def test_blob_lies_under_its_time(store: FileBlobStore, root: Path) -> None:
+    blob_id = bytes.fromhex("0199f00dcafe") + b"\x11" * 10
+    await store_blob(store, blob_id, b"data")
+    assert files(root) == [Path("blobs/0199/f00d/0199f00dcafe11111111111111111111")]
+
+
+async def test_files_and_directories_are_for_their_owner_only(root: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = FileBlobStore(root, "worker-0")
+        await store_blob(store, blob_id_at(now_ms()), b"data")
+        writer = await store.create(blob_id_at(now_ms()))
+        await writer.write(b"data")
+    finally:
+        os.umask(before)
+    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in (root, *root.rglob("*"))}
+    assert modes == {True: 0o700, False: 0o600}
+    await writer.abort()
+    await store.close()
+
+
+@pytest.mark.parametrize("instance", ["", "..", "a/b", "/etc", ".hidden", "a" * 65, "a\n"])
+def test_instance_is_a_plain_word(root: Path, instance: str) -> None:
+    with pytest.raises(ValueError, match="instance"):
+        FileBlobStore(root, instance)
+    with pytest.raises(ValueError, match="instance"):
+        purge_temporary(root, instance)
+
+
+async def test_directory_goes_with_its_last_blob(store: FileBlobStore, root: Path) -> None:
+    day_ms = 24 * 3600 * 1000
+    old, same, young = blob_id_at(now_ms() - day_ms), blob_id_at(now_ms() - day_ms), blob_id_at(now_ms())
+    same = old[:6] + same[6:]
+    for blob_id in (old, same, young):
+        await store_blob(store, blob_id, b"data")
+    leaf = root / "blobs" / old.hex()[:4] / old.hex()[4:8]
+    await store.delete(old)
+    assert leaf.is_dir()
+    await store.delete(same)
+    assert not leaf.exists()
+    await store.delete(young)
+    assert (root / "blobs" / young.hex()[:4] / young.hex()[4:8]).is_dir(), "others may be writing there"
+    await store_blob(store, old, b"again")
+    assert await load_blob(store, old) == b"again"
+
+
+async def test_scan_passes_over_what_is_not_ours(store: FileBlobStore, root: Path) -> None:
+    blob_id = blob_id_at(10**12)
+    await store_blob(store, blob_id, b"data")
+    (root / "blobs" / "lost+found").mkdir()
+    (root / "blobs" / blob_id.hex()[:4] / "notes.txt").write_text("")
+    (root / "blobs" / blob_id.hex()[:4] / blob_id.hex()[4:8] / (blob_id.hex() + ".part")).write_text("")
+    assert await scanned(store) == [blob_id]
+
+
+# Durability
+
+
+class Steps:
+    """Records the calls that matter, in their order; may run something before one of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.seen: list[str] = []
+        self.before: dict[str, Callable[[], None]] = {}
+        for name in ("write", "fdatasync", "rename", "fsync", "mkdir"):
+            monkeypatch.setattr(os, name, self._recorded(name, getattr(os, name)))
+
+    def _recorded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def recorded(*arguments: Any, **keywords: Any) -> Any:
+            label = name
+            if name == "fsync":
+                label = "fsync " + Path(f"/proc/self/fd/{arguments[0]}").resolve().name
+            if label in self.before:
+                self.before[label]()
+            self.seen.append(label)
+            return function(*arguments, **keywords)
+
+        return recorded
+
+
+def failing(code: int) -> Callable[[], None]:
+    def fail() -> None:
+        raise OSError(code, os.strerror(code))
+
+    return fail
+
+
+async def test_steps_of_a_commit_are_in_durable_order(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Steps(monkeypatch)
+    blob_id = blob_id_at(now_ms())
+    upper, leaf = blob_id.hex()[:4], blob_id.hex()[4:8]
+    await store_blob(store, blob_id, b"data")
+    new = ["write", "fdatasync", "mkdir", "mkdir", "fsync blobs", f"fsync {upper}", "rename", f"fsync {leaf}"]
+    assert steps.seen == new
+    steps.seen.clear()
+    await store_blob(store, blob_id[:6] + os.urandom(10), b"data")
+    assert steps.seen == ["write", "fdatasync", "rename", f"fsync {leaf}"]
+
+
+async def test_directory_of_another_process_counts_only_when_synced_here(
+    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob_id = blob_id_at(now_ms())
+    await store_blob(store, blob_id, b"data")
+    other = FileBlobStore(root, "worker-1")
+    steps = Steps(monkeypatch)
+    await store_blob(other, blob_id[:6] + os.urandom(10), b"data")
+    await other.close()
+    assert steps.seen.index(f"fsync {blob_id.hex()[:4]}") < steps.seen.index("rename")
+
+
+async def test_concurrent_writers_share_directory_syncs(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = blob_id_at(now_ms())
+    await store_blob(store, first, b"data")
+    go_on = threading.Event()
+    steps = Steps(monkeypatch)
+    label = f"fsync {first.hex()[4:8]}"
+    steps.before[label] = lambda: None if go_on.wait(10) else pytest.fail("stuck")
+    writes = [asyncio.create_task(store_blob(store, first[:6] + os.urandom(10), b"data")) for _ in range(24)]
+    while steps.seen.count("rename") < 24:
+        await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*writes)
+    assert 1 <= steps.seen.count(label) <= 4
+
+
+async def test_sync_that_began_before_does_not_count(root: Path) -> None:
+    """The one that is under way may have passed the name that was renamed since."""
+    store = FileBlobStore(root, "worker-0")
+    begun, go_on = threading.Event(), threading.Event()
+    synced: list[int] = []
+
+    def slow(directories: Any) -> list[OSError | None]:
+        begun.set()
+        assert go_on.wait(10)
+        synced.append(len(directories))
+        return [None] * len(directories)
+
+    original, directory_sync._sync_all = directory_sync._sync_all, slow
+    try:
+        sync = DirectorySync(store._writing)
+        one = asyncio.create_task(sync.sync(root))
+        await asyncio.to_thread(begun.wait)
+        two, three = asyncio.create_task(sync.sync(root)), asyncio.create_task(sync.sync(root / "blobs"))
+        await asyncio.sleep(0)
+        two.cancel()
+        go_on.set()
+        await asyncio.gather(one, three)
+        assert synced == [1, 2]
+        with pytest.raises(asyncio.CancelledError):
+            await two
+    finally:
+        directory_sync._sync_all = original
+        await store.close()
+
+
+# Failures
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT])
+@pytest.mark.parametrize("step", ["write", "fdatasync", "mkdir", "rename", "fsync leaf"])
+async def test_failing_disk_leaves_no_trace(
+    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch, step: str, code: int
+) -> None:
+    blob_id = blob_id_at(now_ms())
+    steps = Steps(monkeypatch)
+    steps.before[step.replace("leaf", blob_id.hex()[4:8])] = failing(code)
+    descriptors = open_files()
+    with pytest.raises(StorageUnavailable):
+        await store_blob(store, blob_id, b"data")
+    steps.before.clear()
+    assert files(root) == []
+    assert open_files() == descriptors
+    await store_blob(store, blob_id_at(now_ms()), b"works again")
+
+
+async def test_short_writes_are_continued(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:1000]))
+    blob_id, data = blob_id_at(now_ms()), os.urandom(10_500)
+    await store_blob(store, blob_id, data)
+    assert await load_blob(store, blob_id) == data
+
+
+async def test_failing_read_is_unavailable(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    blob_id = blob_id_at(now_ms())
+    await store_blob(store, blob_id, os.urandom(200_000))
+    reader = await store.open(blob_id)
+    monkeypatch.setattr(os, "pread", lambda *_: failing(errno.EIO)())
+    with pytest.raises(StorageUnavailable):
+        await reader.read(100_000, 10)
+    descriptors = open_files()
+    await reader.close()
+    with pytest.raises(StorageUnavailable):
+        await store.open(blob_id)
+    assert open_files() == descriptors - 1
+
+
+async def test_store_that_cannot_be_made_or_written(
+    tmp_path: Path, store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageUnavailable):
+        FileBlobStore(tmp_path / "file" / "data", "worker-0")
+    purge_all_temporary(tmp_path / "data")
+    with pytest.raises(StorageUnavailable):
+        await store.ping()
+
+
+# Cancellation
+
+
+async def test_cancelled_writer_leaves_no_trace(
+    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cancelled at each step in turn, with the thread still busy there; then aborted, as a handler's finally does."""
+    descriptors = open_files()
+    for step in ("write", "fdatasync", "rename", "fsync leaf"):
+        blob_id = blob_id_at(now_ms())
+        begun, go_on = threading.Event(), threading.Event()
+
+        def wait(begun: threading.Event = begun, go_on: threading.Event = go_on) -> None:
+            begun.set()
+            assert go_on.wait(10)
+
+        with monkeypatch.context() as patch:
+            steps = Steps(patch)
+            steps.before[step.replace("leaf", blob_id.hex()[4:8])] = wait
+            writer = await store.create(blob_id)
+
+            async def upload(writer: file_writer.FileBlobWriter = writer) -> None:
+                try:
+                    await writer.write(b"data")
+                    await writer.commit()
+                finally:
+                    await writer.abort()
+
+            task = asyncio.create_task(upload())
+            await asyncio.to_thread(begun.wait)
+            task.cancel()
+            await asyncio.sleep(0)
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert files(root) == []
+    await store.close()  # with it the threads that still had a directory open
+    assert open_files() == descriptors
+
+
+async def test_reader_closed_during_a_cancelled_read_closes_later(
+    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob_id = blob_id_at(now_ms())
+    await store_blob(store, blob_id, os.urandom(200_000))
+    descriptors = open_files()
+    reader = await store.open(blob_id)
+    begun, go_on, pread = threading.Event(), threading.Event(), os.pread
+
+    def slow(fd: int, length: int, offset: int) -> bytes:
+        begun.set()
+        assert go_on.wait(10)
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", slow)
+    read = asyncio.create_task(reader.read(100_000, 10))
+    await asyncio.to_thread(begun.wait)
+    read.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await read
+    await reader.close()
+    assert open_files() == descriptors + 1, "a number in use by a thread must not be given to another file"
+    go_on.set()
+    await store.close()
+    assert open_files() == descriptors
+
+
+# Crashes and neighbours
+
+CRASHING = """
+import asyncio, os, signal, sys
+from gateway.storage.blobs.file import FileBlobStore
+
+root, blob_id, step, skip = sys.argv[1], bytes.fromhex(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+original = getattr(os, step)
+calls = 0
+
+def dying(*arguments, **keywords):
+    global calls
+    calls += 1
+    if calls > skip:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **keywords)
+
+async def main():
+    store = FileBlobStore(root, "doomed")
+    setattr(os, step, dying)
+    writer = await store.create(blob_id)
+    await writer.write(b"first half, ")
+    await writer.write(b"second half")
+    await writer.commit()
+    print("committed", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "skip", "is_visible"),
+    [
+        ("write", 1, False),
+        ("fdatasync", 0, False),
+        ("mkdir", 1, False),
+        ("rename", 0, False),
+        ("fsync", 2, True),  # two for new directories, before the rename; the third follows it
+        ("getppid", 0, True),
+    ],
+)
+async def test_crash_leaves_a_whole_blob_or_none(
+    store: FileBlobStore, root: Path, step: str, skip: int, is_visible: bool
+) -> None:
+    blob_id = blob_id_at(now_ms())
+    died = subprocess.run(
+        [sys.executable, "-c", CRASHING, str(root), blob_id.hex(), step, str(skip)],
+        cwd=Path(__file__).parents[4],
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    assert died.returncode == -9
+    assert died.stdout == (b"committed\n" if step == "getppid" else b"")
+    if is_visible:
+        assert await load_blob(store, blob_id) == b"first half, second half"
+    else:
+        with pytest.raises(BlobMissing):
+            await store.open(blob_id)
+        assert await scanned(store) == []
+    purge_temporary(root, "doomed")
+    assert len(files(root)) == is_visible
+    await store_blob(store, blob_id_at(now_ms()), b"the others go on")
+
+
+async def test_two_stores_share_a_directory(root: Path) -> None:
+    stores = [FileBlobStore(root, f"worker-{i}") for i in range(2)]
+    now = now_ms()
+    blobs = {blob_id_at(now): (stores[i % 2], os.urandom(100)) for i in range(40)}
+    await asyncio.gather(*(store_blob(store, blob_id, data) for blob_id, (store, data) in blobs.items()))
+    for blob_id, (_, data) in blobs.items():
+        for store in stores:
+            assert await load_blob(store, blob_id) == data
+    for store in stores:
+        await store.close()
+
+
+async def test_directory_removed_under_the_writer_is_made_anew(
+    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob_id = blob_id_at(now_ms() - 24 * 3600 * 1000)
+    directory = store._layout.directory(blob_id)
+    steps = Steps(monkeypatch)
+
+    def remove_once() -> None:
+        steps.before.clear()
+        directory.rmdir()
+        directory.parent.rmdir()
+
+    steps.before["rename"] = remove_once
+    await store_blob(store, blob_id, b"data")
+    assert await load_blob(store, blob_id) == b"data"
+
+
+async def test_old_directories_are_never_taken_for_durable_unseen(
+    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may have removed and made them since."""
+    blob_id = blob_id_at(now_ms() - places._REMEMBERED_MS)
+    await store_blob(store, blob_id, b"data")
+    steps = Steps(monkeypatch)
+    await store_blob(store, blob_id[:6] + os.urandom(10), b"data")
+    assert f"fsync {blob_id.hex()[:4]}" in steps.seen
+
+
+async def test_purge_spares_other_instances(root: Path) -> None:
+    stores = [FileBlobStore(root, name) for name in ("worker-0", "worker-1")]
+    for store in stores:
+        writer = await store.create(blob_id_at(now_ms()))
+        await writer.write(b"data")
+        await store.close()
+        os.close(writer._fd)
+    assert [path.parts[:2] for path in files(root)] == [("tmp", "worker-0"), ("tmp", "worker-1")]
+    purge_temporary(root, "worker-0")
+    purge_temporary(root, "worker-0")
+    assert [path.parts[:2] for path in files(root)] == [("tmp", "worker-1")]
+    purge_all_temporary(root)
+    purge_all_temporary(root)
+    assert files(root) == []
