@@ -60,7 +60,7 @@ class EncryptionRequest:
 
     mode: Mode | None = None
     kms_key_id: str | None = None
-    context: Mapping[str, str] = field(default=_NO_CONTEXT)
+    context: Mapping[str, str] = field(default_factory=lambda: _NO_CONTEXT)
 
 
 _NOTHING_ASKED = EncryptionRequest()

@@ -1,0 +1,212 @@
+"""The wiring: every part of a worker made and joined, in code, top to bottom."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from gateway.config import Settings
+from gateway.operations.context import Owner, Services
+from gateway.operations.rows import OPERATIONS
+from gateway.operations.sealed_rows import SealedRows
+from gateway.protocol.messages import Request, Response
+from gateway.sealing.data_keys import DataKeys
+from gateway.sealing.errors import SealingError
+from gateway.sealing.selftest import run_self_test
+from gateway.server import metrics
+from gateway.server.dispatch import Dispatcher, Unsealed
+from gateway.server.kms_edge import KMSEdge
+from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
+from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.errors import StorageError, StorageUnavailable
+from gateway.storage.index.interface import Index
+from gateway.storage.index.sqlite.index import open_sqlite_index
+from gateway.storage.sweep import Sweeper
+from iam.authenticator import Authenticator
+from iam.store.interface import IdentityStore, NoSuchAccount
+from iam.store.sqlite import SQLiteIdentityStore
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.service import KeyService
+from kms.api.types import HealthState
+from kms.client import KMSClient
+
+_log = logging.getLogger(__name__)
+
+UNSEAL_PAUSE_SECONDS = 1.0
+"""Between two attempts to open the service's own keys while the KMS is away."""
+
+
+class Application:
+    """One worker's services. Sealed until the KMS opened the service's own keys; then it serves, without restart."""
+
+    def __init__(self, settings: Settings, index: Index, blobs: FileBlobStore, kms: KMSClient) -> None:
+        self._settings = settings
+        self._index = index
+        self._blobs = blobs
+        self._kms = kms
+        self._service = counted(kms)
+        self._identities: IdentityStore | None = None
+        self._unsealed: Unsealed | None = None
+        self._sealed_because = "starting"
+        self._tasks: list[asyncio.Task[None]] = []
+        self._dispatcher = Dispatcher(
+            operations=OPERATIONS,
+            kms_edge=KMSEdge(self._service),
+            region=settings.region,
+            domains=settings.listen.domains,
+            unsealed=self._require_unsealed,
+            integrity_event=integrity_event,
+        )
+
+    async def start(self, instance: str) -> None:
+        """Try to unseal once, so that a healthy worker is ready at once; else go on trying beside."""
+        sweeper = Sweeper(
+            self._index,
+            self._blobs,
+            f"{instance}-{time.time_ns()}",
+            condemned_grace_seconds=self._settings.storage.condemned_grace_seconds,
+            orphan_grace_seconds=self._settings.storage.orphan_grace_seconds,
+        )
+        if not await self._try_to_unseal():
+            self._tasks.append(asyncio.create_task(self._unseal(), name="unseal"))
+        self._tasks.append(asyncio.create_task(self._sweep(sweeper), name="sweep"))
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; never raises but CancelledError."""
+        return await self._dispatcher.handle(request)
+
+    async def ready(self) -> tuple[bool, list[str]]:
+        """Whether requests can be served, and every reason why not, or not fully."""
+        reasons = []
+        if self._unsealed is None:
+            reasons.append(f"sealed: {self._sealed_because}")
+        try:
+            await self._index.ping()
+            await self._blobs.ping()
+        except StorageUnavailable as error:
+            reasons.append(f"storage: {error}")
+        health = await self._kms.health()
+        if health.state is not HealthState.READY:
+            reasons.append(f"kms {health.state.value}: {health.detail}")
+        return not reasons, reasons
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._kms.close()
+        await self._index.close()
+        if self._identities is not None:
+            self._identities.close()
+
+    def _require_unsealed(self) -> Unsealed:
+        if self._unsealed is None:
+            raise KMSUnavailable("The service is sealed: its root key is not available.")
+        return self._unsealed
+
+    async def _unseal(self) -> None:
+        while not await self._try_to_unseal():
+            await asyncio.sleep(UNSEAL_PAUSE_SECONDS)  # noqa: ASYNC110  # another process's state: nothing to wait on
+
+    async def _try_to_unseal(self) -> bool:
+        try:
+            keys = await open_service_keys(self._service, self._index, request_id="start")
+        except (KMSError, StorageError, SealingError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            if reason != self._sealed_because:
+                _log.warning("sealed: %s", reason)
+            self._sealed_because = reason
+            return False
+        self._identities = SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))
+        self._unsealed = self._wire(keys, self._identities)
+        _log.info("unsealed")
+        return True
+
+    def _wire(self, keys: ServiceKeys, identities: IdentityStore) -> Unsealed:
+        services = Services(
+            index=self._index,
+            blobs=self._blobs,
+            rows=SealedRows(keys.rows),
+            data_keys=DataKeys(self._service, keys.sse_s3),
+            region=self._settings.region,
+            inline_limit_bytes=self._settings.storage.inline_bytes,
+            owner_of=owners(identities),
+            integrity_event=integrity_event,
+        )
+        return Unsealed(services, Authenticator(self._settings.region, identities.find_credential))
+
+    async def _sweep(self, sweeper: Sweeper) -> None:
+        while True:
+            await asyncio.sleep(self._settings.storage.sweep_seconds)
+            try:
+                report = await sweeper.sweep()
+            except StorageError as error:
+                _log.warning("sweep: %s", error)
+                continue
+            metrics.count_swept("condemned", report.condemned_blobs + report.inline_blobs)
+            metrics.count_swept("orphan", report.orphans)
+
+
+async def open_application(settings: Settings, instance: str) -> Application:
+    """Open everything a worker needs. `instance` names the worker's slot: its temporary files are its own.
+
+    Raises StorageUnavailable, and SelfTestFailed before any key is touched.
+    """
+    run_self_test()
+    index = await open_sqlite_index(settings.index_path, durable=settings.storage.fsync)
+    blobs = FileBlobStore(settings.blobs_directory, instance, fsync=settings.storage.fsync)
+    kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
+    application = Application(settings, index, blobs, kms)
+    await application.start(instance)
+    return application
+
+
+def integrity_event(kind: str, detail: str) -> None:
+    """Stored bytes that are not what was written: logged, counted, never served."""
+    metrics.count_integrity_event(kind)
+    _log.error("integrity event: %s %s", kind, detail)
+
+
+def owners(identities: IdentityStore) -> Callable[[str], Owner]:
+    """How accounts are named in S3's XML. An account never changes its names, so they are kept."""
+    known: dict[str, Owner] = {}
+
+    def owner_of(account_id: str) -> Owner:
+        owner = known.get(account_id)
+        if owner is None:
+            with contextlib.suppress(NoSuchAccount):
+                account = identities.account(account_id)
+                owner = known[account_id] = Owner(account.canonical_id, account.display_name)
+        return owner or Owner(account_id, account_id)
+
+    return owner_of
+
+
+def counted(service: KeyService) -> KeyService:
+    """The same service, each of its calls counted by verb and outcome."""
+    return cast(KeyService, _Counted(service))
+
+
+class _Counted:
+    def __init__(self, service: KeyService) -> None:
+        self._service = service
+
+    def __getattr__(self, verb: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._service, verb)
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            outcome = "ok"
+            try:
+                return await method(*arguments, **named)
+            except KMSError as error:
+                outcome = error.code
+                raise
+            finally:
+                metrics.count_kms_call(verb, outcome)
+
+        setattr(self, verb, call)
+        return call

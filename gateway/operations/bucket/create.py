@@ -1,0 +1,57 @@
+"""CreateBucket (API reference: API_CreateBucket)."""
+
+from __future__ import annotations
+
+from gateway.operations.context import Call
+from gateway.operations.documents import BucketDocument
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Response
+from gateway.protocol.names import InvalidName, parse_bucket_name
+from gateway.protocol.xml.documents.buckets import CreateBucketConfiguration
+from gateway.sealing.ids import new_id
+from gateway.storage.errors import BucketExists
+from gateway.storage.index.records import BucketRow
+
+
+async def handle(call: Call) -> Response:
+    """In us-east-1, creating one's own bucket again answers 200 (as AWS does there, and only there)."""
+    try:
+        name = parse_bucket_name(call.bucket_name)
+    except InvalidName:
+        raise S3Error("InvalidBucketName", fields={"BucketName": call.bucket_name[:255]}) from None
+    region = call.services.region
+    check_location(await call.read_document(), region)
+    row = BucketRow(
+        bucket_id=new_id(),
+        account_id=call.account_id,
+        name=name,
+        region=region,
+        created_us=call.now_us,
+        revision=0,
+        sealed=b"",
+    )
+    try:
+        await call.services.index.create_bucket(call.services.rows.seal_bucket(row, BucketDocument()))
+    except BucketExists as exists:
+        if exists.account_id != call.account_id:
+            raise S3Error("BucketAlreadyExists", fields={"BucketName": name}) from None
+        if region != "us-east-1":
+            raise S3Error("BucketAlreadyOwnedByYou", fields={"BucketName": name}) from None
+    return Response(headers={"Location": f"/{name}"})
+
+
+def check_location(document: bytes, region: str) -> None:
+    """The location constraint must name this endpoint's region; us-east-1 is named by naming none.
+
+    Raises S3Error InvalidLocationConstraint or IllegalLocationConstraintException.
+    """
+    constraint = CreateBucketConfiguration.parse(document).location_constraint if document else None
+    if constraint is None:
+        if region != "us-east-1":
+            raise S3Error(
+                "IllegalLocationConstraintException",
+                "The unspecified location constraint is incompatible for the region specific endpoint this request "
+                "was sent to.",
+            )
+    elif constraint != region or region == "us-east-1":
+        raise S3Error("InvalidLocationConstraint", fields={"LocationConstraint": constraint[:64]})

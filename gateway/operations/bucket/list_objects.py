@@ -1,0 +1,102 @@
+"""ListObjects and ListObjectsV2 (API reference: API_ListObjects, API_ListObjectsV2).
+
+Answered from the sealed rows alone: never asks the KMS.
+"""
+
+from __future__ import annotations
+
+from gateway.operations.context import Call, Owner
+from gateway.operations.listing import decode_token, encode_token
+from gateway.operations.render import xml_response
+from gateway.protocol.messages import Response
+from gateway.protocol.query import ListObjectsV1Parameters, ListObjectsV2Parameters
+from gateway.protocol.xml.documents.listing import ListBucketResultV1, ListBucketResultV2, ListedObject
+from gateway.storage.index.records import BucketRow, ObjectPage
+
+_EMPTY_PAGE = ObjectPage((), (), None)
+
+
+async def handle_v1(call: Call) -> Response:
+    parameters = ListObjectsV1Parameters.parse(call.query)
+    bucket = await call.bucket()
+    page = await _page(call, bucket, parameters, after=parameters.marker.encode())
+    # S3 gives NextMarker only with a delimiter; without one, clients continue after the last key.
+    has_next = page.next_after is not None and parameters.delimiter
+    return xml_response(
+        ListBucketResultV1(
+            name=bucket.name,
+            prefix=parameters.prefix,
+            marker=parameters.marker,
+            next_marker=(page.next_after or b"").decode() if has_next else None,
+            delimiter=parameters.delimiter,
+            max_keys=parameters.max_keys,
+            is_truncated=page.next_after is not None,
+            objects=_listed(call, page, call.services.owner_of(bucket.account_id)),
+            common_prefixes=_prefixes(page),
+            url_encoded=parameters.url_encoded,
+        )
+    )
+
+
+async def handle_v2(call: Call) -> Response:
+    parameters = ListObjectsV2Parameters.parse(call.query)
+    bucket = await call.bucket()
+    token = parameters.continuation_token
+    after = decode_token(call, bucket.bucket_id, token) if token is not None else parameters.start_after.encode()
+    page = await _page(call, bucket, parameters, after=after)
+    following = page.next_after
+    return xml_response(
+        ListBucketResultV2(
+            name=bucket.name,
+            prefix=parameters.prefix,
+            delimiter=parameters.delimiter,
+            start_after=parameters.start_after,
+            continuation_token=token,
+            next_continuation_token=encode_token(call, bucket.bucket_id, following) if following else None,
+            max_keys=parameters.max_keys,
+            is_truncated=following is not None,
+            objects=_listed(call, page, call.services.owner_of(bucket.account_id) if parameters.fetch_owner else None),
+            common_prefixes=_prefixes(page),
+            url_encoded=parameters.url_encoded,
+        )
+    )
+
+
+async def _page(
+    call: Call, bucket: BucketRow, parameters: ListObjectsV1Parameters | ListObjectsV2Parameters, *, after: bytes
+) -> ObjectPage:
+    if parameters.max_keys == 0:
+        return _EMPTY_PAGE
+    return await call.services.index.list_objects(
+        bucket.bucket_id,
+        prefix=parameters.prefix.encode(),
+        delimiter=parameters.delimiter.encode(),
+        after=after,
+        max_keys=parameters.max_keys,
+    )
+
+
+def _listed(call: Call, page: ObjectPage, owner: Owner | None) -> tuple[ListedObject, ...]:
+    open_object = call.services.rows.open_object
+    listed = []
+    for row in page.rows:
+        document = open_object(row)
+        listed.append(
+            ListedObject(
+                key=row.key.decode(),
+                modified_us=row.modified_us,
+                etag=document.etag,
+                size=row.size,
+                storage_class=document.storage_class,
+                checksum_algorithms=tuple(document.checksums),
+                checksum_type=document.checksum_type,
+                owner_id=owner.canonical_id if owner else None,
+                owner_display_name=owner.display_name if owner else None,
+            )
+        )
+    return tuple(listed)
+
+
+def _prefixes(page: ObjectPage) -> tuple[str, ...]:
+    # A delimiter may end inside no character, but prefixes come from keys, which are UTF-8, and end with it.
+    return tuple(prefix.decode() for prefix in page.common_prefixes)

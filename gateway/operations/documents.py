@@ -1,0 +1,90 @@
+"""What the sealed columns of the index say, and the blob footers' descriptors with them.
+
+Storage keeps these documents as opaque bytes, sealing encrypts and authenticates bytes; here they get their meaning.
+They are JSON written by msgspec, members left out where they hold their default. A member is never renamed and never
+changes meaning: every release reads what each earlier one wrote.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Configuration of a bucket. `encryption` is the ServerSideEncryptionConfiguration as stored XML text."""
+
+    encryption: str | None = None
+
+
+class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a client is told of an object, beyond the clear columns of its row.
+
+    `etag` is without quotes. `commitment` is that of a single-body object's blob; empty where `sealed_parts` holds the
+    commitment of each blob. `checksums` maps an algorithm's name to its Base64 value. `context` is the encryption
+    context that the caller gave, without the `aws:s3:arn` that the gateway adds.
+    """
+
+    etag: str
+    commitment: bytes = b""
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    checksums: dict[str, str] = {}
+    checksum_type: str = "FULL_OBJECT"
+    storage_class: str = "STANDARD"
+    context: dict[str, str] | None = None
+
+
+class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What CreateMultipartUpload said about the object to come."""
+
+    headers: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    checksum_algorithm: str | None = None
+    checksum_type: str | None = None
+    storage_class: str = "STANDARD"
+    context: dict[str, str] | None = None
+
+
+class PartDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    etag: str
+    commitment: bytes
+    checksums: dict[str, str] = {}
+
+
+class PartEntry(msgspec.Struct, frozen=True, array_like=True):
+    """One blob of an object made of several, in order of the object's bytes.
+
+    A completed multipart upload has one for each part; a copy of it keeps them.
+    """
+
+    number: int
+    size: int
+    commitment: bytes
+    etag: str
+    checksum: str | None = None
+
+
+class ObjectDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The encrypted half of the footer of an object's or a manifest's blob: enough to write the index row again."""
+
+    key: str
+    row_uid: bytes
+    version_id: str
+    modified_us: int
+    size: int
+    document: ObjectDocument
+    parts: list[PartEntry] = []
+    blob_ids: list[bytes] = []
+
+
+class PartDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The same for the blob of one uploaded part."""
+
+    key: str
+    modified_us: int
+    size: int
+    document: PartDocument
+
+
+encode = msgspec.json.Encoder().encode
+"""Any of these documents, or a list of part entries, as JSON."""

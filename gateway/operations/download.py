@@ -1,0 +1,176 @@
+"""Stored bodies read back: a range of an object's plaintext, out of one blob or many, authenticated before it leaves.
+
+Ciphertext is read one batch ahead of the connection, in the blob store's threads; decrypting a batch costs less than a
+thread hop (about 30 µs for 256 KiB), so it is done on the event loop. Memory for a stream: two batches of ciphertext
+and one of plaintext, whatever the object's size.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.operations.context import Services
+from gateway.operations.documents import ObjectDocument
+from gateway.protocol.messages import Buffer
+from gateway.sealing.errors import AuthenticationFailed
+from gateway.sealing.format import HEADER_SIZE, segment_spans
+from gateway.sealing.stream import BlobOpener
+from gateway.storage.errors import BlobMissing
+from gateway.storage.index.records import ObjectRow
+from kms.api.secrets import SecretBytes
+
+BATCH_BYTES = 256 << 10
+"""Plaintext decrypted at a time: four segments of the default size."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobSlice:
+    """One blob of an object: its plaintext length, and the commitment that the sealed row vouches for."""
+
+    blob_id: bytes
+    size: int
+    commitment: bytes
+
+
+def blobs_of(services: Services, row: ObjectRow, document: ObjectDocument) -> Sequence[BlobSlice]:
+    """The blobs of an object in order of its bytes. Raises AuthenticationFailed for a table that was tampered with."""
+    if row.sealed_parts is None:
+        (blob_id,) = row.blob_ids
+        return (BlobSlice(blob_id, row.size, document.commitment),)
+    parts = services.rows.open_parts(row)
+    return [BlobSlice(blob, part.size, part.commitment) for blob, part in zip(row.blob_ids, parts, strict=True)]
+
+
+class RangeStream:
+    """A range of an object's plaintext, its first batch authenticated already.
+
+    A yielded buffer is valid until the next one is asked for; whoever stops early calls `aclose`. What fails later
+    raises out of the iteration, after it was reported as an integrity event if it is one.
+    """
+
+    def __init__(self, first: Buffer, rest: AsyncGenerator[Buffer]) -> None:
+        self._first: Buffer | None = first
+        self._rest = rest
+
+    def __aiter__(self) -> RangeStream:
+        return self
+
+    async def __anext__(self) -> Buffer:
+        if self._first is None:
+            return await anext(self._rest)
+        first, self._first = self._first, None
+        return first
+
+    async def aclose(self) -> None:
+        await self._rest.aclose()
+
+
+async def open_range(
+    services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
+) -> RangeStream:
+    """Plaintext bytes [start, end). Raises AuthenticationFailed or BlobMissing before anything was handed out."""
+    stream = _range(services, data_key, blobs, start, end)
+    return RangeStream(await anext(stream), stream)
+
+
+async def read_range(
+    services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
+) -> bytes:
+    """The same as one bytes object, for ranges of at most a batch or two."""
+    async with aclosing(_range(services, data_key, blobs, start, end)) as stream:
+        pieces = [bytes(piece) async for piece in stream]
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+async def _range(
+    services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
+) -> AsyncGenerator[Buffer]:
+    offset = 0
+    for blob in blobs:
+        first, last = max(start - offset, 0), min(end - offset, blob.size)
+        offset += blob.size
+        if first < last or (start == end and blob is blobs[-1]):
+            try:
+                async with aclosing(_blob_range(services, data_key, blob, first, max(first, last))) as pieces:
+                    async for piece in pieces:
+                        yield piece
+            except (AuthenticationFailed, BlobMissing) as error:
+                services.integrity_event("blob", f"{blob.blob_id.hex()}: {error}")
+                raise
+
+
+async def _blob_range(
+    services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int
+) -> AsyncGenerator[Buffer]:
+    source = await _open_source(services, blob)
+    ahead: asyncio.Task[bytes] | None = None
+    try:
+        opener = BlobOpener(
+            data_key,
+            await source.read(0, HEADER_SIZE),
+            blob_id=blob.blob_id,
+            commitment=blob.commitment,
+            plain_length=blob.size,
+        )
+        spans = segment_spans(
+            start,
+            end,
+            blob.size,
+            seg_log2=opener.seg_log2,
+            two_layers=opener.two_layers,
+            batch_segments=max(BATCH_BYTES >> opener.seg_log2, 1),
+        )
+        span = next(spans)
+        plaintext = bytearray(opener.plain_size(span.first_segment, span.stored_length))
+        ahead = asyncio.create_task(source.read(span.stored_offset, span.stored_length))
+        while True:
+            sealed = await ahead
+            following = next(spans, None)
+            if following is not None:
+                ahead = asyncio.create_task(source.read(following.stored_offset, following.stored_length))
+            opener.open_into(span.first_segment, sealed, plaintext)
+            yield memoryview(plaintext)[span.skip_bytes : span.skip_bytes + span.take_bytes]
+            if following is None:
+                return
+            span = following
+    finally:
+        if ahead is not None:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+        await source.close()
+
+
+class _Source(Protocol):
+    async def read(self, offset: int, length: int) -> bytes: ...
+
+    async def close(self) -> None: ...
+
+
+class _InlineSource:
+    """A blob that lies in the index."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob = blob
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._blob[offset : offset + length]
+
+    async def close(self) -> None:
+        return None
+
+
+async def _open_source(services: Services, blob: BlobSlice) -> _Source:
+    """Small blobs are looked for in the index first, others in the store; the limit may have changed since writing."""
+    if blob.size > services.inline_limit_bytes:
+        try:
+            return await services.blobs.open(blob.blob_id)
+        except BlobMissing:
+            return _InlineSource(await services.index.read_inline(blob.blob_id))
+    try:
+        return _InlineSource(await services.index.read_inline(blob.blob_id))
+    except BlobMissing:
+        return await services.blobs.open(blob.blob_id)

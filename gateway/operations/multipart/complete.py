@@ -1,0 +1,93 @@
+"""CompleteMultipartUpload (API reference: API_CompleteMultipartUpload).
+
+Nothing is rewritten: the parts' blobs become the object's, in one transaction. A manifest blob (an empty body whose
+footer holds the metadata and the part list) makes the object known to whoever has the blobs alone.
+"""
+
+from __future__ import annotations
+
+from gateway.operations.context import Call
+from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
+from gateway.operations.encryption import open_data_key
+from gateway.operations.footers import object_envelope
+from gateway.operations.manifest import store_manifest
+from gateway.operations.multipart.parts import ChosenParts, check_declared_size, choose_parts
+from gateway.operations.multipart.upload_id import find_upload
+from gateway.operations.preconditions import check_early
+from gateway.operations.render import xml_response
+from gateway.protocol.checksums import ChecksumExpectation
+from gateway.protocol.encryption import encryption_response_headers
+from gateway.protocol.messages import Response
+from gateway.protocol.modes import BlobKind
+from gateway.protocol.xml.documents.multipart import CompleteMultipartUpload, CompleteMultipartUploadResult
+from gateway.storage.index.records import ObjectRow, RowKind, UploadRow
+
+
+async def handle(call: Call) -> Response:
+    """The object's Last-Modified is the time at which the upload was begun, as on AWS."""
+    bucket, upload, asked = await find_upload(call)
+    body = await call.read_document(ChecksumExpectation.parse_md5_only(call.request.headers))
+    wanted = CompleteMultipartUpload.parse(body).parts
+    precondition = await check_early(call, bucket.bucket_id)
+    chosen = await choose_parts(call, upload, asked, wanted)
+    check_declared_size(call.request.headers, chosen.size)
+    document = ObjectDocument(
+        etag=chosen.etag,
+        headers=asked.headers,
+        metadata=asked.metadata,
+        checksums={chosen.algorithm.name: chosen.checksum},
+        checksum_type=chosen.checksum_type.name,
+        storage_class=asked.storage_class,
+        context=asked.context,
+    )
+    row = _row(upload, chosen)
+    descriptor = ObjectDescriptor(
+        key=call.key,
+        row_uid=row.row_uid,
+        version_id=row.version_id,
+        modified_us=row.modified_us,
+        size=row.size,
+        document=document,
+        parts=chosen.entries,
+        blob_ids=list(row.blob_ids),
+    )
+    data_key = await open_data_key(call, bucket, upload.row_uid, upload.wrap, asked.context)
+    envelope = object_envelope(
+        bucket, BlobKind.MANIFEST, row.wrap, row_uid=row.row_uid, context=asked.context, object_arn=call.object_arn
+    )
+    async with store_manifest(call, data_key, envelope, encode(descriptor)) as manifest:
+        sealed = call.services.rows.seal_object(manifest.attach(row), document, chosen.entries)
+        await call.services.index.complete_upload(upload.upload_id, sealed, manifest.blob, precondition)
+        manifest.keep()
+    result = CompleteMultipartUploadResult(
+        location=_location(call),
+        bucket=call.bucket_name,
+        key=call.key,
+        etag=document.etag,
+        checksums=document.checksums,
+        checksum_type=document.checksum_type,
+    )
+    return xml_response(result, headers=encryption_response_headers(upload.wrap))
+
+
+def _row(upload: UploadRow, chosen: ChosenParts) -> ObjectRow:
+    return ObjectRow(
+        bucket_id=upload.bucket_id,
+        key=upload.key,
+        row_uid=upload.row_uid,
+        version_id="null",
+        kind=RowKind.OBJECT,
+        size=chosen.size,
+        modified_us=upload.initiated_us,
+        wrap=upload.wrap,
+        blob_ids=chosen.blob_ids,
+        manifest_id=None,
+        part_count=len(chosen.entries),
+        revision=0,
+        sealed=b"",
+    )
+
+
+def _location(call: Call) -> str:
+    scheme = "https" if call.request.is_secure else "http"
+    return f"{scheme}://{call.request.headers.get('host', '')}{call.request.target_path}"

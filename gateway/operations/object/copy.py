@@ -1,0 +1,198 @@
+"""CopyObject (API reference: API_CopyObject).
+
+Inside one account the copy shares the source's blobs: 32 bytes are wrapped anew, and no data moves. The data is read
+through once, without being written, only where the answer needs a digest that the source does not have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.operations.context import Call, checked_key
+from gateway.operations.digests import DEFAULT_ALGORITHM, Digests, Verified
+from gateway.operations.documents import ObjectDescriptor, ObjectDocument, PartEntry, encode
+from gateway.operations.download import BlobSlice, blobs_of, open_range
+from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
+from gateway.operations.footers import object_envelope
+from gateway.operations.manifest import store_manifest
+from gateway.operations.object.get import check_version_id
+from gateway.operations.preconditions import check_early
+from gateway.operations.render import xml_response
+from gateway.operations.upload import opaque_etag
+from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
+from gateway.protocol.conditions import check_copy_source
+from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
+from gateway.protocol.copy_source import parse_copy_source
+from gateway.protocol.encryption import SSE, encryption_response_headers
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Response
+from gateway.protocol.modes import BlobKind, Mode
+from gateway.protocol.names import BucketName, object_arn
+from gateway.protocol.object_headers import ObjectHeaders, is_metadata_replaced
+from gateway.protocol.xml.documents.objects import CopyObjectResult
+from gateway.sealing.ids import new_id
+from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
+from kms.api.secrets import SecretBytes
+
+MAX_COPY_BYTES = 5 << 30
+"""API_CopyObject: an object of up to 5 GB in one atomic action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The object that is copied, its conditions checked."""
+
+    bucket: BucketRow
+    row: ObjectRow
+    document: ObjectDocument
+    arn: str
+    blobs: Sequence[BlobSlice]
+
+
+async def handle(call: Call) -> Response:
+    bucket = await call.bucket()
+    source = await _find_source(call)
+    described = _described(call, bucket, source)
+    algorithm = requested_algorithm(call.request.headers)
+    choice = choose_encryption(call, bucket)
+    precondition = await check_early(call, bucket.bucket_id)
+    data_key = await call.services.data_keys.open(
+        call.caller,
+        source.row.wrap,
+        context=source.document.context or {},
+        account_id=source.bucket.account_id,
+        bucket_id=source.bucket.bucket_id,
+        row_uid=source.row.row_uid,
+        object_arn=source.arn,
+    )
+    row_uid = new_id()
+    wrap = await rewrap(call, bucket, row_uid, choice, data_key)
+    document = await _document(call, source, data_key, described=described, choice=choice, algorithm=algorithm)
+    row = ObjectRow(
+        bucket_id=bucket.bucket_id,
+        key=call.key.encode(),
+        row_uid=row_uid,
+        version_id="null",
+        kind=RowKind.OBJECT,
+        size=source.row.size,
+        modified_us=call.now_us,
+        wrap=wrap,
+        blob_ids=source.row.blob_ids,
+        manifest_id=None,
+        part_count=0,
+        revision=0,
+        sealed=b"",
+    )
+    parts = None if source.row.sealed_parts is None else call.services.rows.open_parts(source.row)
+    envelope = object_envelope(
+        bucket, BlobKind.MANIFEST, wrap, row_uid=row_uid, context=choice.context, object_arn=call.object_arn
+    )
+    async with store_manifest(call, data_key, envelope, encode(_descriptor(call, row, document, parts))) as manifest:
+        sealed = call.services.rows.seal_object(manifest.attach(row), document, parts)
+        await call.services.index.put_object(sealed, [manifest.blob], precondition)
+        manifest.keep()
+    result = CopyObjectResult(
+        etag=document.etag,
+        modified_us=row.modified_us,
+        checksums=document.checksums,
+        checksum_type=document.checksum_type,
+    )
+    return xml_response(result, headers=encryption_response_headers(wrap, choice.context))
+
+
+async def _find_source(call: Call) -> Source:
+    headers = call.request.headers
+    named = parse_copy_source(headers["x-amz-copy-source"])
+    check_version_id(named.version_id)
+    key = checked_key(named.key)
+    bucket = await call.bucket_named(named.bucket)
+    expected_owner = headers.get("x-amz-source-expected-bucket-owner")
+    if expected_owner is not None and expected_owner != bucket.account_id:
+        raise S3Error("AccessDenied")
+    row = await call.services.index.get_object(bucket.bucket_id, key.encode())
+    document = call.services.rows.open_object(row)
+    check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
+    if row.size > MAX_COPY_BYTES:
+        raise S3Error(
+            "InvalidRequest",
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        )
+    arn = object_arn(BucketName(named.bucket), key)
+    return Source(bucket, row, document, arn, blobs_of(call.services, row, document))
+
+
+def _described(call: Call, bucket: BucketRow, source: Source) -> ObjectHeaders:
+    """Headers and metadata of the copy. Raises S3Error InvalidRequest for a copy onto itself that changes nothing."""
+    headers = call.request.headers
+    given = ObjectHeaders.parse(headers)
+    storage_class = given.storage_class
+    if is_metadata_replaced(headers):
+        return given
+    is_self = source.row.bucket_id == bucket.bucket_id and source.row.key == call.key.encode()
+    if is_self and SSE not in headers and storage_class == source.document.storage_class:
+        raise S3Error(
+            "InvalidRequest",
+            "This copy request is illegal because it is trying to copy an object to itself without changing the "
+            "object's metadata, storage class, website redirect location or encryption attributes.",
+        )
+    return ObjectHeaders(source.document.headers, source.document.metadata, storage_class)
+
+
+async def _document(
+    call: Call,
+    source: Source,
+    data_key: SecretBytes,
+    *,
+    described: ObjectHeaders,
+    choice: EncryptionChoice,
+    algorithm: Algorithm | None,
+) -> ObjectDocument:
+    """The copy's document: digests of the source where it has them, else of one pass through its data."""
+    old = source.document
+    has_md5 = source.row.wrap.mode is Mode.SSE_S3 and "-" not in old.etag
+    needs_md5 = choice.mode is Mode.SSE_S3 and not has_md5
+    keeps_checksum = old.checksum_type == "FULL_OBJECT" and (algorithm is None or algorithm.name in old.checksums)
+    checksums = old.checksums
+    etag = old.etag if choice.mode is Mode.SSE_S3 else opaque_etag()
+    if needs_md5 or not keeps_checksum:
+        wanted = algorithm or next((Algorithm[name] for name in old.checksums), DEFAULT_ALGORITHM)
+        verified = await _digest(call, source, data_key, wanted, md5=needs_md5)
+        checksums = {wanted.name: verified.checksums[wanted.name]}
+        if verified.md5 is not None:
+            etag = verified.md5.hex()
+    return ObjectDocument(
+        etag=etag,
+        commitment=old.commitment,
+        headers=described.headers,
+        metadata=described.metadata,
+        checksums=checksums,
+        storage_class=described.storage_class,
+        context=dict(choice.context) or None,
+    )
+
+
+async def _digest(call: Call, source: Source, data_key: SecretBytes, algorithm: Algorithm, *, md5: bool) -> Verified:
+    digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=md5, also=algorithm)
+    stream = await open_range(call.services, data_key, source.blobs, 0, source.row.size)
+    try:
+        async for piece in stream:
+            await digests.update(piece)
+    finally:
+        await stream.aclose()
+    return digests.verify({})
+
+
+def _descriptor(
+    call: Call, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None
+) -> ObjectDescriptor:
+    return ObjectDescriptor(
+        key=call.key,
+        row_uid=row.row_uid,
+        version_id=row.version_id,
+        modified_us=row.modified_us,
+        size=row.size,
+        document=document,
+        parts=parts or [],
+        blob_ids=list(row.blob_ids),
+    )

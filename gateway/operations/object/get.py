@@ -1,0 +1,97 @@
+"""GetObject and HeadObject (API reference: API_GetObject, API_HeadObject).
+
+HEAD answers from the sealed row alone and never asks the KMS, so it works while keys are disabled or the HSM is away.
+"""
+
+from __future__ import annotations
+
+from gateway.operations.context import Call
+from gateway.operations.documents import ObjectDocument
+from gateway.operations.download import BATCH_BYTES, blobs_of, open_range, read_range
+from gateway.operations.encryption import open_data_key
+from gateway.operations.upload import checksum_headers
+from gateway.protocol.checksums import wants_checksums
+from gateway.protocol.conditions import check_read, range_applies
+from gateway.protocol.encryption import encryption_response_headers, parse_encryption
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Response
+from gateway.protocol.object_headers import response_overrides
+from gateway.protocol.ranges import ByteRange, parse_range
+from gateway.protocol.timestamps import format_http_date
+from gateway.storage.index.records import BucketRow, ObjectRow
+
+
+async def handle_head(call: Call) -> Response:
+    _, row, document = await find_object(call)
+    wanted = _wanted_range(call, row, document)
+    response = Response(headers=_headers(call, row, document, wanted))
+    return _with_length(response, row, wanted)
+
+
+async def handle_get(call: Call) -> Response:
+    bucket, row, document = await find_object(call)
+    wanted = _wanted_range(call, row, document)
+    data_key = await open_data_key(call, bucket, row.row_uid, row.wrap, document.context)
+    blobs = blobs_of(call.services, row, document)
+    start, end = (wanted.start, wanted.end) if wanted else (0, row.size)
+    response = Response(headers=_headers(call, row, document, wanted))
+    if end - start <= BATCH_BYTES:
+        response.body = await read_range(call.services, data_key, blobs, start, end)
+    else:
+        response.body = await open_range(call.services, data_key, blobs, start, end)
+    return _with_length(response, row, wanted)
+
+
+async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]:
+    """The object that GET or HEAD names, after its conditions were checked."""
+    parse_encryption(call.request.headers, call.operation.name)
+    if call.query.has("partNumber"):
+        raise S3Error("NotImplemented", "Reading a part of an object by its number is not served yet.")
+    check_version_id(call.query.get("versionId"))
+    bucket = await call.bucket()
+    row = await call.services.index.get_object(bucket.bucket_id, call.key.encode())
+    document = call.services.rows.open_object(row)
+    check_read(call.request.headers, etag=document.etag, modified_us=row.modified_us)
+    return bucket, row, document
+
+
+def check_version_id(version_id: str | None) -> None:
+    """In a bucket without versioning the one version of a key is called "null"."""
+    if version_id is not None and version_id != "null":
+        fields = {"ArgumentName": "versionId", "ArgumentValue": version_id[:1024]}
+        raise S3Error("InvalidArgument", "Invalid version id specified", fields=fields)
+
+
+def _wanted_range(call: Call, row: ObjectRow, document: ObjectDocument) -> ByteRange | None:
+    headers = call.request.headers
+    if not range_applies(headers, etag=document.etag, modified_us=row.modified_us):
+        return None
+    return parse_range(headers.get("range"), row.size)
+
+
+def _with_length(response: Response, row: ObjectRow, wanted: ByteRange | None) -> Response:
+    if wanted is None:
+        response.content_length = row.size
+        return response
+    response.status = 206
+    response.headers["Content-Range"] = wanted.format_content_range(row.size)
+    response.content_length = wanted.length
+    return response
+
+
+def _headers(call: Call, row: ObjectRow, document: ObjectDocument, wanted: ByteRange | None) -> dict[str, str]:
+    headers = {
+        "ETag": f'"{document.etag}"',
+        "Last-Modified": format_http_date(row.modified_us),
+        "Accept-Ranges": "bytes",
+        **document.headers,
+        **{f"x-amz-meta-{name}": value for name, value in document.metadata.items()},
+        **encryption_response_headers(row.wrap),
+    }
+    if document.storage_class != "STANDARD":
+        headers["x-amz-storage-class"] = document.storage_class
+    if wanted is None and document.checksums and wants_checksums(call.request.headers):
+        headers.update(checksum_headers(document.checksums))
+        headers["x-amz-checksum-type"] = document.checksum_type
+    headers.update(response_overrides(call.query))
+    return headers

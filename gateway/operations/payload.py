@@ -1,0 +1,58 @@
+"""The payload of an upload as its client meant it: out of its framing, counted, its signatures followed.
+
+What is handed out is provisional until the iteration ended without an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from gateway.operations.context import Call
+from gateway.protocol.aws_chunked import ChunkedDecoder
+from gateway.protocol.checksums import ChecksumExpectation
+from gateway.protocol.content_sha256 import payload_length
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Buffer
+
+
+class Payload:
+    """The payload of one request, read once.
+
+    `length` is what the client declared; exactly so many bytes come out, or an S3Error. `trailers` come at the end.
+    """
+
+    def __init__(self, call: Call, maximum_bytes: int) -> None:
+        """Raises S3Error for headers that contradict each other, name no length, or one beyond `maximum_bytes`."""
+        request = call.request
+        self._body = request.body
+        self.content_sha256 = call.authentication.content_sha256
+        self.expectation = ChecksumExpectation.parse(request.headers)
+        self.length = payload_length(request.headers, self.content_sha256, request.content_length)
+        if self.length > maximum_bytes:
+            fields = {"ProposedSize": str(self.length), "MaxSizeAllowed": str(maximum_bytes)}
+            raise S3Error("EntityTooLarge", fields=fields)
+        self.trailers: Mapping[str, str] = {}
+        self._decoder: ChunkedDecoder | None = None
+        if self.content_sha256.is_streaming:
+            trailer = request.headers.get("x-amz-trailer")
+            self._decoder = ChunkedDecoder(
+                signed=self.content_sha256.is_signed_stream,
+                trailer_names=[trailer.strip().lower()] if trailer and self.content_sha256.has_trailer else [],
+                verifier=call.authentication.chunk_verifier,
+                decoded_length=self.length,
+            )
+
+    async def pieces(self) -> AsyncIterator[Buffer]:
+        received = 0
+        while data := await self._body.read():
+            if self._decoder is None:
+                received += len(data)
+                yield data
+            else:
+                for piece in self._decoder.feed(data):
+                    received += len(piece)
+                    yield piece
+        if self._decoder is not None:
+            self.trailers = self._decoder.finish()
+        if received != self.length:
+            raise S3Error("IncompleteBody")

@@ -1,0 +1,94 @@
+"""The rows of the operation table: what is served; `gateway.operations.unserved` has the rest of the S3 model.
+
+Names, methods and parameters are those of the service model (botocore `s3`), actions those of the Service
+Authorization Reference; `tests/gateway/operations/test_rows.py` holds both against the installed model.
+"""
+
+from __future__ import annotations
+
+from gateway.operations.bucket import create, delete, delete_objects, encryption, head, list_objects, location
+from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part
+from gateway.operations.multipart import create as create_upload
+from gateway.operations.object import copy, get, put
+from gateway.operations.object import delete as delete_object
+from gateway.operations.service import list_buckets
+from gateway.operations.table import Body, Operation, OperationTable, Target
+from gateway.operations.unserved import UNSERVED
+
+SERVICE, BUCKET, OBJECT = Target.SERVICE, Target.BUCKET, Target.OBJECT
+
+
+SERVED = (
+    Operation("ListBuckets", "GET", SERVICE, "s3:ListAllMyBuckets", handler=list_buckets.handle),
+    Operation("CreateBucket", "PUT", BUCKET, "s3:CreateBucket", body=Body.DOCUMENT, handler=create.handle),
+    Operation("HeadBucket", "HEAD", BUCKET, "s3:ListBucket", handler=head.handle),
+    Operation("DeleteBucket", "DELETE", BUCKET, "s3:DeleteBucket", handler=delete.handle),
+    Operation("GetBucketLocation", "GET", BUCKET, "s3:GetBucketLocation", ("location",), handler=location.handle),
+    Operation(
+        "PutBucketEncryption",
+        "PUT",
+        BUCKET,
+        "s3:PutEncryptionConfiguration",
+        ("encryption",),
+        body=Body.DOCUMENT,
+        handler=encryption.put,
+    ),
+    Operation(
+        "GetBucketEncryption", "GET", BUCKET, "s3:GetEncryptionConfiguration", ("encryption",), handler=encryption.get
+    ),
+    Operation(
+        "DeleteBucketEncryption",
+        "DELETE",
+        BUCKET,
+        "s3:PutEncryptionConfiguration",
+        ("encryption",),
+        handler=encryption.delete,
+    ),
+    Operation("ListObjects", "GET", BUCKET, "s3:ListBucket", handler=list_objects.handle_v1),
+    Operation("ListObjectsV2", "GET", BUCKET, "s3:ListBucket", ("list-type=2",), handler=list_objects.handle_v2),
+    Operation(
+        "DeleteObjects",
+        "POST",
+        BUCKET,
+        "s3:DeleteObject",
+        ("delete",),
+        body=Body.DOCUMENT,
+        handler=delete_objects.handle,
+    ),
+    Operation(
+        "ListMultipartUploads",
+        "GET",
+        BUCKET,
+        "s3:ListBucketMultipartUploads",
+        ("uploads",),
+        handler=list_uploads.handle,
+    ),
+    Operation("GetObject", "GET", OBJECT, "s3:GetObject", handler=get.handle_get),
+    Operation("HeadObject", "HEAD", OBJECT, "s3:GetObject", handler=get.handle_head),
+    Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, handler=put.handle),
+    Operation("CopyObject", "PUT", OBJECT, "s3:PutObject", header="x-amz-copy-source", handler=copy.handle),
+    Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", handler=delete_object.handle),
+    Operation("CreateMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploads",), handler=create_upload.handle),
+    Operation(
+        "UploadPart",
+        "PUT",
+        OBJECT,
+        "s3:PutObject",
+        ("partNumber", "uploadId"),
+        body=Body.STREAM,
+        handler=upload_part.handle,
+    ),
+    Operation(
+        "CompleteMultipartUpload",
+        "POST",
+        OBJECT,
+        "s3:PutObject",
+        ("uploadId",),
+        body=Body.DOCUMENT,
+        handler=complete.handle,
+    ),
+    Operation("AbortMultipartUpload", "DELETE", OBJECT, "s3:AbortMultipartUpload", ("uploadId",), handler=abort.handle),
+    Operation("ListParts", "GET", OBJECT, "s3:ListMultipartUploadParts", ("uploadId",), handler=list_parts.handle),
+)
+
+OPERATIONS = OperationTable((*SERVED, *UNSERVED))

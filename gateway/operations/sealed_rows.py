@@ -1,0 +1,149 @@
+"""Index rows sealed and opened: which columns stand in the clear, and what the sealed column says.
+
+The clear columns are the associated data of the sealed one, so whoever can write to the database cannot change them,
+nor move a row to another name (docs/formats/object.md, "Index row").
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.operations.documents import (
+    BucketDocument,
+    ObjectDocument,
+    PartDocument,
+    PartEntry,
+    UploadDocument,
+    encode,
+)
+from gateway.protocol.modes import Wrap
+from gateway.sealing.errors import AuthenticationFailed
+from gateway.sealing.row import RowSealer
+from gateway.storage.index.records import BucketRow, ObjectRow, PartRow, UploadRow
+
+_Document = TypeVar("_Document")
+_bucket = msgspec.json.Decoder(BucketDocument)
+_object = msgspec.json.Decoder(ObjectDocument)
+_upload = msgspec.json.Decoder(UploadDocument)
+_part = msgspec.json.Decoder(PartDocument)
+_parts = msgspec.json.Decoder(list[PartEntry])
+
+
+class SealedRows:
+    """Seals and opens every kind of row. All `open_*` raise AuthenticationFailed for a row that was tampered with."""
+
+    def __init__(self, sealer: RowSealer) -> None:
+        self._sealer = sealer
+
+    def seal_bucket(self, row: BucketRow, document: BucketDocument) -> BucketRow:
+        return replace(row, sealed=self._seal(row.bucket_id, row.revision, _bucket_columns(row), document))
+
+    def open_bucket(self, row: BucketRow) -> BucketDocument:
+        return self._open(row.bucket_id, row.revision, _bucket_columns(row), row.sealed, _bucket)
+
+    def seal_object(self, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None = None) -> ObjectRow:
+        """`parts` is for an object of several blobs, one entry for each of `row.blob_ids`."""
+        sealed = self._seal(row.row_uid, row.revision, _object_columns(row), document)
+        if parts is None:
+            return replace(row, sealed=sealed)
+        sealed_parts = self._seal(row.row_uid, row.revision, _parts_columns(row), parts)
+        return replace(row, sealed=sealed, sealed_parts=sealed_parts)
+
+    def open_object(self, row: ObjectRow) -> ObjectDocument:
+        return self._open(row.row_uid, row.revision, _object_columns(row), row.sealed, _object)
+
+    def open_parts(self, row: ObjectRow) -> list[PartEntry]:
+        """The part table of an object of several blobs, in order, one entry a blob."""
+        if row.sealed_parts is None:
+            raise AuthenticationFailed(row_uid=row.row_uid)
+        parts: list[PartEntry] = self._open(row.row_uid, row.revision, _parts_columns(row), row.sealed_parts, _parts)
+        if len(parts) != len(row.blob_ids):
+            raise AuthenticationFailed(row_uid=row.row_uid)
+        return parts
+
+    def seal_upload(self, row: UploadRow, document: UploadDocument) -> UploadRow:
+        return replace(row, sealed=self._seal(row.upload_id, row.revision, _upload_columns(row), document))
+
+    def open_upload(self, row: UploadRow) -> UploadDocument:
+        return self._open(row.upload_id, row.revision, _upload_columns(row), row.sealed, _upload)
+
+    def seal_part(self, row: PartRow, document: PartDocument) -> PartRow:
+        return replace(row, sealed=self._seal(row.blob_id, row.revision, _part_columns(row), document))
+
+    def open_part(self, row: PartRow) -> PartDocument:
+        return self._open(row.blob_id, row.revision, _part_columns(row), row.sealed, _part)
+
+    def seal_token(self, bucket_id: bytes, position: bytes) -> bytes:
+        """A continuation token: a position in a bucket's listing that only this gateway can write."""
+        return self._sealer.seal(bucket_id, 0, (b"continuation-token",), position)
+
+    def open_token(self, bucket_id: bytes, token: bytes) -> bytes:
+        return self._sealer.open(bucket_id, 0, (b"continuation-token",), token)
+
+    def _seal(self, uid: bytes, revision: int, clear: tuple[bytes, ...], document: Any) -> bytes:
+        return self._sealer.seal(uid, revision, clear, encode(document))
+
+    def _open(
+        self,
+        uid: bytes,
+        revision: int,
+        clear: tuple[bytes, ...],
+        sealed: bytes,
+        decoder: msgspec.json.Decoder[_Document],
+    ) -> _Document:
+        return decoder.decode(self._sealer.open(uid, revision, clear, sealed))
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "big", signed=True)
+
+
+def _wrap_columns(wrap: Wrap) -> tuple[bytes, ...]:
+    return (
+        _number(wrap.mode),
+        (wrap.key_arn or "").encode(),
+        _number(wrap.key_version or 0),
+        wrap.wrapped,
+    )
+
+
+def _bucket_columns(row: BucketRow) -> tuple[bytes, ...]:
+    return (b"bucket", row.account_id.encode(), row.name.encode(), row.region.encode(), _number(row.created_us))
+
+
+def _object_columns(row: ObjectRow) -> tuple[bytes, ...]:
+    return (
+        b"object",
+        row.bucket_id,
+        row.key,
+        row.version_id.encode(),
+        _number(row.kind),
+        _number(row.size),
+        _number(row.modified_us),
+        *_wrap_columns(row.wrap),
+        b"".join(row.blob_ids),
+        row.manifest_id or b"",
+        _number(row.part_count),
+    )
+
+
+def _parts_columns(row: ObjectRow) -> tuple[bytes, ...]:
+    return (b"parts", b"".join(row.blob_ids))
+
+
+def _upload_columns(row: UploadRow) -> tuple[bytes, ...]:
+    return (
+        b"upload",
+        row.bucket_id,
+        row.key,
+        row.row_uid,
+        _number(row.initiated_us),
+        *_wrap_columns(row.wrap),
+    )
+
+
+def _part_columns(row: PartRow) -> tuple[bytes, ...]:
+    return (b"part", row.upload_id, _number(row.part_number), _number(row.size), _number(row.modified_us))

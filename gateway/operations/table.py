@@ -1,0 +1,91 @@
+"""Which operation a request asks for: one row per operation of the S3 model.
+
+A row holds every fact of the same kind: how the operation is recognised, which action it needs, what body it takes,
+and who answers it. An operation that is not served is a row too; it answers NotImplemented after authentication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Response
+from gateway.protocol.query import Query
+
+if TYPE_CHECKING:
+    from gateway.operations.context import Call
+
+Handler = Callable[["Call"], Awaitable[Response]]
+
+
+class Target(Enum):
+    """What the address of a request names."""
+
+    SERVICE = "service"
+    BUCKET = "bucket"
+    OBJECT = "object"
+
+
+class Body(Enum):
+    """What body an operation takes; the dispatcher refuses the rest before the handler runs."""
+
+    NONE = "none"
+    """Nothing; a body that comes along is not read."""
+    DOCUMENT = "document"
+    """An XML document of at most `MAX_DOCUMENT_BYTES`, read and verified through `Call.read_document`."""
+    STREAM = "stream"
+    """Object data, read and verified through `gateway.operations.upload`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One row.
+
+    `query` names the parameters that must be present (in any order, with any value unless `name=value`), `header` a
+    header that must be; among rows that match, the one with the most requirements is meant.
+    """
+
+    name: str
+    method: str
+    target: Target
+    action: str
+    query: tuple[str, ...] = ()
+    header: str | None = None
+    body: Body = Body.NONE
+    handler: Handler | None = None
+
+    def matches(self, query: Query, headers: Mapping[str, str]) -> bool:
+        if self.header is not None and self.header not in headers:
+            return False
+        for requirement in self.query:
+            name, equals, value = requirement.partition("=")
+            if not query.has(name) or (equals and query.get(name) != value):
+                return False
+        return True
+
+    @property
+    def weight(self) -> int:
+        return len(self.query) + (self.header is not None)
+
+
+class OperationTable:
+    """Rows by method and target, the most specific first."""
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self.operations = operations
+        rows: dict[tuple[str, Target], list[Operation]] = {}
+        for operation in operations:
+            rows.setdefault((operation.method, operation.target), []).append(operation)
+        self._rows = {
+            key: tuple(sorted(found, key=lambda row: row.weight, reverse=True)) for key, found in rows.items()
+        }
+
+    def find(self, method: str, target: Target, query: Query, headers: Mapping[str, str]) -> Operation:
+        """The operation meant. Raises S3Error MethodNotAllowed where no row answers."""
+        for row in self._rows.get((method, target), ()):
+            if row.matches(query, headers):
+                return row
+        raise S3Error("MethodNotAllowed", fields={"Method": method[:32], "ResourceType": target.value.upper()})

@@ -1,0 +1,143 @@
+"""The operations of the S3 model that are not served: recognised, authenticated, and answered NotImplemented."""
+
+from __future__ import annotations
+
+from gateway.operations.table import Operation, Target
+
+BUCKET, OBJECT = Target.BUCKET, Target.OBJECT
+
+
+def _unserved(
+    name: str, method: str, target: Target, *query: str, action: str | None = None, header: str | None = None
+) -> Operation:
+    """`action` is named where it differs from the operation's name."""
+    return Operation(name, method, target, f"s3:{action or name}", query=query, header=header)
+
+
+UNSERVED = (
+    _unserved("CreateBucketMetadataConfiguration", "POST", BUCKET, "metadataConfiguration"),
+    _unserved("CreateBucketMetadataTableConfiguration", "POST", BUCKET, "metadataTable"),
+    _unserved("CreateSession", "GET", BUCKET, "session"),
+    _unserved(
+        "DeleteBucketAnalyticsConfiguration", "DELETE", BUCKET, "analytics", "id", action="PutAnalyticsConfiguration"
+    ),
+    _unserved("DeleteBucketCors", "DELETE", BUCKET, "cors", action="PutBucketCORS"),
+    _unserved(
+        "DeleteBucketIntelligentTieringConfiguration",
+        "DELETE",
+        BUCKET,
+        "intelligent-tiering",
+        "id",
+        action="PutIntelligentTieringConfiguration",
+    ),
+    _unserved(
+        "DeleteBucketInventoryConfiguration", "DELETE", BUCKET, "inventory", "id", action="PutInventoryConfiguration"
+    ),
+    _unserved("DeleteBucketLifecycle", "DELETE", BUCKET, "lifecycle", action="PutLifecycleConfiguration"),
+    _unserved("DeleteBucketMetadataConfiguration", "DELETE", BUCKET, "metadataConfiguration"),
+    _unserved("DeleteBucketMetadataTableConfiguration", "DELETE", BUCKET, "metadataTable"),
+    _unserved("DeleteBucketMetricsConfiguration", "DELETE", BUCKET, "metrics", "id", action="PutMetricsConfiguration"),
+    _unserved(
+        "DeleteBucketOwnershipControls", "DELETE", BUCKET, "ownershipControls", action="PutBucketOwnershipControls"
+    ),
+    _unserved("DeleteBucketPolicy", "DELETE", BUCKET, "policy"),
+    _unserved("DeleteBucketReplication", "DELETE", BUCKET, "replication", action="PutReplicationConfiguration"),
+    _unserved("DeleteBucketTagging", "DELETE", BUCKET, "tagging", action="PutBucketTagging"),
+    _unserved("DeleteBucketWebsite", "DELETE", BUCKET, "website"),
+    _unserved("DeleteObjectAnnotation", "DELETE", OBJECT, "annotation", "annotationName"),
+    _unserved("DeleteObjectTagging", "DELETE", OBJECT, "tagging"),
+    _unserved("DeletePublicAccessBlock", "DELETE", BUCKET, "publicAccessBlock", action="PutBucketPublicAccessBlock"),
+    _unserved("GetBucketAbac", "GET", BUCKET, "abac"),
+    _unserved("GetBucketAccelerateConfiguration", "GET", BUCKET, "accelerate", action="GetAccelerateConfiguration"),
+    _unserved("GetBucketAcl", "GET", BUCKET, "acl"),
+    _unserved("GetBucketAnalyticsConfiguration", "GET", BUCKET, "analytics", "id", action="GetAnalyticsConfiguration"),
+    _unserved("GetBucketCors", "GET", BUCKET, "cors", action="GetBucketCORS"),
+    _unserved(
+        "GetBucketIntelligentTieringConfiguration",
+        "GET",
+        BUCKET,
+        "intelligent-tiering",
+        "id",
+        action="GetIntelligentTieringConfiguration",
+    ),
+    _unserved("GetBucketInventoryConfiguration", "GET", BUCKET, "inventory", "id", action="GetInventoryConfiguration"),
+    _unserved("GetBucketLifecycleConfiguration", "GET", BUCKET, "lifecycle", action="GetLifecycleConfiguration"),
+    _unserved("GetBucketLogging", "GET", BUCKET, "logging"),
+    _unserved("GetBucketMetadataConfiguration", "GET", BUCKET, "metadataConfiguration"),
+    _unserved("GetBucketMetadataTableConfiguration", "GET", BUCKET, "metadataTable"),
+    _unserved("GetBucketMetricsConfiguration", "GET", BUCKET, "metrics", "id", action="GetMetricsConfiguration"),
+    _unserved("GetBucketNotificationConfiguration", "GET", BUCKET, "notification", action="GetBucketNotification"),
+    _unserved("GetBucketOwnershipControls", "GET", BUCKET, "ownershipControls"),
+    _unserved("GetBucketPolicy", "GET", BUCKET, "policy"),
+    _unserved("GetBucketPolicyStatus", "GET", BUCKET, "policyStatus"),
+    _unserved("GetBucketReplication", "GET", BUCKET, "replication", action="GetReplicationConfiguration"),
+    _unserved("GetBucketRequestPayment", "GET", BUCKET, "requestPayment"),
+    _unserved("GetBucketTagging", "GET", BUCKET, "tagging"),
+    _unserved("GetBucketVersioning", "GET", BUCKET, "versioning"),
+    _unserved("GetBucketWebsite", "GET", BUCKET, "website"),
+    _unserved("GetObjectAcl", "GET", OBJECT, "acl"),
+    _unserved("GetObjectAnnotation", "GET", OBJECT, "annotation", "annotationName"),
+    _unserved("GetObjectAttributes", "GET", OBJECT, "attributes"),
+    _unserved("GetObjectLegalHold", "GET", OBJECT, "legal-hold"),
+    _unserved("GetObjectLockConfiguration", "GET", BUCKET, "object-lock", action="GetBucketObjectLockConfiguration"),
+    _unserved("GetObjectRetention", "GET", OBJECT, "retention"),
+    _unserved("GetObjectTagging", "GET", OBJECT, "tagging"),
+    _unserved("GetObjectTorrent", "GET", OBJECT, "torrent"),
+    _unserved("GetPublicAccessBlock", "GET", BUCKET, "publicAccessBlock", action="GetBucketPublicAccessBlock"),
+    _unserved("ListBucketAnalyticsConfigurations", "GET", BUCKET, "analytics", action="GetAnalyticsConfiguration"),
+    _unserved(
+        "ListBucketIntelligentTieringConfigurations",
+        "GET",
+        BUCKET,
+        "intelligent-tiering",
+        action="GetIntelligentTieringConfiguration",
+    ),
+    _unserved("ListBucketInventoryConfigurations", "GET", BUCKET, "inventory", action="GetInventoryConfiguration"),
+    _unserved("ListBucketMetricsConfigurations", "GET", BUCKET, "metrics", action="GetMetricsConfiguration"),
+    _unserved("ListObjectAnnotations", "GET", OBJECT, "annotation"),
+    _unserved("ListObjectVersions", "GET", BUCKET, "versions", action="ListBucketVersions"),
+    _unserved("PutBucketAbac", "PUT", BUCKET, "abac"),
+    _unserved("PutBucketAccelerateConfiguration", "PUT", BUCKET, "accelerate", action="PutAccelerateConfiguration"),
+    _unserved("PutBucketAcl", "PUT", BUCKET, "acl"),
+    _unserved("PutBucketAnalyticsConfiguration", "PUT", BUCKET, "analytics", "id", action="PutAnalyticsConfiguration"),
+    _unserved("PutBucketCors", "PUT", BUCKET, "cors", action="PutBucketCORS"),
+    _unserved(
+        "PutBucketIntelligentTieringConfiguration",
+        "PUT",
+        BUCKET,
+        "intelligent-tiering",
+        "id",
+        action="PutIntelligentTieringConfiguration",
+    ),
+    _unserved("PutBucketInventoryConfiguration", "PUT", BUCKET, "inventory", "id", action="PutInventoryConfiguration"),
+    _unserved("PutBucketLifecycleConfiguration", "PUT", BUCKET, "lifecycle", action="PutLifecycleConfiguration"),
+    _unserved("PutBucketLogging", "PUT", BUCKET, "logging"),
+    _unserved("PutBucketMetricsConfiguration", "PUT", BUCKET, "metrics", "id", action="PutMetricsConfiguration"),
+    _unserved("PutBucketNotificationConfiguration", "PUT", BUCKET, "notification", action="PutBucketNotification"),
+    _unserved("PutBucketOwnershipControls", "PUT", BUCKET, "ownershipControls"),
+    _unserved("PutBucketPolicy", "PUT", BUCKET, "policy"),
+    _unserved("PutBucketReplication", "PUT", BUCKET, "replication", action="PutReplicationConfiguration"),
+    _unserved("PutBucketRequestPayment", "PUT", BUCKET, "requestPayment"),
+    _unserved("PutBucketTagging", "PUT", BUCKET, "tagging"),
+    _unserved("PutBucketVersioning", "PUT", BUCKET, "versioning"),
+    _unserved("PutBucketWebsite", "PUT", BUCKET, "website"),
+    _unserved("PutObjectAcl", "PUT", OBJECT, "acl"),
+    _unserved("PutObjectAnnotation", "PUT", OBJECT, "annotation", "annotationName"),
+    _unserved("PutObjectLegalHold", "PUT", OBJECT, "legal-hold"),
+    _unserved("PutObjectLockConfiguration", "PUT", BUCKET, "object-lock", action="PutBucketObjectLockConfiguration"),
+    _unserved("PutObjectRetention", "PUT", OBJECT, "retention"),
+    _unserved("PutObjectTagging", "PUT", OBJECT, "tagging"),
+    _unserved("PutPublicAccessBlock", "PUT", BUCKET, "publicAccessBlock", action="PutBucketPublicAccessBlock"),
+    _unserved("RenameObject", "PUT", OBJECT, "renameObject", action="PutObject", header="x-amz-rename-source"),
+    _unserved("RestoreObject", "POST", OBJECT, "restore"),
+    _unserved("SelectObjectContent", "POST", OBJECT, "select", "select-type=2", action="GetObject"),
+    _unserved("UpdateBucketMetadataAnnotationTableConfiguration", "PUT", BUCKET, "metadataAnnotationTable"),
+    _unserved("UpdateBucketMetadataInventoryTableConfiguration", "PUT", BUCKET, "metadataInventoryTable"),
+    _unserved("UpdateBucketMetadataJournalTableConfiguration", "PUT", BUCKET, "metadataJournalTable"),
+    _unserved("UpdateObjectEncryption", "PUT", OBJECT, "encryption"),
+    _unserved(
+        "UploadPartCopy", "PUT", OBJECT, "partNumber", "uploadId", action="PutObject", header="x-amz-copy-source"
+    ),
+    # A browser form: told apart from other POSTs on a bucket by having no parameter of its own.
+    _unserved("PostObject", "POST", BUCKET, action="PutObject"),
+)

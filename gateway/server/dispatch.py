@@ -1,0 +1,170 @@
+"""From a request to its answer: service → route → authenticate → authorise → handler, in this order for every one.
+
+This is the one place that knows the order, and the boundary at which lower errors become S3 errors. What nobody
+translated is InternalError for the client and the full cause in the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gateway.operations.context import Authentication, Call, Services
+from gateway.operations.table import Operation, OperationTable, Target
+from gateway.operations.translate import LowerError, to_s3_error
+from gateway.protocol.addressing import Address, resolve
+from gateway.protocol.content_sha256 import ContentSHA256
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Request, Response
+from gateway.protocol.query import Query
+from gateway.protocol.request_headers import check_request_headers
+from gateway.protocol.xml.documents.error import ErrorDocument
+from gateway.sealing.errors import SealingError
+from gateway.server.access_log import Entry, current_entry
+from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
+from gateway.storage.errors import StorageError
+from iam.authenticator import Authenticated, Authenticator
+from iam.authorisation import authorise
+from iam.errors import AuthenticationError
+from iam.principals import Caller
+from iam.scope import S3
+from iam.store.interface import StoreUnavailable
+from kms.api.errors import KMSError, KMSUnavailable
+
+_log = logging.getLogger(__name__)
+
+_NO_BODY_STATUS = frozenset({204, 304})
+
+
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """What requests need once the service's own keys are open: absent before, and everything answers 503."""
+
+    services: Services
+    authenticator: Authenticator
+
+
+class Dispatcher:
+    """Answers requests of every service behind the one endpoint."""
+
+    def __init__(
+        self,
+        *,
+        operations: OperationTable,
+        kms_edge: KMSEdge,
+        region: str,
+        domains: tuple[str, ...],
+        unsealed: Callable[[], Unsealed],
+        integrity_event: Callable[[str, str], None],
+    ) -> None:
+        """`unsealed` raises KMSUnavailable while the service's own keys are not open."""
+        self._operations = operations
+        self._kms_edge = kms_edge
+        self._region = region
+        self._via_service = f"s3.{region}.amazonaws.com"
+        self._domains = domains
+        self._unsealed = unsealed
+        self._integrity_event = integrity_event
+
+    async def handle(self, request: Request) -> Response:
+        """The answer, whatever happens; raises only CancelledError."""
+        entry = current_entry.get(None) or Entry(request.request_id, request.remote_ip, request.method)
+        try:
+            unsealed = self._unsealed()
+        except KMSUnavailable as error:
+            return self._sealed(error, request, entry)
+        if is_kms_request(request):
+            return await self._kms_edge.handle(request, unsealed.authenticator, entry)
+        return await self._answer_s3(request, unsealed, entry)
+
+    async def _answer_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
+        try:
+            return await self._handle_s3(request, unsealed, entry)
+        except S3Error as error:
+            return self._render(error, request, entry)
+        except AuthenticationError as error:
+            return self._render(S3Error(error.s3_code, error.message, fields=error.fields), request, entry)
+        except (StorageError, SealingError, KMSError) as error:
+            return self._render(self._translated(error, request), request, entry)
+        except StoreUnavailable:
+            _log.exception("request %s: the identity store", request.request_id)
+            return self._render(S3Error("ServiceUnavailable"), request, entry)
+        except Exception:
+            _log.exception("request %s failed", request.request_id)
+            return self._render(S3Error("InternalError"), request, entry)
+
+    def _sealed(self, error: KMSUnavailable, request: Request, entry: Entry) -> Response:
+        if is_kms_request(request):
+            entry.error_code = error.code
+            return sealed_response(error, request.request_id)
+        return self._render(to_s3_error(error), request, entry)
+
+    async def _handle_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
+        address = resolve(request.headers.get("host", ""), request.target_path, self._domains)
+        entry.bucket, entry.key = address.bucket, address.key
+        query = Query(request.target_query)
+        operation = self._operations.find(request.method, _target(address), query, request.headers)
+        entry.operation = operation.name
+        now = datetime.now(UTC)
+        authenticated = unsealed.authenticator.authenticate(request, S3, now=now)
+        if authenticated is None:
+            raise S3Error("AccessDenied", "Access Denied")
+        entry.principal = authenticated.principal.arn
+        if operation.handler is None:
+            raise S3Error("NotImplemented", fields={"Operation": operation.name})
+        check_request_headers(request.headers, operation.name)
+        self._authorise(authenticated, operation, address)
+        call = Call(
+            services=unsealed.services,
+            request=request,
+            operation=operation,
+            address=address,
+            query=query,
+            authentication=self._authentication(authenticated, request),
+            now_us=int(now.timestamp() * 1_000_000),
+        )
+        response = await operation.handler(call)
+        entry.mode = response.headers.get("x-amz-server-side-encryption")
+        return response
+
+    def _authentication(self, authenticated: Authenticated, request: Request) -> Authentication:
+        content = ContentSHA256.parse(authenticated.payload_hash)
+        caller = Caller(authenticated.principal, request.request_id, request.remote_ip, via_service=self._via_service)
+        return Authentication(caller, content, authenticated.chunk_verifier() if content.is_signed_stream else None)
+
+    def _authorise(self, authenticated: Authenticated, operation: Operation, address: Address) -> None:
+        """Identity-based decision; ownership of the bucket is checked where its row is read (`Call.bucket_named`)."""
+        principal = authenticated.principal
+        arn = "arn:aws:s3:::" + "/".join(part for part in (address.bucket, address.key) if part)
+        decision = authorise(principal, operation.action, arn or "*", principal.account_id)
+        if not decision.is_allowed:
+            raise S3Error("AccessDenied", f"User: {principal.arn} is not authorized to perform: {operation.action}")
+
+    def _translated(self, error: LowerError, request: Request) -> S3Error:
+        if isinstance(error, SealingError):
+            self._integrity_event("row", f"request {request.request_id}: {error}")
+        elif isinstance(error, StorageError):
+            _log.info("request %s: %s: %s", request.request_id, type(error).__name__, error)
+        return to_s3_error(error)
+
+    def _render(self, error: S3Error, request: Request, entry: Entry) -> Response:
+        entry.error_code = error.code
+        headers = dict(error.headers)
+        if request.method == "HEAD" or error.status in _NO_BODY_STATUS:
+            return Response(error.status, headers)
+        document = ErrorDocument(
+            code=error.code,
+            message=error.message,
+            fields=dict(error.fields),
+            resource=request.target_path,
+            request_id=request.request_id,
+        )
+        return Response(error.status, {"Content-Type": "application/xml", **headers}, document.format())
+
+
+def _target(address: Address) -> Target:
+    if address.bucket is None:
+        return Target.SERVICE
+    return Target.BUCKET if address.key is None else Target.OBJECT

@@ -1,0 +1,100 @@
+"""The KMS behind the gateway's endpoint: which requests are meant for it, and who signed them.
+
+The operations themselves are `kms.face`; the gateway only mounts them on its one edge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from datetime import UTC, datetime
+
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Request, Response
+from gateway.server.access_log import Entry
+from iam.authenticator import Authenticator
+from iam.errors import AuthenticationError
+from iam.principals import Caller
+from iam.scope import KMS
+from iam.store.interface import StoreUnavailable
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.service import KeyService
+from kms.face.authentication import anonymous_failure, authentication_failure
+from kms.face.aws_json import MAX_BODY_BYTES, answer, operation_name
+from kms.face.response import FaceResponse, failure, refusal
+
+_log = logging.getLogger(__name__)
+
+_TARGET = "x-amz-target"
+
+
+def is_kms_request(request: Request) -> bool:
+    """AWS JSON services are told by X-Amz-Target; S3 has no such header."""
+    return _TARGET in request.headers
+
+
+class KMSEdge:
+    """Answers the requests of AWS KMS clients."""
+
+    def __init__(self, service: KeyService) -> None:
+        self._service = service
+
+    async def handle(self, request: Request, authenticator: Authenticator, entry: Entry) -> Response:
+        """Authenticate and answer. Raises only CancelledError."""
+        try:
+            face = await self._answer(request, authenticator, entry)
+        except AuthenticationError as error:
+            face = authentication_failure(error, request.request_id)
+        except S3Error as error:
+            # The body reader's errors: too slow, or cut short.
+            face = refusal(400, "SerializationException", error.message, request.request_id)
+        except StoreUnavailable:
+            _log.exception("request %s: the identity store", request.request_id)
+            return sealed_response(KMSUnavailable("The identity store is not available."), request.request_id)
+        except Exception:
+            _log.exception("request %s failed", request.request_id)
+            face = failure(KMSError("KMSInternalException"), request.request_id)
+        entry.error_code = face.headers.get("x-amzn-ErrorType")
+        return as_response(face)
+
+    async def _answer(self, request: Request, authenticator: Authenticator, entry: Entry) -> FaceResponse:
+        target = request.headers[_TARGET]
+        entry.operation = _logged_operation(target)
+        body = await _read(request)
+        authenticated = authenticator.authenticate(
+            request, KMS, now=datetime.now(UTC), body_sha256=hashlib.sha256(body).hexdigest()
+        )
+        if authenticated is None:
+            return anonymous_failure(request.request_id)
+        entry.principal = authenticated.principal.arn
+        caller = Caller(authenticated.principal, request.request_id, request.remote_ip)
+        return await answer(self._service, caller, target, body)
+
+
+def sealed_response(error: KMSUnavailable, request_id: str) -> Response:
+    """While nobody can be identified: 503 with Retry-After, as every request then."""
+    face = failure(error, request_id)
+    return Response(503, face.headers, face.body)
+
+
+def as_response(face: FaceResponse) -> Response:
+    return Response(face.status, face.headers, face.body)
+
+
+def _logged_operation(target: str) -> str:
+    try:
+        return f"kms:{operation_name(target)}"
+    except KMSError:
+        return "kms:unknown"
+
+
+async def _read(request: Request) -> bytes:
+    """The body, bounded. Raises S3Error."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := await request.body.read():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            raise S3Error("EntityTooLarge", f"A request to the KMS has at most {MAX_BODY_BYTES} bytes.")
+        pieces.append(piece)
+    return b"".join(pieces)

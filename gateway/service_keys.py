@@ -1,0 +1,71 @@
+"""The gateway's own keys, opened once at start: the index key (rows, secrets) and the SSE-S3 service key.
+
+Wrapped by the KMS under the service's own KMS key, kept in the index. Without them nothing can be read or verified, so
+until the KMS opened them the gateway is sealed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY, EpochKeys, load_or_create_epochs
+from gateway.sealing.row import RowSealer
+from gateway.storage.errors import Conflict
+from gateway.storage.index.interface import KeyEpochIndex
+from gateway.storage.index.records import KeyEpochRow
+from kms.api.service import KeyService
+
+_SECRET_UID = b"access-key-secre"
+"""In place of a row's uid where the index key seals secrets of the identity store, which has rows of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKeys:
+    """`rows` seals and opens sealed columns; `sse_s3` wraps the data keys of SSE-S3 objects."""
+
+    rows: RowSealer
+    sse_s3: EpochKeys
+
+
+async def open_service_keys(kms: KeyService, index: KeyEpochIndex, *, request_id: str) -> ServiceKeys:
+    """Open the service's keys, making the first of each where there is none.
+
+    Raises KMSError and KMSUnavailable as they come, AuthenticationFailed for stored keys that were tampered with,
+    StorageUnavailable.
+    """
+    store = _IndexEpochs(index)
+    index_keys = await load_or_create_epochs(kms, store, INDEX_KEY, request_id=request_id)
+    sse_s3 = await load_or_create_epochs(kms, store, SERVICE_KEY, request_id=request_id)
+    return ServiceKeys(RowSealer(index_keys.keys, index_keys.current), sse_s3)
+
+
+class IndexKeySecretSealer:
+    """Seals the secrets of the identity store under the index key (`iam.store.interface.SecretSealer`)."""
+
+    def __init__(self, rows: RowSealer) -> None:
+        self._rows = rows
+
+    def seal(self, purpose: bytes, secret: bytes) -> bytes:
+        return self._rows.seal(_SECRET_UID, 0, (b"identity", purpose), secret)
+
+    def open(self, purpose: bytes, sealed: bytes) -> bytes:
+        return self._rows.open(_SECRET_UID, 0, (b"identity", purpose), sealed)
+
+
+class _IndexEpochs:
+    """`gateway.sealing.epochs.EpochStore` in the index."""
+
+    def __init__(self, index: KeyEpochIndex) -> None:
+        self._index = index
+
+    async def load(self, purpose: str) -> Sequence[tuple[int, bytes]]:
+        return [(row.epoch, row.wrapped) for row in await self._index.key_epochs(purpose)]
+
+    async def add(self, purpose: str, epoch: int, wrapped: bytes) -> bool:
+        try:
+            await self._index.add_key_epoch(KeyEpochRow(purpose, epoch, wrapped, time.time_ns() // 1000))
+        except Conflict:
+            return False
+        return True

@@ -1,0 +1,68 @@
+"""The operation table against the S3 service model: every operation has a row, and is found by its own request."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import botocore.session
+import pytest
+
+from gateway.operations.rows import OPERATIONS, SERVED
+from gateway.operations.table import Target
+from gateway.protocol.errors import S3Error
+from gateway.protocol.query import Query
+
+MODEL = botocore.session.get_session().get_service_model("s3")
+
+# Older spellings of the same request, an operation of directory buckets' own endpoint, and one of Object Lambda's.
+SAME_REQUEST = {
+    "GetBucketLifecycle": "GetBucketLifecycleConfiguration",
+    "PutBucketLifecycle": "PutBucketLifecycleConfiguration",
+    "GetBucketNotification": "GetBucketNotificationConfiguration",
+    "PutBucketNotification": "PutBucketNotificationConfiguration",
+    "ListDirectoryBuckets": "ListBuckets",
+}
+OTHER_ENDPOINT = {"WriteGetObjectResponse"}
+
+
+def request_of(name: str) -> tuple[str, Target, Query, dict[str, str]]:
+    """The request of an operation with its required members only, as the model describes it."""
+    operation = MODEL.operation_model(name)
+    uri = urlsplit(operation.http["requestUri"])
+    target = {"/": Target.SERVICE, "/{Bucket}": Target.BUCKET, "/{Bucket}/{Key+}": Target.OBJECT}[uri.path]
+    query = [uri.query] if uri.query else []
+    headers = {}
+    for member in operation.input_shape.required_members if operation.input_shape else []:
+        serialization = operation.input_shape.members[member].serialization
+        if serialization.get("location") == "querystring":
+            query.append(f"{serialization['name']}=1")
+        elif serialization.get("location") == "header":
+            headers[serialization["name"].lower()] = "value"
+    return operation.http["method"], target, Query("&".join(query)), headers
+
+
+@pytest.mark.parametrize("name", sorted(set(MODEL.operation_names) - OTHER_ENDPOINT))
+def test_every_operation_of_the_model_is_found_by_its_request(name: str) -> None:
+    method, target, query, headers = request_of(name)
+    found = OPERATIONS.find(method, target, query, headers)
+    assert found.name == SAME_REQUEST.get(name, name)
+
+
+def test_served_operations_have_handlers_and_others_have_none() -> None:
+    for operation in OPERATIONS.operations:
+        assert (operation.handler is not None) == (operation in SERVED), operation.name
+
+
+def test_names_are_unique() -> None:
+    names = [operation.name for operation in OPERATIONS.operations]
+    assert len(names) == len(set(names))
+
+
+def test_an_unknown_subresource_is_ignored_as_on_aws() -> None:
+    assert OPERATIONS.find("GET", Target.OBJECT, Query("x-id=GetObject&unknown"), {}).name == "GetObject"
+
+
+def test_a_method_that_no_row_has_is_not_allowed() -> None:
+    with pytest.raises(S3Error) as refused:
+        OPERATIONS.find("POST", Target.SERVICE, Query(""), {})
+    assert refused.value.code == "MethodNotAllowed"
