@@ -21,7 +21,7 @@ class RootUnavailable(RootError):
 
 
 class RootMisconfigured(RootError):
-    """Wrong PIN, wrong token, missing or foreign root key: an operator must act; trying again is harmful (PINs lock)."""
+    """Wrong PIN, wrong token, missing or foreign root key: an operator must act; trying again harms (PINs lock)."""
 
 
 class UnwrapFailed(RootError):

@@ -1,0 +1,33 @@
+"""What making a token or a root leaves behind for the operator and the key store to remember; nothing is secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class TokenDescription:
+    """A token that was just initialised. `config` is SoftHSM's configuration file, None for other modules."""
+
+    label: str
+    serial: str
+    module: Path
+    config: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RootDescription:
+    """A root that was just made.
+
+    `root_id` is 16 bytes; `label` and `mac_label` are the CKA_LABELs; `serial` is the token's ("" for a file root);
+    `check_value` goes to the key store and comes back as `expected_check_value`; `uri` addresses exactly this root
+    (module, token, serial, label and id), for the configuration file ("" for a file root).
+    """
+
+    root_id: bytes
+    label: str
+    mac_label: str
+    serial: str
+    check_value: bytes
+    uri: str

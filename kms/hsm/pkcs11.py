@@ -1,0 +1,296 @@
+"""`PKCS11Root`: the root keys in a PKCS#11 token.
+
+One session holds the login; a small pool of further sessions does the work, each used by one thread at a time with the
+root keys' handles found once (finding takes longer than wrapping). Any error discards the session it happened in.
+A loss is reported to the module, so that the next `open` initialises it anew (kms/hsm/module.py); this class itself
+never recovers, `RecoveringRoot` does by opening a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from pkcs11 import Attribute, KeyType, ObjectClass
+from pkcs11 import exceptions as p11
+
+from kms.api.secrets import SecretBytes
+from kms.hsm.check_value import verify_check_value
+from kms.hsm.errors import RootLost, translate
+from kms.hsm.interface import RootError, RootIdentity, RootMisconfigured, RootUnavailable, UnwrapFailed
+from kms.hsm.module import Module, load
+from kms.hsm.profiles import (
+    KEY_SIZE,
+    WRAPPED_SIZE,
+    RootSession,
+    SigningKey,
+    WrappingKey,
+    attribute_mapper,
+    choose_profile,
+)
+from kms.hsm.tokens import find_token, log_in, token_serial
+from kms.hsm.uri import ROOT_ID_SIZE, TokenURI
+
+if TYPE_CHECKING:
+    from pkcs11.types import Object, Session, Token
+
+MAX_SESSIONS = 8
+"""Calls at once. For a local module two would do; a network HSM answers in 1-10 ms and gains by each more."""
+
+BUSY_SECONDS = 5.0
+"""How long a call waits for a free session before the token counts as hanging."""
+
+MAX_RANDOM_BYTES = 1024
+
+# What must hold for each key, so that no holder of the PIN can turn the root or a wrapped key into bytes by it.
+_ROOT_ATTRIBUTES = {
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.WRAP: True,
+    Attribute.UNWRAP: True,
+    Attribute.ENCRYPT: False,
+    Attribute.DECRYPT: False,
+}
+_MAC_ATTRIBUTES = {
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.SIGN: True,
+}
+
+
+class PKCS11Root:
+    """Implements `kms.hsm.interface.Root`. Made by `open`."""
+
+    def __init__(
+        self,
+        module: Module,
+        token: Token,
+        login: Session,
+        *,
+        uri: TokenURI,
+        root_id: bytes,
+        expected_check_value: bytes | None,
+    ) -> None:
+        """For `open` alone, which holds the module while calling this."""
+        self._module = module
+        self._generation = module.generation
+        self._token = token
+        self._login = login
+        self._uri = uri
+        self._root_id = root_id
+        self._expected_check_value = expected_check_value
+        self._closed = False
+        # Sessions and, beneath them, None for each that may yet be opened; last in, first out.
+        self._pool: queue.LifoQueue[RootSession | None] = queue.LifoQueue()
+        for _ in range(MAX_SESSIONS - 1):
+            self._pool.put(None)
+        first = self._open_session()
+        self._profile, self._known_wrapped = choose_profile(first)
+        self._identity = RootIdentity(self._profile.name, root_id, uri.label)
+        self._pool.put(first)
+
+    @classmethod
+    def open(cls, uri: TokenURI, pin: SecretBytes, expected_check_value: bytes | None = None) -> PKCS11Root:
+        """Initialise the module if need be, find the token, log in, find the root keys and prove them.
+
+        With `expected_check_value` (from provisioning) a foreign root is refused; without, only that keys of these
+        names work is proved. Raises RootLost (absent token), CredentialRejected (wrong PIN, after a single attempt),
+        RootMisconfigured.
+        """
+        module = load(uri.module_path)
+        module.ready()
+        generation = module.generation
+        try:
+            with module.calls():
+                generation = module.generation
+                root = cls._open(module, uri, pin, expected_check_value)
+        except p11.PKCS11Error as error:
+            failure = translate(error, f"opening token {uri.token!r}")
+            if isinstance(failure, RootLost):
+                module.suspect(generation)
+            raise failure from error
+        except RootLost:
+            # SoftHSM lists its tokens at C_Initialize: one that came later is seen only after another.
+            module.suspect(generation)
+            raise
+        try:
+            root.check()
+        except BaseException:
+            root.close()
+            raise
+        return root
+
+    @classmethod
+    def _open(cls, module: Module, uri: TokenURI, pin: SecretBytes, expected_check_value: bytes | None) -> PKCS11Root:
+        token = find_token(module, uri)
+        login = log_in(token, pin)
+        try:
+            return cls(
+                module,
+                token,
+                login,
+                uri=uri,
+                root_id=_find_root_id(login, uri),
+                expected_check_value=expected_check_value,
+            )
+        except BaseException:
+            _close_quietly(login)
+            raise
+
+    @property
+    def identity(self) -> RootIdentity:
+        return self._identity
+
+    @property
+    def token_serial(self) -> str:
+        return token_serial(self._token)
+
+    def generate_wrapped_key(self) -> bytes:
+        wrapped = self._call("generating a key", self._profile.generate)
+        if len(wrapped) != WRAPPED_SIZE:
+            raise RootMisconfigured(f"the token wrapped {KEY_SIZE} bytes to {len(wrapped)}, not to {WRAPPED_SIZE}")
+        return wrapped
+
+    def unwrap_key(self, wrapped: bytes) -> SecretBytes:
+        if len(wrapped) != WRAPPED_SIZE:
+            raise UnwrapFailed(f"a wrapped key has {WRAPPED_SIZE} bytes, not {len(wrapped)}")
+        key = self._call("unwrapping a key", lambda at: self._unwrap(at, wrapped))
+        if len(key) != KEY_SIZE:
+            raise UnwrapFailed(f"a wrapped key holds {KEY_SIZE} bytes")
+        return SecretBytes(key)
+
+    def mac(self, message: bytes) -> bytes:
+        return self._call("authenticating a record", lambda at: at.mac(message))
+
+    def random(self, length: int) -> bytes:
+        if not 1 <= length <= MAX_RANDOM_BYTES:
+            raise ValueError(f"1 to {MAX_RANDOM_BYTES} random bytes at a time, not {length}")
+        return self._call("drawing random bytes", lambda at: at.session.generate_random(length * 8))
+
+    def check(self) -> None:
+        if self._expected_check_value is not None:
+            verify_check_value(self, self._expected_check_value)
+        else:
+            self.unwrap_key(self._known_wrapped)
+
+    def close(self) -> None:
+        """Close idle sessions and log out; safe to call twice, and after a loss."""
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(RootUnavailable), self._module.calls():
+            if self._generation != self._module.generation:
+                return  # the sessions went with their generation; the numbers may belong to others by now
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    at = self._pool.get_nowait()
+                    if at is not None:
+                        _close_quietly(at.session)
+            _close_quietly(self._login)
+
+    def _call(self, doing: str, operation: Callable[[RootSession], bytes]) -> bytes:
+        if self._closed:
+            raise RootLost(f"{doing}: the root was closed")
+        at = self._take()
+        try:
+            with self._module.calls():
+                if self._generation != self._module.generation:
+                    raise RootLost(f"{doing}: the module was initialised anew")
+                try:
+                    at = at or self._another_session(doing)
+                    return operation(at)
+                except p11.PKCS11Error as error:
+                    if at is not None:
+                        _close_quietly(at.session)
+                        at = None
+                    raise self._failure(error, doing) from error
+        finally:
+            self._pool.put(at)
+
+    def _take(self) -> RootSession | None:
+        try:
+            return self._pool.get(timeout=BUSY_SECONDS)
+        except queue.Empty:
+            self._module.suspect(self._generation)
+            raise RootLost(f"all {MAX_SESSIONS} sessions of token {self._uri.token!r} hang") from None
+
+    def _another_session(self, doing: str) -> RootSession:
+        """A further session of a root whose keys were there when it was opened: if they are missing, they were lost."""
+        try:
+            return self._open_session()
+        except RootMisconfigured as error:
+            self._module.suspect(self._generation)
+            raise RootLost(f"{doing}: {error}") from error
+
+    def _failure(self, error: p11.PKCS11Error, doing: str) -> RootError:
+        failure = translate(error, doing)
+        if isinstance(failure, RootLost):
+            self._module.suspect(self._generation)
+        return failure
+
+    def _unwrap(self, at: RootSession, wrapped: bytes) -> bytes:
+        """Unwrap; when the token answers what it also answers to a loss, find out which of the two it is.
+
+        SoftHSM says CKR_GENERAL_ERROR to a wrapped key that fails its integrity check. If the same session still
+        opens a key that is known to be good, the fault was in `wrapped`.
+        """
+        try:
+            return self._profile.unwrap(at, wrapped)
+        except (p11.GeneralError, p11.FunctionFailed, p11.DeviceError) as error:
+            self._profile.unwrap(at, self._known_wrapped)
+            raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from error
+
+    def _open_session(self) -> RootSession:
+        # Without PIN: the login counts for all sessions, and python-pkcs11 logs all out when one with a PIN is closed.
+        session = self._token.open(attribute_mapper=attribute_mapper())
+        try:
+            root = _find_key(session, KeyType.AES, self._uri.label, self._root_id)
+            root_mac = _find_key(session, KeyType.GENERIC_SECRET, self._uri.mac_label, self._root_id)
+            _require(root, _ROOT_ATTRIBUTES, self._uri.label)
+            _require(root_mac, _MAC_ATTRIBUTES, self._uri.mac_label)
+            return RootSession(session, cast("WrappingKey", root), cast("SigningKey", root_mac))
+        except BaseException:
+            _close_quietly(session)
+            raise
+
+
+def _find_root_id(session: Session, uri: TokenURI) -> bytes:
+    """The URI's id, or the CKA_ID of the only AES key with its label."""
+    if uri.root_id is not None:
+        return uri.root_id
+    root_id: bytes = _find_key(session, KeyType.AES, uri.label, None)[Attribute.ID]
+    if len(root_id) != ROOT_ID_SIZE:
+        raise RootMisconfigured(f"the CKA_ID of key {uri.label!r} has {len(root_id)} bytes, not {ROOT_ID_SIZE}")
+    return root_id
+
+
+def find_keys(session: Session, key_type: KeyType, label: str, key_id: bytes | None) -> list[Object]:
+    """All secret keys of that type and label, and id unless None. Raises PKCS11Error."""
+    template = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: key_type, Attribute.LABEL: label}
+    if key_id is not None:
+        template[Attribute.ID] = key_id
+    return list(session.get_objects(template))
+
+
+def _find_key(session: Session, key_type: KeyType, label: str, key_id: bytes | None) -> Object:
+    keys = find_keys(session, key_type, label, key_id)
+    if len(keys) != 1:
+        which = f"{label!r}" + (f" with id {key_id.hex()}" if key_id else "")
+        raise RootMisconfigured(f"the token holds {len(keys) or 'no'} keys {which}, one is needed")
+    return keys[0]
+
+
+def _require(key: Object, attributes: dict[Attribute, bool], label: str) -> None:
+    for attribute, wanted in attributes.items():
+        if bool(key[attribute]) is not wanted:
+            raise RootMisconfigured(
+                f"key {label!r} has CKA_{attribute.name} {not wanted}: such a root protects nothing"
+            )
+
+
+def _close_quietly(session: Session) -> None:
+    """For sessions that may be gone already: there is nobody left to tell."""
+    with contextlib.suppress(p11.PKCS11Error):
+        session.close()
