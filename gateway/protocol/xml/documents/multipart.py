@@ -228,9 +228,10 @@ class ListMultipartUploadsResult:
 
 
 def _upload(upload: ListedUpload, write: Write) -> str:
+    owner = (upload.owner_id, upload.owner_display_name)
     return (
         f"<Upload><Key>{write(upload.key)}</Key>{element('UploadId', upload.upload_id)}"
-        f"{owner_element(upload.owner_id, upload.owner_display_name, 'Initiator')}{owner_element(upload.owner_id, upload.owner_display_name)}{element('StorageClass', upload.storage_class)}"
+        f"{owner_element(*owner, 'Initiator')}{owner_element(*owner)}{element('StorageClass', upload.storage_class)}"
         f"<Initiated>{format_iso8601(upload.initiated_us)}</Initiated>"
         f"{element('ChecksumAlgorithm', upload.checksum_algorithm)}{element('ChecksumType', upload.checksum_type)}"
         "</Upload>"

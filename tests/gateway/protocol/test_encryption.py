@@ -1,0 +1,246 @@
+import base64
+import hashlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.protocol.encryption import (
+    BUCKET_KEY,
+    CONTEXT,
+    COPY_CUSTOMER,
+    CUSTOMER,
+    KEY_ID,
+    SSE,
+    EncryptionRequest,
+    encryption_response_headers,
+    format_context,
+    parse_context,
+    parse_encryption,
+)
+from gateway.protocol.errors import S3Error
+from gateway.protocol.modes import Mode, Wrap
+
+WRITES = ["PutObject", "CopyObject", "CreateMultipartUpload"]
+ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+CUSTOMER_KEY = base64.b64encode(bytes(32)).decode()
+CUSTOMER_MD5 = base64.b64encode(hashlib.md5(bytes(32)).digest()).decode()
+
+
+def customer(
+    algorithm: str | None = "AES256",
+    key: str | None = CUSTOMER_KEY,
+    md5: str | None = CUSTOMER_MD5,
+    prefix: str = CUSTOMER,
+) -> dict[str, str]:
+    fields = {"algorithm": algorithm, "key": key, "key-md5": md5}
+    return {prefix + name: value for name, value in fields.items() if value is not None}
+
+
+def encoded(document: object) -> str:
+    text = document if isinstance(document, str) else json.dumps(document)
+    return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
+
+
+def check_refused(
+    headers: dict[str, str], code: str, message: str | None = None, operation: str = "PutObject"
+) -> S3Error:
+    with pytest.raises(S3Error) as caught:
+        parse_encryption(headers, operation)
+    assert caught.value.code == code
+    if message is not None:
+        assert caught.value.message == message
+    return caught.value
+
+
+@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, EncryptionRequest()),
+        ({"content-type": "x", "x-amz-meta-a": "b"}, EncryptionRequest()),
+        ({SSE: "AES256"}, EncryptionRequest(Mode.SSE_S3)),
+        ({SSE: "AES256", BUCKET_KEY: "false"}, EncryptionRequest(Mode.SSE_S3)),
+        ({SSE: "aws:kms"}, EncryptionRequest(Mode.SSE_KMS)),
+        ({SSE: "aws:kms", KEY_ID: "alias/a"}, EncryptionRequest(Mode.SSE_KMS, "alias/a")),
+        ({SSE: "aws:kms", KEY_ID: ARN, BUCKET_KEY: "False"}, EncryptionRequest(Mode.SSE_KMS, ARN)),
+        (
+            {SSE: "aws:kms", CONTEXT: encoded({"a": "ü", "b": ""})},
+            EncryptionRequest(Mode.SSE_KMS, None, {"a": "ü", "b": ""}),
+        ),
+        ({SSE: "aws:kms", CONTEXT: encoded({})}, EncryptionRequest(Mode.SSE_KMS)),
+    ],
+)
+def test_what_writes_may_ask_for(headers: dict[str, str], expected: EncryptionRequest, operation: str) -> None:
+    assert parse_encryption(headers, operation) == expected
+
+
+NEEDS_KMS = (
+    "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"
+)
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "message"),
+    [
+        ({SSE: "none"}, "InvalidArgument", "The encryption method specified is not supported"),
+        ({SSE: ""}, "InvalidArgument", "The encryption method specified is not supported"),
+        ({SSE: "aes256"}, "InvalidArgument", "The encryption method specified is not supported"),
+        ({SSE: "aws:kms:dsse"}, "NotImplemented", None),
+        ({SSE: "aws:fsx"}, "NotImplemented", None),
+        ({SSE: "aws:backup"}, "NotImplemented", None),
+        ({KEY_ID: ARN}, "InvalidArgument", NEEDS_KMS),
+        ({SSE: "AES256", KEY_ID: ARN}, "InvalidArgument", NEEDS_KMS),
+        ({SSE: "AES256", CONTEXT: encoded({})}, "InvalidArgument", NEEDS_KMS),
+        ({SSE: "aws:kms", KEY_ID: ""}, "InvalidArgument", None),
+        ({SSE: "aws:kms", KEY_ID: "k" * 2049}, "InvalidArgument", None),
+        ({SSE: "aws:kms", BUCKET_KEY: "true"}, "NotImplemented", None),
+        ({BUCKET_KEY: "true"}, "NotImplemented", None),
+        ({SSE: "aws:kms", BUCKET_KEY: "maybe"}, "InvalidArgument", None),
+        ({f"{SSE}-something-new": "x"}, "NotImplemented", None),
+        ({f"{CUSTOMER}something-new": "x"}, "NotImplemented", None),
+    ],
+)
+def test_refused_requests(headers: dict[str, str], code: str, message: str | None) -> None:
+    check_refused(headers, code, message)
+
+
+def test_refusals_name_argument_and_value() -> None:
+    assert check_refused({SSE: "none"}, "InvalidArgument").fields == {"ArgumentName": SSE, "ArgumentValue": "none"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "message"),
+    [
+        (
+            {SSE: "AES256", **customer()},
+            "InvalidArgument",
+            "Server Side Encryption with Customer provided key is incompatible with the encryption method specified",
+        ),
+        (
+            customer(algorithm="AES128"),
+            "InvalidEncryptionAlgorithmError",
+            "The Encryption request you specified is not valid. Supported value: AES256.",
+        ),
+        (
+            customer(algorithm=None),
+            "InvalidArgument",
+            "Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption "
+            "algorithm.",
+        ),
+        (
+            customer(key=None),
+            "InvalidArgument",
+            "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret "
+            "key.",
+        ),
+        (customer(md5=None), "InvalidArgument", "The secret key was invalid for the specified algorithm."),
+        (customer(key="AAAA"), "InvalidArgument", "The secret key was invalid for the specified algorithm."),
+        (customer(key="ä"), "InvalidArgument", "The secret key was invalid for the specified algorithm."),
+        (
+            customer(md5="AAAA"),
+            "InvalidArgument",
+            "The calculated MD5 hash of the key did not match the hash that was provided.",
+        ),
+        (customer(md5="ä\udcff"), "InvalidArgument", None),
+        (customer(), "NotImplemented", None),
+        (customer(prefix=COPY_CUSTOMER), "NotImplemented", None),
+        (customer(prefix=COPY_CUSTOMER, md5="AAAA"), "InvalidArgument", None),
+    ],
+)
+def test_customer_keys_get_the_recorded_errors(headers: dict[str, str], code: str, message: str | None) -> None:
+    error = check_refused(headers, code, message)
+    assert CUSTOMER_KEY not in f"{error}{dict(error.fields)}"
+
+
+@pytest.mark.parametrize("operation", ["GetObject", "HeadObject"])
+def test_reads(operation: str) -> None:
+    assert parse_encryption({"range": "bytes=0-1"}, operation) == EncryptionRequest()
+    message = "x-amz-server-side-encryption header is not supported for this operation."
+    check_refused({SSE: "AES256"}, "InvalidArgument", message, operation)
+    check_refused({KEY_ID: ARN}, "InvalidArgument", None, operation)
+    check_refused(customer(md5=None), "AccessDenied", None, operation)
+    check_refused(customer(), "NotImplemented", None, operation)
+
+
+@pytest.mark.parametrize("operation", ["UploadPart", "UploadPartCopy"])
+def test_parts_tolerate_what_create_multipart_upload_said(operation: str) -> None:
+    headers = {SSE: "aws:kms", KEY_ID: ARN, CONTEXT: encoded({"a": "b"})}
+    assert parse_encryption(headers, operation) == EncryptionRequest()
+    check_refused({SSE: "aws:kms:dsse"}, "NotImplemented", None, operation)
+    check_refused(customer(), "NotImplemented", None, operation)
+
+
+def test_complete_and_list_parts_refuse_customer_keys() -> None:
+    for operation in ("CompleteMultipartUpload", "ListParts"):
+        check_refused(customer(), "NotImplemented", None, operation)
+        check_refused({SSE: "AES256"}, "InvalidArgument", None, operation)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not base64",
+        "ä",
+        encoded("{"),
+        encoded([]),
+        encoded("null"),
+        encoded({"a": 1}),
+        encoded({"a": None}),
+        encoded({"a": {"b": "c"}}),
+        encoded({"": "x"}),
+        encoded('{"a": "1", "a": "2"}'),
+        encoded('{"a": "\\ud800"}'),
+        encoded({"aws:s3:arn": "arn:aws:s3:::bucket/key"}),
+        encoded({"a": "x" * 8192}),
+        encoded("[" * 5000),
+        base64.b64encode(b"\xff{}").decode(),
+    ],
+)
+def test_malformed_contexts(text: str) -> None:
+    error = check_refused({SSE: "aws:kms", CONTEXT: text}, "InvalidArgument")
+    assert error.fields["ArgumentName"] == CONTEXT
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(lambda name: name != "aws:s3:arn"),
+        st.text(st.characters(exclude_categories=["Cs"])),
+        max_size=5,
+    )
+)
+def test_contexts_round_trip(context: dict[str, str]) -> None:
+    assert parse_context(format_context(context)) == context
+
+
+@pytest.mark.parametrize(
+    ("wrap", "context", "expected"),
+    [
+        (Wrap(Mode.SSE_S3, b""), None, {SSE: "AES256"}),
+        (Wrap(Mode.SSE_KMS, b"", ARN, 1), None, {SSE: "aws:kms", KEY_ID: ARN}),
+        (Wrap(Mode.SSE_KMS, b"", ARN, 1), {}, {SSE: "aws:kms", KEY_ID: ARN}),
+        (Wrap(Mode.SSE_KMS, b"", ARN, 1), {"a": "b"}, {SSE: "aws:kms", KEY_ID: ARN, CONTEXT: encoded('{"a":"b"}')}),
+        (Wrap(Mode.SSE_KMS_BUCKET_KEY, b"", ARN, 1), None, {SSE: "aws:kms", KEY_ID: ARN, BUCKET_KEY: "true"}),
+        (Wrap(Mode.DSSE_KMS, b"", ARN, 1), None, {SSE: "aws:kms:dsse", KEY_ID: ARN}),
+    ],
+)
+def test_response_headers(wrap: Wrap, context: dict[str, str] | None, expected: dict[str, str]) -> None:
+    assert encryption_response_headers(wrap, context) == expected
+
+
+NAMES = st.sampled_from([SSE, KEY_ID, CONTEXT, BUCKET_KEY, *customer(), *customer(prefix=COPY_CUSTOMER)])
+VALUES = st.text() | st.sampled_from(["AES256", "aws:kms", "true", CUSTOMER_KEY, CUSTOMER_MD5, encoded({"a": "b"})])
+
+
+@given(st.dictionaries(NAMES, VALUES), st.sampled_from([*WRITES, "GetObject", "UploadPart", "ListParts"]))
+def test_nothing_but_s3_errors_and_nothing_ignored(headers: dict[str, str], operation: str) -> None:
+    try:
+        asked = parse_encryption(headers, operation)
+    except S3Error as error:
+        assert error.status in (400, 403, 501)
+        return
+    assert not any(name.startswith((CUSTOMER, COPY_CUSTOMER)) for name in headers)
+    if operation in WRITES and SSE in headers:
+        assert asked.mode in (Mode.SSE_S3, Mode.SSE_KMS)

@@ -1,0 +1,149 @@
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.protocol import request_headers
+from gateway.protocol.errors import S3Error
+from gateway.protocol.request_headers import check_request_headers
+
+OPERATIONS = [
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "DeleteBucketEncryption",
+    "DeleteObject",
+    "DeleteObjects",
+    "GetBucketEncryption",
+    "GetBucketLocation",
+    "GetObject",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PutBucketEncryption",
+    "PutObject",
+    "UploadPart",
+    "UploadPartCopy",
+]
+
+
+def model_headers() -> Iterator[tuple[str, str]]:
+    """Every (operation, x-amz header) of the installed service model, for the operations that are served."""
+    service: Any = botocore.session.get_session().get_service_model("s3")
+    for operation in OPERATIONS:
+        for member in service.operation_model(operation).input_shape.members.values():
+            name = member.serialization.get("name", "").lower()
+            if member.serialization.get("location") in ("header", "headers") and name.startswith("x-amz-"):
+                yield operation, name + ("x" if name.endswith("-") else "")
+
+
+MODEL_HEADERS = list(model_headers())
+
+
+def is_named(header: str) -> bool:
+    return (
+        header in request_headers.SERVED
+        or header in request_headers.TOLERATED
+        or header in request_headers.LIMITED
+        or header in request_headers.REFUSED
+        or header == "x-amz-acl"
+        or header.startswith(("x-amz-grant-", "x-amz-object-lock-", *request_headers.SERVED_FAMILIES))
+    )
+
+
+def test_the_model_was_read() -> None:
+    assert len(MODEL_HEADERS) > 150
+    assert ("PutObject", "x-amz-server-side-encryption") in MODEL_HEADERS
+
+
+@pytest.mark.parametrize("header", sorted({header for _, header in MODEL_HEADERS}))
+def test_no_header_of_the_model_is_ignored_by_oversight(header: str) -> None:
+    assert is_named(header)
+
+
+@pytest.mark.parametrize(("operation", "header"), MODEL_HEADERS)
+def test_what_is_neither_served_nor_tolerated_is_refused(operation: str, header: str) -> None:
+    passes = header in request_headers.SERVED | request_headers.TOLERATED or header.startswith(
+        request_headers.SERVED_FAMILIES
+    )
+    if passes:
+        check_request_headers({header: "a value of its own"}, operation)
+        return
+    with pytest.raises(S3Error) as caught:
+        check_request_headers({header: "a value of its own"}, operation)
+    assert caught.value.status in (400, 501)
+
+
+def test_the_table_names_each_header_once() -> None:
+    names = [*request_headers.SERVED, *request_headers.TOLERATED, *request_headers.LIMITED, *request_headers.REFUSED]
+    assert len(names) == len(set(names))
+    assert not any(name.startswith(request_headers.SERVED_FAMILIES) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "code"),
+    [
+        ("x-amz-acl", "private", None),
+        ("x-amz-acl", "bucket-owner-full-control", None),
+        ("x-amz-acl", "public-read", "AccessControlListNotSupported"),
+        ("x-amz-acl", "everything", "InvalidArgument"),
+        ("x-amz-grant-read", 'id="x"', "AccessControlListNotSupported"),
+        ("x-amz-tagging", "", None),
+        ("x-amz-tagging", "a=b", "NotImplemented"),
+        ("x-amz-tagging-directive", "REPLACE", None),
+        ("x-amz-object-lock-legal-hold", "OFF", "NotImplemented"),
+        ("x-amz-object-lock-something-new", "x", "NotImplemented"),
+        ("x-amz-checksum-blake3", "x", "NotImplemented"),
+        ("x-amz-if-something", "x", "NotImplemented"),
+        ("x-amz-website-redirect-location", "/", "NotImplemented"),
+        ("x-amz-write-offset-bytes", "0", "NotImplemented"),
+        ("x-amz-unknown", "x", None),
+        ("content-type", "x", None),
+    ],
+)
+def test_headers_of_objects(header: str, value: str, code: str | None) -> None:
+    if code is None:
+        check_request_headers({header: value}, "PutObject")
+        return
+    with pytest.raises(S3Error) as caught:
+        check_request_headers({header: value}, "PutObject")
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "code"),
+    [
+        ("x-amz-acl", "private", None),
+        ("x-amz-acl", "public-read", "InvalidBucketAclWithObjectOwnership"),
+        ("x-amz-object-ownership", "BucketOwnerEnforced", None),
+        ("x-amz-object-ownership", "ObjectWriter", "NotImplemented"),
+        ("x-amz-bucket-object-lock-enabled", "false", None),
+        ("x-amz-bucket-object-lock-enabled", "true", "NotImplemented"),
+        ("x-amz-bucket-namespace", "account-regional", "NotImplemented"),
+    ],
+)
+def test_headers_of_buckets(header: str, value: str, code: str | None) -> None:
+    if code is None:
+        check_request_headers({header: value}, "CreateBucket")
+        return
+    with pytest.raises(S3Error) as caught:
+        check_request_headers({header: value}, "CreateBucket")
+    assert caught.value.code == code
+
+
+@given(st.dictionaries(st.text().map("x-amz-".__add__), st.text()), st.sampled_from(OPERATIONS))
+def test_nothing_but_s3_errors(headers: dict[str, str], operation: str) -> None:
+    try:
+        check_request_headers(headers, operation)
+    except S3Error as error:
+        assert error.status in (400, 501)
