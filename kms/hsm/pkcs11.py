@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from pkcs11.types import Object, Session, Token
 
 MAX_SESSIONS = 8
-"""Calls at once. For a local module two would do; a network HSM answers in 1-10 ms and gains by each more."""
+"""Calls at once, fewer if the token allows fewer sessions. For a local module two would do; a network HSM, which
+answers in 1-10 ms, gains by each more."""
 
 BUSY_SECONDS = 5.0
 """How long a call waits for a free session before the token counts as hanging."""
@@ -84,6 +86,8 @@ class PKCS11Root:
         self._closed = False
         # Sessions and, beneath them, None for each that may yet be opened; last in, first out.
         self._pool: queue.LifoQueue[RootSession | None] = queue.LifoQueue()
+        self._size = MAX_SESSIONS
+        self._sizing = threading.Lock()
         for _ in range(MAX_SESSIONS - 1):
             self._pool.put(None)
         first = self._open_session()
@@ -214,15 +218,33 @@ class PKCS11Root:
             return self._pool.get(timeout=BUSY_SECONDS)
         except queue.Empty:
             self._module.suspect(self._generation)
-            raise RootLost(f"all {MAX_SESSIONS} sessions of token {self._uri.token!r} hang") from None
+            raise RootLost(f"all {self._size} sessions of token {self._uri.token!r} hang") from None
 
     def _another_session(self, doing: str) -> RootSession:
-        """A further session of a root whose keys were there when it was opened: if they are missing, they were lost."""
-        try:
-            return self._open_session()
-        except RootMisconfigured as error:
-            self._module.suspect(self._generation)
-            raise RootLost(f"{doing}: {error}") from error
+        """A further session; when the token allows no more of them, the next one that comes free.
+
+        The keys were there when the root was opened: if they are missing now, they were lost.
+        """
+        while True:
+            try:
+                return self._open_session()
+            except RootMisconfigured as error:
+                self._module.suspect(self._generation)
+                raise RootLost(f"{doing}: {error}") from error
+            except p11.SessionCount:
+                if not self._shrink():
+                    raise
+            at = self._take()
+            if at is not None:
+                return at
+
+    def _shrink(self) -> bool:
+        """Make do with one session less. False when the pool is down to the one that is being opened."""
+        with self._sizing:
+            if self._size == 1:
+                return False
+            self._size -= 1
+            return True
 
     def _failure(self, error: p11.PKCS11Error, doing: str) -> RootError:
         failure = translate(error, doing)

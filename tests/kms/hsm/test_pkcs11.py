@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pkcs11 import Attribute, KeyType, MechanismFlag
@@ -15,6 +16,7 @@ from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.file_root import FileRoot, create_key_file
 from kms.hsm.interface import Root, RootError, RootMisconfigured
 from kms.hsm.pkcs11 import PKCS11Root
+from kms.hsm.profiles import RootSession
 from kms.hsm.tokens import find_token, log_in
 from tests.conformance.root import RootContract
 from tests.kms.hsm.conftest import PIN, SoftToken
@@ -170,6 +172,42 @@ def test_an_error_costs_one_session_and_the_pool_refills(opened: Opened) -> None
         with pytest.raises(RootMisconfigured, match="KeyUnextractable"):
             root._call("testing", fail)
     assert len(root.mac(b"message")) == 32
+
+
+class FewSessions:
+    """A token that allows `limit` further sessions."""
+
+    def __init__(self, token: Any, limit: int) -> None:
+        self._token, self._limit, self.refused = token, limit, 0
+
+    def open(self, **arguments: object) -> object:
+        if self._limit == 0:
+            self.refused += 1
+            raise p11.SessionCount
+        self._limit -= 1
+        return self._token.open(**arguments)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 3])
+def test_a_token_with_few_sessions_is_shared_and_not_lost(token: SoftToken, opened: Opened, limit: int) -> None:
+    root = opened()
+    few: Any = FewSessions(root._token, limit)
+    root._token = few
+    generation, barrier, tags = token.module.generation, threading.Barrier(limit + 1), set[bytes]()
+
+    def use(at: RootSession) -> bytes:
+        barrier.wait(10)  # all sessions that the token allows are in use at once
+        return at.mac(b"message")
+
+    threads = [threading.Thread(target=lambda: tags.add(root._call("testing", use))) for _ in range(4 * (limit + 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tags) == 1
+    assert 0 < few.refused < pkcs11.MAX_SESSIONS
+    token.module.ready()
+    assert token.module.generation == generation
 
 
 def test_hanging_sessions_are_a_loss_and_the_module_waits_for_them(
