@@ -29,7 +29,9 @@ from gateway.storage.blobs.places import Places
 from gateway.storage.blobs.scan import scan_blobs
 from gateway.storage.errors import BlobMissing, StorageUnavailable
 
-WRITE_THREADS = 16
+WRITE_THREADS = 32
+"""They wait for the disk, mostly: 32 writers of 64 KiB got 2 100/s through 32 threads, 1 400/s through 16."""
+
 READ_THREADS = 8
 
 

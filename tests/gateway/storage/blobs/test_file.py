@@ -210,6 +210,21 @@ async def test_sync_that_began_before_does_not_count(root: Path) -> None:
         await store.close()
 
 
+async def test_long_upload_is_written_back_on_the_way(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    ranges: list[tuple[int, int]] = []
+    monkeypatch.setattr(file_writer, "WRITE_BACK_BYTES", 1 << 20)
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, offset, length, advice: ranges.append((offset, length)))
+    blob_id = blob_id_at(now_ms())
+    await store_blob(store, blob_id, b"small")
+    assert ranges == []
+    data = os.urandom(700_000)
+    writer = await store.create(blob_id[:6] + os.urandom(10))
+    for _ in range(5):
+        await writer.write(data)
+    assert await writer.commit() == 3_500_000
+    assert ranges == [(0, 1_400_000), (1_400_000, 1_400_000)]
+
+
 # Failures
 
 
