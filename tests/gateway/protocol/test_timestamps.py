@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,12 @@ def test_other_texts_are_no_dates(text: str) -> None:
 def test_http_dates_round_trip_in_whole_seconds(seconds: int) -> None:
     time_us = seconds * 1_000_000
     assert parse_http_date_or_none(format_http_date(time_us + 999_999)) == time_us
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_iso_8601_is_what_datetime_writes(seconds: int) -> None:
+    expected = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    assert format_iso8601(seconds * 1_000_000 + 1) == expected.rjust(24, "0")
 
 
 @given(st.text())
