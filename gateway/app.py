@@ -100,6 +100,7 @@ class Application:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._kms.close()
         await self._index.close()
+        await self._blobs.close()
         if self._identities is not None:
             self._identities.close()
 

@@ -1,0 +1,182 @@
+"""A whole gateway in this process, without sockets: dispatcher, SQLite index, file blobs, embedded KMS.
+
+Requests are signed by botocore, so the signature path is the real one. For tests of operations in milliseconds; the
+same over real sockets and processes is `tests/clients`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlencode
+from xml.etree import ElementTree
+
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from gateway.app import owners
+from gateway.operations.context import Services
+from gateway.operations.rows import OPERATIONS
+from gateway.operations.sealed_rows import SealedRows
+from gateway.protocol.messages import Request, Response
+from gateway.sealing.data_keys import DataKeys
+from gateway.server.dispatch import Dispatcher, Unsealed
+from gateway.server.kms_edge import KMSEdge
+from gateway.service_keys import IndexKeySecretSealer, open_service_keys
+from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
+from iam.authenticator import Authenticator
+from iam.credentials import Account, Credential
+from iam.principals import root_principal
+from iam.secrets import Secret
+from iam.store.sqlite import SQLiteIdentityStore
+from kms.api.service import KeyService
+from kms.epoch import SharedEpoch
+from kms.service.core import ServiceSettings
+from kms.service.initialise import initialise_key_store
+from kms.service.service import EmbeddedKeyService
+from kms.store.sqlite import SQLiteKeyStore
+from tests.kms.roots import MemoryRoot
+
+REGION = "us-east-1"
+ACCOUNT_ID = "123456789012"
+OTHER_ACCOUNT_ID = "210987654321"
+CREDENTIALS = {
+    ACCOUNT_ID: Credentials("AKIAEXAMPLEEXAMPLE01", "secret-of-the-first-account-0123456789012"),
+    OTHER_ACCOUNT_ID: Credentials("AKIAEXAMPLEEXAMPLE02", "secret-of-the-other-account-0123456789012"),
+}
+
+
+class PiecesBody:
+    """A request body that arrives in given pieces."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+        self.was_read = False
+
+    async def read(self) -> bytes:
+        self.was_read = True
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response with its body collected."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str | None:
+        return self.text("Code")
+
+    def text(self, name: str) -> str | None:
+        """The text of the first element of that name, whatever its namespace."""
+        for element in ElementTree.fromstring(self.body).iter():  # our own answer
+            if element.tag.rpartition("}")[2] == name:
+                return element.text
+        return None
+
+
+@dataclass(slots=True)
+class InProcessGateway:
+    dispatcher: Dispatcher
+    services: Services
+    index: SQLiteIndex
+    blobs_directory: Path
+    kms: KeyService
+    root: MemoryRoot
+    events: list[tuple[str, str]] = field(default_factory=list)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | list[bytes] = b"",
+        account_id: str = ACCOUNT_ID,
+    ) -> Answer:
+        """Sign and send one S3 request; `path` is unencoded. A list is a body in pieces."""
+        pieces = body if isinstance(body, list) else [body]
+        raw_path = quote(path, safe="/~")
+        raw_query = urlencode(query or {}, quote_via=quote)
+        url = f"http://127.0.0.1:9000{raw_path}" + (f"?{raw_query}" if raw_query else "")
+        length = str(sum(map(len, pieces)))
+        request = AWSRequest(method, url, {"Content-Length": length, **(headers or {})}, b"".join(pieces))
+        S3SigV4Auth(CREDENTIALS[account_id], "s3", REGION).add_auth(request)
+        response = await self.dispatcher.handle(
+            Request(
+                method=method,
+                target_path=raw_path,
+                target_query=raw_query,
+                headers={name.lower(): value for name, value in request.headers.items()} | {"host": "127.0.0.1:9000"},
+                body=PiecesBody([piece for piece in pieces if piece]),
+                content_length=int(request.headers["Content-Length"]),
+                request_id="0123456789ABCDEF",
+                remote_ip="127.0.0.1",
+                is_secure=False,
+            )
+        )
+        return await collect(response)
+
+
+async def collect(response: Response) -> Answer:
+    if isinstance(response.body, bytes):
+        return Answer(response.status, response.headers, response.body)
+    body = b"".join([bytes(piece) async for piece in response.body])
+    assert len(body) == response.content_length
+    return Answer(response.status, response.headers, body)
+
+
+@asynccontextmanager
+async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_384) -> AsyncIterator[InProcessGateway]:
+    root = MemoryRoot()
+    initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=bytes(32))
+    key_store = SQLiteKeyStore(directory / "keys.sqlite")
+    epoch = SharedEpoch.open_writer(directory / "epoch")
+    index = await open_sqlite_index(directory / "index.sqlite", durable=False)
+    blobs = FileBlobStore(directory / "store", "test", fsync=False)
+    async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as kms:
+        keys = await open_service_keys(kms, index, request_id="test")
+        identities = _identities(directory, IndexKeySecretSealer(keys.rows))
+        events: list[tuple[str, str]] = []
+        services = Services(
+            index=index,
+            blobs=blobs,
+            rows=SealedRows(keys.rows),
+            data_keys=DataKeys(kms, keys.sse_s3),
+            region=REGION,
+            inline_limit_bytes=inline_limit_bytes,
+            owner_of=owners(identities),
+            integrity_event=lambda kind, detail: events.append((kind, detail)),
+        )
+        unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential))
+        dispatcher = Dispatcher(
+            operations=OPERATIONS,
+            kms_edge=KMSEdge(kms),
+            region=REGION,
+            domains=(),
+            unsealed=lambda: unsealed,
+            integrity_event=services.integrity_event,
+        )
+        yield InProcessGateway(dispatcher, services, index, directory / "store", kms, root, events)
+        identities.close()
+    await index.close()
+    await blobs.close()
+    epoch.close()
+    key_store.close()
+
+
+def _identities(directory: Path, sealer: IndexKeySecretSealer) -> SQLiteIdentityStore:
+    identities = SQLiteIdentityStore(directory / "identities.sqlite", sealer)
+    for account_id, credentials in CREDENTIALS.items():
+        identities.create_account(Account(account_id, account_id.ljust(64, "0"), f"account {account_id}", 0))
+        secret = Secret(credentials.secret_key.encode())
+        identities.create_access_key(Credential(credentials.access_key, secret, root_principal(account_id)), 0)
+    return identities
