@@ -110,8 +110,8 @@ class Application:
         return self._unsealed
 
     async def _unseal(self) -> None:
-        while not await self._try_to_unseal():
-            await asyncio.sleep(UNSEAL_PAUSE_SECONDS)  # noqa: ASYNC110  # another process's state: nothing to wait on
+        while not await self._try_to_unseal():  # noqa: ASYNC110  # the key is in another process: nothing to wait on
+            await asyncio.sleep(UNSEAL_PAUSE_SECONDS)  # another process's state: nothing to wait on
 
     async def _try_to_unseal(self) -> bool:
         try:

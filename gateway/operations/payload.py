@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from gateway.operations.context import Call
 from gateway.protocol.aws_chunked import ChunkedDecoder
 from gateway.protocol.checksums import ChecksumExpectation
-from gateway.protocol.content_sha256 import payload_length
+from gateway.protocol.content_sha256 import payload_length, trailer_names
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 
@@ -31,13 +31,13 @@ class Payload:
         if self.length > maximum_bytes:
             fields = {"ProposedSize": str(self.length), "MaxSizeAllowed": str(maximum_bytes)}
             raise S3Error("EntityTooLarge", fields=fields)
+        names = trailer_names(request.headers, self.content_sha256)
         self.trailers: Mapping[str, str] = {}
         self._decoder: ChunkedDecoder | None = None
         if self.content_sha256.is_streaming:
-            trailer = request.headers.get("x-amz-trailer")
             self._decoder = ChunkedDecoder(
                 signed=self.content_sha256.is_signed_stream,
-                trailer_names=[trailer.strip().lower()] if trailer and self.content_sha256.has_trailer else [],
+                trailer_names=names,
                 verifier=call.authentication.chunk_verifier,
                 decoded_length=self.length,
             )

@@ -6,6 +6,7 @@ nor move a row to another name (docs/formats/object.md, "Index row").
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -19,7 +20,6 @@ from gateway.operations.documents import (
     UploadDocument,
     encode,
 )
-from gateway.protocol.modes import Wrap
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.row import RowSealer
 from gateway.storage.index.records import BucketRow, ObjectRow, PartRow, UploadRow
@@ -97,36 +97,22 @@ class SealedRows:
         return decoder.decode(self._sealer.open(uid, revision, clear, sealed))
 
 
-def _number(value: int) -> bytes:
-    return value.to_bytes(8, "big", signed=True)
-
-
-def _wrap_columns(wrap: Wrap) -> tuple[bytes, ...]:
-    return (
-        _number(wrap.mode),
-        (wrap.key_arn or "").encode(),
-        _number(wrap.key_version or 0),
-        wrap.wrapped,
-    )
-
-
 def _bucket_columns(row: BucketRow) -> tuple[bytes, ...]:
-    return (b"bucket", row.account_id.encode(), row.name.encode(), row.region.encode(), _number(row.created_us))
+    return (b"bucket", row.account_id.encode(), row.name.encode(), row.region.encode(), _numbers(row.created_us))
 
 
 def _object_columns(row: ObjectRow) -> tuple[bytes, ...]:
+    wrap = row.wrap
     return (
         b"object",
         row.bucket_id,
         row.key,
         row.version_id.encode(),
-        _number(row.kind),
-        _number(row.size),
-        _number(row.modified_us),
-        *_wrap_columns(row.wrap),
+        _object_numbers(row.kind, row.size, row.modified_us, row.part_count, wrap.mode, wrap.key_version or 0),
+        wrap.key_arn.encode() if wrap.key_arn else b"",
+        wrap.wrapped,
         b"".join(row.blob_ids),
         row.manifest_id or b"",
-        _number(row.part_count),
     )
 
 
@@ -135,15 +121,25 @@ def _parts_columns(row: ObjectRow) -> tuple[bytes, ...]:
 
 
 def _upload_columns(row: UploadRow) -> tuple[bytes, ...]:
+    wrap = row.wrap
     return (
         b"upload",
         row.bucket_id,
         row.key,
         row.row_uid,
-        _number(row.initiated_us),
-        *_wrap_columns(row.wrap),
+        _numbers(row.initiated_us, wrap.mode, wrap.key_version or 0),
+        wrap.key_arn.encode() if wrap.key_arn else b"",
+        wrap.wrapped,
     )
 
 
 def _part_columns(row: PartRow) -> tuple[bytes, ...]:
-    return (b"part", row.upload_id, _number(row.part_number), _number(row.size), _number(row.modified_us))
+    return (b"part", row.upload_id, _numbers(row.part_number, row.size, row.modified_us))
+
+
+_object_numbers = struct.Struct(">6q").pack
+"""Numbers of fixed size need no length each: one column for six saves a third of the cost of opening a listed row."""
+
+
+def _numbers(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}q", *values)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from gateway.operations.context import Authentication, Call, Services
@@ -29,7 +29,7 @@ from iam.authenticator import Authenticated, Authenticator
 from iam.authorisation import authorise
 from iam.errors import AuthenticationError
 from iam.principals import Caller
-from iam.scope import S3
+from iam.scope import S3, Form
 from iam.store.interface import StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
 
@@ -112,6 +112,8 @@ class Dispatcher:
         if authenticated is None:
             raise S3Error("AccessDenied", "Access Denied")
         entry.principal = authenticated.principal.arn
+        if authenticated.form is Form.QUERY:
+            request = _with_hoisted_headers(request, query)
         if operation.handler is None:
             raise S3Error("NotImplemented", fields={"Operation": operation.name})
         check_request_headers(request.headers, operation.name)
@@ -162,6 +164,32 @@ class Dispatcher:
             request_id=request.request_id,
         )
         return Response(error.status, {"Content-Type": "application/xml", **headers}, document.format())
+
+
+_SIGNING_PARAMETERS = frozenset(
+    {
+        "x-amz-algorithm",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    }
+)
+
+
+def _with_hoisted_headers(request: Request, query: Query) -> Request:
+    """A presigned URL may carry x-amz-* headers as parameters: they mean the same, and are signed with the URL.
+
+    What the sender puts into a header of the same name counts for nothing then: the signer chose.
+    """
+    hoisted = {
+        name.lower(): query.get(name) or ""
+        for name in query
+        if name.lower().startswith("x-amz-") and name.lower() not in _SIGNING_PARAMETERS
+    }
+    return replace(request, headers={**request.headers, **hoisted}) if hoisted else request
 
 
 def _target(address: Address) -> Target:

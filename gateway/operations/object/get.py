@@ -15,7 +15,7 @@ from gateway.protocol.conditions import check_read, range_applies
 from gateway.protocol.encryption import encryption_response_headers, parse_encryption
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.object_headers import response_overrides
+from gateway.protocol.object_headers import metadata_headers, response_overrides
 from gateway.protocol.ranges import ByteRange, parse_range
 from gateway.protocol.timestamps import format_http_date
 from gateway.storage.index.records import BucketRow, ObjectRow
@@ -85,7 +85,7 @@ def _headers(call: Call, row: ObjectRow, document: ObjectDocument, wanted: ByteR
         "Last-Modified": format_http_date(row.modified_us),
         "Accept-Ranges": "bytes",
         **document.headers,
-        **{f"x-amz-meta-{name}": value for name, value in document.metadata.items()},
+        **metadata_headers(document.metadata),
         **encryption_response_headers(row.wrap),
     }
     if document.storage_class != "STANDARD":
