@@ -8,7 +8,7 @@ and one of plaintext, whatever the object's size.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +17,7 @@ from gateway.operations.context import Services
 from gateway.operations.documents import ObjectDocument
 from gateway.protocol.messages import Buffer
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.sealing.format import HEADER_SIZE, segment_spans
+from gateway.sealing.format import HEADER_SIZE, segment_span, segment_spans
 from gateway.sealing.stream import BlobOpener
 from gateway.storage.errors import BlobMissing
 from gateway.storage.index.records import ObjectRow
@@ -80,27 +80,61 @@ async def open_range(
 async def read_range(
     services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> bytes:
-    """The same as one bytes object, for ranges of at most a batch or two."""
-    async with aclosing(_range(services, data_key, blobs, start, end)) as stream:
-        pieces = [bytes(piece) async for piece in stream]
+    """The same as one bytes object, for ranges of at most a batch or two: no tasks, no generators."""
+    pieces = []
+    for blob, first, last in _slices(blobs, start, end):
+        try:
+            pieces.append(await _read_slice(services, data_key, blob, first, last))
+        except (AuthenticationFailed, BlobMissing) as error:
+            _report(services, blob, error)
+            raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 async def _range(
     services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> AsyncGenerator[Buffer]:
+    for blob, first, last in _slices(blobs, start, end):
+        try:
+            async with aclosing(_blob_range(services, data_key, blob, first, last)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        except (AuthenticationFailed, BlobMissing) as error:
+            _report(services, blob, error)
+            raise
+
+
+def _slices(blobs: Sequence[BlobSlice], start: int, end: int) -> Iterator[tuple[BlobSlice, int, int]]:
+    """Which bytes of which blob make up [start, end); of an empty body the empty blob, so that it is authenticated."""
     offset = 0
     for blob in blobs:
         first, last = max(start - offset, 0), min(end - offset, blob.size)
         offset += blob.size
         if first < last or (start == end and blob is blobs[-1]):
-            try:
-                async with aclosing(_blob_range(services, data_key, blob, first, max(first, last))) as pieces:
-                    async for piece in pieces:
-                        yield piece
-            except (AuthenticationFailed, BlobMissing) as error:
-                services.integrity_event("blob", f"{blob.blob_id.hex()}: {error}")
-                raise
+            yield blob, first, max(first, last)
+
+
+def _report(services: Services, blob: BlobSlice, error: Exception) -> None:
+    segment = getattr(error, "segment", None)
+    services.integrity_event("blob", f"{blob.blob_id.hex()} segment {segment}: {type(error).__name__}")
+
+
+async def _read_slice(services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int) -> bytes:
+    source = await _open_source(services, blob)
+    try:
+        header = await source.read(0, HEADER_SIZE)
+        opener = _opener(data_key, blob, header)
+        span = segment_span(start, end, blob.size, seg_log2=opener.seg_log2, two_layers=opener.two_layers)
+        plaintext = opener.open(span.first_segment, await source.read(span.stored_offset, span.stored_length))
+    finally:
+        await source.close()
+    if len(plaintext) == span.take_bytes:
+        return plaintext
+    return plaintext[span.skip_bytes : span.skip_bytes + span.take_bytes]
+
+
+def _opener(data_key: SecretBytes, blob: BlobSlice, header: bytes) -> BlobOpener:
+    return BlobOpener(data_key, header, blob_id=blob.blob_id, commitment=blob.commitment, plain_length=blob.size)
 
 
 async def _blob_range(
@@ -109,13 +143,7 @@ async def _blob_range(
     source = await _open_source(services, blob)
     ahead: asyncio.Task[bytes] | None = None
     try:
-        opener = BlobOpener(
-            data_key,
-            await source.read(0, HEADER_SIZE),
-            blob_id=blob.blob_id,
-            commitment=blob.commitment,
-            plain_length=blob.size,
-        )
+        opener = _opener(data_key, blob, await source.read(0, HEADER_SIZE))
         spans = segment_spans(
             start,
             end,
