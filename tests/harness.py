@@ -1,0 +1,165 @@
+"""A real gateway for tests: the commands of `sealgate`, real processes, real sockets on 127.0.0.1.
+
+Ports are free ones; everything lives in a directory of the test's; only processes started here are ever stopped.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+START_SECONDS = 60.0
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment of a child: this one's without any AWS setting of the machine, and with this source tree."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SEALGATE_"))}
+    environment["PYTHONPATH"] = str(REPOSITORY)
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
+    return {**environment, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, **extra}
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """Ask `condition` until it is true, and return what it gave. Raises AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.02)  # the state asked for is another process's
+    return value
+
+
+class Gateway:
+    """One data directory and, between `start` and `stop`, the gateway that serves it."""
+
+    def __init__(self, data: Path, *, root: str = "auto", workers: int = 1, environment: dict[str, str] | None = None):
+        self.data = data
+        self.root = root
+        self.workers = workers
+        self.environment = environment or {}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.endpoint_url = ""
+        self.admin_url = ""
+        self.log_path = data.with_name(data.name + ".log")
+
+    def sealgate(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a `sealgate` command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "gateway", *arguments],
+            env=clean_environment(**self.environment),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=check,
+        )
+
+    def init(self) -> Gateway:
+        options = ["--root", self.root, "--workers", str(self.workers)]
+        self.sealgate("init", *options, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", str(self.data))
+        return self
+
+    def start(self) -> Gateway:
+        """Start and wait until it is ready."""
+        log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gateway", "serve", str(self.data)],
+                env=clean_environment(**self.environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+        def announced() -> re.Match[str] | None:
+            assert self.process is not None
+            text = self.log_path.read_bytes()[log_start:].decode(errors="replace")
+            if self.process.poll() is not None:
+                raise AssertionError(f"the gateway ended at its start:\n{text}")
+            return re.search(r"^ready: (\S+) \(health and metrics: (\S+)\)", text, re.MULTILINE)
+
+        found = wait_until(announced, "the gateway is ready", START_SECONDS)
+        self.endpoint_url, self.admin_url = found[1], found[2]
+        return self
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the orderly end; idempotent."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.kill_all()
+                raise
+        self.process = None
+
+    def kill_all(self) -> None:
+        """kill -9 of the supervisor and every process it started."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(30)
+        self.process = None
+
+    def children(self, module: str) -> list[int]:
+        """Process ids of the children that run `module` (`gateway.worker`, `kms.daemon`)."""
+        assert self.process is not None
+        listing = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+        ).stdout
+        rows = [line.split(None, 2) for line in listing.splitlines()]
+        return [int(row[0]) for row in rows if int(row[1]) == self.process.pid and f"-m {module}" in row[2]]
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """The first account's access key, from dev.env."""
+        return dict(re.findall(r"^export (\w+)='?([^'\n]*)'?$", (self.data / "dev.env").read_text(), re.MULTILINE))
+
+    def aws_environment(self) -> dict[str, str]:
+        """What a shell that read dev.env would give aws-cli."""
+        return clean_environment(**{**self.credentials, "AWS_ENDPOINT_URL": self.endpoint_url})
+
+    def aws(self, *arguments: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run the stock aws-cli."""
+        return subprocess.run(
+            ["aws", *arguments],
+            env=self.aws_environment(),
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=check,
+            **options,
+        )
+
+    def client(self, service: str, **config: Any) -> Any:
+        """A boto3 client of the first account; no retries unless asked for, so that tests see each answer."""
+        options = {"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}, **config}
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],
+            config=Config(**options),
+        )
+
+
+@contextmanager
+def running_gateway(directory: Path, **options: Any) -> Iterator[Gateway]:
+    """A fresh gateway in `directory`, stopped at the end."""
+    gateway = Gateway(directory / "data", **options).init().start()
+    try:
+        yield gateway
+    finally:
+        gateway.stop()
