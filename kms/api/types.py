@@ -17,6 +17,13 @@ EncryptionContext = Mapping[str, str]
 """Additional authenticated data of a symmetric operation: not secret, order-free, empty is the same as absent."""
 
 
+SERVICE_KEY_ALIAS = "alias/sealgate/service"
+"""Names the gateway's own key, in the account `iam.principals.SERVICE_ACCOUNT_ID`; made when a key store is made."""
+
+S3_KEY_ALIAS = "alias/aws/s3"
+"""Names the AWS-managed key of each account, made at its first use through S3 or its first description."""
+
+
 class KeyState(StrEnum):
     CREATING = "Creating"
     ENABLED = "Enabled"

@@ -1,0 +1,75 @@
+"""Markers: where a listing goes on. Opaque to clients, and refused when they are not ours or of another listing."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from kms.api.errors import KMSError
+
+MAX_KEYS = 1000
+MAX_ALIASES = 100
+_MAX_MARKER_LENGTH = 1024
+_KEYS = b"k"
+_ALIASES = b"a"
+
+
+def format_key_marker(sequence: int) -> str:
+    """Go on after the key with this sequence number."""
+    return _encode(_KEYS + sequence.to_bytes(8, "big"))
+
+
+def parse_key_marker(marker: str | None) -> int:
+    """The sequence number to go on after; 0 without a marker. Raises InvalidMarkerException."""
+    if marker is None:
+        return 0
+    body = _decode(marker, _KEYS)
+    sequence = int.from_bytes(body, "big")
+    if len(body) != 8 or sequence >= 2**63:
+        raise _invalid()
+    return sequence
+
+
+def format_alias_marker(name: str) -> str:
+    """Go on after the alias of this name."""
+    return _encode(_ALIASES + name.encode())
+
+
+def parse_alias_marker(marker: str | None) -> str:
+    """The alias name to go on after; "" without a marker. Raises InvalidMarkerException."""
+    if marker is None:
+        return ""
+    try:
+        return _decode(marker, _ALIASES).decode()
+    except UnicodeDecodeError:
+        raise _invalid() from None
+
+
+def check_limit(limit: int, maximum: int) -> None:
+    if not 1 <= limit <= maximum:
+        bound = "greater than or equal to 1" if limit < 1 else f"less than or equal to {maximum}"
+        raise KMSError(
+            "ValidationException",
+            f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have"
+            f" value {bound}",
+        )
+
+
+def _encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def _decode(marker: str, kind: bytes) -> bytes:
+    if len(marker) > _MAX_MARKER_LENGTH:
+        raise _invalid()
+    try:
+        raw = base64.b64decode(marker.encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise _invalid() from None
+    if not raw.startswith(kind):
+        raise _invalid()
+    return raw[1:]
+
+
+def _invalid() -> KMSError:
+    return KMSError("InvalidMarkerException", "The marker is not valid.")

@@ -1,0 +1,97 @@
+"""Keys that nobody creates by CreateKey: each account's AWS-managed `alias/aws/s3`, and the gateway's service key."""
+
+from __future__ import annotations
+
+import os
+from uuid import UUID, uuid4
+
+from iam.principals import SERVICE_ACCOUNT_ID, Caller, PrincipalKind
+from kms.api.types import S3_KEY_ALIAS, SERVICE_KEY_ALIAS, KeyManager, KeyMetadata, KeyState, Tag
+from kms.hsm.interface import Root
+from kms.keys.state import Operation
+from kms.keys.wrapping import make_record
+from kms.service.core import Core
+from kms.service.key_names import key_arn, parse_key_name
+from kms.store.interface import AliasExists, KeyStore
+from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion
+
+S3_KEY_DESCRIPTION = "Default key that protects my S3 objects when no other key is defined"
+SERVICE_KEY_DESCRIPTION = "Key of the gateway itself: index rows and SSE-S3"
+
+_MAKES_KEY = frozenset(
+    {
+        Operation.DESCRIBE_KEY,
+        Operation.ENCRYPT,
+        Operation.GENERATE_DATA_KEY,
+        Operation.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT,
+        Operation.RE_ENCRYPT_TO,
+    }
+)
+
+
+def new_metadata(
+    region: str, account_id: str, created_us: int, *, description: str = "", manager: KeyManager = KeyManager.CUSTOMER
+) -> KeyMetadata:
+    """A symmetric key as it is when made: Enabled, with a fresh id and material id."""
+    key_id = str(uuid4())
+    return KeyMetadata(
+        account_id=account_id,
+        region=region,
+        key_id=key_id,
+        key_arn=key_arn(region, account_id, key_id),
+        created_us=created_us,
+        state=KeyState.ENABLED,
+        description=description,
+        manager=manager,
+        # Random, not derived: an id that is public must not be a function of the material.
+        key_material_id=os.urandom(32).hex(),
+    )
+
+
+def make_key(root: Root, metadata: KeyMetadata, *, tags: tuple[Tag, ...] = (), alias_name: str | None = None) -> NewKey:
+    """Make the first version's material inside the root. Blocks; raises RootError. Stores nothing."""
+    record = make_record(root, UUID(metadata.key_id), 1, created_us=metadata.created_us)
+    assert metadata.key_material_id is not None
+    version = StoredVersion(metadata.key_id, 1, metadata.key_material_id, record, metadata.created_us)
+    alias = None
+    if alias_name is not None:
+        made_us = metadata.created_us
+        alias = StoredAlias(metadata.account_id, metadata.region, alias_name, metadata.key_id, made_us, made_us)
+    return NewKey(metadata, version, tags, alias)
+
+
+async def make_predefined_key(core: Core, caller: Caller, named: str, operation: Operation) -> None:
+    """Make the account's AWS-managed key if this is its first use through S3, or its first description.
+
+    Does nothing for every other name, operation or caller; whether the name is found shows afterwards.
+    """
+    if not named.endswith(S3_KEY_ALIAS) or operation not in _MAKES_KEY:
+        return
+    account_id = caller.principal.account_id
+    name = parse_key_name(named, account_id=account_id, region=core.region)
+    if name.account_id != account_id or name.text != S3_KEY_ALIAS or caller.principal.kind is PrincipalKind.SERVICE:
+        return
+    if core.cache.alias_target(account_id, S3_KEY_ALIAS) is not None:
+        return
+    async with core.making_predefined:
+        if core.cache.alias_target(account_id, S3_KEY_ALIAS) is not None:
+            return
+        metadata = new_metadata(
+            core.region, account_id, core.clock_us(), description=S3_KEY_DESCRIPTION, manager=KeyManager.AWS
+        )
+        core.admit(caller, StoredKey(metadata, UUID(metadata.key_id).bytes, 1, 0), operation)
+        new = await core.root.call(lambda root: make_key(root, metadata, alias_name=S3_KEY_ALIAS))
+        try:
+            await core.change(lambda: core.store.insert_key(new), is_visible=False)
+        except AliasExists:
+            return  # made by another process meanwhile, which is as good
+
+
+def make_service_key(store: KeyStore, root: Root, *, region: str, created_us: int) -> None:
+    """Make the gateway's own key, once for each key store. Blocks; raises RootError and StoreError."""
+    if store.alias(SERVICE_ACCOUNT_ID, region, SERVICE_KEY_ALIAS) is not None:
+        return
+    metadata = new_metadata(
+        region, SERVICE_ACCOUNT_ID, created_us, description=SERVICE_KEY_DESCRIPTION, manager=KeyManager.AWS
+    )
+    store.insert_key(make_key(root, metadata, alias_name=SERVICE_KEY_ALIAS))

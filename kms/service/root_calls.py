@@ -1,0 +1,112 @@
+"""Calls of the root from the event loop: in threads, with a deadline, and with a memory of how they went.
+
+The memory is what health answers from, so that asking never touches the HSM: *sealed* until the first call succeeded,
+*ready* while the last one did, *degraded* otherwise. A call that hangs keeps its thread; there are few, and what waits
+for a thread gives up at the same deadline, so that a dead HSM costs every caller one deadline and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.types import Health, HealthState
+from kms.hsm.interface import Root, RootError, RootMisconfigured, RootUnavailable, UnwrapFailed
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+THREADS = 8
+"""Calls in the HSM at once. SoftHSM and most network HSMs gain nothing beyond; a hung one blocks no more threads."""
+
+MAX_WAITING = 4096
+RETRY_SECONDS = 5
+OPERATOR_SECONDS = 60
+"""Retry-After when an operator must act first."""
+
+
+class RootCalls:
+    """Runs functions of the root off the loop. `close` does not wait for calls that hang."""
+
+    def __init__(self, root: Root, *, deadline_seconds: float) -> None:
+        self._root = root
+        self._deadline_seconds = deadline_seconds
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="root")
+        self._waiting = 0
+        self._was_ready = False
+        self._failure: tuple[str, int] | None = ("the root was not asked yet", RETRY_SECONDS)
+
+    @property
+    def is_sealed(self) -> bool:
+        return not self._was_ready
+
+    def health(self) -> Health:
+        if self._failure is None:
+            return Health(HealthState.READY, "the root answers")
+        detail, retry_after_seconds = self._failure
+        state = HealthState.DEGRADED if self._was_ready else HealthState.SEALED
+        return Health(state, detail, retry_after_seconds)
+
+    def unavailable(self) -> KMSUnavailable:
+        """The refusal while the root does not answer; operators find the cause in log and health, clients do not."""
+        _, retry_after_seconds = self._failure or ("", RETRY_SECONDS)
+        return KMSUnavailable("The root of the key hierarchy is not available.", retry_after_seconds)
+
+    async def call(self, function: Callable[[Root], T]) -> T:
+        """`function(root)` in a thread.
+
+        Raises KMSUnavailable when the root is absent, misconfigured or slower than the deadline, and
+        KMSInternalException for a record that the root refuses to open.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise self.unavailable()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                result = await asyncio.get_running_loop().run_in_executor(self._threads, function, self._root)
+        except TimeoutError:
+            self._failed(f"the root did not answer within {self._deadline_seconds:g} s", RETRY_SECONDS)
+            raise self.unavailable() from None
+        except RootMisconfigured as error:
+            self._failed(str(error), OPERATOR_SECONDS)
+            raise self.unavailable() from error
+        except RootUnavailable as error:
+            self._failed(str(error), RETRY_SECONDS)
+            raise self.unavailable() from error
+        except UnwrapFailed as error:
+            self._succeeded()
+            log.error("integrity: a key record does not open: %s", error)
+            raise KMSError("KMSInternalException", "The key material cannot be opened.") from error
+        except RootError as error:
+            self._failed(str(error), RETRY_SECONDS)
+            raise self.unavailable() from error
+        finally:
+            self._waiting -= 1
+        self._succeeded()
+        return result
+
+    async def probe(self) -> None:
+        """Ask the root for its check value, so that health is true also while nobody needs the root."""
+        try:
+            await self.call(lambda root: root.check())
+        except KMSError as error:
+            log.debug("probe of the root: %s", error.message)
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _failed(self, detail: str, retry_after_seconds: int) -> None:
+        if self._failure != (detail, retry_after_seconds):
+            log.warning("root %s: %s", "lost" if self._was_ready else "absent", detail)
+        self._failure = (detail, retry_after_seconds)
+
+    def _succeeded(self) -> None:
+        if self._failure is not None:
+            log.info("root ready")
+        self._failure = None
+        self._was_ready = True

@@ -1,0 +1,99 @@
+"""`KeyStore`: keys, the wrapped versions of their material, aliases, and what is known about the root.
+
+Methods block. Reads are short (tens of microseconds) and may run on the event loop; writes wait for the disk and
+belong in a thread. All are safe to call from several threads and see every write that returned before, of any process.
+A write is one transaction: it happened whole and survives power loss when the method returns, and did not happen when
+it raises, except for StoreUnavailable, after which either may be the case.
+
+Every method raises StoreUnavailable when the database cannot be read or written; trying again may help.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kms.api.types import KeyState
+from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion
+
+
+class StoreError(Exception):
+    """Base of everything a key store raises."""
+
+
+class StoreUnavailable(StoreError):
+    """Disk full, I/O error, database locked for too long or damaged. The cause is chained."""
+
+
+class StoreTooNew(StoreError):
+    """The database was written by a later release, whose rows this one cannot understand."""
+
+
+class AliasExists(StoreError):
+    """The name is taken in this account and region."""
+
+
+class AliasNotFound(StoreError):
+    """No such alias."""
+
+
+class KeyConflict(StoreError):
+    """The key is not in the state the caller expected (anymore): read it again and decide anew."""
+
+
+class KeyStore(Protocol):
+    def key(self, key_id: str) -> StoredKey | None:
+        """The key with this id (lower-case UUID), destroyed ones included; None if there never was one."""
+        ...
+
+    def version(self, key_id: str, version: int) -> StoredVersion | None:
+        """One version of a key's material; None if it never was or was destroyed."""
+        ...
+
+    def keys(self, account_id: str, region: str, *, after: int, now_us: int, limit: int) -> list[StoredKey]:
+        """Up to `limit` keys with a sequence above `after`, in order of creation, without those gone at `now_us`."""
+        ...
+
+    def count_keys(self, account_id: str, region: str) -> int:
+        """How many keys are not destroyed."""
+        ...
+
+    def alias(self, account_id: str, region: str, name: str) -> StoredAlias | None: ...
+
+    def aliases(self, account_id: str, region: str, *, key_id: str | None, after: str, limit: int) -> list[StoredAlias]:
+        """Up to `limit` aliases with a name above `after`, in the order of names; only those of `key_id` if given."""
+        ...
+
+    def insert_key(self, new: NewKey) -> None:
+        """Write the key, its version and its alias. Raises AliasExists, and writes nothing, if the name is taken."""
+        ...
+
+    def change_state(
+        self, key_id: str, *, expected: KeyState, state: KeyState, deletion_us: int | None, now_us: int
+    ) -> None:
+        """Set state and time of deletion if the state is still `expected` and the key is not gone; else KeyConflict."""
+        ...
+
+    def insert_alias(self, alias: StoredAlias) -> None:
+        """Raises AliasExists, or KeyConflict when the target was destroyed."""
+        ...
+
+    def retarget_alias(self, account_id: str, region: str, name: str, *, key_id: str, now_us: int) -> None:
+        """Raises AliasNotFound, or KeyConflict when the target was destroyed. Twice is the same as once."""
+        ...
+
+    def delete_alias(self, account_id: str, region: str, name: str) -> None:
+        """Raises AliasNotFound."""
+        ...
+
+    def destroy_expired(self, now_us: int, limit: int) -> list[str]:
+        """Destroy up to `limit` keys whose deletion window is over at `now_us`; returns their ids.
+
+        Wrapped records and aliases are deleted and overwritten on disk, copies in backups excepted.
+        """
+        ...
+
+    def meta(self, name: str) -> bytes | None: ...
+
+    def set_meta(self, name: str, value: bytes) -> None: ...
+
+    def close(self) -> None: ...

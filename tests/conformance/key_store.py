@@ -1,0 +1,210 @@
+"""What every `KeyStore` must do. A new implementation inherits from `KeyStoreSuite` and brings the fixture `store`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from uuid import UUID, uuid4
+
+import pytest
+
+from kms.api.types import KeyManager, KeyMetadata, KeyState, Tag
+from kms.store.interface import AliasExists, AliasNotFound, KeyConflict, KeyStore
+from kms.store.records import NewKey, StoredAlias, StoredVersion
+
+ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "us-east-1"
+NOW = 1_800_000_000_000_000
+
+
+def new_key(account_id: str = ACCOUNT, *, alias: str | None = None, tags: tuple[Tag, ...] = ()) -> NewKey:
+    key_id = str(uuid4())
+    metadata = KeyMetadata(
+        account_id=account_id,
+        region=REGION,
+        key_id=key_id,
+        key_arn=f"arn:aws:kms:{REGION}:{account_id}:key/{key_id}",
+        created_us=NOW,
+        state=KeyState.ENABLED,
+        description="for tests, é",
+        manager=KeyManager.CUSTOMER,
+        key_material_id=os.urandom(32).hex(),
+    )
+    assert metadata.key_material_id is not None
+    version = StoredVersion(key_id, 1, metadata.key_material_id, os.urandom(160), NOW)
+    stored_alias = None if alias is None else alias_of(key_id, alias, account_id)
+    return NewKey(metadata, version, tags, stored_alias)
+
+
+def alias_of(key_id: str, name: str, account_id: str = ACCOUNT) -> StoredAlias:
+    return StoredAlias(account_id, REGION, name, key_id, NOW, NOW)
+
+
+def inserted(store: KeyStore, account_id: str = ACCOUNT) -> str:
+    new = new_key(account_id)
+    store.insert_key(new)
+    return new.metadata.key_id
+
+
+def schedule(store: KeyStore, key_id: str, deletion_us: int) -> None:
+    store.change_state(
+        key_id, expected=KeyState.ENABLED, state=KeyState.PENDING_DELETION, deletion_us=deletion_us, now_us=NOW
+    )
+
+
+class KeyStoreSuite:
+    def test_key_comes_back_as_inserted(self, store: KeyStore) -> None:
+        new = new_key(alias="alias/one", tags=(Tag("a", "1"), Tag("é", "")))
+        store.insert_key(new)
+        key = store.key(new.metadata.key_id)
+        assert key is not None
+        assert key.metadata == new.metadata
+        assert key.tags == new.tags
+        assert key.key_bytes == UUID(new.metadata.key_id).bytes
+        assert (key.current_version, key.destroyed_us) == (1, None)
+        assert store.version(new.metadata.key_id, 1) == new.version
+        assert store.alias(ACCOUNT, REGION, "alias/one") == new.alias
+
+    def test_what_is_not_there_is_none(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+        assert store.key(str(uuid4())) is None
+        assert store.version(key_id, 2) is None
+        assert store.alias(ACCOUNT, REGION, "alias/none") is None
+        assert store.meta("none") is None
+
+    def test_taken_alias_leaves_no_key_behind(self, store: KeyStore) -> None:
+        store.insert_key(new_key(alias="alias/one"))
+        second = new_key(alias="alias/one")
+        with pytest.raises(AliasExists):
+            store.insert_key(second)
+        assert store.key(second.metadata.key_id) is None
+        assert store.version(second.metadata.key_id, 1) is None
+        assert store.count_keys(ACCOUNT, REGION) == 1
+
+    def test_keys_are_listed_in_order_of_creation_page_by_page(self, store: KeyStore) -> None:
+        mine = [inserted(store) for _ in range(5)]
+        inserted(store, OTHER)
+        listed: list[str] = []
+        after = 0
+        while page := store.keys(ACCOUNT, REGION, after=after, now_us=NOW, limit=2):
+            assert len(page) <= 2
+            listed += [key.metadata.key_id for key in page]
+            after = page[-1].sequence
+        assert listed == mine
+        assert store.keys(ACCOUNT, "eu-de", after=0, now_us=NOW, limit=10) == []
+        assert store.count_keys(ACCOUNT, REGION) == 5
+
+    def test_gone_keys_are_not_listed(self, store: KeyStore) -> None:
+        gone, pending, kept = inserted(store), inserted(store), inserted(store)
+        schedule(store, gone, NOW + 1)
+        schedule(store, pending, NOW + 3)
+        listed = store.keys(ACCOUNT, REGION, after=0, now_us=NOW + 2, limit=10)
+        assert [key.metadata.key_id for key in listed] == [pending, kept]
+
+    def test_state_changes_only_from_the_expected_one(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+        store.change_state(key_id, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW)
+        with pytest.raises(KeyConflict):
+            schedule(store, key_id, NOW + 1)
+        key = store.key(key_id)
+        assert key is not None
+        assert (key.metadata.state, key.metadata.deletion_us) == (KeyState.DISABLED, None)
+
+    def test_key_past_its_window_does_not_come_back(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+        schedule(store, key_id, NOW + 10)
+        for now_us in (NOW + 10, NOW + 11):
+            with pytest.raises(KeyConflict):
+                store.change_state(
+                    key_id,
+                    expected=KeyState.PENDING_DELETION,
+                    state=KeyState.DISABLED,
+                    deletion_us=None,
+                    now_us=now_us,
+                )
+        store.change_state(
+            key_id, expected=KeyState.PENDING_DELETION, state=KeyState.DISABLED, deletion_us=None, now_us=NOW + 9
+        )
+
+    def test_unknown_key_is_a_conflict(self, store: KeyStore) -> None:
+        with pytest.raises(KeyConflict):
+            schedule(store, str(uuid4()), NOW)
+
+    def test_alias_life(self, store: KeyStore) -> None:
+        one, other = inserted(store), inserted(store)
+        store.insert_alias(alias_of(one, "alias/a"))
+        with pytest.raises(AliasExists):
+            store.insert_alias(alias_of(other, "alias/a"))
+        store.insert_alias(StoredAlias(OTHER, REGION, "alias/a", one, NOW, NOW))
+        store.retarget_alias(ACCOUNT, REGION, "alias/a", key_id=other, now_us=NOW + 5)
+        assert store.alias(ACCOUNT, REGION, "alias/a") == StoredAlias(ACCOUNT, REGION, "alias/a", other, NOW, NOW + 5)
+        store.delete_alias(ACCOUNT, REGION, "alias/a")
+        assert store.alias(ACCOUNT, REGION, "alias/a") is None
+        with pytest.raises(AliasNotFound):
+            store.delete_alias(ACCOUNT, REGION, "alias/a")
+        with pytest.raises(AliasNotFound):
+            store.retarget_alias(ACCOUNT, REGION, "alias/a", key_id=one, now_us=NOW)
+
+    def test_aliases_are_listed_by_name(self, store: KeyStore) -> None:
+        one, other = inserted(store), inserted(store)
+        for name, key_id in (("alias/b", one), ("alias/a", other), ("alias/B", one), ("alias/a/x", one)):
+            store.insert_alias(alias_of(key_id, name))
+
+        def names(key_id: str | None = None, after: str = "", limit: int = 10) -> list[str]:
+            found = store.aliases(ACCOUNT, REGION, key_id=key_id, after=after, limit=limit)
+            return [alias.name for alias in found]
+
+        assert names() == ["alias/B", "alias/a", "alias/a/x", "alias/b"]
+        assert names(after="alias/a", limit=1) == ["alias/a/x"]
+        assert names(key_id=one) == ["alias/B", "alias/a/x", "alias/b"]
+        assert store.aliases(OTHER, REGION, key_id=None, after="", limit=10) == []
+
+    def test_destroying_removes_material_and_aliases_and_keeps_the_id(self, store: KeyStore) -> None:
+        gone, pending = inserted(store), inserted(store)
+        store.insert_alias(alias_of(gone, "alias/gone"))
+        schedule(store, gone, NOW + 10)
+        schedule(store, pending, NOW + 20)
+        assert store.destroy_expired(NOW + 9, 10) == []
+        assert store.destroy_expired(NOW + 10, 10) == [gone]
+        assert store.destroy_expired(NOW + 10, 10) == []
+        assert store.version(gone, 1) is None
+        assert store.alias(ACCOUNT, REGION, "alias/gone") is None
+        key = store.key(gone)
+        assert key is not None
+        assert key.destroyed_us == NOW + 10
+        assert key.is_gone(NOW)
+        assert store.version(pending, 1) is not None
+        assert store.count_keys(ACCOUNT, REGION) == 1
+        with pytest.raises(KeyConflict):
+            store.insert_alias(alias_of(gone, "alias/again"))
+
+    def test_destroys_in_batches(self, store: KeyStore) -> None:
+        keys = [inserted(store) for _ in range(5)]
+        for number, key_id in enumerate(keys):
+            schedule(store, key_id, NOW + number)
+        assert store.destroy_expired(NOW + 100, 3) == keys[:3]
+        assert store.destroy_expired(NOW + 100, 3) == keys[3:]
+
+    def test_meta_is_overwritten(self, store: KeyStore) -> None:
+        store.set_meta("name", b"\0one")
+        store.set_meta("name", b"two")
+        assert store.meta("name") == b"two"
+
+    def test_writers_in_several_threads(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+        won: list[bool] = []
+
+        def disable() -> None:
+            try:
+                store.change_state(
+                    key_id, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW
+                )
+                won.append(True)
+            except KeyConflict:
+                won.append(False)
+
+        threads = [threading.Thread(target=disable) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(won) == [False] * 7 + [True]

@@ -1,0 +1,68 @@
+"""A root in memory whose behaviour tests can change: absent, hanging, counted."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import threading
+
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+
+from kms.api.secrets import SecretBytes
+from kms.hsm.interface import RootError, RootIdentity, UnwrapFailed
+
+
+class MemoryRoot:
+    """Implements `Root` with AES key wrap and HMAC.
+
+    `failure` is raised by every call while it is set; calls wait while `hangs` is set, until `go_on` is; `calls`
+    counts by method name.
+    """
+
+    def __init__(self) -> None:
+        self.identity = RootIdentity("kw", os.urandom(16), "root")
+        self.failure: RootError | None = None
+        self.hangs = False
+        self.go_on = threading.Event()
+        self.entered = threading.Event()
+        self.calls: dict[str, int] = {}
+        self.unwrapped: list[bytes] = []
+        self._root_key = os.urandom(32)
+        self._mac_key = os.urandom(32)
+        self._lock = threading.Lock()
+
+    def generate_wrapped_key(self) -> bytes:
+        self._enter("generate_wrapped_key")
+        return aes_key_wrap(self._root_key, os.urandom(32))
+
+    def unwrap_key(self, wrapped: bytes) -> SecretBytes:
+        self._enter("unwrap_key")
+        try:
+            key = aes_key_unwrap(self._root_key, wrapped)
+        except InvalidUnwrap:
+            raise UnwrapFailed("not wrapped by this root") from None
+        self.unwrapped.append(key)
+        return SecretBytes(key)
+
+    def mac(self, message: bytes) -> bytes:
+        self._enter("mac")
+        return hmac.digest(self._mac_key, message, "sha256")
+
+    def random(self, length: int) -> bytes:
+        self._enter("random")
+        return os.urandom(length)
+
+    def check(self) -> None:
+        self._enter("check")
+
+    def close(self) -> None:
+        self._enter("close")
+
+    def _enter(self, name: str) -> None:
+        with self._lock:
+            self.calls[name] = self.calls.get(name, 0) + 1
+        if self.hangs:
+            self.entered.set()
+            assert self.go_on.wait(30)
+        if self.failure is not None:
+            raise self.failure

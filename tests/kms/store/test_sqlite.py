@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kms.api.types import KeyState
+from kms.store.interface import StoreTooNew, StoreUnavailable
+from kms.store.migration import migrations
+from kms.store.sqlite import SQLiteKeyStore
+from tests.conformance.key_store import NOW, KeyStoreSuite, inserted, new_key, schedule
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "keys.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SQLiteKeyStore]:
+    store = SQLiteKeyStore(path)
+    yield store
+    store.close()
+
+
+class TestSQLiteKeyStore(KeyStoreSuite):
+    pass
+
+
+def test_file_is_the_owners_alone(store: SQLiteKeyStore, path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_writes_are_on_disk_before_they_are_answered(store: SQLiteKeyStore) -> None:
+    assert store._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_another_process_sees_what_was_written_and_nothing_is_lost_by_reopening(
+    store: SQLiteKeyStore, path: Path
+) -> None:
+    key_id = inserted(store)
+    other = SQLiteKeyStore(path)
+    assert other.key(key_id) == store.key(key_id)
+    other.change_state(key_id, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW)
+    other.close()
+    key = store.key(key_id)
+    assert key is not None
+    assert key.metadata.state is KeyState.DISABLED
+
+
+def test_destroyed_record_is_nowhere_in_the_files(store: SQLiteKeyStore, path: Path) -> None:
+    new = new_key()
+    store.insert_key(new)
+    schedule(store, new.metadata.key_id, NOW)
+
+    def bytes_on_disk() -> bytes:
+        return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    assert new.version.record in bytes_on_disk()
+    assert store.destroy_expired(NOW, 10) == [new.metadata.key_id]
+    assert new.version.record not in bytes_on_disk()
+
+
+def test_database_of_a_later_release_is_refused_untouched(path: Path) -> None:
+    SQLiteKeyStore(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 9999")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreTooNew, match="9999"):
+        SQLiteKeyStore(path)
+    assert path.read_bytes() == before
+
+
+def test_file_that_is_no_database_is_unavailable(path: Path) -> None:
+    path.write_bytes(b"not a database, but long enough to look at its header" * 40)
+    with pytest.raises(StoreUnavailable):
+        SQLiteKeyStore(path)
+
+
+def test_failing_write_is_unavailable_and_leaves_the_store_usable(store: SQLiteKeyStore) -> None:
+    key_id = inserted(store)
+    store._writer.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreUnavailable):
+        store.set_meta("name", b"value")
+    with pytest.raises(StoreUnavailable):
+        inserted(store)
+    store._writer.execute("PRAGMA query_only = OFF")
+    assert store.key(key_id) is not None
+    store.set_meta("name", b"value")
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    numbers = [number for number, _ in migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
