@@ -1,0 +1,277 @@
+"""The checks of `sealgate doctor`: each looks at one thing and answers in a sentence, with what to do if it is wrong.
+
+Nothing is changed: databases are opened read-only, no migration runs. The root is asked once, which logs in to the
+token once: a wrong PIN counts as one failed attempt there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sqlite3
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from gateway.config import CONFIG_NAME, Settings
+from gateway.kmsd import root_settings
+from gateway.private_files import DEV_ENV
+from gateway.sockets import BindError, bind, unix_path_problem
+from kms.daemon.root import recovering_root
+from kms.hsm.interface import RootError
+from kms.hsm.recovery import RootState
+from kms.hsm.tokens import read_pin
+from kms.service.initialise import ROOT_CHECK_VALUE
+from kms.store.interface import StoreError
+from kms.store.sqlite import SQLiteKeyStore
+
+MINIMUM_FREE_BYTES = 1 << 30
+SLOW_FSYNC_SECONDS = 0.1
+"""Every acknowledged write waits for fsync; a disk takes 0.1 to 10 ms."""
+
+CLOCK_TOLERANCE_SECONDS = 300
+"""Signatures are refused at 15 minutes of difference; a clock that is wrong by a third of it deserves a word."""
+
+RELEASED = 1_767_225_600
+"""2026-01-01: no clock that is right shows less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's outcome; `sentence` says what is, or what is wrong and what to do."""
+
+    check: str
+    is_well: bool
+    sentence: str
+
+
+Check = Callable[[Settings], Iterator[Finding]]
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Every finding, in the order in which one would repair."""
+    for check in (_permissions, _file_system, _clock, _sockets, _pin, _databases, _root):
+        yield from check(settings)
+
+
+def _well(check: str, sentence: str) -> Finding:
+    return Finding(check, True, sentence)
+
+
+def _wrong(check: str, sentence: str) -> Finding:
+    return Finding(check, False, sentence)
+
+
+def _permissions(settings: Settings) -> Iterator[Finding]:
+    """Nothing of ours may be open to others, and all of it must be ours."""
+    data = settings.data_directory
+    private = [
+        data,
+        data / CONFIG_NAME,
+        data / DEV_ENV,
+        *(database.path.parent for database in _known_databases(settings)),
+    ]
+    problems = []
+    for path in dict.fromkeys(private):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+                problems.append(f"{path} is open to others: chmod go= {path}")
+            if found.st_uid != os.geteuid():
+                problems.append(f"{path} belongs to another user: run as that user, or chown it")
+    for problem in problems:
+        yield _wrong("permissions", problem)
+    if not problems:
+        yield _well("permissions", f"{data} is private to this user")
+
+
+def _file_system(settings: Settings) -> Iterator[Finding]:
+    data = settings.data_directory
+    free = shutil.disk_usage(data).free
+    if free < MINIMUM_FREE_BYTES:
+        yield _wrong("free space", f"{data} has {free >> 20} MiB left: make room, or uploads will be refused soon")
+    else:
+        yield _well("free space", f"{free / (1 << 30):.1f} GiB are free")
+    try:
+        seconds = _fsync_seconds(data)
+    except OSError as error:
+        yield _wrong("fsync", f"{data} cannot be written and synced: {error.strerror}; look at the disk and its mount")
+        return
+    if seconds > SLOW_FSYNC_SECONDS:
+        yield _wrong("fsync", f"fsync takes {seconds * 1000:.0f} ms: every upload waits for that; use a faster disk")
+    elif not settings.storage.fsync:
+        yield _wrong("fsync", "storage.fsync is false: acknowledged objects are lost with the power; set it to true")
+    else:
+        yield _well("fsync", f"it takes {seconds * 1000:.1f} ms")
+
+
+def _fsync_seconds(directory: Path) -> float:
+    """The faster of two, for the first may wait for what others wrote."""
+    times = []
+    with tempfile.TemporaryFile(dir=directory) as file:
+        for _ in range(2):
+            file.write(bytes(4096))
+            file.flush()
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _clock(settings: Settings) -> Iterator[Finding]:
+    """No network is asked; but time that runs behind our own files is wrong for certain."""
+    now = time.time()
+    paths = [database.path for database in _known_databases(settings)]
+    newest = max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
+    if now < RELEASED:
+        yield _wrong("clock", f"it shows {time.strftime('%Y-%m-%d', time.gmtime(now))}: set it, and run a time service")
+    elif newest > now + CLOCK_TOLERANCE_SECONDS:
+        yield _wrong("clock", "it is behind the times of our own files: set it, or clients' signatures will be refused")
+    else:
+        yield _well("clock", f"it shows {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(now))}")
+
+
+def _sockets(settings: Settings) -> Iterator[Finding]:
+    problem = unix_path_problem(settings.kms.socket)
+    if problem is not None:
+        yield _wrong("socket path", problem)
+    else:
+        yield _well("socket path", f"{settings.kms.socket} is short enough")
+    if (process := _serving_process(settings)) is not None:
+        yield _well("addresses", f"in use by the sealgate that is running (process {process})")
+        return
+    for address in (settings.listen.address, settings.admin.address):
+        try:
+            bind(address).close()
+        except BindError as error:
+            yield _wrong("addresses", f"{error}: stop what uses it, or choose another address")
+        else:
+            yield _well("addresses", f"{address} can be listened on")
+
+
+def _serving_process(settings: Settings) -> str | None:
+    """The process id of a supervisor that holds the lock of this data directory."""
+    try:
+        fd = os.open(settings.run_directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    finally:
+        os.close(fd)
+    return None
+
+
+def _pin(settings: Settings) -> Iterator[Finding]:
+    try:
+        read_pin(settings.kms.pin_file)
+    except RootError as error:
+        yield _wrong("PIN", str(error))
+    else:
+        yield _well("PIN", f"{settings.kms.pin_file} can be read, and is private")
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """A database of ours: its file, where its migrations are, and the query that tells the last one applied."""
+
+    path: Path
+    migrations: str
+    schema_query: str = "PRAGMA user_version"
+
+    @property
+    def newest_schema(self) -> int:
+        return sum(file.name.endswith(".sql") for file in resources.files(self.migrations).iterdir())
+
+    def schema(self) -> int:
+        """Raises sqlite3.Error."""
+        with self.open() as connection:
+            return int(connection.execute(self.schema_query).fetchone()[0])
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            yield connection
+
+
+def _known_databases(settings: Settings) -> tuple[_Database, ...]:
+    """The key store first."""
+    return (
+        _Database(settings.keys_path, "kms.store.migrations"),
+        _Database(settings.identities_path, "iam.store.migrations"),
+        _Database(
+            settings.index_path,
+            "gateway.storage.index.sqlite.migrations",
+            "SELECT max(number) FROM schema_migration",
+        ),
+    )
+
+
+def _databases(settings: Settings) -> Iterator[Finding]:
+    for database in _known_databases(settings):
+        yield _database(database)
+
+
+def _database(database: _Database) -> Finding:
+    """Integrity (SQLite's quick check) and schema of one database."""
+    path = database.path
+    if not path.exists():
+        return _wrong("database", f"{path} is missing: restore it from a backup; without it the data cannot be read")
+    try:
+        with database.open() as connection:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        present = database.schema()
+    except sqlite3.Error as error:
+        return _wrong("database", f"{path} cannot be read ({error}): restore it from a backup")
+    if verdict != "ok":
+        return _wrong("database", f"{path} is damaged ({verdict}): restore it from a backup")
+    newest = database.newest_schema
+    if present > newest:
+        return _wrong("database", f"{path} was written by a newer Sealgate (schema {present}): use that one")
+    migration = "" if present == newest else f", to be migrated from schema {present} to {newest} at the next start"
+    return _well("database", f"{path.name} is sound{migration}")
+
+
+def _root(settings: Settings) -> Iterator[Finding]:
+    """Open the root as kmsd does, and compare its check value."""
+    check_value = _check_value(settings)
+    if isinstance(check_value, Finding):
+        yield check_value
+        return
+    root = recovering_root(root_settings(settings), check_value)
+    try:
+        status = root.probe()
+    finally:
+        root.close()
+    if status.state is RootState.READY:
+        yield _well("root", f"{status.detail}, and is the one this data directory was made with")
+    else:
+        yield _wrong("root", f"{status.detail}; until the root answers, the gateway stays sealed")
+
+
+def _check_value(settings: Settings) -> bytes | Finding:
+    """The check value that the key store keeps, or why there is none. An older store is left as it is."""
+    database = _known_databases(settings)[0]
+    try:
+        if database.schema() != database.newest_schema:
+            return _wrong("root", "it can be checked once the key store is of this release's schema: start the gateway")
+        store = SQLiteKeyStore(settings.keys_path)
+        try:
+            value = store.meta(ROOT_CHECK_VALUE)
+        finally:
+            store.close()
+    except (sqlite3.Error, StoreError) as error:
+        return _wrong("root", f"it cannot be checked without the key store ({error})")
+    if value is None:
+        return _wrong(
+            "root", "the key store knows no root: `sealgate init` was not finished; make a new data directory"
+        )
+    return value

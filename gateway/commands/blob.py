@@ -1,0 +1,51 @@
+"""`sealgate blob`: work on single blob files, without the gateway."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.blob_open import BlobError, open_blob
+from gateway.commands.failures import Failure
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def blob() -> None:
+    """Work on a single blob file, without the gateway."""
+
+
+@blob.command("open")
+@click.argument("path", metavar="BLOB", type=_FILE)
+@click.option(
+    "--key-file",
+    required=True,
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help='The data key: 32 bytes or 64 hexadecimal digits; "-" reads standard input.',
+)
+@click.option("--second-key-file", type=_FILE, help="The second data key, for a blob of two layers.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the plaintext goes; it appears there only when all of it was verified. Default: standard output.",
+)
+@click.option(
+    "--descriptor",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the object's metadata, as JSON, to this file.",
+)
+def open_command(
+    path: Path, key_file: Path, second_key_file: Path | None, output: Path | None, descriptor: Path | None
+) -> None:
+    """Decrypt and verify BLOB with its data key, using nothing but the file and the key.
+
+    The same program runs alone: python gateway/blob_open.py.
+    """
+    keys = [key_file] + ([second_key_file] if second_key_file is not None else [])
+    try:
+        open_blob(path, keys, output, descriptor)
+    except (BlobError, OSError) as error:
+        raise Failure(f"{path}: {error}") from error

@@ -1,0 +1,36 @@
+"""Failures that a command tells its user in a sentence, with an exit status that scripts can use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.config import CONFIG_NAME, ConfigError, Settings, load
+
+PROBLEM = 1
+
+
+class Failure(click.ClickException):
+    """Ends the command with `exit_code`; the message goes to standard error."""
+
+    exit_code = PROBLEM
+
+
+class BadConfiguration(Failure):
+    exit_code = 3
+
+
+class AlreadyServed(Failure):
+    exit_code = 4
+
+
+def load_settings(place: Path) -> Settings:
+    """Settings of a data directory, or of a configuration file. Raises Failure."""
+    path = place / CONFIG_NAME if place.is_dir() else place
+    if not path.exists():
+        raise BadConfiguration(f"there is no {path}: `sealgate init {place}` makes a data directory")
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise BadConfiguration(str(error)) from error

@@ -1,0 +1,120 @@
+"""`sealgate init`: make a data directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gateway.commands.failures import Failure
+from gateway.config import CONFIG_NAME
+from gateway.config_reader import format_address, parse_address
+from gateway.first_contents import InitialisationError, Made, Plan, initialise
+from gateway.private_files import DEV_ENV
+from gateway.storage.errors import StorageError
+from iam.store.interface import IdentityStoreError
+from kms.api.errors import KMSError
+from kms.hsm.interface import RootError
+from kms.hsm.provision import find_softhsm
+from kms.store.interface import StoreError
+
+FILE_ROOT_WARNING = (
+    "WARNING: the root of all keys is a FILE, not a token. Whoever copies the data directory can open everything in "
+    "it, for good. Use it for trying out, never for data that matters."
+)
+
+
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return value if value is None else format_address(*parse_address(value))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@click.command()
+@click.argument("data", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--root",
+    type=click.Choice(["auto", "softhsm", "pkcs11", "file"]),
+    default="auto",
+    show_default=True,
+    help="Where the root keys live: a new SoftHSM2 token in DATA, an existing PKCS#11 token, or a sealed file (for "
+    "trying out only). auto takes SoftHSM2 where it is installed, else the file.",
+)
+@click.option("--pkcs11-uri", default="", help="For --root pkcs11: the token, as RFC 7512 URI with module-path.")
+@click.option(
+    "--pin-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For --root pkcs11: a file of mode 0600 with the token's PIN. It is read at each start, and not copied.",
+)
+@click.option(
+    "--listen", default="127.0.0.1:9000", show_default=True, callback=_address, help="Address of the endpoint."
+)
+@click.option("--admin", callback=_address, help="Address of health and metrics.  [default: the endpoint's port + 1]")
+@click.option(
+    "--workers", type=click.IntRange(0, 256), default=0, help="Worker processes.  [default: one for each core]"
+)
+@click.option("--region", default="us-east-1", show_default=True, help="The AWS region to answer for.")
+@click.option("--account-name", default="main", show_default=True, help="Display name of the first account.")
+@click.option("--if-needed", is_flag=True, help="Do nothing, and succeed, if DATA is a data directory already.")
+def init(
+    *,
+    data: Path,
+    root: str,
+    pkcs11_uri: str,
+    pin_file: Path | None,
+    listen: str,
+    admin: str | None,
+    workers: int,
+    region: str,
+    account_name: str,
+    if_needed: bool,
+) -> None:
+    """Make DATA: root keys, key store, one account with an access key, and the configuration.
+
+    Never overwrites: DATA must not exist, or be empty. Everything is private to you (mode 0700), and the access key
+    is written to DATA/dev.env (mode 0600) for a shell to read.
+    """
+    if if_needed and (data / CONFIG_NAME).exists():
+        return
+    if root == "auto":
+        root = "softhsm" if find_softhsm() is not None else "file"
+    plan = Plan(
+        data_directory=data,
+        root=root,
+        listen=listen,
+        admin=admin or _next_port(listen),
+        region=region,
+        display_name=account_name,
+        uri=pkcs11_uri,
+        pin_file=pin_file,
+        workers=workers,
+    )
+    try:
+        made = initialise(plan)
+    except (
+        InitialisationError,
+        RootError,
+        StoreError,
+        StorageError,
+        IdentityStoreError,
+        KMSError,
+        ValueError,
+    ) as error:
+        raise Failure(f"nothing was made: {error}") from error
+    except OSError as error:
+        raise Failure(f"nothing was made: {error.filename or data}: {error.strerror}") from error
+    _tell(plan, made)
+
+
+def _next_port(listen: str) -> str:
+    """Port 0 stays 0: a free one."""
+    host, port = parse_address(listen)
+    return format_address(host, port + 1 if 0 < port < 65_535 else 0)
+
+
+def _tell(plan: Plan, made: Made) -> None:
+    if plan.root == "file":
+        click.secho(FILE_ROOT_WARNING, fg="red", err=True)
+    click.echo(f"{plan.data_directory} is ready: account {made.account_id}, access key {made.access_key_id}.")
+    click.echo(f"Its secret is in {plan.data_directory / DEV_ENV}. Next: sealgate serve {plan.data_directory}")

@@ -1,0 +1,48 @@
+"""The `sealgate` command and what its subcommands share."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from gateway.commands.blob import blob
+from gateway.commands.doctor import doctor
+from gateway.commands.init import init
+from gateway.commands.serve import serve
+
+EPILOG = """\b
+Exit status:
+  0  done; for doctor: everything is well
+  1  a problem was found, or the command failed; the last line says why
+  2  wrong use of the command line
+  3  the configuration is wrong
+  4  another sealgate serves this data directory
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def main() -> None:
+    """Sealgate: an S3-compatible gateway that encrypts every object, with a key service rooted in an HSM.
+
+    \b
+    A first run:
+      sealgate init ./data
+      sealgate serve ./data
+      . ./data/dev.env && aws s3 mb s3://first
+    """
+
+
+@main.command("version")
+def show_version() -> None:
+    """Print the version."""
+    try:
+        click.echo(f"sealgate {version('sealgate')}")
+    except PackageNotFoundError:
+        click.echo("sealgate (run from a source tree that is not installed)")
+
+
+main.add_command(init)
+main.add_command(serve)
+main.add_command(doctor)
+main.add_command(blob)

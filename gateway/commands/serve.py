@@ -1,0 +1,45 @@
+"""`sealgate serve`: run the gateway in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from gateway import logs
+from gateway.commands.failures import AlreadyServed, Failure, load_settings
+from gateway.private_files import rewrite_endpoint
+from gateway.processes import StartFailed
+from gateway.sockets import BindError
+from gateway.supervisor import Addresses, AlreadyRunning, Supervisor
+
+
+@click.command()
+@click.argument("place", metavar="DATA", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--dev-env",
+    is_flag=True,
+    help="Write the address in use into DATA/dev.env, and print the lines to paste once ready.",
+)
+def serve(place: Path, dev_env: bool) -> None:
+    """Serve DATA, a data directory made by `sealgate init` (or a configuration file), until SIGTERM or Ctrl-C.
+
+    Starts the key process and the workers, restarts what fails, and on SIGTERM lets requests in flight finish.
+    Prints "ready" and the addresses once every worker answers. Settings may be overridden by environment variables,
+    SEALGATE_<SECTION>_<NAME>.
+    """
+    settings = load_settings(place)
+    logs.configure(settings.log.level, "supervisor")
+
+    def announce(addresses: Addresses) -> None:
+        if dev_env:
+            click.echo(rewrite_endpoint(settings.data_directory, addresses.endpoint_url), nl=False)
+        click.echo(f"ready: {addresses.endpoint_url} (health and metrics: http://{addresses.admin})")
+
+    try:
+        asyncio.run(Supervisor(settings, announce).run())
+    except AlreadyRunning as error:
+        raise AlreadyServed(str(error)) from error
+    except (BindError, StartFailed, OSError) as error:
+        raise Failure(str(error)) from error

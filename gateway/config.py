@@ -1,0 +1,245 @@
+"""Every setting of Sealgate, as frozen dataclasses: name, type, default, unit and limits in one place.
+
+`load` reads a TOML file and the environment strictly: an unknown, ill-typed or out-of-range setting is refused with
+its name and line. `conf/sealgate.example.toml` is `example()`, which a test compares. Secrets are never settings: the
+file names files (`pin_file`) that hold them.
+"""
+
+# ruff: noqa: RUF009  (`setting` returns a dataclass field, as `dataclasses.field` does)
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from gateway.config_reader import ConfigError, Reader, format_example, setting, toml_value
+
+__all__ = [
+    "CONFIG_NAME",
+    "AdminSettings",
+    "ConfigError",
+    "KMSSettings",
+    "ListenSettings",
+    "LogSettings",
+    "Settings",
+    "StorageSettings",
+    "example",
+    "format_settings",
+    "load",
+    "parse",
+]
+
+CONFIG_NAME = "sealgate.toml"
+"""The configuration file's name in a data directory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenSettings:
+    """The S3, KMS, STS and IAM endpoint."""
+
+    address: str = setting("127.0.0.1:9000", "host:port to listen on; port 0 takes a free one", address=True)
+    domains: tuple[str, ...] = setting(
+        (), 'domains under which buckets are addressed as "bucket.domain", without port; none: path style only'
+    )
+    workers: int = setting(0, "worker processes; 0: one for each core", minimum=0, maximum=256)
+    max_connections: int = setting(1024, "open connections of each worker", minimum=1, maximum=100_000)
+    header_bytes: int = setting(
+        16_384, "request line and headers together, bytes (AWS: 8 KB of headers)", minimum=4096, maximum=65_536
+    )
+    header_count: int = setting(128, "headers of one request", minimum=32, maximum=1024)
+    header_seconds: float = setting(20.0, "time to receive the headers of a request", minimum=1, maximum=600)
+    body_read_seconds: float = setting(
+        20.0, "longest pause while a request body arrives (AWS answers RequestTimeout)", minimum=1, maximum=600
+    )
+    body_minimum_rate: int = setting(
+        1024, "slowest mean rate of a body in either direction, bytes/s after a minute; 0: any", minimum=0
+    )
+    write_seconds: float = setting(
+        30.0, "longest pause while a client takes nothing of a response", minimum=1, maximum=600
+    )
+    idle_seconds: float = setting(75.0, "a kept-alive connection without request is closed", minimum=1, maximum=3600)
+    drain_seconds: float = setting(30.0, "requests in flight may finish after SIGTERM", minimum=0, maximum=3600)
+    tls_certificate: Path | None = setting(
+        None, "PEM file of the certificate chain; none: plain HTTP", relative_to_data=True
+    )
+    tls_key: Path | None = setting(
+        None, "PEM file of the private key; none: in the certificate's file", relative_to_data=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminSettings:
+    """Health and metrics, on a listener of their own: it has no authentication, so keep it private."""
+
+    address: str = setting(
+        "127.0.0.1:9001", "host:port of /healthz and /metrics; port 0 takes a free one", address=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KMSSettings:
+    """The embedded KMS and its root."""
+
+    root: str = setting(
+        "pkcs11", "where the root keys are: a PKCS#11 token, or a sealed file", choices=("pkcs11", "file")
+    )
+    uri: str = setting("", "PKCS#11 URI (RFC 7512) of the token, with module-path; never with a PIN")
+    pin_file: Path = setting(
+        Path("pin"),
+        "file with the PIN of the token, or the passphrase of the file root; mode 0600",
+        relative_to_data=True,
+    )
+    softhsm_conf: Path | None = setting(
+        None, "SoftHSM2's configuration file, exported as SOFTHSM2_CONF to kmsd", relative_to_data=True
+    )
+    root_file: Path = setting(Path("kms/root"), 'the sealed root, when root is "file"', relative_to_data=True)
+    lease_seconds: float = setting(
+        300.0, "an unwrapped KMS key is used without asking the root again", minimum=1, maximum=86_400
+    )
+    socket: Path = setting(
+        Path("run/kms.sock"), "Unix socket of kmsd (at most 107 bytes, absolute)", relative_to_data=True
+    )
+    call_seconds: float = setting(
+        5.0, "deadline of one call to kmsd; its root may take four fifths of it", minimum=0.1, maximum=60
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """Index and blobs, in the data directory."""
+
+    fsync: bool = setting(True, "an acknowledged write survives power loss; false only for tests and benchmarks")
+    inline_bytes: int = setting(
+        16_384, "largest body kept inside the index, bytes of ciphertext", minimum=0, maximum=1_048_576
+    )
+    sweep_seconds: float = setting(300.0, "pause between two sweeps of garbage", minimum=1, maximum=86_400)
+    condemned_grace_seconds: float = setting(
+        900.0, "bytes of deleted objects stay this long, for readers that are under way", minimum=0, maximum=604_800
+    )
+    orphan_grace_seconds: float = setting(
+        86_400.0,
+        "bytes without an index row stay this long, for uploads that are under way",
+        minimum=60,
+        maximum=2_592_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Logs; every line goes to standard error unless a file is named."""
+
+    level: str = setting("info", "least severe level that is logged", choices=("debug", "info", "warning", "error"))
+    access_log: str = setting("-", 'access log: a file, "-" for standard error, "" for none')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings. Paths are absolute: relative ones in the file are relative to the data directory."""
+
+    data_directory: Path = setting(Path(), "everything that is kept lives here; relative to the directory of this file")
+    region: str = setting("us-east-1", "the AWS region this endpoint answers for", pattern=r"[a-z0-9-]{1,32}")
+    listen: ListenSettings = field(default_factory=ListenSettings)
+    admin: AdminSettings = field(default_factory=AdminSettings)
+    kms: KMSSettings = field(default_factory=KMSSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+    log: LogSettings = field(default_factory=LogSettings)
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes to run: as set, else one for each core this process may use."""
+        return self.listen.workers or available_cores()
+
+    @property
+    def index_path(self) -> Path:
+        return self.data_directory / "index" / "index.sqlite"
+
+    @property
+    def blobs_directory(self) -> Path:
+        """Root of the blob store (which lays out `blobs/` and `tmp/` below it)."""
+        return self.data_directory / "store"
+
+    @property
+    def identities_path(self) -> Path:
+        return self.data_directory / "iam" / "identities.sqlite"
+
+    @property
+    def keys_path(self) -> Path:
+        return self.data_directory / "kms" / "keys.sqlite"
+
+    @property
+    def epoch_path(self) -> Path:
+        """The shared epoch of key states, mapped by kmsd and by every worker."""
+        return self.data_directory / "kms" / "epoch"
+
+    @property
+    def run_directory(self) -> Path:
+        """What belongs to the running processes only: socket, metrics, lock."""
+        return self.data_directory / "run"
+
+    @property
+    def metrics_directory(self) -> Path:
+        return self.run_directory / "metrics"
+
+
+def available_cores() -> int:
+    """Cores this process may use (an affinity mask or a container's cpuset counts where the system has one)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings of the file at `path`, overridden by `SEALGATE_<SECTION>_<NAME>` of `environment` (default os.environ).
+
+    Raises ConfigError: unreadable file, malformed TOML, unknown, ill-typed or out-of-range setting.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    return parse(text, path, os.environ if environment is None else environment)
+
+
+def parse(text: str, path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings of a TOML text; `path` is where it stands, for messages and as the anchor of relative paths."""
+    settings = Reader(text, path, environment or {}).read(Settings)
+    _check_together(settings, path)
+    return settings
+
+
+def _check_together(settings: Settings, path: Path) -> None:
+    """Rules that join several settings."""
+    if settings.listen.tls_key is not None and settings.listen.tls_certificate is None:
+        raise ConfigError(f"{path}: listen.tls_key is set without listen.tls_certificate")
+    if settings.kms.root == "pkcs11" and "pin-value" in settings.kms.uri:
+        raise ConfigError(f"{path}: kms.uri must not hold a PIN (pin-value); put it into the file kms.pin_file")
+
+
+def example() -> str:
+    """The text of conf/sealgate.example.toml: every setting, its default, its meaning."""
+    return format_example(Settings)
+
+
+def format_settings(values: Mapping[str, Mapping[str, object]]) -> str:
+    """TOML with just these settings ({"": {...top level...}, "kms": {...}}), as `sealgate init` writes it.
+
+    Every name must be a setting; None values are left out.
+    """
+    lines: list[str] = []
+    for section, entries in values.items():
+        if section:
+            lines += ["", f"[{section}]"]
+        known = _names(section)
+        for name, value in entries.items():
+            if name not in known:
+                raise ValueError(f"no such setting: {section}.{name}")
+            if value is not None:
+                lines.append(f"{name} = {toml_value(value)}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _names(section: str) -> set[str]:
+    owner = getattr(Settings(), section) if section else Settings()
+    return {each.name for each in fields(owner)}

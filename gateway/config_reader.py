@@ -1,0 +1,283 @@
+"""Strict reading of TOML and environment into frozen dataclasses whose fields were declared with `setting`.
+
+Knows nothing of the settings themselves (they stand in `gateway.config`). tomllib reports values without positions,
+so the line of a complaint is found by scanning the text for the setting's name below its section's heading.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+PREFIX = "SEALGATE_"
+_HOST_PORT = re.compile(r"(?:\[[0-9A-Fa-f:.%a-z]+\]|[^\s\[\]:]+):[0-9]{1,5}")
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class ConfigError(ValueError):
+    """A setting or the file as a whole is wrong; the message names file, line and setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    pattern: str | None = None
+    address: bool = False
+    relative_to_data: bool = False
+
+
+def setting(default: T, help_text: str, **rule: Any) -> T:
+    """A dataclass field with its meaning (unit included) and limits; see `_Rule` for the keywords.
+
+    Typed as the default's own type, as `dataclasses.field` is.
+    """
+    declared: T = field(default=default, metadata={"rule": _Rule(help_text, **rule)})
+    return declared
+
+
+class Reader:
+    """Reads one document. `environment` wins over the text."""
+
+    def __init__(self, text: str, path: Path, environment: Mapping[str, str]) -> None:
+        self._text = text
+        self._path = path
+        self._environment = environment
+        self._base = path.absolute().parent
+
+    def read(self, kind: type[T]) -> T:
+        """The whole document as `kind`, whose dataclass-typed fields are its sections."""
+        try:
+            document = tomllib.loads(self._text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{self._path}: not valid TOML: {error}") from error
+        sections = section_types(kind)
+        self._refuse_unknown_variables(kind, sections)
+        top = {name: value for name, value in document.items() if name not in sections}
+        values = self._section("", kind, top, skip=frozenset(sections))
+        # Paths below are relative to the data directory, which is itself relative to the file.
+        self._base = values.get("data_directory", self._base)
+        for name, section in sections.items():
+            table = document.get(name, {})
+            if not isinstance(table, dict):
+                self._refuse(name, "", f"is a section, not a value: write [{name}]")
+            values[name] = section(**self._section(name, section, table))
+        return kind(**values)
+
+    def _section(
+        self, section: str, kind: type[Any], table: Mapping[str, Any], skip: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
+        hints = get_type_hints(kind)
+        known = {each.name: each for each in fields(kind) if each.name not in skip}
+        for name in table:
+            if name not in known:
+                self._refuse(name, section, "is unknown" + _suggestion(name, known))
+        return {name: self._value(section, each, hints[name], table) for name, each in known.items()}
+
+    def _value(self, section: str, each: Field[Any], hint: Any, table: Mapping[str, Any]) -> Any:
+        rule: _Rule = each.metadata["rule"]
+        variable = _variable(section, each.name)
+        if variable in self._environment:
+            where = f"environment variable {variable}"
+            value = _from_text(self._environment[variable], hint)
+        elif each.name in table:
+            where = self._where(section, each.name)
+            value = table[each.name]
+        else:
+            assert each.default is not MISSING
+            return self._resolved(each.default, rule, each.name)
+        try:
+            return self._resolved(_checked(value, hint, rule), rule, each.name)
+        except ValueError as error:
+            raise ConfigError(f"{where}: {error}") from error
+
+    def _resolved(self, value: Any, rule: _Rule, name: str) -> Any:
+        if isinstance(value, Path) and (rule.relative_to_data or name == "data_directory"):
+            return Path(self._base / value.expanduser()) if str(value) != "." else self._base
+        return value
+
+    def _where(self, section: str, name: str) -> str:
+        line = find_line(self._text, section, name)
+        dotted = f"{section}.{name}" if section else name
+        return f"{self._path}, line {line}: {dotted}" if line else f"{self._path}: {dotted}"
+
+    def _refuse(self, name: str, section: str, problem: str) -> None:
+        raise ConfigError(f"{self._where(section, name)}: {problem}")
+
+    def _refuse_unknown_variables(self, kind: type[Any], sections: Mapping[str, type[Any]]) -> None:
+        """A misspelt override must not be ignored; variables outside our sections (SEALGATE_CONFIG) are not ours."""
+        known = {_variable("", each.name) for each in fields(kind) if each.name not in sections}
+        for name, section in sections.items():
+            known |= {_variable(name, each.name) for each in fields(section)}
+        prefixes = tuple(f"{PREFIX}{name.upper()}_" for name in sections)
+        for variable in self._environment:
+            if variable.startswith(prefixes) and variable not in known:
+                raise ConfigError(f"environment variable {variable}: there is no such setting")
+
+
+def section_types(kind: type[Any]) -> dict[str, type[Any]]:
+    """The fields of `kind` that are sections, with their dataclasses."""
+    hints = get_type_hints(kind)
+    return {each.name: hints[each.name] for each in fields(kind) if is_dataclass(hints[each.name])}
+
+
+def _variable(section: str, name: str) -> str:
+    return PREFIX + (f"{section}_{name}" if section else name).upper()
+
+
+def _suggestion(name: str, known: Mapping[str, object]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _from_text(text: str, hint: Any) -> Any:
+    """An environment variable's text as the TOML value it stands for; text that does not fit is left to `_checked`."""
+    if hint is bool:
+        lowered = text.strip().lower()
+        return True if lowered in _TRUE else False if lowered in _FALSE else text
+    if hint in (int, float):
+        try:
+            return int(text)
+        except ValueError:
+            return _float_or_text(text) if hint is float else text
+    if hint == tuple[str, ...]:
+        return [item.strip() for item in text.split(",") if item.strip()]
+    return text
+
+
+def _float_or_text(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _checked(value: Any, hint: Any, rule: _Rule) -> Any:
+    """`value` as its declared type and within its limits, or ValueError with what was expected and what came."""
+    if hint is bool:
+        _expect(isinstance(value, bool), "true or false", value)
+    elif hint is int:
+        _expect(isinstance(value, int) and not isinstance(value, bool), "a whole number", value)
+    elif hint is float:
+        _expect(isinstance(value, int | float) and not isinstance(value, bool), "a number", value)
+        value = float(value)
+    elif hint is str:
+        _expect(isinstance(value, str), "a string", value)
+    elif hint == tuple[str, ...]:
+        _expect(isinstance(value, list) and all(isinstance(item, str) for item in value), "a list of strings", value)
+        value = tuple(value)
+    else:
+        _expect(isinstance(value, str) and value != "" and "\0" not in value, "a path", value)
+        value = Path(value)
+    return _limited(value, rule)
+
+
+def _limited(value: Any, rule: _Rule) -> Any:
+    # `not (a <= b)` refuses NaN too.
+    if rule.minimum is not None and not value >= rule.minimum:
+        raise ValueError(f"must be at least {rule.minimum}, not {value}")
+    if rule.maximum is not None and not value <= rule.maximum:
+        raise ValueError(f"must be at most {rule.maximum}, not {value}")
+    if rule.choices and value not in rule.choices:
+        raise ValueError(f"must be one of {', '.join(rule.choices)}, not {value!r}")
+    if rule.pattern is not None and not re.fullmatch(rule.pattern, value):
+        raise ValueError(f"must match {rule.pattern}, not {value!r}")
+    if rule.address:
+        parse_address(value)
+    return value
+
+
+def _expect(right: bool, expected: str, value: Any) -> None:
+    if not right:
+        raise ValueError(f"must be {expected}, not {value!r}")
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """("127.0.0.1", 9000) of "127.0.0.1:9000", ("::1", 9000) of "[::1]:9000"; ValueError for anything else."""
+    host, _, port = address.rpartition(":")
+    if not _HOST_PORT.fullmatch(address) or int(port) > 65_535:
+        raise ValueError(f"must be host:port, not {address!r}")
+    return host.strip("[]"), int(port)
+
+
+def format_address(host: str, port: int) -> str:
+    """The inverse of `parse_address`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def find_line(text: str, section: str, name: str) -> int | None:
+    """The line (from 1) that sets `name` in `section` ("" is the top level), or opens its table; best effort."""
+    dotted = f"{section}.{name}" if section else name
+    current = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        heading = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if heading:
+            current = re.sub(r"[\"'\s]", "", heading.group(1))
+            if current == dotted:
+                return number
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_\"'.\- ]+?)\s*=", line)
+        if key:
+            spelt = re.sub(r"[\"'\s]", "", key.group(1))
+            full = f"{current}.{spelt}" if current else spelt
+            if full == dotted or full.startswith(dotted + "."):
+                return number
+            if spelt == section and not current and re.search(rf"\b{re.escape(name)}\b", line):
+                return number  # an inline table: kms = { root = ... }
+    return None
+
+
+def toml_value(value: object) -> str:
+    """A setting's value in TOML; strings as basic strings."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, str | Path):
+        return _quoted(str(value))
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
+
+
+def format_example(kind: type[Any]) -> str:
+    """A commented document of all settings with their defaults; a setting without default is commented out."""
+    sections = section_types(kind)
+    lines = [
+        "# Every setting with its default and unit. Each can also be given as an environment variable,",
+        "# SEALGATE_<SECTION>_<NAME> (SEALGATE_LISTEN_ADDRESS, SEALGATE_REGION); lists with commas between.",
+        "",
+    ]
+    lines += _example_of(kind, skip=set(sections))
+    for name, section in sections.items():
+        summary = (section.__doc__ or "").strip().splitlines()[0]
+        lines += [f"# {summary}", f"[{name}]", *_example_of(section, skip=set())]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _example_of(kind: type[Any], skip: set[str]) -> list[str]:
+    lines: list[str] = []
+    for each in fields(kind):
+        if each.name in skip:
+            continue
+        rule: _Rule = each.metadata["rule"]
+        lines.append(f"# {rule.help}")
+        if each.default is None:
+            lines.append(f'# {each.name} = ""')
+        else:
+            lines.append(f"{each.name} = {toml_value(each.default)}")
+    lines.append("")
+    return lines

@@ -1,0 +1,41 @@
+"""How kmsd is started: its order out of our settings. No secret is in it; kmsd reads the PIN's file itself."""
+
+from __future__ import annotations
+
+from gateway.config import Settings
+from gateway.processes import Command
+from kms.daemon.settings import DaemonSettings, RootSettings
+
+ROOT_SHARE = 0.8
+"""Part of a call's deadline that the root may take: kmsd's precise refusal arrives before the caller gives up."""
+
+
+def root_settings(settings: Settings) -> RootSettings:
+    """The root of these settings, as the KMS is told."""
+    kms = settings.kms
+    return RootSettings(
+        kind=kms.root,
+        uri=kms.uri,
+        pin_file=kms.pin_file,
+        softhsm_conf=kms.softhsm_conf,
+        root_file=kms.root_file if kms.root == "file" else None,
+    )
+
+
+def kmsd_command(
+    settings: Settings, listen_fd: int, arguments: tuple[str, ...], environment: dict[str, str]
+) -> Command:
+    """The command that runs kmsd on the inherited socket `listen_fd`."""
+    order = DaemonSettings(
+        keys_path=settings.keys_path,
+        epoch_path=settings.epoch_path,
+        region=settings.region,
+        root=root_settings(settings),
+        listen_fd=listen_fd,
+        lease_seconds=settings.kms.lease_seconds,
+        root_deadline_seconds=settings.kms.call_seconds * ROOT_SHARE,
+        log_level=settings.log.level,
+    )
+    return Command(
+        name="kmsd", arguments=arguments, order=order.to_json(), descriptors=(listen_fd,), environment=environment
+    )

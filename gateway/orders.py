@@ -1,0 +1,36 @@
+"""What the supervisor tells a worker at its start: one line of JSON on the worker's standard input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.config import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the supervisor tells a worker. `instance` names its slot; descriptors are inherited and listening."""
+
+    settings: Settings
+    instance: str
+    listen_fd: int
+    admin_fd: int
+
+
+def encode_order(order: Order) -> bytes:
+    """One line."""
+    return msgspec.json.encode(order, enc_hook=str) + b"\n"
+
+
+def decode_order(line: bytes) -> Order:
+    return msgspec.json.decode(line, type=Order, dec_hook=_decode_path)
+
+
+def _decode_path(kind: type[Any], value: Any) -> Any:
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(f"no decoding of {kind}")

@@ -1,0 +1,206 @@
+"""The access log: one JSON line for each request.
+
+`Entry` is the mutable record of one request. The listener makes it, dispatch fills in who, what and how, and the
+listener writes it once the last byte has gone out. Lines are gathered in memory and written by a thread every
+FLUSH_SECONDS and at close, so a slow disk or terminal never blocks the event loop; the price is that a `kill -9` loses
+the lines of the last moment (the audit trail of the KMS is another matter, and durable).
+
+Query strings are never logged: those of presigned URLs are credentials.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import stat
+import threading
+import time
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.1
+MAX_PENDING_LINES = 100_000
+"""Beyond this the log's disk hangs, and lines are dropped (and counted) rather than memory filled."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is logged of one request. Dispatch sets the fields of the second group as it learns them.
+
+    `mode` is the encryption mode of the object ("AES256", "aws:kms"), `principal` the ARN of the caller, `operation`
+    the S3 or KMS operation's name ("PutObject", "kms:Decrypt").
+    """
+
+    request_id: str
+    remote_ip: str
+    method: str
+
+    operation: str | None = None
+    principal: str | None = None
+    bucket: str | None = None
+    key: str | None = None
+    mode: str | None = None
+    error_code: str | None = None
+
+    status: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    is_aborted: bool = False
+    first_byte_seconds: float = 0.0
+    total_seconds: float = 0.0
+
+
+current_entry: ContextVar[Entry] = ContextVar("current_entry")
+"""The entry of the request that this task serves; set by the listener before it calls the handler."""
+
+
+class AccessLog:
+    """Writes entries to `path` ("-" is standard error), appending; several processes may share the file.
+
+    Call `start` once, `write` from any thread, `close` at the end. A file that was renamed or removed (rotation) is
+    opened anew at the next flush.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+        self._inode: tuple[int, int] = (0, 0)
+        self._lines: deque[bytes] = deque()
+        self._dropped = 0
+        self._is_failing = False
+        self._something = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        self._second = -1
+        self._second_text = ""
+
+    def start(self) -> None:
+        """Open the log. Raises OSError if it cannot be written."""
+        self._reopen_if_moved()
+        self._thread.start()
+
+    def write(self, entry: Entry) -> None:
+        """Queue the line of `entry`, which is over. Never waits."""
+        if len(self._lines) >= MAX_PENDING_LINES:
+            self._dropped += 1
+            return
+        self._lines.append(format_line(entry, self._timestamp()))
+        if not self._something.is_set():
+            self._something.set()
+
+    def close(self) -> None:
+        """Write what is queued and close the file."""
+        self._closing = True
+        self._something.set()
+        self._thread.join()
+        if self._fd > 2:
+            os.close(self._fd)
+        self._fd = -1
+
+    def _timestamp(self) -> str:
+        """Now, RFC 3339 in UTC with milliseconds; formatted anew once a second."""
+        now = time.time_ns() // 1_000_000
+        second, millisecond = divmod(now, 1000)
+        if second != self._second:
+            self._second_text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second
+        return f"{self._second_text}.{millisecond:03d}Z"
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._something.wait()
+            if not self._closing:
+                time.sleep(FLUSH_SECONDS)
+            self._something.clear()
+            try:
+                self._flush()
+                self._is_failing = False
+            except OSError as error:
+                if not self._is_failing:
+                    log.error("the access log cannot be written, lines are lost: %s", error)
+                self._is_failing = True
+
+    def _flush(self) -> None:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if self._dropped:
+            log.error("%d lines of the access log were dropped: its disk does not keep up", self._dropped)
+            self._dropped = 0
+        self._reopen_if_moved()
+        if stat.S_ISREG(os.fstat(self._fd).st_mode):
+            write_all(self._fd, b"".join(lines))
+            return
+        # A pipe keeps lines of several processes apart only up to PIPE_BUF bytes a write (POSIX write(2)).
+        for group in groups(lines, select.PIPE_BUF):
+            write_all(self._fd, group)
+
+    def _reopen_if_moved(self) -> None:
+        if self._path == "-":
+            self._fd = 2
+            return
+        try:
+            found = Path(self._path).stat()
+            if self._fd >= 0 and (found.st_dev, found.st_ino) == self._inode:
+                return
+        except FileNotFoundError:
+            pass
+        fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        opened = os.fstat(fd)
+        self._inode = (opened.st_dev, opened.st_ino)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+
+
+def format_line(entry: Entry, timestamp: str) -> bytes:
+    """One line of JSON with its newline. What a client sent is escaped as JSON asks; nothing can end the line early."""
+    line = {
+        "time": timestamp,
+        "id": entry.request_id,
+        "remote_ip": entry.remote_ip,
+        "principal": entry.principal,
+        "method": entry.method,
+        "operation": entry.operation,
+        "bucket": entry.bucket,
+        "key": entry.key,
+        "mode": entry.mode,
+        "status": entry.status,
+        "error": entry.error_code,
+        "aborted": entry.is_aborted,
+        "bytes_in": entry.bytes_in,
+        "bytes_out": entry.bytes_out,
+        "first_byte_ms": round(entry.first_byte_seconds * 1000, 3),
+        "total_ms": round(entry.total_seconds * 1000, 3),
+    }
+    try:
+        return msgspec.json.encode(line) + b"\n"
+    except UnicodeEncodeError:  # a lone surrogate, from bytes that were not UTF-8
+        clean = {name: _printable(value) if isinstance(value, str) else value for name, value in line.items()}
+        return msgspec.json.encode(clean) + b"\n"
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def groups(lines: list[bytes], limit_bytes: int) -> list[bytes]:
+    """Neighbouring lines joined up to `limit_bytes`; a longer line stands alone."""
+    joined: list[bytes] = []
+    for line in lines:
+        if joined and len(joined[-1]) + len(line) <= limit_bytes:
+            joined[-1] += line
+        else:
+            joined.append(line)
+    return joined
+
+
+def write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]

@@ -1,0 +1,290 @@
+"""One HTTP connection: limits, deadlines, and the way of a request from the parser to the handler and back.
+
+Theory of operation. aiohttp's RequestHandler parses and calls `Exchange.serve` for one request after the other; we
+add what it lacks:
+
+- Deadlines without a timer for each wait: a wait only notes when it began (`_reading_since`, `_writing_since`,
+  `_header_since`), and the listener looks at every connection once in a while (`check`). That costs nothing on the
+  hot path and is as exact as deadlines of tens of seconds need.
+- A bound on the header section as a whole (aiohttp bounds each field and their number).
+- S3's XML for malformed HTTP, where aiohttp would answer text.
+- A drain that lets uploads in flight go on: aiohttp's own `shutdown` stops reading at once.
+
+A connection is `is_busy` from the moment a request's headers are complete until its answer is out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import StreamReader
+from aiohttp.http_exceptions import BadHttpMessage, InvalidURLError, LineTooLong
+from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
+
+from gateway.protocol.errors import S3Error
+
+if TYPE_CHECKING:
+    from gateway.server.exchange import Edge
+
+log = logging.getLogger(__name__)
+
+READ_BUFFER_BYTES = 256 << 10
+"""Of a body that nobody reads, aiohttp buffers up to twice this before it stops reading the socket."""
+
+RATE_GRACE_SECONDS = 60.0
+"""A mean rate says something only after this much waiting; a stalled link is caught by the pause deadline before."""
+
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Connection(RequestHandler):
+    """A client's connection; made by the listener's server for each accepted socket."""
+
+    __slots__ = (
+        "_body",
+        "_edge",
+        "_header_bytes",
+        "_header_since",
+        "_reading_since",
+        "_transferred_bytes",
+        "_unsent_bytes",
+        "_waited_seconds",
+        "_writing_since",
+        "is_busy",
+    )
+
+    def __init__(self, edge: Edge) -> None:
+        limits = edge.limits
+        super().__init__(
+            edge.server,
+            loop=edge.loop,
+            keepalive_timeout=limits.idle_seconds,
+            access_log=cast(logging.Logger, None),
+            logger=log,
+            max_line_size=limits.header_bytes,
+            max_field_size=limits.header_bytes,
+            max_headers=limits.header_count,
+            # The exchange drains unread bodies itself, with a bound in bytes; what is left then is closed upon.
+            lingering_time=0,
+            read_bufsize=READ_BUFFER_BYTES,
+            # Bodies are opaque: their Content-Encoding is the object's business, not the transport's.
+            auto_decompress=False,
+        )
+        self._edge = edge
+        self._body: StreamReader | None = None
+        self._header_bytes = 0
+        self._header_since = 0.0
+        self._reading_since = 0.0
+        self._writing_since = 0.0
+        self._unsent_bytes = 0
+        self._waited_seconds = 0.0
+        self._transferred_bytes = 0
+        self.is_busy = False
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if not self._edge.admit(self):
+            self.refuse(S3Error("SlowDown"))
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._edge.departed(self)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.is_busy:
+            # A second message before the body's end is the parser's complaint about the body's framing (aiohttp
+            # queues it behind the request in progress and would leave the reader waiting).
+            body = self._body
+            if self._messages and body is not None and not body.is_eof() and self._messages[-1][1] is not body:
+                body.set_exception(S3Error("IncompleteBody"))
+        elif self._messages:
+            self._take_up()
+        elif data:
+            self._count_header(len(data))
+
+    def _take_up(self) -> None:
+        """From here on incoming bytes belong to a body, although the handler's task may not have begun."""
+        self.is_busy = True
+        self._body = self._messages[0][1]
+        self._header_since = 0.0
+        self._waited_seconds = 0.0
+        self._transferred_bytes = 0
+
+    def _count_header(self, size: int) -> None:
+        """Bytes of a header section that is not complete yet."""
+        if not self._header_since:
+            self._header_since = self._loop.time()
+            self._header_bytes = 0
+        self._header_bytes += size
+        if self._header_bytes > self._edge.limits.header_bytes:
+            self.refuse(header_section_too_large(self._edge.limits.header_bytes))
+
+    # What the exchange calls.
+
+    def ended(self) -> None:
+        self.is_busy = False
+        self._body = None
+        if self._messages:
+            self._take_up()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Hand bytes to the transport. Raises ConnectionError once the client is gone."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        transport.write(data)
+
+    async def flush(self) -> None:
+        """Wait until the transport's buffer is below its high mark (all sent, while `unbuffered`)."""
+        if not self._paused:
+            return
+        transport = self.transport
+        now = self._loop.time()
+        self._writing_since = now
+        self._unsent_bytes = transport.get_write_buffer_size() if transport is not None else 0
+        try:
+            await self._drain_helper()
+        finally:
+            self._writing_since = 0.0
+            self._waited_seconds += self._loop.time() - now
+
+    def set_unbuffered(self, unbuffered: bool) -> None:
+        """While unbuffered, `flush` returns only once the kernel has every byte, so their memory may be reused."""
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=0 if unbuffered else None)
+
+    def reading_began(self) -> None:
+        self._reading_since = self._loop.time()
+
+    def reading_ended(self) -> None:
+        self._waited_seconds += self._loop.time() - self._reading_since
+        self._reading_since = 0.0
+
+    def progress(self, size: int) -> None:
+        """Count bytes of a body that went over the connection, for the minimal rate."""
+        self._transferred_bytes += size
+
+    def abort(self) -> None:
+        """Break the connection so that the client cannot take what it got for a whole answer."""
+        transport = self.transport
+        if transport is None:
+            return
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            # Linger for zero seconds: the kernel sends RST instead of a clean end (TLS would lack its close_notify).
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        transport.abort()
+        self.force_close()
+
+    def refuse(self, error: S3Error) -> None:
+        """Answer a connection on which no request was understood, and close it."""
+        transport = self.transport
+        if transport is None:
+            return
+        transport.write(self._edge.refusal(error, self.remote_ip))
+        self.force_close()
+
+    @property
+    def remote_ip(self) -> str:
+        peer = self.peername
+        return peer[0] if isinstance(peer, tuple) else ""
+
+    # What the listener calls.
+
+    def check(self, now: float) -> None:
+        """Enforce the deadlines; `now` is the loop's time."""
+        limits = self._edge.limits
+        if self._writing_since:
+            self._check_writing(now)
+        elif self._reading_since:
+            waited = now - self._reading_since
+            if self._body is not None and (waited > limits.body_read_seconds or self._is_too_slow(waited)):
+                self._body.set_exception(S3Error("RequestTimeout"))
+        elif not self.is_busy and self._header_since and now - self._header_since > limits.header_seconds:
+            self.refuse(S3Error("RequestTimeout"))
+
+    def _check_writing(self, now: float) -> None:
+        unsent = self.transport.get_write_buffer_size() if self.transport is not None else 0
+        waited = now - self._writing_since
+        if unsent < self._unsent_bytes:
+            self._unsent_bytes = unsent
+            self._waited_seconds += waited
+            self._writing_since = now
+        elif waited > self._edge.limits.write_seconds or self._is_too_slow(waited):
+            log.info("client %s takes its answer too slowly: closing", self.remote_ip)
+            self.abort()
+
+    def _is_too_slow(self, waiting_seconds: float) -> bool:
+        """Below the minimal mean rate, counting only the time that we waited for the client."""
+        waited = self._waited_seconds + waiting_seconds
+        return waited > RATE_GRACE_SECONDS and self._transferred_bytes < waited * self._edge.limits.body_minimum_rate
+
+    def drain(self) -> None:
+        """Close after the request in progress, at once if there is none."""
+        if not self.is_busy:
+            self.force_close()
+
+    def break_off(self) -> asyncio.Task[None] | None:
+        """Cancel the request in progress and break the connection; the task to wait for, if there is one."""
+        task = self._task_handler
+        if task is not None:
+            task.cancel()
+        self.abort()
+        return task
+
+    # What aiohttp calls for HTTP that it could not parse.
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> StreamResponse:
+        if isinstance(exc, BadHttpMessage):
+            log.debug("malformed HTTP from %s: %s", self.remote_ip, exc)
+        else:
+            log.error("request from %s failed at the edge", self.remote_ip, exc_info=exc)
+        return Refused(self._edge.refusal(self._parse_error(exc), self.remote_ip))
+
+    def _parse_error(self, exc: BaseException | None) -> S3Error:
+        if isinstance(exc, LineTooLong) or "Too many headers" in str(exc):
+            return header_section_too_large(self._edge.limits.header_bytes)
+        if isinstance(exc, InvalidURLError):
+            return S3Error("InvalidURI")
+        if isinstance(exc, BadHttpMessage):
+            return S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
+        return S3Error("InternalError")
+
+
+def header_section_too_large(limit_bytes: int) -> S3Error:
+    return S3Error("RequestHeaderSectionTooLarge", fields={"MaxSizeAllowed": str(limit_bytes)})
+
+
+class Answered(StreamResponse):
+    """Tells aiohttp that the answer was written already, and whether the connection goes on."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        super().__init__()
+        self._keep_alive = keep_alive
+
+    async def prepare(self, request: BaseRequest) -> None:
+        return None
+
+    async def write_eof(self, data: bytes | bytearray | memoryview = b"") -> None:
+        return None
+
+
+class Refused(Answered):
+    """A complete answer, written when aiohttp asks for it; the connection closes after it."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__(keep_alive=False)
+        self._answer = answer
+
+    async def prepare(self, request: BaseRequest) -> None:
+        if request.transport is not None:
+            request.transport.write(self._answer)

@@ -1,0 +1,118 @@
+"""Prometheus metrics, added up over the worker processes.
+
+With PROMETHEUS_MULTIPROC_DIR in the environment (the supervisor sets it) prometheus_client keeps each process's values
+in files below it, and any worker can render the sum. Every metric is documented in docs/metrics.md; a test compares.
+Labels have few values: operations of our own tables, status classes, never anything a client chose.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+from gateway.server.access_log import Entry
+
+REGISTRY = CollectorRegistry()
+MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+REQUESTS = Counter(
+    "sealgate_requests",
+    "Requests answered, by operation and class of status.",
+    ["operation", "status"],
+    registry=REGISTRY,
+)
+SECONDS = Histogram(
+    "sealgate_request_seconds",
+    "Time from the request's headers to the last byte of its answer, seconds.",
+    ["operation"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
+    registry=REGISTRY,
+)
+RECEIVED = Counter("sealgate_received_bytes", "Bytes of request bodies that were read.", registry=REGISTRY)
+SENT = Counter("sealgate_sent_bytes", "Bytes of response bodies that were sent.", registry=REGISTRY)
+ABORTED = Counter(
+    "sealgate_aborted_requests", "Requests whose connection broke before the answer's end.", registry=REGISTRY
+)
+IN_FLIGHT = Gauge(
+    "sealgate_requests_in_flight", "Requests being served, each second.", multiprocess_mode="livesum", registry=REGISTRY
+)
+CONNECTIONS = Gauge(
+    "sealgate_connections", "Open client connections, each second.", multiprocess_mode="livesum", registry=REGISTRY
+)
+INTEGRITY_EVENTS = Counter(
+    "sealgate_integrity_events",
+    "Stored data that failed authentication: each one wants a look.",
+    ["kind"],
+    registry=REGISTRY,
+)
+KMS_CALLS = Counter(
+    "sealgate_kms_calls",
+    "Calls from workers to the KMS, by operation and outcome.",
+    ["operation", "outcome"],
+    registry=REGISTRY,
+)
+SWEPT = Counter("sealgate_swept_blobs", "Blobs removed by the sweep, by reason.", ["reason"], registry=REGISTRY)
+
+_UNKNOWN = "unknown"
+
+
+class RequestMetrics:
+    """Observes requests as the listener ends them; the children of each label pair are looked up once."""
+
+    def __init__(self) -> None:
+        self._counters: dict[tuple[str, int], Counter] = {}
+        self._histograms: dict[str, Histogram] = {}
+
+    def observe(self, entry: Entry) -> None:
+        operation = entry.operation or _UNKNOWN
+        pair = (operation, entry.status // 100)
+        counter = self._counters.get(pair)
+        if counter is None:
+            counter = self._counters[pair] = REQUESTS.labels(operation, f"{pair[1]}xx")
+            self._histograms[operation] = SECONDS.labels(operation)
+        counter.inc()
+        self._histograms[operation].observe(entry.total_seconds)
+        if entry.bytes_in:
+            RECEIVED.inc(entry.bytes_in)
+        if entry.bytes_out:
+            SENT.inc(entry.bytes_out)
+        if entry.is_aborted:
+            ABORTED.inc()
+
+
+def count_kms_call(operation: str, outcome: str) -> None:
+    """`operation` is a KMS verb ("Decrypt"), `outcome` "ok" or the name of the error class."""
+    KMS_CALLS.labels(operation, outcome).inc()
+
+
+def count_integrity_event(kind: str) -> None:
+    """`kind` says where it was found ("row", "blob", "wrap")."""
+    INTEGRITY_EVENTS.labels(kind).inc()
+
+
+def count_swept(reason: str, blobs: int) -> None:
+    """`reason` is "condemned" (deleted objects) or "orphan" (no row)."""
+    SWEPT.labels(reason).inc(blobs)
+
+
+def render() -> tuple[str, bytes]:
+    """Content type and text of /metrics, for all processes where there are several."""
+    if MULTIPROCESS_DIRECTORY not in os.environ:
+        return CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
+    merged = CollectorRegistry()
+    multiprocess.MultiProcessCollector(merged)  # type: ignore[no-untyped-call]
+    return CONTENT_TYPE_LATEST, generate_latest(merged)
+
+
+def forget_process(pid: int, directory: str) -> None:
+    """Take the gauges of a dead process out of the sums; its counters stay, they did happen."""
+    multiprocess.mark_process_dead(pid, directory)  # type: ignore[no-untyped-call]

@@ -1,0 +1,141 @@
+"""A worker process: serves HTTP on sockets that the supervisor bound.
+
+Started as `python -m gateway.worker` with an order (one line of JSON) on standard input, which stays open as the
+lifeline to the supervisor. Writes "ready" to standard output once it accepts connections. Ends on SIGTERM, or when the
+supervisor is gone, after the requests in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from gateway import logs
+from gateway.allocator import keep_large_buffers
+from gateway.app import Application, open_application
+from gateway.config import ListenSettings
+from gateway.lifeline import read_line, watch_supervisor
+from gateway.orders import Order, decode_order
+from gateway.server import metrics
+from gateway.server.access_log import AccessLog
+from gateway.server.health import AdminHandler
+from gateway.server.listener import Listener, Observer
+from gateway.server.tls import ReloadingTLS
+
+log = logging.getLogger(__name__)
+
+READY = b"ready\n"
+GAUGE_SECONDS = 1.0
+
+_ADMIN_LIMITS = ListenSettings(max_connections=64, header_bytes=8192, idle_seconds=30, header_seconds=5)
+
+
+class Worker:
+    """The parts of a running worker, started in order and ended in reverse."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._settings = order.settings
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        watch_supervisor(loop, 0, self._lost)
+        async with contextlib.AsyncExitStack() as ending:
+            application = await open_application(self._settings, self._order.instance)
+            ending.push_async_callback(application.close)
+            listener = await self._listen(application, ending)
+            await self._listen_admin(application, ending)
+            await self._run_beside(self._set_gauges(listener), ending)
+            os.write(1, READY)
+            await self._stopping.wait()
+            log.info("draining")
+            await listener.close(self._settings.listen.drain_seconds)
+
+    def _lost(self) -> None:
+        log.warning("the supervisor is gone: ending")
+        self._stopping.set()
+
+    async def _listen(self, application: Application, ending: contextlib.AsyncExitStack) -> Listener:
+        limits = self._settings.listen
+        observers: list[Observer] = [metrics.RequestMetrics().observe]
+        if self._settings.log.access_log:
+            access_log = AccessLog(self._settings.log.access_log)
+            access_log.start()
+            ending.callback(access_log.close)
+            observers.append(access_log.write)
+        tls = None
+        if limits.tls_certificate is not None:
+            reloading = ReloadingTLS(limits.tls_certificate, limits.tls_key)
+            tls = reloading.context
+            await self._run_beside(reloading.watch(), ending)
+        listener = Listener(application.handle, limits, observers=observers, tls=tls)
+        await listener.start(_inherited(self._order.listen_fd))
+        ending.push_async_callback(listener.close, 0)
+        return listener
+
+    async def _listen_admin(self, application: Application, ending: contextlib.AsyncExitStack) -> None:
+        admin = Listener(AdminHandler(application.ready).handle, _ADMIN_LIMITS)
+        await admin.start(_inherited(self._order.admin_fd))
+        ending.push_async_callback(admin.close, 0)
+
+    async def _set_gauges(self, listener: Listener) -> None:
+        while True:
+            metrics.IN_FLIGHT.set(listener.in_flight)
+            metrics.CONNECTIONS.set(listener.connection_count)
+            await asyncio.sleep(GAUGE_SECONDS)
+
+    async def _run_beside(self, work: Any, ending: contextlib.AsyncExitStack) -> None:
+        """Run a coroutine that never ends until the worker does; that it ends earlier is logged."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(_report_end)
+
+        async def cancel() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        ending.push_async_callback(cancel)
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s ended", task.get_coro(), exc_info=error)
+
+
+def _inherited(fd: int) -> socket.socket:
+    """A socket of our own for an inherited descriptor: closing it leaves the supervisor's open."""
+    os.set_inheritable(fd, False)
+    return socket.socket(fileno=fd)
+
+
+def main() -> int:
+    keep_large_buffers()
+    order = decode_order(read_line(0))
+    logs.configure(order.settings.log.level, order.instance)
+    try:
+        _run(Worker(order))
+    except Exception:
+        log.exception("the worker cannot go on")
+        return 1
+    return 0
+
+
+def _run(worker: Worker) -> None:
+    try:
+        import uvloop  # noqa: PLC0415  # absent where it does not exist (Windows)
+    except ImportError:
+        asyncio.run(worker.run())
+    else:
+        uvloop.run(worker.run())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
