@@ -1,0 +1,312 @@
+"""`KMSClient`: the `KeyService` of kmsd, at the other end of its Unix socket.
+
+Calls are pipelined over one connection: as many as are wanted at once, answered in any order. When
+kmsd goes away the client connects again with back-off; what was under way is asked once more if twice is as good as
+once, and fails otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+from iam.principals import Caller
+from kms import wire
+from kms.api import types as t
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.secrets import SecretBytes
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+CALL_SECONDS = 8.0
+"""Deadline of a call; longer than kmsd's own (5 s for the HSM), so that its more precise refusal arrives."""
+
+CONNECT_SECONDS = 2.0
+"""How long a call waits for a connection: a restart of kmsd takes a fraction of it."""
+
+MAX_CALLS = 4096
+"""Calls under way at once; more are refused, as kmsd would only queue them."""
+
+_FIRST_DELAY_SECONDS = 0.02
+_LONGEST_DELAY_SECONDS = 1.0
+_DEADLINE_TICK_SECONDS = 0.1
+
+
+class ConnectionBroken(Exception):
+    """kmsd went away while a call was under way."""
+
+
+class _Call:
+    """One request under way: where its answer goes, and until when."""
+
+    __slots__ = ("answer", "deadline", "result")
+
+    def __init__(self, answer: asyncio.Future[Any], result: msgspec.msgpack.Decoder[Any], deadline: float) -> None:
+        self.answer: Final = answer
+        self.result: Final = result
+        self.deadline: Final = deadline
+
+
+class _Connection(asyncio.Protocol):
+    """One connection to kmsd. `lost` is done when it is over."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._reader = wire.FrameReader(wire.MAX_REPLY_BYTES)
+        self._calls: dict[int, _Call] = {}
+        self._next_id = 0
+        self._unsent: list[bytes] = []
+        self._ticker: asyncio.TimerHandle | None = None
+        self._transport: asyncio.Transport | None = None
+        self.lost: asyncio.Future[None] = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class
+
+    def request(self, verb: wire.Verb[R], arguments: tuple[object, ...], deadline: float) -> asyncio.Future[R]:
+        """Send a request; the future ends with the answer, KMSError or ConnectionBroken."""
+        if len(self._calls) >= MAX_CALLS:
+            raise KMSUnavailable("Too many calls of the key process are under way.", 1)
+        self._next_id += 1
+        frame = _request_frame(verb, self._next_id, arguments)
+        answer: asyncio.Future[R] = self._loop.create_future()
+        self._calls[self._next_id] = _Call(answer, verb.result, deadline)
+        if len(self._calls) == 1:
+            self._write(frame)
+        else:
+            # One system call for all that are made in this turn of the loop: half the cost of a pipelined call.
+            if not self._unsent:
+                self._loop.call_soon(self._send)
+            self._unsent.append(frame)
+        if self._ticker is None:
+            self._ticker = self._loop.call_later(_DEADLINE_TICK_SECONDS, self._tick)
+        return answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            for kind, request_id, body in self._reader.frames():
+                call = self._calls.get(request_id)
+                if call is not None:
+                    if not call.answer.done():
+                        _settle(call, kind, body)
+                    # Not before: a reply that cannot be read leaves its call to be failed with the connection.
+                    del self._calls[request_id]
+        except (wire.WireError, msgspec.DecodeError) as error:
+            log.error("kmsd does not speak this release's protocol: %s", error)
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for call in self._calls.values():
+            if not call.answer.done():
+                call.answer.set_exception(ConnectionBroken())
+        self._calls.clear()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    def _send(self) -> None:
+        frames, self._unsent = self._unsent, []
+        self._write(b"".join(frames))
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _tick(self) -> None:
+        """End what is past its deadline or was given up. Calls are in order of their deadlines."""
+        now = self._loop.time()
+        for request_id, call in list(self._calls.items()):
+            if call.answer.done():
+                del self._calls[request_id]
+            elif call.deadline <= now:
+                del self._calls[request_id]
+                call.answer.set_exception(KMSUnavailable("The key process did not answer in time."))
+        self._ticker = self._loop.call_later(_DEADLINE_TICK_SECONDS, self._tick) if self._calls else None
+
+
+def _request_frame(verb: wire.Verb[Any], request_id: int, arguments: tuple[object, ...]) -> bytes:
+    """The frame, or the refusal of what no KMS takes: kmsd would close the connection, with all its other calls."""
+    try:
+        frame = wire.format_frame(verb.number, request_id, arguments)
+    except (UnicodeError, OverflowError):
+        raise KMSError(
+            "ValidationException", "The request holds text that is not Unicode, or too large a number."
+        ) from None
+    if len(frame) > wire.MAX_REQUEST_BYTES:
+        raise KMSError("ValidationException", f"The request is longer than {wire.MAX_REQUEST_BYTES} bytes.")
+    return frame
+
+
+def _settle(call: _Call, kind: int, body: bytes) -> None:
+    if kind == wire.ANSWER:
+        call.answer.set_result(call.result.decode(body))
+    elif kind == wire.REFUSAL:
+        call.answer.set_exception(wire.parse_refusal(body))
+    else:
+        raise wire.WireError(f"a reply of kind {kind}")
+
+
+class KMSClient:
+    """Implements `kms.api.service.KeyService` over kmsd's socket at `path`; belongs to one event loop.
+
+    Connects when first called and again whenever needed. Every call ends within `call_seconds`; while kmsd is away a
+    call waits up to `connect_seconds` for it and then raises KMSUnavailable.
+    """
+
+    def __init__(
+        self, path: Path, *, call_seconds: float = CALL_SECONDS, connect_seconds: float = CONNECT_SECONDS
+    ) -> None:
+        self._path = path
+        self._call_seconds = call_seconds
+        self._connect_seconds = connect_seconds
+        self._connection: _Connection | None = None
+        self._connecting: asyncio.Task[_Connection] | None = None
+        self._was_connected = False
+        self._closed = False
+
+    async def close(self) -> None:
+        """End the connection; calls under way fail."""
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await self._connecting
+        if self._connection is not None:
+            self._connection.close()
+            await self._connection.lost
+
+    # The verbs
+
+    async def create_key(self, caller: Caller, request: t.CreateKey) -> t.KeyMetadata:
+        return await self._call(wire.CREATE_KEY, (caller, request))
+
+    async def describe_key(self, caller: Caller, key_id: str) -> t.KeyMetadata:
+        return await self._call(wire.DESCRIBE_KEY, (caller, key_id))
+
+    async def list_keys(self, caller: Caller, *, limit: int, marker: str | None) -> t.KeyPage:
+        return await self._call(wire.LIST_KEYS, (caller, limit, marker))
+
+    async def create_alias(self, caller: Caller, name: str, target_key_id: str) -> None:
+        await self._call(wire.CREATE_ALIAS, (caller, name, target_key_id))
+
+    async def update_alias(self, caller: Caller, name: str, target_key_id: str) -> None:
+        await self._call(wire.UPDATE_ALIAS, (caller, name, target_key_id))
+
+    async def delete_alias(self, caller: Caller, name: str) -> None:
+        await self._call(wire.DELETE_ALIAS, (caller, name))
+
+    async def list_aliases(self, caller: Caller, *, key_id: str | None, limit: int, marker: str | None) -> t.AliasPage:
+        return await self._call(wire.LIST_ALIASES, (caller, key_id, limit, marker))
+
+    async def enable_key(self, caller: Caller, key_id: str) -> None:
+        await self._call(wire.ENABLE_KEY, (caller, key_id))
+
+    async def disable_key(self, caller: Caller, key_id: str) -> None:
+        await self._call(wire.DISABLE_KEY, (caller, key_id))
+
+    async def schedule_key_deletion(self, caller: Caller, key_id: str, pending_window_days: int) -> t.KeyMetadata:
+        return await self._call(wire.SCHEDULE_KEY_DELETION, (caller, key_id, pending_window_days))
+
+    async def cancel_key_deletion(self, caller: Caller, key_id: str) -> t.KeyMetadata:
+        return await self._call(wire.CANCEL_KEY_DELETION, (caller, key_id))
+
+    async def encrypt(self, caller: Caller, request: t.Encrypt) -> t.Ciphertext:
+        return await self._call(wire.ENCRYPT, (caller, request))
+
+    async def decrypt(self, caller: Caller, request: t.Decrypt) -> t.Plaintext:
+        return await self._call(wire.DECRYPT, (caller, request))
+
+    async def re_encrypt(self, caller: Caller, request: t.ReEncrypt) -> t.ReEncrypted:
+        return await self._call(wire.RE_ENCRYPT, (caller, request))
+
+    async def generate_data_key(self, caller: Caller, request: t.GenerateDataKey) -> t.DataKey:
+        return await self._call(wire.GENERATE_DATA_KEY, (caller, request))
+
+    async def generate_data_key_without_plaintext(self, caller: Caller, request: t.GenerateDataKey) -> t.Ciphertext:
+        return await self._call(wire.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT, (caller, request))
+
+    async def generate_random(self, caller: Caller, number_of_bytes: int) -> SecretBytes:
+        return await self._call(wire.GENERATE_RANDOM, (caller, number_of_bytes))
+
+    async def health(self) -> t.Health:
+        """kmsd's health; without a connection, within a second, that it is away."""
+        try:
+            async with asyncio.timeout(0.9):
+                return await self._call(wire.HEALTH, ())
+        except (TimeoutError, KMSError):
+            state = t.HealthState.DEGRADED if self._was_connected else t.HealthState.SEALED
+            return t.Health(state, "the key process does not answer", 5)
+
+    # Connection
+
+    async def _call(self, verb: wire.Verb[R], arguments: tuple[object, ...]) -> R:
+        deadline = asyncio.get_running_loop().time() + self._call_seconds
+        connection = self._connection
+        if connection is None or connection.lost.done():
+            connection = await self._connect()
+        try:
+            return await connection.request(verb, arguments, deadline)
+        except ConnectionBroken:
+            if not verb.is_idempotent:
+                raise KMSUnavailable(
+                    "The key process went away during the call; it may or may not have been done.", 1
+                ) from None
+        connection = await self._connect()
+        try:
+            return await connection.request(verb, arguments, deadline)
+        except ConnectionBroken:
+            raise KMSUnavailable("The key process went away during the call.", 1) from None
+
+    async def _connect(self) -> _Connection:
+        """The connection, made if there is none; all callers wait for the same attempt."""
+        if self._closed:
+            raise KMSUnavailable("This client of the key process is closed.")
+        if self._connection is not None and not self._connection.lost.done():
+            return self._connection
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._keep_connecting())
+            self._connecting.add_done_callback(self._connected)
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                return await asyncio.shield(self._connecting)
+        except TimeoutError:
+            raise KMSUnavailable("The key process cannot be reached.") from None
+        except asyncio.CancelledError:
+            if self._closed:
+                raise KMSUnavailable("This client of the key process is closed.") from None
+            raise
+
+    async def _keep_connecting(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        delay = _FIRST_DELAY_SECONDS
+        while True:
+            try:
+                _, connection = await loop.create_unix_connection(_Connection, str(self._path))
+            except OSError as error:
+                log.debug("kmsd cannot be reached: %s", error)
+            else:
+                self._connection = connection
+                self._was_connected = True
+                return connection
+            # Jitter, so that many workers do not knock at once.
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
+            delay = min(delay * 2, _LONGEST_DELAY_SECONDS)
+
+    def _connected(self, task: asyncio.Task[_Connection]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()  # seen here, should every caller have given up waiting

@@ -1,0 +1,163 @@
+"""`python -m kms.daemon`: reads its order, serves until SIGTERM, SIGINT or the end of standard input, then drains.
+
+Standard input: one line (`DaemonSettings.to_json`), then silence; its end means that the supervisor died. Standard
+output: the line "ready" once the socket answers, sealed or not. Exit status: 0 after an orderly end, 2 for an order
+it does not understand, 3 when the key store or the epoch cannot be used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+
+import uvloop
+
+from kms.daemon.hardening import harden
+from kms.daemon.root import recovering_root
+from kms.daemon.server import KMSServer
+from kms.daemon.settings import DaemonSettings, SettingsError
+from kms.epoch import EpochLocked, SharedEpoch
+from kms.hsm.recovery import RecoveringRoot
+from kms.service.core import ServiceSettings
+from kms.service.initialise import ROOT_CHECK_VALUE
+from kms.service.service import EmbeddedKeyService
+from kms.store.interface import StoreError
+from kms.store.sqlite import SQLiteKeyStore
+
+log = logging.getLogger("kms.daemon")
+
+BACKLOG = 128
+_MAX_ORDER_BYTES = 64 * 1024
+_CLOSE_ROOT_SECONDS = 2.0
+
+
+class StartFailed(Exception):
+    """kmsd cannot serve with what it found; an operator must act."""
+
+
+def main() -> int:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="kmsd %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = DaemonSettings.from_json(_read_order(0))
+    except (SettingsError, EOFError) as error:
+        log.error("%s", error)
+        return 2
+    logging.getLogger().setLevel(settings.log_level.upper())
+    harden()
+    try:
+        uvloop.run(_serve(settings))
+    except (StartFailed, StoreError, EpochLocked, OSError) as error:
+        log.error("%s", error)
+        return 3
+    return 0
+
+
+async def _serve(settings: DaemonSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    _watch_supervisor(loop, stop)
+    with _key_store(settings) as (store, check_value), contextlib.closing(_epoch(settings)) as epoch:
+        root = recovering_root(settings.root, check_value)
+        service_settings = ServiceSettings(
+            region=settings.region,
+            lease_seconds=settings.lease_seconds,
+            root_deadline_seconds=settings.root_deadline_seconds,
+        )
+        async with EmbeddedKeyService(store, root, epoch, service_settings) as service:
+            server = KMSServer(service, request_seconds=settings.root_deadline_seconds + 2.0)
+            await server.listen(_listener(settings))
+            print("ready", flush=True)
+            health = await service.health()
+            log.info("serving; the root is %s: %s", health.state.value, health.detail)
+            await stop.wait()
+            log.info("draining")
+            await server.drain(settings.drain_seconds)
+            await server.close()
+        _close_root(root)
+        if settings.socket_path is not None:
+            settings.socket_path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _key_store(settings: DaemonSettings) -> Iterator[tuple[SQLiteKeyStore, bytes]]:
+    """The key store and the check value of the root it was made with."""
+    if not settings.keys_path.exists():
+        raise StartFailed(f"there is no key store at {settings.keys_path}; `sealgate init` makes one")
+    store = SQLiteKeyStore(settings.keys_path)
+    try:
+        check_value = store.meta(ROOT_CHECK_VALUE)
+        if check_value is None:
+            raise StartFailed(f"the key store {settings.keys_path} knows no root; `sealgate init` has not finished")
+        yield store, check_value
+    finally:
+        store.close()
+
+
+def _epoch(settings: DaemonSettings) -> SharedEpoch:
+    return SharedEpoch.open_writer(settings.epoch_path)
+
+
+def _listener(settings: DaemonSettings) -> socket.socket:
+    if settings.listen_fd is not None:
+        listener = socket.socket(fileno=settings.listen_fd)
+        listener.setblocking(False)
+        return listener
+    assert settings.socket_path is not None
+    # The epoch's lock proves that no other kmsd lives: a socket that is there was left behind.
+    settings.socket_path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(settings.socket_path))
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def _close_root(root: RecoveringRoot) -> None:
+    """Log out and finalise, but not at any price: a token that hangs is left to the end of the process."""
+    closing = threading.Thread(target=root.close, daemon=True)
+    closing.start()
+    closing.join(_CLOSE_ROOT_SECONDS)
+
+
+def _read_order(descriptor: int) -> bytes:
+    """The first line, and not a byte more, for what follows is the supervisor's lifeline."""
+    line = bytearray()
+    while (byte := os.read(descriptor, 1)) != b"\n":
+        line += byte
+        if not byte or len(line) > _MAX_ORDER_BYTES:
+            raise EOFError("no complete order came on standard input")
+    return bytes(line)
+
+
+def _watch_supervisor(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    mode = os.fstat(0).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
+        return
+    os.set_blocking(0, False)
+
+    def readable() -> None:
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(0, 4096):
+                loop.remove_reader(0)
+                log.warning("the supervisor is gone")
+                stop.set()
+
+    loop.add_reader(0, readable)
+
+
+if __name__ == "__main__":
+    status = main()
+    logging.shutdown()
+    sys.stdout.flush()
+    # Not sys.exit: it would wait for threads, and one may hang in a PKCS#11 module whose token is gone.
+    os._exit(status)
