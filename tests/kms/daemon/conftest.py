@@ -81,10 +81,10 @@ def start_process(order: bytes) -> subprocess.Popen[bytes]:
     return process
 
 
-def make_settings(directory: Path, **changes: Any) -> DaemonSettings:
+def make_settings(directory: Path, *, kind: str = "pkcs11", **changes: Any) -> DaemonSettings:
     """Provision `directory` in a process of its own."""
     output = subprocess.run(
-        [sys.executable, "-m", "tests.kms.daemon.provision", str(directory)],
+        [sys.executable, "-m", "tests.kms.daemon.provision", str(directory), kind],
         check=True,
         capture_output=True,
         cwd=REPOSITORY,

@@ -1,4 +1,6 @@
-"""`python -m tests.kms.daemon.provision DIRECTORY`: a token (SoftHSM2, else a file root) and a key store.
+"""`python -m tests.kms.daemon.provision DIRECTORY KIND`: a root and a key store.
+
+KIND "pkcs11" is a token of SoftHSM2, or a file root where that is not installed; "file" is a file root.
 
 A process of its own, because a PKCS#11 module is one for a whole process. Prints the root settings as JSON.
 """
@@ -21,11 +23,11 @@ from tests.conformance.key_service import REGION
 PIN = SecretBytes(b"correct-horse-1234")
 
 
-def provision(directory: Path) -> dict[str, str]:
+def provision(directory: Path, kind: str) -> dict[str, str]:
     pin_file = directory / "pin"
     pin_file.touch(0o600)
     pin_file.write_bytes(PIN.reveal())
-    module = find_softhsm()
+    module = find_softhsm() if kind == "pkcs11" else None
     root: Root
     if module is None:
         path = directory / "root"
@@ -43,4 +45,4 @@ def provision(directory: Path) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(provision(Path(sys.argv[1]))))
+    print(json.dumps(provision(Path(sys.argv[1]), sys.argv[2])))

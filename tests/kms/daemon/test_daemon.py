@@ -102,6 +102,21 @@ async def test_sealed_without_its_token_and_heals_when_it_comes(make_kmsd: MakeK
         await client.create_key(caller, t.CreateKey())
 
 
+async def test_file_root_serves_with_a_warning(make_kmsd: MakeKmsd, caller: Caller) -> None:
+    kmsd = make_kmsd(kind="file").start()
+    async with client_of(kmsd) as client:
+        key = await client.create_key(caller, t.CreateKey())
+        blob = (await client.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
+        assert kmsd.stop() == 0
+        assert b"FILE, not an HSM" in kmsd.log
+        put_back = pull(kmsd)
+        await asyncio.to_thread(kmsd.start)
+        await wait_for_state(client, t.HealthState.SEALED)
+        put_back()
+        await wait_for_state(client, t.HealthState.READY)
+        assert (await client.decrypt(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+
+
 @pytest.mark.hsm
 async def test_lost_token_ends_with_the_lease_and_heals(make_kmsd: MakeKmsd, caller: Caller) -> None:
     kmsd = make_kmsd(lease_seconds=1.0)
