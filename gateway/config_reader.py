@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -79,7 +79,7 @@ class Reader:
         known = {each.name: each for each in fields(kind) if each.name not in skip}
         for name in table:
             if name not in known:
-                self._refuse(name, section, "is unknown" + _suggestion(name, known))
+                self._refuse(name, section, "is unknown" + _suggestion(name, [*known, *skip]))
         return {name: self._value(section, each, hints[name], table) for name, each in known.items()}
 
     def _value(self, section: str, each: Field[Any], hint: Any, table: Mapping[str, Any]) -> Any:
@@ -133,7 +133,7 @@ def _variable(section: str, name: str) -> str:
     return PREFIX + (f"{section}_{name}" if section else name).upper()
 
 
-def _suggestion(name: str, known: Mapping[str, object]) -> str:
+def _suggestion(name: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
@@ -211,6 +211,12 @@ def parse_address(address: str) -> tuple[str, int]:
 def format_address(host: str, port: int) -> str:
     """The inverse of `parse_address`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def next_port(address: str) -> str:
+    """The address with the port after it, as the admin listener takes by default; port 0 stays 0: a free one."""
+    host, port = parse_address(address)
+    return format_address(host, port + 1 if 0 < port < 65_535 else 0)
 
 
 def find_line(text: str, section: str, name: str) -> int | None:

@@ -23,9 +23,14 @@ def root_settings(settings: Settings) -> RootSettings:
 
 
 def kmsd_command(
-    settings: Settings, listen_fd: int, arguments: tuple[str, ...], environment: dict[str, str]
+    settings: Settings,
+    listen_fd: int,
+    arguments: tuple[str, ...],
+    environment: dict[str, str],
+    *,
+    kept: tuple[int, ...],
 ) -> Command:
-    """The command that runs kmsd on the inherited socket `listen_fd`."""
+    """The command that runs kmsd on the inherited socket `listen_fd`; descriptors `kept` stay open in it, unused."""
     order = DaemonSettings(
         keys_path=settings.keys_path,
         epoch_path=settings.epoch_path,
@@ -37,5 +42,5 @@ def kmsd_command(
         log_level=settings.log.level,
     )
     return Command(
-        name="kmsd", arguments=arguments, order=order.to_json(), descriptors=(listen_fd,), environment=environment
+        name="kmsd", arguments=arguments, order=order.to_json(), descriptors=(listen_fd, *kept), environment=environment
     )

@@ -10,6 +10,9 @@ import msgspec
 
 from gateway.config import Settings
 
+ORPHAN_DRAIN_SECONDS = 5.0
+"""A worker whose supervisor is gone ends sooner than usual: the next supervisor waits for it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

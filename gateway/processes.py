@@ -23,7 +23,7 @@ LONGEST_PAUSE_SECONDS = 5.0
 STEADY_SECONDS = 30.0
 """A child that lived this long failed for a new reason: the pause begins anew."""
 
-ATTEMPTS_BEFORE_READY = 5
+ATTEMPTS_BEFORE_READY = 3
 """A child that never got ready in this many attempts will not: the start as a whole has failed."""
 
 

@@ -15,6 +15,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +23,15 @@ from pathlib import Path
 import gateway
 from gateway.config import Settings
 from gateway.kmsd import kmsd_command
-from gateway.orders import Order, encode_order
+from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, encode_order
 from gateway.processes import Child, Command
 from gateway.server import metrics
 from gateway.sockets import bind, bind_unix, bind_workers, local_address
 from gateway.storage.blobs.layout import purge_all_temporary, purge_temporary
 
 log = logging.getLogger(__name__)
+
+ORPHAN_POLL_SECONDS = 0.05
 
 END_MARGIN_SECONDS = 5.0
 """A worker gets this much beyond its drain before it is killed; kmsd gets it as a whole."""
@@ -52,26 +55,52 @@ class Addresses:
 
 
 class DirectoryLock:
-    """An flock on DATA/run/lock, held while this process lives: it cannot be left behind by a crash."""
+    """An flock on DATA/run/lock, shared with the children, so it is free only when all of them are gone.
+
+    It cannot be left behind by a crash; and when the supervisor alone was killed, the next one waits for the children
+    of the last: they may be writing still, and hold the sockets.
+    """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         path = settings.run_directory / "lock"
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._fd)
-            raise AlreadyRunning(
-                f"another sealgate (process {holder}) serves {settings.data_directory}: "
-                "stop it first, or give this one a data directory of its own"
-            ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode("ascii"), 0)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    async def acquire(self, wait_seconds: float) -> None:
+        """Raises AlreadyRunning, at once if another supervisor lives, else when its children do not end in time."""
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                holder = os.pread(self.fd, 32, 0).decode("ascii", "replace").strip()
+                if is_alive(holder) or time.monotonic() > deadline:
+                    raise self._already_running(holder) from None
+            await asyncio.sleep(ORPHAN_POLL_SECONDS)
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, f"{os.getpid()}\n".encode("ascii"), 0)
+
+    def _already_running(self, holder: str) -> AlreadyRunning:
+        return AlreadyRunning(
+            f"another sealgate (process {holder or 'unknown'}, or its children) serves "
+            f"{self._settings.data_directory}: stop it first, or give this one a data directory of its own"
+        )
 
     def release(self) -> None:
-        os.close(self._fd)
+        os.close(self.fd)
+
+
+def is_alive(pid: str) -> bool:
+    """Whether a process of this number exists; False for what is no number."""
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Supervisor:
@@ -93,6 +122,7 @@ class Supervisor:
         lock = DirectoryLock(settings)
         sockets: list[socket.socket] = []
         try:
+            await lock.acquire(ORPHAN_DRAIN_SECONDS + END_MARGIN_SECONDS)
             self._clean()
             listen = bind_workers(settings.listen.address, settings.worker_count)
             sockets += listen
@@ -102,8 +132,10 @@ class Supervisor:
             sockets.append(kms)
             for each in sockets:
                 each.set_inheritable(True)
-            self._kmsd = self._kmsd_on(kms.fileno())
-            self._workers = [self._worker(number, sock.fileno(), admin.fileno()) for number, sock in enumerate(listen)]
+            self._kmsd = self._kmsd_on(kms.fileno(), lock.fd)
+            self._workers = [
+                self._worker(number, sock.fileno(), admin.fileno(), lock.fd) for number, sock in enumerate(listen)
+            ]
             addresses = Addresses(
                 local_address(listen[0]), local_address(admin), settings.listen.tls_certificate is not None
             )
@@ -121,11 +153,13 @@ class Supervisor:
         shutil.rmtree(settings.metrics_directory, ignore_errors=True)
         settings.metrics_directory.mkdir(mode=0o700, parents=True)
 
-    def _kmsd_on(self, listen_fd: int) -> Child:
-        command = kmsd_command(self._settings, listen_fd, python("kms.daemon"), child_environment(self._settings))
+    def _kmsd_on(self, listen_fd: int, lock_fd: int) -> Child:
+        command = kmsd_command(
+            self._settings, listen_fd, python("kms.daemon"), child_environment(self._settings), kept=(lock_fd,)
+        )
         return Child(command, lambda pid: None)
 
-    def _worker(self, number: int, listen_fd: int, admin_fd: int) -> Child:
+    def _worker(self, number: int, listen_fd: int, admin_fd: int, lock_fd: int) -> Child:
         settings = self._settings
         instance = f"worker-{number}"
         order = Order(settings=settings, instance=instance, listen_fd=listen_fd, admin_fd=admin_fd)
@@ -133,7 +167,7 @@ class Supervisor:
             name=instance,
             arguments=python("gateway.worker"),
             order=encode_order(order),
-            descriptors=(listen_fd, admin_fd),
+            descriptors=(listen_fd, admin_fd, lock_fd),
             environment=child_environment(settings),
         )
 

@@ -21,14 +21,14 @@ from gateway.allocator import keep_large_buffers
 from gateway.app import Application, open_application
 from gateway.config import ListenSettings
 from gateway.lifeline import read_line, watch_supervisor
-from gateway.orders import Order, decode_order
+from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, decode_order
 from gateway.server import metrics
 from gateway.server.access_log import AccessLog
 from gateway.server.health import AdminHandler
 from gateway.server.listener import Listener, Observer
 from gateway.server.tls import ReloadingTLS
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("gateway.worker")  # also where this module is __main__
 
 READY = b"ready\n"
 GAUGE_SECONDS = 1.0
@@ -43,6 +43,7 @@ class Worker:
         self._order = order
         self._settings = order.settings
         self._stopping = asyncio.Event()
+        self._drain_seconds = order.settings.listen.drain_seconds
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -58,10 +59,11 @@ class Worker:
             os.write(1, READY)
             await self._stopping.wait()
             log.info("draining")
-            await listener.close(self._settings.listen.drain_seconds)
+            await listener.close(self._drain_seconds)
 
     def _lost(self) -> None:
         log.warning("the supervisor is gone: ending")
+        self._drain_seconds = min(self._drain_seconds, ORPHAN_DRAIN_SECONDS)
         self._stopping.set()
 
     async def _listen(self, application: Application, ending: contextlib.AsyncExitStack) -> Listener:

@@ -8,7 +8,7 @@ import click
 
 from gateway.commands.failures import Failure
 from gateway.config import CONFIG_NAME
-from gateway.config_reader import format_address, parse_address
+from gateway.config_reader import format_address, next_port, parse_address
 from gateway.first_contents import InitialisationError, Made, Plan, initialise
 from gateway.private_files import DEV_ENV
 from gateway.storage.errors import StorageError
@@ -83,7 +83,7 @@ def init(
         data_directory=data,
         root=root,
         listen=listen,
-        admin=admin or _next_port(listen),
+        admin=admin or next_port(listen),
         region=region,
         display_name=account_name,
         uri=pkcs11_uri,
@@ -105,12 +105,6 @@ def init(
     except OSError as error:
         raise Failure(f"nothing was made: {error.filename or data}: {error.strerror}") from error
     _tell(plan, made)
-
-
-def _next_port(listen: str) -> str:
-    """Port 0 stays 0: a free one."""
-    host, port = parse_address(listen)
-    return format_address(host, port + 1 if 0 < port < 65_535 else 0)
 
 
 def _tell(plan: Plan, made: Made) -> None:

@@ -156,9 +156,17 @@ class Connection(RequestHandler):
             self._waited_seconds += self._loop.time() - now
 
     def set_unbuffered(self, unbuffered: bool) -> None:
-        """While unbuffered, `flush` returns only once the kernel has every byte, so their memory may be reused."""
-        if self.transport is not None:
+        """While unbuffered, `flush` returns only once the kernel has every byte, so their memory may be reused.
+
+        TLS sends copies (`write_borrowed`) instead: its protocol does not resume at a high mark of zero, and what it
+        took was encrypted into buffers of its own as a rule, but that is not promised.
+        """
+        if self.transport is not None and self.ssl_context is None:
             self.transport.set_write_buffer_limits(high=0 if unbuffered else None)
+
+    def write_borrowed(self, data: bytes | bytearray | memoryview) -> None:
+        """Like `write`, for memory that is reused after the next `flush` while unbuffered."""
+        self.write(data if self.ssl_context is None else bytes(data))
 
     def reading_began(self) -> None:
         self._reading_since = self._loop.time()

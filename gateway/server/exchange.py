@@ -302,7 +302,7 @@ class Exchange:
             sent += len(buffer)
             if sent > length:
                 raise ValueError(f"a stream longer than its {length} bytes")
-            connection.write(buffer)
+            connection.write_borrowed(buffer)
             entry.bytes_out = sent
             connection.progress(len(buffer))
             await connection.flush()

@@ -1,0 +1,44 @@
+# The verbs of this project; each installs what it needs. The same ones run in CI.
+#
+#   make run      serve on 127.0.0.1:9000 with keys and data in .sealgate/   (LISTEN= DATA= ROOT= WORKERS=)
+#   make test     everything that a change must pass
+#   make quick    the fast tests alone
+#   make format   format and sort imports
+#   make clean    remove what the verbs made, but never data
+
+.POSIX:
+.PHONY: run test quick format clean bootstrap bootstrap-dev
+
+LISTEN =
+DATA =
+ROOT =
+WORKERS =
+PYTHON =
+BIN = .venv/bin
+
+run: bootstrap
+	@LISTEN='$(LISTEN)' DATA='$(DATA)' ROOT='$(ROOT)' WORKERS='$(WORKERS)' scripts/run.sh
+
+test: bootstrap-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 -q
+
+quick: bootstrap-dev
+	$(BIN)/python -m pytest -n 2 -q -m 'not slow'
+
+format: bootstrap-dev
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+bootstrap:
+	@PYTHON='$(PYTHON)' scripts/bootstrap.sh
+
+bootstrap-dev:
+	@PYTHON='$(PYTHON)' scripts/bootstrap.sh dev

@@ -1,0 +1,83 @@
+#!/bin/sh
+# Makes .venv with Sealgate and its dependencies, and installs SoftHSM2 where that is permitted.
+#
+#   scripts/bootstrap.sh        what `make run` needs
+#   scripts/bootstrap.sh dev    what `make test` needs, too
+#
+# Does nothing when all of it is there: a stamp in .venv holds the hash of pyproject.toml.
+set -eu
+cd "$(dirname "$0")/.."
+
+extras=${1:-}
+venv=.venv
+
+say() { printf '%s\n' "$*" >&2; }
+
+find_python() {
+    for name in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
+        if command -v "$name" >/dev/null 2>&1 &&
+            "$name" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            command -v "$name"
+            return
+        fi
+    done
+    say "Sealgate needs Python 3.11 or newer with venv (on Debian and Ubuntu: apt-get install python3-venv)."
+    say "If it is installed under another name: make PYTHON=/path/to/python3 ..."
+    exit 1
+}
+
+hash_of() { "$1" -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$2"; }
+
+install_packages() {
+    python=$(find_python)
+    # A virtual environment of a Python that was removed or replaced does not run: make it anew.
+    if [ ! -x $venv/bin/python ] || ! $venv/bin/python -c '' >/dev/null 2>&1; then
+        say "making $venv with $python"
+        rm -rf $venv
+        "$python" -m venv $venv
+    fi
+    wanted="$(hash_of $venv/bin/python pyproject.toml) $1"
+    if [ "$(cat "$venv/stamp-$1" 2>/dev/null || true)" = "$wanted" ]; then
+        return
+    fi
+    say "installing Sealgate into $venv"
+    if [ "$1" = dev ]; then
+        $venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+    else
+        $venv/bin/python -m pip install --quiet --disable-pip-version-check -e .
+    fi
+    printf '%s\n' "$wanted" >"$venv/stamp-$1"
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+install_softhsm() {
+    if [ -n "$($venv/bin/python -c 'from kms.hsm.provision import find_softhsm; print(find_softhsm() or "")')" ]; then
+        return
+    fi
+    if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; }; then
+        say "installing SoftHSM2 by apt-get"
+        # A missing list of packages is the usual reason for a first failure.
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 >/dev/null 2>&1 ||
+            { as_root apt-get update -qq >/dev/null 2>&1 &&
+                as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 >/dev/null 2>&1; } ||
+            say "apt-get could not install softhsm2"
+    elif command -v brew >/dev/null 2>&1; then
+        say "installing SoftHSM2 by brew"
+        brew install --quiet softhsm || say "brew could not install softhsm"
+    fi
+    if [ -z "$($venv/bin/python -c 'from kms.hsm.provision import find_softhsm; print(find_softhsm() or "")')" ]; then
+        say "SoftHSM2 is not installed, and installing it is not permitted here. Ask for the package softhsm2 (Debian,"
+        say "Ubuntu, Fedora: softhsm) or name its library in SEALGATE_SOFTHSM_MODULE. Until then the root of all keys is"
+        say "a sealed file: good for trying out, not for data that matters."
+    fi
+}
+
+install_packages "${extras:-run}"
+install_softhsm
