@@ -21,12 +21,19 @@ LowerError = storage.StorageError | SealingError | KMSError
 """What operations may let through; everything else that reaches the edge is a defect."""
 
 
-def to_s3_error(error: LowerError) -> S3Error:
-    """The S3 error for an error of storage, sealing or the KMS. `error` stays the cause for the log."""
+def to_s3_error(error: LowerError, *, bucket: str | None = None, key: str | None = None) -> S3Error:
+    """The S3 error for an error of storage, sealing or the KMS. `error` stays the cause for the log.
+
+    `bucket` and `key` are those of the request: the answer repeats the name of what is missing.
+    """
     if isinstance(error, KMSError):
         return _from_kms(error)
     if isinstance(error, storage.StorageUnavailable):
         return _unavailable("ServiceUnavailable", RETRY_AFTER_SECONDS)
+    if isinstance(error, storage.NoSuchKey):
+        return S3Error("NoSuchKey", fields=_named("Key", key))
+    if isinstance(error, storage.NoSuchBucket | storage.BucketNotEmpty):
+        return S3Error(_STORAGE[type(error)], fields=_named("BucketName", bucket))
     if isinstance(error, storage.StorageError) and type(error) in _STORAGE:
         return S3Error(_STORAGE[type(error)])
     return S3Error("InternalError")
@@ -43,6 +50,10 @@ def _from_kms(error: KMSError) -> S3Error:
     if error.code == "AccessDeniedException":
         return S3Error("AccessDenied", error.message)
     return S3Error(f"KMS.{error.code}", error.message)
+
+
+def _named(element: str, name: str | None) -> dict[str, str]:
+    return {} if name is None else {element: name}
 
 
 def _unavailable(code: str, retry_after_seconds: int) -> S3Error:

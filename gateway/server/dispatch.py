@@ -87,7 +87,7 @@ class Dispatcher:
         except AuthenticationError as error:
             return self._render(S3Error(error.s3_code, error.message, fields=error.fields), request, entry)
         except (StorageError, SealingError, KMSError) as error:
-            return self._render(self._translated(error, request), request, entry)
+            return self._render(self._translated(error, request, entry), request, entry)
         except StoreUnavailable:
             _log.exception("request %s: the identity store", request.request_id)
             return self._render(S3Error("ServiceUnavailable"), request, entry)
@@ -144,12 +144,12 @@ class Dispatcher:
         if not decision.is_allowed:
             raise S3Error("AccessDenied", f"User: {principal.arn} is not authorized to perform: {operation.action}")
 
-    def _translated(self, error: LowerError, request: Request) -> S3Error:
+    def _translated(self, error: LowerError, request: Request, entry: Entry) -> S3Error:
         if isinstance(error, SealingError):
             self._integrity_event("row", f"request {request.request_id}: {error}")
         elif isinstance(error, StorageError):
             _log.info("request %s: %s: %s", request.request_id, type(error).__name__, error)
-        return to_s3_error(error)
+        return to_s3_error(error, bucket=entry.bucket, key=entry.key)
 
     def _render(self, error: S3Error, request: Request, entry: Entry) -> Response:
         entry.error_code = error.code

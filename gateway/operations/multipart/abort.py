@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from gateway.operations.context import Call
-from gateway.operations.multipart.upload_id import parse_upload_id
+from gateway.operations.multipart.upload_id import no_such_upload, parse_upload_id
 from gateway.protocol.messages import Response
+from gateway.storage.errors import NoSuchUpload
 
 
 async def handle(call: Call) -> Response:
     bucket = await call.bucket()
-    upload_id = parse_upload_id(call.query.get("uploadId") or "")
-    await call.services.index.abort_upload(bucket.bucket_id, call.key.encode(), upload_id)
+    text = call.query.get("uploadId") or ""
+    try:
+        await call.services.index.abort_upload(bucket.bucket_id, call.key.encode(), parse_upload_id(text))
+    except NoSuchUpload:
+        raise no_such_upload(text) from None
     return Response(status=204)

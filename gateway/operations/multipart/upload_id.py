@@ -8,6 +8,7 @@ import binascii
 from gateway.operations.context import Call
 from gateway.operations.documents import UploadDocument
 from gateway.protocol.errors import S3Error
+from gateway.storage.errors import NoSuchUpload
 from gateway.storage.index.records import BucketRow, UploadRow
 
 
@@ -22,13 +23,20 @@ def parse_upload_id(text: str) -> bytes:
     except (binascii.Error, UnicodeEncodeError):
         upload_id = b""
     if len(upload_id) != 16 or format_upload_id(upload_id) != text:
-        raise S3Error("NoSuchUpload", fields={"UploadId": text[:256]})
+        raise no_such_upload(text)
     return upload_id
+
+
+def no_such_upload(text: str) -> S3Error:
+    return S3Error("NoSuchUpload", fields={"UploadId": text[:256]})
 
 
 async def find_upload(call: Call) -> tuple[BucketRow, UploadRow, UploadDocument]:
     """The upload that `uploadId` names, in the bucket and for the key of the request."""
     bucket = await call.bucket()
-    upload_id = parse_upload_id(call.query.get("uploadId") or "")
-    row = await call.services.index.get_upload(bucket.bucket_id, call.key.encode(), upload_id)
+    text = call.query.get("uploadId") or ""
+    try:
+        row = await call.services.index.get_upload(bucket.bucket_id, call.key.encode(), parse_upload_id(text))
+    except NoSuchUpload:
+        raise no_such_upload(text) from None
     return bucket, row, call.services.rows.open_upload(row)

@@ -32,6 +32,7 @@ from gateway.protocol.names import BucketName, object_arn
 from gateway.protocol.object_headers import ObjectHeaders, is_metadata_replaced
 from gateway.protocol.xml.documents.objects import CopyObjectResult
 from gateway.sealing.ids import new_id
+from gateway.storage.errors import NoSuchBucket, NoSuchKey
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 from kms.api.secrets import SecretBytes
 
@@ -106,11 +107,17 @@ async def _find_source(call: Call) -> Source:
     named = parse_copy_source(headers["x-amz-copy-source"])
     check_version_id(named.version_id)
     key = checked_key(named.key)
-    bucket = await call.bucket_named(named.bucket)
+    try:
+        bucket = await call.bucket_named(named.bucket)
+    except NoSuchBucket:
+        raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
     expected_owner = headers.get("x-amz-source-expected-bucket-owner")
     if expected_owner is not None and expected_owner != bucket.account_id:
         raise S3Error("AccessDenied")
-    row = await call.services.index.get_object(bucket.bucket_id, key.encode())
+    try:
+        row = await call.services.index.get_object(bucket.bucket_id, key.encode())
+    except NoSuchKey:
+        raise S3Error("NoSuchKey", fields={"Key": key}) from None
     document = call.services.rows.open_object(row)
     check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
     if row.size > MAX_COPY_BYTES:
