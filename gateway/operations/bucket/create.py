@@ -43,15 +43,15 @@ async def handle(call: Call) -> Response:
 def check_location(document: bytes, region: str) -> None:
     """The location constraint must name this endpoint's region; us-east-1 is named by naming none.
 
-    Raises S3Error InvalidLocationConstraint or IllegalLocationConstraintException.
+    AWS's endpoint of us-east-1 makes buckets elsewhere, too; there is no elsewhere here, so this one answers as AWS's
+    other endpoints do. Raises S3Error InvalidLocationConstraint or IllegalLocationConstraintException.
     """
     constraint = CreateBucketConfiguration.parse(document).location_constraint if document else None
-    if constraint is None:
-        if region != "us-east-1":
-            raise S3Error(
-                "IllegalLocationConstraintException",
-                "The unspecified location constraint is incompatible for the region specific endpoint this request "
-                "was sent to.",
-            )
-    elif constraint != region or region == "us-east-1":
-        raise S3Error("InvalidLocationConstraint", fields={"LocationConstraint": constraint[:64]})
+    if constraint == "us-east-1":
+        raise S3Error("InvalidLocationConstraint", fields={"LocationConstraint": constraint})
+    if (constraint or "us-east-1") != region:
+        raise S3Error(
+            "IllegalLocationConstraintException",
+            f"The {(constraint or 'unspecified')[:64]} location constraint is incompatible for the region specific "
+            "endpoint this request was sent to.",
+        )
