@@ -6,14 +6,18 @@ from typing import Any
 
 import pytest
 
+from tests.clients.checks import faults
+from tests.clients.raw import RawClient
 from tests.harness import Gateway, running_gateway
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One gateway for all tests of a session that do not stop it."""
+    """One gateway for all tests of a session that do not stop it. None of them may make it answer 500."""
     with running_gateway(tmp_path_factory.mktemp("gateway")) as made:
         yield made
+        assert made.process is not None and made.process.poll() is None
+    assert faults(made) == []
 
 
 @pytest.fixture(scope="session")
@@ -26,15 +30,30 @@ def kms(gateway: Gateway) -> Any:
     return gateway.client("kms")
 
 
+@pytest.fixture(scope="session")
+def raw(gateway: Gateway) -> RawClient:
+    return RawClient(gateway)
+
+
 @pytest.fixture
 def bucket(s3: Any) -> str:
     """A bucket of the test's own; the gateway goes with the session."""
-    name = f"test-{uuid.uuid4()}"
-    s3.create_bucket(Bucket=name)
-    return name
+    return make_bucket(s3)
+
+
+@pytest.fixture(scope="module")
+def shared_bucket(s3: Any) -> str:
+    """A bucket for the tests of one module, which must not mind each other's keys."""
+    return make_bucket(s3)
 
 
 @pytest.fixture(scope="session")
 def kms_key(kms: Any) -> str:
-    """The ARN of a KMS key."""
+    """The ARN of a KMS key that stays enabled."""
     return str(kms.create_key()["KeyMetadata"]["Arn"])
+
+
+def make_bucket(s3: Any) -> str:
+    name = f"test-{uuid.uuid4()}"
+    s3.create_bucket(Bucket=name)
+    return name
