@@ -97,8 +97,9 @@ class Call:
         return await self.bucket_named(self.bucket_name)
 
     async def bucket_named(self, name: str) -> BucketRow:
-        """Raises storage's NoSuchBucket, or S3Error AccessDenied for another account's bucket."""
+        """Raises storage's NoSuchBucket, AuthenticationFailed, or S3Error AccessDenied for another account's bucket."""
         row = await self.services.index.get_bucket(name)
+        self.services.rows.open_bucket(row)  # before its account is believed
         if row.account_id != self.account_id:
             raise S3Error("AccessDenied")
         expected_owner = self.request.headers.get("x-amz-expected-bucket-owner")

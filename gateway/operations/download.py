@@ -15,6 +15,7 @@ from typing import Protocol
 
 from gateway.operations.context import Services
 from gateway.operations.documents import ObjectDocument
+from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import HEADER_SIZE, segment_span, segment_spans
@@ -49,7 +50,7 @@ class RangeStream:
     """A range of an object's plaintext, its first batch authenticated already.
 
     A yielded buffer is valid until the next one is asked for; whoever stops early calls `aclose`. What fails later
-    raises out of the iteration, after it was reported as an integrity event if it is one.
+    raises out of the iteration, as `open_range` does.
     """
 
     def __init__(self, first: Buffer, rest: AsyncGenerator[Buffer]) -> None:
@@ -72,7 +73,11 @@ class RangeStream:
 async def open_range(
     services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> RangeStream:
-    """Plaintext bytes [start, end). Raises AuthenticationFailed or BlobMissing before anything was handed out."""
+    """Plaintext bytes [start, end).
+
+    Raises S3Error InternalError for a blob that is damaged or missing, after it was reported as an integrity event;
+    if it is the first batch, before anything was handed out.
+    """
     stream = _range(services, data_key, blobs, start, end)
     return RangeStream(await anext(stream), stream)
 
@@ -86,8 +91,7 @@ async def read_range(
         try:
             pieces.append(await _read_slice(services, data_key, blob, first, last))
         except (AuthenticationFailed, BlobMissing) as error:
-            _report(services, blob, error)
-            raise
+            raise _reported(services, blob, error) from error
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
@@ -100,8 +104,7 @@ async def _range(
                 async for piece in pieces:
                     yield piece
         except (AuthenticationFailed, BlobMissing) as error:
-            _report(services, blob, error)
-            raise
+            raise _reported(services, blob, error) from error
 
 
 def _slices(blobs: Sequence[BlobSlice], start: int, end: int) -> Iterator[tuple[BlobSlice, int, int]]:
@@ -114,9 +117,11 @@ def _slices(blobs: Sequence[BlobSlice], start: int, end: int) -> Iterator[tuple[
             yield blob, first, max(first, last)
 
 
-def _report(services: Services, blob: BlobSlice, error: Exception) -> None:
+def _reported(services: Services, blob: BlobSlice, error: AuthenticationFailed | BlobMissing) -> S3Error:
+    """Reported here, where the blob is known, and therefore told as what it is to nobody above."""
     segment = getattr(error, "segment", None)
     services.integrity_event("blob", f"{blob.blob_id.hex()} segment {segment}: {type(error).__name__}")
+    return S3Error("InternalError")
 
 
 async def _read_slice(services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int) -> bytes:

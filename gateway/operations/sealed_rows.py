@@ -24,6 +24,9 @@ from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.row import RowSealer
 from gateway.storage.index.records import BucketRow, ObjectRow, PartRow, UploadRow
 
+MAX_OPENED_BUCKETS = 1000
+"""Kept at a kilobyte or so each (a bucket's document may be 20 KB); beyond, all are forgotten and opened again."""
+
 _Document = TypeVar("_Document")
 _bucket = msgspec.json.Decoder(BucketDocument)
 _object = msgspec.json.Decoder(ObjectDocument)
@@ -37,12 +40,22 @@ class SealedRows:
 
     def __init__(self, sealer: RowSealer) -> None:
         self._sealer = sealer
+        self._opened_buckets: dict[bytes, tuple[BucketRow, BucketDocument]] = {}
 
     def seal_bucket(self, row: BucketRow, document: BucketDocument) -> BucketRow:
         return replace(row, sealed=self._seal(row.bucket_id, row.revision, _bucket_columns(row), document))
 
     def open_bucket(self, row: BucketRow) -> BucketDocument:
-        return self._open(row.bucket_id, row.revision, _bucket_columns(row), row.sealed, _bucket)
+        """Every request opens its bucket's row, so the last ones are kept: a row that is the same in all columns is
+        the one that was verified."""
+        known = self._opened_buckets.get(row.bucket_id)
+        if known is not None and known[0] == row:
+            return known[1]
+        document = self._open(row.bucket_id, row.revision, _bucket_columns(row), row.sealed, _bucket)
+        if len(self._opened_buckets) >= MAX_OPENED_BUCKETS:
+            self._opened_buckets.clear()
+        self._opened_buckets[row.bucket_id] = (row, document)
+        return document
 
     def seal_object(self, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None = None) -> ObjectRow:
         """`parts` is for an object of several blobs, one entry for each of `row.blob_ids`."""

@@ -24,7 +24,7 @@ from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import Entry, current_entry
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
-from gateway.storage.errors import StorageError
+from gateway.storage.errors import RowDamaged, StorageError
 from iam.authenticator import Authenticated, Authenticator
 from iam.authorisation import authorise
 from iam.errors import AuthenticationError
@@ -145,8 +145,8 @@ class Dispatcher:
             raise S3Error("AccessDenied", f"User: {principal.arn} is not authorized to perform: {operation.action}")
 
     def _translated(self, error: LowerError, request: Request, entry: Entry) -> S3Error:
-        if isinstance(error, SealingError):
-            self._integrity_event("row", f"request {request.request_id}: {error}")
+        if isinstance(error, SealingError | RowDamaged):
+            self._integrity_event("row", f"{_place(error)} request {request.request_id}: {error}")
         elif isinstance(error, StorageError):
             _log.info("request %s: %s: %s", request.request_id, type(error).__name__, error)
         return to_s3_error(error, bucket=entry.bucket, key=entry.key)
@@ -190,6 +190,12 @@ def _with_hoisted_headers(request: Request, query: Query) -> Request:
         if name.lower().startswith("x-amz-") and name.lower() not in _SIGNING_PARAMETERS
     }
     return replace(request, headers={**request.headers, **hoisted}) if hoisted else request
+
+
+def _place(error: Exception) -> str:
+    """Where the damage is, for the log."""
+    row_uid: bytes | None = getattr(error, "row_uid", None)
+    return row_uid.hex() if row_uid else "-"
 
 
 def _target(address: Address) -> Target:

@@ -39,5 +39,9 @@ class BlobMissing(StorageError):
     """The index names a blob that the store does not have: an integrity event, not a client error."""
 
 
+class RowDamaged(StorageError):
+    """A row of the index holds what is never written there: an integrity event, not a client error."""
+
+
 class StorageUnavailable(StorageError):
     """Disk full, read-only, locked or failing; nothing was changed, trying again later may help."""

@@ -23,6 +23,8 @@ async def handle(call: Call) -> Response:
         call.account_id, prefix=parameters.prefix, after=after, limit=limit + 1
     )
     page = () if is_elsewhere else rows[:limit]
+    for row in page:
+        call.services.rows.open_bucket(row)
     has_more = not is_elsewhere and len(rows) > limit
     owner = call.services.owner_of(call.account_id)
     return xml_response(

@@ -1,10 +1,10 @@
-"""Which of SQLite's errors mean that the database cannot serve, and which are faults of this program."""
+"""Which of SQLite's errors speak of the database or of what is in it, and which are faults of this program."""
 
 from __future__ import annotations
 
 import sqlite3
 
-from gateway.storage.errors import StorageUnavailable
+from gateway.storage.errors import RowDamaged, StorageUnavailable
 
 # SQLite's primary result codes (https://www.sqlite.org/rescode.html) that speak of the machine, not of the statement.
 _UNAVAILABLE = frozenset(
@@ -31,9 +31,18 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def translated(error: Exception) -> Exception:
-    """`error` itself, or the StorageUnavailable that it amounts to, with the cause kept for the log."""
+    """`error` itself, or the StorageUnavailable or RowDamaged that it amounts to, the cause kept for the log."""
+    if _is_no_text(error):
+        damaged = RowDamaged(f"index: {error}")
+        damaged.__cause__ = error
+        return damaged
     if not is_unavailable(error):
         return error
     unavailable = StorageUnavailable(f"index: {getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')}: {error}")
     unavailable.__cause__ = error
     return unavailable
+
+
+def _is_no_text(error: Exception) -> bool:
+    """Whether a TEXT column held bytes that are no UTF-8: the module's own error, which has no code of SQLite's."""
+    return isinstance(error, sqlite3.OperationalError) and str(error).startswith("Could not decode to UTF-8")

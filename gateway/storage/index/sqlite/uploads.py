@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.protocol.modes import Mode, Wrap
-from gateway.storage.errors import Conflict, NoSuchUpload
+from gateway.storage.errors import Conflict, NoSuchUpload, RowDamaged
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
 from gateway.storage.index.records import NewBlob, ObjectRow, PartRow, UploadPage, UploadRow
@@ -196,5 +196,8 @@ def _last(
 
 def _upload_row(columns: tuple[Any, ...]) -> UploadRow:
     key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed = columns
-    wrap = Wrap(Mode(mode), wrapped, key_arn, key_version)
+    try:
+        wrap = Wrap(Mode(mode), wrapped, key_arn, key_version)
+    except ValueError:
+        raise RowDamaged(f"upload {upload_id.hex()} is of mode {mode}") from None
     return UploadRow(upload_id, bucket_id, key, row_uid, initiated_us, wrap, revision, sealed)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.protocol.modes import Mode
+from gateway.storage.errors import RowDamaged
 from gateway.storage.index.fast_rows import make_object_row, make_wrap
 from gateway.storage.index.listing import Row
 from gateway.storage.index.records import NewBlob, ObjectRow, RowKind
@@ -77,7 +78,8 @@ def listed_row(database: Database, bucket_id: bytes, columns: Row) -> ObjectRow:
     if not columns[2]:
         return _object_row(bucket_id, columns, None, None)
     found = database.row("SELECT blob_ids FROM object_parts WHERE row_uid = ?", (columns[1],))
-    assert found is not None, "has_parts without a row of object_parts"
+    if found is None:
+        raise RowDamaged(f"the list of blobs of object {columns[1].hex()} is missing")
     return _object_row(bucket_id, columns, found[0], None)
 
 
@@ -107,15 +109,19 @@ def _object_row(
         blobs = tuple([blob_ids[i : i + _ID_BYTES] for i in range(0, len(blob_ids), _ID_BYTES)])
     else:
         blobs = () if blob_id is None else (blob_id,)
+    try:
+        named_kind, wrap = _KINDS[kind], make_wrap(_MODES[mode], wrapped, key_arn, key_version)
+    except KeyError:
+        raise RowDamaged(f"object {row_uid.hex()} is of kind {kind} and mode {mode}") from None
     return make_object_row(
         bucket_id,
         key,
         row_uid,
         version_id,
-        _KINDS[kind],
+        named_kind,
         size,
         modified_us,
-        make_wrap(_MODES[mode], wrapped, key_arn, key_version),
+        wrap,
         blobs,
         manifest_id,
         part_count,
