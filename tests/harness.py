@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,13 @@ class Gateway:
         self.process = None
 
     def kill_all(self) -> None:
-        """kill -9 of the supervisor and every process it started."""
+        """kill -9 of the supervisor and every process it started, which have sessions of their own."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        victims = [*self.children("gateway.worker"), *self.children("kms.daemon")]
+        self.process.kill()
+        for pid in victims:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(30)
         self.process = None
 
