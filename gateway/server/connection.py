@@ -50,6 +50,7 @@ class Connection(RequestHandler):
         "_header_bytes",
         "_header_since",
         "_reading_since",
+        "_silent_since",
         "_transferred_bytes",
         "_unsent_bytes",
         "_waited_seconds",
@@ -79,6 +80,7 @@ class Connection(RequestHandler):
         self._header_bytes = 0
         self._header_since = 0.0
         self._reading_since = 0.0
+        self._silent_since = 0.0
         self._writing_since = 0.0
         self._unsent_bytes = 0
         self._waited_seconds = 0.0
@@ -89,6 +91,7 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self._silent_since = self._loop.time()
         if not self._edge.admit(self):
             self.refuse(S3Error("SlowDown"))
 
@@ -97,6 +100,7 @@ class Connection(RequestHandler):
         self._edge.departed(self)
 
     def data_received(self, data: bytes) -> None:
+        self._silent_since = 0.0
         super().data_received(data)
         if self.is_busy:
             # A second message before the body's end is the parser's complaint about the body's framing (aiohttp
@@ -217,6 +221,9 @@ class Connection(RequestHandler):
                 self._body.set_exception(S3Error("RequestTimeout"))
         elif not self.is_busy and self._header_since and now - self._header_since > limits.header_seconds:
             self.refuse(S3Error("RequestTimeout"))
+        elif self._silent_since and now - self._silent_since > limits.idle_seconds:
+            # aiohttp's keep-alive timer starts after a first request; this one never came.
+            self.force_close()
 
     def _check_writing(self, now: float) -> None:
         unsent = self.transport.get_write_buffer_size() if self.transport is not None else 0

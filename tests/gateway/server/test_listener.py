@@ -454,6 +454,12 @@ async def test_idle_connection_is_closed_without_a_word() -> None:
         assert await client.at_end() == b""
 
 
+async def test_connection_that_never_says_a_word_is_closed() -> None:
+    async with serving(hello, idle_seconds=0.1) as served:
+        client = await served.connect()
+        assert await client.at_end() == b""
+
+
 async def test_too_many_connections_are_told_to_slow_down() -> None:
     async with serving(hello, max_connections=2) as served:
         kept = [await served.connect() for _ in range(2)]
