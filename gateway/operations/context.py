@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.operations.sealed_rows import SealedRows
-from gateway.operations.table import Operation
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
 from gateway.protocol.checksums import ChecksumExpectation
@@ -64,7 +63,7 @@ class Call:
 
     services: Services
     request: Request
-    operation: Operation
+    operation_name: str
     address: Address
     query: Query
     authentication: Authentication

@@ -27,7 +27,7 @@ def choose_encryption(call: Call, bucket: BucketRow) -> EncryptionChoice:
 
     Raises S3Error for headers that are malformed or ask for a mode that is not served.
     """
-    asked = parse_encryption(call.request.headers, call.operation.name)
+    asked = parse_encryption(call.request.headers, call.operation_name)
     if asked.mode is not None:
         return EncryptionChoice(asked.mode, asked.kms_key_id, asked.context)
     default = call.services.rows.open_bucket(bucket).encryption

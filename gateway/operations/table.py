@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from gateway.operations.context import Call
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.query import Query
 
-if TYPE_CHECKING:
-    from gateway.operations.context import Call
-
-Handler = Callable[["Call"], Awaitable[Response]]
+Handler = Callable[[Call], Awaitable[Response]]
 
 
 class Target(Enum):

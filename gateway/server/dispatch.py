@@ -121,7 +121,7 @@ class Dispatcher:
         call = Call(
             services=unsealed.services,
             request=request,
-            operation=operation,
+            operation_name=operation.name,
             address=address,
             query=query,
             authentication=self._authentication(authenticated, request),

@@ -24,7 +24,7 @@ MAX_PART_BYTES = 5 << 30
 
 async def handle(call: Call) -> Response:
     """A part sent again replaces the earlier one; each attempt is a blob of its own, under a key of its own."""
-    parse_encryption(call.request.headers, call.operation.name)
+    parse_encryption(call.request.headers, call.operation_name)
     number = part_number(call.query)
     bucket, upload, asked = await find_upload(call)
     wanted = Algorithm[asked.checksum_algorithm] if asked.checksum_algorithm else DEFAULT_ALGORITHM

@@ -44,7 +44,7 @@ async def handle_get(call: Call) -> Response:
 
 async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]:
     """The object that GET or HEAD names, after its conditions were checked."""
-    parse_encryption(call.request.headers, call.operation.name)
+    parse_encryption(call.request.headers, call.operation_name)
     if call.query.has("partNumber"):
         raise S3Error("NotImplemented", "Reading a part of an object by its number is not served yet.")
     check_version_id(call.query.get("versionId"))
