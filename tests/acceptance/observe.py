@@ -8,6 +8,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from prometheus_client.mmap_dict import MmapedDict
+
 from tests.harness import Gateway
 
 
@@ -46,6 +48,18 @@ class EventLog:
         self._read_bytes += len(whole_lines)
         self._events += whole_lines.count(b"integrity event: ")
         return self._events
+
+
+def requests_by_worker(gateway: Gateway, operation: str, status: str) -> dict[int, float]:
+    """Requests answered by each process that ever was a worker, from the files in which each one counts alone."""
+    counts = {}
+    for path in (gateway.data / "run" / "metrics").glob("counter_*.db"):
+        pid = int(path.stem.removeprefix("counter_"))
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
+            _, name, labels, _ = json.loads(key)
+            if name == "sealgate_requests_total" and labels == {"operation": operation, "status": status}:
+                counts[pid] = value
+    return counts
 
 
 def _get(url: str) -> tuple[int, bytes]:

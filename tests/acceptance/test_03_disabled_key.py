@@ -1,0 +1,132 @@
+"""A disabled key opens nothing from the moment the answer arrives, in every worker, whatever the load."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.acceptance.conftest import StartGateway
+from tests.acceptance.observe import requests_by_worker
+from tests.acceptance.raw import Answer, ask, presign
+from tests.harness import wait_until
+
+BUCKET = "disabled"
+WORKERS = 3
+CLIENTS = 4
+ENOUGH = 150
+"""Requests that must have begun after an answer of the KMS before it counts as proven."""
+
+
+class Load:
+    """Clients that GET and PUT without pause, each request over a connection of its own."""
+
+    def __init__(self, requests: list[Callable[[], Answer]]) -> None:
+        self._requests = requests
+        self._stopping = threading.Event()
+        self.answers: list[Answer] = []
+
+    def work(self) -> None:
+        while not self._stopping.is_set():
+            for request in self._requests:
+                self.answers.append(request())
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def since(self, moment: float) -> list[Answer]:
+        """Answers to requests that began after `moment`, once there are enough of them."""
+        return wait_until(
+            lambda: found if len(found := [each for each in self.answers if each.began > moment]) >= ENOUGH else None,
+            f"{ENOUGH} requests were answered",
+        )
+
+
+@contextmanager
+def load(requests: list[Callable[[], Answer]]) -> Iterator[Load]:
+    made = Load(requests)
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        running = [clients.submit(made.work) for _ in range(CLIENTS)]
+        try:
+            yield made
+        finally:
+            made.stop()
+        for each in running:
+            each.result(30)
+
+
+def refusal(request: Callable[..., Any], **parameters: Any) -> tuple[int, str]:
+    with pytest.raises(ClientError) as raised:
+        request(Bucket=BUCKET, **parameters)
+    answer = raised.value.response
+    return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"]
+
+
+def moment(request: Callable[..., Any], key_id: str) -> float:
+    """When the KMS had answered."""
+    request(KeyId=key_id)
+    return time.monotonic()
+
+
+def test_a_disabled_key_opens_nothing_from_the_next_request_on(make_gateway: StartGateway) -> None:
+    gateway = make_gateway(workers=WORKERS).start()
+    s3, kms = gateway.client("s3"), gateway.client("kms")
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    s3.create_bucket(Bucket=BUCKET)
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_id}}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    s3.put_object(Bucket=BUCKET, Key="kept", Body=b"kept")
+    upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key="begun")["UploadId"]
+    s3.put_object(Bucket=BUCKET, Key="plain", Body=b"plain", ServerSideEncryption="AES256")
+    get, put = (
+        presign(gateway, "get_object", Bucket=BUCKET, Key="kept"),
+        presign(gateway, "put_object", Bucket=BUCKET, Key="new"),
+    )
+
+    with load([lambda: ask("GET", get), lambda: ask("PUT", put, b"new")]) as clients:
+        for _ in range(3):
+            disabled = moment(kms.disable_key, key_id)
+            refused = clients.since(disabled)
+            assert {(answer.status, answer.code) for answer in refused} == {(400, "KMS.DisabledException")}
+            assert s3.head_object(Bucket=BUCKET, Key="kept")["SSEKMSKeyId"].endswith(key_id)
+            assert "kept" in [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+            for request in (
+                lambda: refusal(s3.upload_part, Key="begun", UploadId=upload_id, PartNumber=1, Body=b"part"),
+                lambda: refusal(s3.copy_object, Key="copy", CopySource=f"{BUCKET}/kept", ServerSideEncryption="AES256"),
+                lambda: refusal(s3.copy_object, Key="copy", CopySource=f"{BUCKET}/plain"),
+                lambda: refusal(s3.create_multipart_upload, Key="another"),
+            ):
+                assert request() == (400, "KMS.DisabledException")
+            assert s3.get_object(Bucket=BUCKET, Key="plain")["Body"].read() == b"plain"
+
+            enabled = moment(kms.enable_key, key_id)
+            assert {answer.status for answer in clients.since(enabled)} == {200}
+
+    for operation in ("GetObject", "PutObject"):
+        refused_by = requests_by_worker(gateway, operation, "4xx")
+        assert len(refused_by) == WORKERS
+        assert all(count > 0 for count in refused_by.values())
+    # The one that only this key could have let in is not there.
+    assert "copy" not in [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
+
+
+def test_a_key_pending_deletion_opens_nothing(make_gateway: StartGateway) -> None:
+    gateway = make_gateway(workers=2).start()
+    s3, kms = gateway.client("s3"), gateway.client("kms")
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_object(Bucket=BUCKET, Key="kept", Body=b"kept", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)
+    get = presign(gateway, "get_object", Bucket=BUCKET, Key="kept")
+    kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)
+    answers = [ask("GET", get) for _ in range(20)]
+    assert {(answer.status, answer.code) for answer in answers} == {(400, "KMS.KMSInvalidStateException")}
+    kms.cancel_key_deletion(KeyId=key_id)
+    assert {ask("GET", get).code for _ in range(5)} == {"KMS.DisabledException"}
+    kms.enable_key(KeyId=key_id)
+    assert {ask("GET", get).body for _ in range(20)} == {b"kept"}

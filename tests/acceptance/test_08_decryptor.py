@@ -1,0 +1,113 @@
+"""Blobs of a running system, opened by the standalone decryptor with data keys from the KMS alone.
+
+That the decryptor shares no code with the gateway, and agrees with the test vectors, is shown in
+tests/gateway/test_blob_open.py and tests/gateway/sealing/test_vectors.py. Here, what finds the data key is written from
+docs/formats/object.md, "Footer", as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness import Gateway, running_gateway
+
+BUCKET = "opened"
+PART_BYTES = 5 << 20
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running_gateway(tmp_path_factory.mktemp("opened")) as made:
+        made.client("s3").create_bucket(Bucket=BUCKET)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def key_id(gateway: Gateway) -> str:
+    return str(gateway.client("kms").create_key()["KeyMetadata"]["KeyId"])
+
+
+def footer_envelope(blob: bytes) -> dict[str, Any]:
+    """The clear half of a blob's footer."""
+    _, envelope_bytes, descriptor_bytes = struct.unpack(">QII", blob[-32:-16])
+    start = len(blob) - 32 - descriptor_bytes - envelope_bytes
+    envelope: dict[str, Any] = json.loads(blob[start : start + envelope_bytes])
+    return envelope
+
+
+def stored_blobs(gateway: Gateway) -> Iterator[bytes]:
+    """Every blob that lies in a file or in the index, in order of their ids, hence of their writing."""
+    blobs = {path.name: path.read_bytes() for path in (gateway.data / "store" / "blobs").glob("*/*/*")}
+    with closing(sqlite3.connect(gateway.data / "index" / "index.sqlite")) as index:
+        for blob_id, data in index.execute("SELECT blob_id, data FROM inline_blob JOIN blob USING (blob_no)"):
+            blobs[blob_id.hex()] = data
+    yield from (blobs[name] for name in sorted(blobs))
+
+
+def opened(gateway: Gateway, blob: bytes, directory: Path) -> tuple[bytes, dict[str, Any]]:
+    """Plaintext and descriptor of a blob, its data key decrypted by the public API of the KMS."""
+    envelope = footer_envelope(blob)
+    (wrap,) = envelope["wraps"]
+    data_key = gateway.client("kms").decrypt(
+        CiphertextBlob=base64.b64decode(wrap["wrapped"]),
+        EncryptionContext=envelope["encryption_context"],
+        KeyId=wrap["key_arn"],
+    )["Plaintext"]
+    (directory / "blob").write_bytes(blob)
+    (directory / "key").write_bytes(data_key)
+    names = [str(directory / name) for name in ("blob", "key", "plaintext", "descriptor")]
+    gateway.sealgate("blob", "open", names[0], "--key-file", names[1], "-o", names[2], "--descriptor", names[3])
+    return (directory / "plaintext").read_bytes(), json.loads((directory / "descriptor").read_text())
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 300_000])
+def test_a_stored_object_is_opened_without_the_gateway(
+    gateway: Gateway, key_id: str, tmp_path: Path, size: int
+) -> None:
+    body = random.Random(size).randbytes(size)
+    gateway.client("s3").put_object(
+        Bucket=BUCKET,
+        Key=f"object of {size}",
+        Body=body,
+        Metadata={"colour": "blue"},
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=key_id,
+        SSEKMSEncryptionContext=base64.b64encode(b'{"team": "red"}').decode(),
+    )
+    *_, blob = stored_blobs(gateway)
+    context = {"team": "red", "aws:s3:arn": f"arn:aws:s3:::{BUCKET}/object of {size}"}
+    assert footer_envelope(blob)["encryption_context"] == context
+    plaintext, descriptor = opened(gateway, blob, tmp_path)
+    assert plaintext == body
+    assert (descriptor["key"], descriptor["size"]) == (f"object of {size}", size)
+    assert descriptor["document"]["metadata"] == {"colour": "blue"}
+
+
+def test_parts_and_manifest_of_a_multipart_upload_are_opened(gateway: Gateway, key_id: str, tmp_path: Path) -> None:
+    s3, parts = gateway.client("s3"), [random.Random(1).randbytes(PART_BYTES), b"the end"]
+    upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)[
+        "UploadId"
+    ]
+    done = []
+    for number, part in enumerate(parts, 1):
+        answer = s3.upload_part(Bucket=BUCKET, Key="parts", UploadId=upload, PartNumber=number, Body=part)
+        done.append({"PartNumber": number, "ETag": answer["ETag"]})
+    s3.complete_multipart_upload(Bucket=BUCKET, Key="parts", UploadId=upload, MultipartUpload={"Parts": done})
+
+    *_, first, second, manifest = stored_blobs(gateway)
+    assert [opened(gateway, blob, tmp_path)[0] for blob in (first, second)] == parts
+    assert [footer_envelope(blob).get("part_number") for blob in (first, second)] == [1, 2]
+    nothing, descriptor = opened(gateway, manifest, tmp_path)
+    assert nothing == b""
+    assert [base64.b64decode(blob_id) for blob_id in descriptor["blob_ids"]] == [first[16:32], second[16:32]]
+    assert [entry[1] for entry in descriptor["parts"]] == [len(part) for part in parts]
