@@ -20,7 +20,7 @@ from importlib import resources
 from pathlib import Path
 
 from gateway.config import CONFIG_NAME, Settings
-from gateway.kmsd import root_settings
+from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
 from kms.daemon.root import recovering_root
@@ -242,6 +242,9 @@ def _database(database: _Database) -> Finding:
 
 def _root(settings: Settings) -> Iterator[Finding]:
     """Open the root as kmsd does, and compare its check value."""
+    if (tokens := moved_token_directory(settings)) is not None:
+        yield _wrong("root", f"the data directory was moved, and its tokens to {tokens}: start the gateway once")
+        return
     check_value = _check_value(settings)
     if isinstance(check_value, Finding):
         yield check_value

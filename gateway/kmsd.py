@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from gateway.config import Settings
 from gateway.processes import Command
 from kms.daemon.settings import DaemonSettings, RootSettings
+from kms.hsm.provision import write_softhsm_config
 
 ROOT_SHARE = 0.8
 """Part of a call's deadline that the root may take: kmsd's precise refusal arrives before the caller gives up."""
@@ -44,3 +47,25 @@ def kmsd_command(
     return Command(
         name="kmsd", arguments=arguments, order=order.to_json(), descriptors=(listen_fd, *kept), environment=environment
     )
+
+
+def moved_token_directory(settings: Settings) -> Path | None:
+    """Where SoftHSM's tokens are now, if the data directory was moved and SoftHSM's configuration names the old place.
+
+    Only a configuration inside the data directory is ours to look at. Raises OSError.
+    """
+    config = settings.kms.softhsm_conf
+    if config is None or not config.is_relative_to(settings.data_directory) or not config.exists():
+        return None
+    tokens = config.parent.resolve() / "tokens"
+    is_named = f"directories.tokendir = {tokens}" in config.read_text("utf-8").splitlines()
+    return tokens if tokens.is_dir() and not is_named else None
+
+
+def follow_moved_tokens(settings: Settings) -> bool:
+    """Correct SoftHSM's configuration after the data directory was moved; True if it had to be. Raises OSError."""
+    tokens = moved_token_directory(settings)
+    if tokens is None:
+        return False
+    write_softhsm_config(tokens.parent)
+    return True

@@ -63,6 +63,8 @@ def bind_unix(path: Path) -> socket.socket:
     problem = unix_path_problem(path)
     if problem is not None:
         raise BindError(problem)
+    if is_answered(path):
+        raise BindError(f"cannot listen on {path}: another process does; give each gateway a kms.socket of its own")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -77,6 +79,19 @@ def bind_unix(path: Path) -> socket.socket:
         sock.close()
         raise BindError(f"cannot listen on {path}: {error.strerror or error}") from error
     return sock
+
+
+def is_answered(path: Path) -> bool:
+    """Whether a process listens on the Unix socket at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except TimeoutError:
+            return True  # someone is there, with a full backlog
+        except OSError:
+            return False
+    return True
 
 
 def unix_path_problem(path: Path) -> str | None:

@@ -8,12 +8,12 @@ then kmsd. If the supervisor itself is killed, its children notice (`gateway.lif
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from pathlib import Path
 
 import gateway
 from gateway.config import Settings
-from gateway.kmsd import kmsd_command
+from gateway.kmsd import follow_moved_tokens, kmsd_command
 from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, encode_order
 from gateway.processes import Child, Command
 from gateway.server import metrics
@@ -118,37 +118,36 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        settings = self._settings
-        lock = DirectoryLock(settings)
-        sockets: list[socket.socket] = []
-        try:
+        lock = DirectoryLock(self._settings)
+        with contextlib.ExitStack() as ending:
+            ending.callback(lock.release)
             await lock.acquire(ORPHAN_DRAIN_SECONDS + END_MARGIN_SECONDS)
+            # Only from here on are the files in the data directory ours to change.
             self._clean()
-            listen = bind_workers(settings.listen.address, settings.worker_count)
-            sockets += listen
-            admin = bind(settings.admin.address)
-            sockets.append(admin)
-            kms = bind_unix(settings.kms.socket)
-            sockets.append(kms)
-            for each in sockets:
-                each.set_inheritable(True)
-            self._kmsd = self._kmsd_on(kms.fileno(), lock.fd)
-            self._workers = [
-                self._worker(number, sock.fileno(), admin.fileno(), lock.fd) for number, sock in enumerate(listen)
-            ]
-            addresses = Addresses(
-                local_address(listen[0]), local_address(admin), settings.listen.tls_certificate is not None
-            )
-            await self._watch(addresses)
-        finally:
-            for each in sockets:
-                each.close()
-            settings.kms.socket.unlink(missing_ok=True)
-            lock.release()
+            await self._watch(self._prepare(lock.fd, ending))
+
+    def _prepare(self, lock_fd: int, ending: contextlib.ExitStack) -> Addresses:
+        """Bind the sockets and plan the children; `ending` closes what was bound. Raises BindError."""
+        settings = self._settings
+        listen = bind_workers(settings.listen.address, settings.worker_count)
+        for sock in listen:
+            ending.callback(sock.close)
+        admin = ending.enter_context(bind(settings.admin.address))
+        kms = ending.enter_context(bind_unix(settings.kms.socket))
+        ending.callback(settings.kms.socket.unlink, missing_ok=True)
+        for sock in (*listen, admin, kms):
+            sock.set_inheritable(True)
+        self._kmsd = self._kmsd_on(kms.fileno(), lock_fd)
+        self._workers = [
+            self._worker(number, sock.fileno(), admin.fileno(), lock_fd) for number, sock in enumerate(listen)
+        ]
+        return Addresses(local_address(listen[0]), local_address(admin), settings.listen.tls_certificate is not None)
 
     def _clean(self) -> None:
         """Remove what the processes of an earlier run left: half-written blobs, and their metrics."""
         settings = self._settings
+        if follow_moved_tokens(settings):
+            log.info("the data directory was moved: SoftHSM's configuration follows")
         purge_all_temporary(settings.blobs_directory)
         shutil.rmtree(settings.metrics_directory, ignore_errors=True)
         settings.metrics_directory.mkdir(mode=0o700, parents=True)

@@ -14,6 +14,8 @@ from click.testing import CliRunner, Result
 
 from gateway import checks
 from gateway.commands.main import main
+from gateway.config import CONFIG_NAME, load
+from gateway.kmsd import follow_moved_tokens
 from gateway.private_files import format_dev_env, rewrite_endpoint
 from kms.hsm.provision import find_softhsm
 from tests.harness import Gateway
@@ -133,6 +135,19 @@ def test_token_is_found_where_the_directory_ended_up(tmp_path: Path) -> None:
     wrong = gateway.sealgate("doctor", str(gateway.data), check=False)
     assert wrong.returncode == 1
     assert "PROBLEM  root:" in wrong.stdout
+
+
+@pytest.mark.hsm
+@pytest.mark.skipif(find_softhsm() is None, reason="SoftHSM2 is not installed")
+def test_moved_directory_is_noticed_and_followed(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "data", root="softhsm").init()
+    moved = gateway.data.rename(tmp_path / "elsewhere")
+    noticed = gateway.sealgate("doctor", str(moved), check=False)
+    assert "PROBLEM  root: the data directory was moved" in noticed.stdout
+    settings = load(moved / CONFIG_NAME, {})
+    assert follow_moved_tokens(settings)
+    assert not follow_moved_tokens(settings)
+    assert "root key 'sealgate-root' is in use" in gateway.sealgate("doctor", str(moved)).stdout
 
 
 # doctor

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -17,8 +18,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.sockets import BindError, bind, bind_unix, bind_workers, local_address, unix_path_problem
+from gateway.sockets import BindError, bind, bind_unix, bind_workers, is_answered, local_address, unix_path_problem
 from gateway.supervisor import is_alive
+from tests.gateway.server.test_tls import write_pair
 from tests.harness import Gateway, clean_environment, wait_until
 
 pytestmark = pytest.mark.slow
@@ -124,6 +126,8 @@ def test_second_supervisor_refuses(gateway: Gateway) -> None:
     assert refused.returncode == EXIT_ALREADY_RUNNING
     assert "another sealgate" in refused.stderr
     assert "stop it first" in refused.stderr
+    # The refused one has left everything in place: new workers and a new kmsd still find each other.
+    assert is_answered(gateway.data / "run" / "kms.sock")
     assert is_ready(gateway)
 
 
@@ -170,6 +174,25 @@ def test_signal_of_the_terminal_ends_in_order(gateway: Gateway) -> None:
     assert gateway.process is not None
     gateway.process.send_signal(signal.SIGINT)
     assert gateway.process.wait(60) == 0
+
+
+def test_tls_is_served_by_the_workers(initialised: Gateway, tmp_path: Path) -> None:
+    initialised.stop()
+    write_pair(tmp_path, "gateway")
+    initialised.environment = {
+        "SEALGATE_LISTEN_TLS_CERTIFICATE": str(tmp_path / "cert.pem"),
+        "SEALGATE_LISTEN_TLS_KEY": str(tmp_path / "key.pem"),
+    }
+    try:
+        initialised.start()
+    finally:
+        initialised.environment = {}
+    assert initialised.endpoint_url.startswith("https://")
+    context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
+    context.check_hostname = False
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(initialised.endpoint_url, timeout=20, context=context)
+    initialised.stop()
 
 
 def test_address_in_use_is_a_sentence(initialised: Gateway) -> None:
@@ -224,6 +247,9 @@ def test_unix_socket_is_private_and_replaces_a_dead_one(tmp_path: Path) -> None:
     bind_unix(path).close()
     with bind_unix(path):
         assert path.stat().st_mode & 0o777 == 0o600
+        with pytest.raises(BindError, match="another process does"):
+            bind_unix(path)
+        assert is_answered(path)
 
 
 def test_long_socket_path_is_refused_with_advice(tmp_path: Path) -> None:
