@@ -2,17 +2,30 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.sealing import selftest
+from gateway.sealing.ledger import FileLedger, set_ledger
 from gateway.sealing.selftest import CHECKS, SelfTestFailed, run_self_test
 from gateway.sealing.stream import BlobOpener
 
 
 def test_the_self_test_passes_and_counts_itself() -> None:
     assert run_self_test() == CHECKS == 10
+
+
+def test_it_leaves_the_ledger_alone(tmp_path: Path) -> None:
+    ledger = FileLedger(tmp_path)
+    before = set_ledger(ledger)
+    try:
+        run_self_test()
+        assert set_ledger(ledger) is ledger
+    finally:
+        set_ledger(before)
+    assert all(path.read_bytes() == b"" for path in tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
