@@ -1,0 +1,216 @@
+"""What lies on disk while the gateway is stopped, and which keys sealed it: no plaintext, no key, nothing sealed twice.
+
+One long run of traffic with retries, parts sent again, copies, crashes, and a backup of the index restored and gone on
+from, as an operator would; then the data directory is searched byte by byte.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.sealing.ledger import ENVIRONMENT_VARIABLE, repeated_seals
+from kms.keys.ciphertext import IDENTITY_BYTES, SALT_BYTES
+from tests.acceptance.disk import Search, forms
+from tests.harness import REPOSITORY, Gateway, clean_environment
+
+BUCKET = "at-rest"
+PART_BYTES = 5 << 20
+SIZES = {"inline": 900, "file": 200_000}
+
+
+@dataclass
+class Run:
+    """A stopped gateway, and every secret that went through it, by what it is."""
+
+    gateway: Gateway
+    ledger: Path
+    secrets: list[tuple[str, bytes]] = field(default_factory=list)
+    data_key: bytes = b""
+    """Of one object, as the KMS gives it to whoever may ask."""
+
+    def secret(self, what: str) -> str:
+        """A text that occurs nowhere else."""
+        made = f"{what} {hashlib.sha256(f'{what} {len(self.secrets)}'.encode()).hexdigest()[:16]}"
+        self.secrets.append((made, made.encode()))
+        return made
+
+    def body(self, what: str, size: int) -> bytes:
+        """One secret over and over, so that no stretch of it, compressed or not, could lie open unnoticed."""
+        mark = self.secret(f"body of {what}").encode()
+        body = (mark * (size // len(mark) + 1))[:size]
+        self.secrets.append((f"MD5 of {what}", hashlib.md5(body, usedforsecurity=False).digest()))
+        self.secrets.append((f"SHA-256 of {what}", hashlib.sha256(body).digest()))
+        return body
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    directory = tmp_path_factory.mktemp("at-rest")
+    ledger = directory / "ledger"
+    ledger.mkdir()
+    gateway = Gateway(directory / "data", workers=2, environment={ENVIRONMENT_VARIABLE: str(ledger)}).init()
+    made = Run(gateway, ledger)
+    gateway.start()
+    try:
+        _live(made)
+    finally:
+        gateway.stop()
+    for line in "".join(path.read_text() for path in ledger.glob("*.keys")).split():
+        made.secrets.append(("a key of the gateway's", bytes.fromhex(line)))
+    for line in _kms_keys(gateway):
+        made.secrets.append(("a KMS key", bytes.fromhex(line)))
+    made.secrets.append(("the secret access key", gateway.credentials["AWS_SECRET_ACCESS_KEY"].encode()))
+    made.secrets.append(("the PIN", (gateway.data / "pin").read_bytes().strip()))
+    yield made
+
+
+def _live(run: Run) -> None:
+    """Traffic, a crash, traffic, a backup, traffic, the backup restored, and the same traffic again."""
+    gateway = run.gateway
+    s3, kms = gateway.client("s3"), gateway.client("kms")
+    s3.create_bucket(Bucket=BUCKET)
+    kms.create_alias(AliasName="alias/at-rest", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+    _traffic(run)
+    gateway.kill_all()
+    gateway.start()
+    _traffic(run)
+    gateway.stop()
+    backup = gateway.data.with_name("backup")
+    shutil.copytree(gateway.data / "index", backup)
+    gateway.start()
+    _traffic(run)
+    gateway.stop()
+    shutil.rmtree(gateway.data / "index")
+    backup.rename(gateway.data / "index")
+    gateway.start()
+    _traffic(run)
+    run.data_key = _data_key(gateway, "sse-kms/file")
+
+
+def _traffic(run: Run) -> None:
+    """The same keys in every round, so that rows are replaced and their revisions counted up."""
+    s3 = run.gateway.client("s3")
+    sse_kms = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/at-rest"}
+    for mode, encryption in {"sse-s3": {"ServerSideEncryption": "AES256"}, "sse-kms": sse_kms}.items():
+        for name, size in SIZES.items():
+            body = run.body(f"{mode} {name}", size)
+            described = {
+                "Metadata": {"colour": run.secret("metadata").replace(" ", "-")},
+                "ContentType": run.secret("type/of").replace(" ", "-"),
+                "ContentDisposition": run.secret("disposition"),
+                "CacheControl": run.secret("cache control"),
+            }
+            for _ in range(2):  # a client that did not hear the answer sends again
+                s3.put_object(
+                    Bucket=BUCKET,
+                    Key=f"{mode}/{name}",
+                    Body=body,
+                    ChecksumAlgorithm="SHA256",
+                    **described,
+                    **encryption,
+                )
+            s3.copy_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy", CopySource=f"{BUCKET}/{mode}/{name}", **sse_kms)
+            assert s3.get_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy")["Body"].read() == body
+        _upload(run, s3, f"{mode}/parts", encryption)
+        s3.delete_object(Bucket=BUCKET, Key=f"{mode}/inline/copy")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/at-rest"}}
+    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    s3.delete_bucket_encryption(Bucket=BUCKET)
+    assert s3.list_objects_v2(Bucket=BUCKET, MaxKeys=2)["IsTruncated"]
+
+
+def _upload(run: Run, s3: Any, key: str, encryption: dict[str, str]) -> None:
+    """Two parts, each sent twice, with the same bytes and with others."""
+    metadata = {"colour": run.secret("metadata").replace(" ", "-")}
+    upload = {"Bucket": BUCKET, "Key": key}
+    upload["UploadId"] = s3.create_multipart_upload(**upload, Metadata=metadata, **encryption)["UploadId"]
+    first, last = run.body(f"{key} first", PART_BYTES), run.body(f"{key} last", 70_000)
+    s3.upload_part(**upload, PartNumber=1, Body=run.body(f"{key} replaced", 70_000))
+    done = []
+    for number, part in [(1, first), (2, last), (2, last)]:
+        done.append({"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=part)["ETag"]})
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [done[0], done[2]]})
+    begun = s3.create_multipart_upload(Bucket=BUCKET, Key=f"{key}/begun", Metadata=metadata, **encryption)
+    s3.upload_part(
+        Bucket=BUCKET, Key=f"{key}/begun", UploadId=begun["UploadId"], PartNumber=1, Body=run.body(f"{key} begun", 100)
+    )
+
+
+def _data_key(gateway: Gateway, key: str) -> bytes:
+    with closing(sqlite3.connect(gateway.data / "index" / "index.sqlite")) as index:
+        (wrapped,) = index.execute("SELECT wrapped FROM object_version WHERE key = ?", (key.encode(),)).fetchone()
+    context = {"aws:s3:arn": f"arn:aws:s3:::{BUCKET}/{key}"}
+    plaintext: bytes = gateway.client("kms").decrypt(CiphertextBlob=wrapped, EncryptionContext=context)["Plaintext"]
+    return plaintext
+
+
+def _kms_keys(gateway: Gateway) -> list[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.acceptance.unwrap_kms_keys", str(gateway.data)],
+        cwd=REPOSITORY,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.split()
+
+
+def test_no_secret_lies_on_the_disk(run: Run) -> None:
+    kinds = [name for name, _ in run.secrets]
+    assert kinds.count("a key of the gateway's") > 400
+    assert ("a key of the gateway's", run.data_key) in run.secrets
+    assert kinds.count("a KMS key") == 2  # the service's own, and ours
+    found = Search(run.secrets).in_files(run.gateway.data)
+    # Two files exist to hold a secret, for this user alone.
+    assert found.pop("dev.env") == {"the secret access key"}
+    assert found.pop("pin") == {"the PIN"}
+    assert found == {}
+    assert {(run.gateway.data / name).stat().st_mode & 0o777 for name in ("dev.env", "pin")} == {0o600}
+
+
+def test_no_secret_lies_in_the_log(run: Run) -> None:
+    log = run.gateway.log_path.read_bytes()
+    assert b"PutObject" in log
+    assert Search(run.secrets).in_bytes(log) == set()
+
+
+def test_the_search_finds_what_is_there(run: Run) -> None:
+    """Names of objects lie open, as documented; and a secret is found in whatever form somebody wrote it."""
+    found = Search([("a name", b"sse-kms/parts/begun")]).in_files(run.gateway.data / "index")
+    assert found
+    secret = bytes(range(100, 132))
+    for before in (b"", b"x", b"xy"):
+        for text in (secret, secret.hex().encode(), base64.b64encode(before + secret + b"end")):
+            assert Search([("it", secret)]).in_bytes(b"some " + text + b" bytes") == {"it"}
+    assert len(set(forms(secret))) >= 6
+
+
+def test_no_key_sealed_under_one_nonce_twice(run: Run) -> None:
+    seals = "".join(path.read_text() for path in run.ledger.glob("*.seals")).splitlines()
+    assert len(seals) > 1000
+    assert repeated_seals(run.ledger) == []
+
+
+def test_no_ciphertext_of_the_kms_shares_its_salt(run: Run) -> None:
+    """A message key of the KMS is derived from a salt, and its nonce is constant: so the salts must differ.
+
+    A multipart object keeps its upload's ciphertext, so only ciphertexts are compared, not rows.
+    """
+    with closing(sqlite3.connect(run.gateway.data / "index" / "index.sqlite")) as index:
+        blobs = {wrapped for (wrapped,) in index.execute("SELECT wrapped FROM object_version WHERE mode = 2")}
+        blobs |= {wrapped for (wrapped,) in index.execute("SELECT wrapped FROM key_epoch")}
+    assert len(blobs) >= 7
+    assert len({blob[IDENTITY_BYTES : IDENTITY_BYTES + SALT_BYTES] for blob in blobs}) == len(blobs)
