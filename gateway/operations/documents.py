@@ -21,7 +21,8 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `etag` is without quotes. `commitment` is that of a single-body object's blob; empty where `sealed_parts` holds the
     commitment of each blob. `checksums` maps an algorithm's name to its Base64 value. `context` is the encryption
-    context that the caller gave, without the `aws:s3:arn` that the gateway adds.
+    context that the caller gave, without the `aws:s3:arn` that the gateway adds. `upload_id` is that of the multipart
+    upload it came from, so that a repeated CompleteMultipartUpload finds it.
     """
 
     etag: str
@@ -32,6 +33,7 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     checksum_type: str = "FULL_OBJECT"
     storage_class: str = "STANDARD"
     context: dict[str, str] | None = None
+    upload_id: bytes = b""
 
 
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -144,10 +144,10 @@ def test_keys_come_as_they_are_unless_encoding_is_asked_for(raw: RawClient, list
     assert "<EncodingType>url</EncodingType>" in encoded
 
 
-def test_encoding_covers_prefix_delimiter_and_marker(raw: RawClient, listed: str) -> None:
+def test_encoding_covers_delimiter_and_marker_but_not_the_prefix_of_version_1(raw: RawClient, listed: str) -> None:
     query = "prefix=a%20&delimiter=%2B&marker=a%20a&encoding-type=url"
     body = raw.request("GET", f"/{listed}?{query}").body.decode()
-    assert "<Prefix>a%20</Prefix>" in body
+    assert "<Prefix>a </Prefix>" in body, "SDKs do not decode the prefix of version 1"
     assert "<Delimiter>%2B</Delimiter>" in body
     assert "<Marker>a%20a</Marker>" in body
 

@@ -6,28 +6,59 @@ footer holds the metadata and the part list) makes the object known to whoever h
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
 from gateway.operations.encryption import open_data_key
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
-from gateway.operations.multipart.parts import ChosenParts, check_declared_size, choose_parts
-from gateway.operations.multipart.upload_id import find_upload
-from gateway.operations.preconditions import check_early
+from gateway.operations.multipart.parts import ChosenParts, check_declared_size, choose_parts, multipart_etag
+from gateway.operations.multipart.upload_id import find_upload, is_no_such_upload, parse_upload_id
+from gateway.operations.preconditions import check_early, current_or_none
 from gateway.operations.render import xml_response
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.encryption import encryption_response_headers
+from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import BlobKind
-from gateway.protocol.xml.documents.multipart import CompleteMultipartUpload, CompleteMultipartUploadResult
+from gateway.protocol.modes import BlobKind, Wrap
+from gateway.protocol.xml.documents.multipart import (
+    CompletedPart,
+    CompleteMultipartUpload,
+    CompleteMultipartUploadResult,
+)
+from gateway.storage.errors import NoSuchUpload
 from gateway.storage.index.records import ObjectRow, RowKind, UploadRow
 
 
 async def handle(call: Call) -> Response:
-    """The object's Last-Modified is the time at which the upload was begun, as on AWS."""
-    bucket, upload, asked = await find_upload(call)
+    """A client that lost the answer may ask again: it gets it again, as long as the object is still the key's."""
     body = await call.read_document(ChecksumExpectation.parse_md5_only(call.request.headers))
     wanted = CompleteMultipartUpload.parse(body).parts
+    try:
+        return await _complete(call, wanted)
+    except (S3Error, NoSuchUpload) as missing:
+        completed = await _completed_before(call, wanted) if is_no_such_upload(missing) else None
+        if completed is None:
+            raise
+        row, document = completed
+        return _answer(call, document, row.wrap)
+
+
+async def _completed_before(call: Call, wanted: Sequence[CompletedPart]) -> tuple[ObjectRow, ObjectDocument] | None:
+    """The key's object, if it came out of this very upload and these very parts."""
+    bucket = await call.bucket()
+    row = await current_or_none(call, bucket.bucket_id)
+    if row is None:
+        return None
+    document = call.services.rows.open_object(row)
+    is_same = document.upload_id == parse_upload_id(call.query.get("uploadId") or "")
+    return (row, document) if is_same and multipart_etag([part.etag for part in wanted]) == document.etag else None
+
+
+async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
+    """The object's Last-Modified is the time at which the upload was begun, as on AWS."""
+    bucket, upload, asked = await find_upload(call)
     precondition = await check_early(call, bucket.bucket_id)
     chosen = await choose_parts(call, upload, asked, wanted)
     check_declared_size(call.request.headers, chosen.size)
@@ -39,6 +70,7 @@ async def handle(call: Call) -> Response:
         checksum_type=chosen.checksum_type.name,
         storage_class=asked.storage_class,
         context=asked.context,
+        upload_id=upload.upload_id,
     )
     row = _row(upload, chosen)
     descriptor = ObjectDescriptor(
@@ -59,6 +91,10 @@ async def handle(call: Call) -> Response:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, chosen.entries)
         await call.services.index.complete_upload(upload.upload_id, sealed, manifest.blob, precondition)
         manifest.keep()
+    return _answer(call, document, upload.wrap)
+
+
+def _answer(call: Call, document: ObjectDocument, wrap: Wrap) -> Response:
     result = CompleteMultipartUploadResult(
         location=_location(call),
         bucket=call.bucket_name,
@@ -67,7 +103,7 @@ async def handle(call: Call) -> Response:
         checksums=document.checksums,
         checksum_type=document.checksum_type,
     )
-    return xml_response(result, headers=encryption_response_headers(upload.wrap))
+    return xml_response(result, headers=encryption_response_headers(wrap))
 
 
 def _row(upload: UploadRow, chosen: ChosenParts) -> ObjectRow:

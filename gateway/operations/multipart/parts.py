@@ -70,7 +70,7 @@ async def choose_parts(
         raise S3Error("EntityTooLarge", fields={"ProposedSize": str(size), "MaxSizeAllowed": str(MAX_OBJECT_BYTES)})
     return ChosenParts(
         size=size,
-        etag=_multipart_etag(entries),
+        etag=multipart_etag([entry.etag for entry in entries]),
         algorithm=algorithm,
         checksum_type=checksum_type,
         checksum=checksum,
@@ -133,9 +133,12 @@ def _combined(
     return checksum
 
 
-def _multipart_etag(entries: Sequence[PartEntry]) -> str:
-    """MD5 over the binary ETags of the parts, then "-" and their number."""
+def multipart_etag(etags: Sequence[str]) -> str:
+    """MD5 over the binary ETags of the parts, then "-" and their number; no object's for ETags that are none."""
     md5 = hashlib.md5(usedforsecurity=False)
-    for entry in entries:
-        md5.update(bytes.fromhex(entry.etag))
-    return f"{md5.hexdigest()}-{len(entries)}"
+    for etag in etags:
+        try:
+            md5.update(bytes.fromhex(etag.strip('"')))
+        except ValueError:
+            return ""
+    return f"{md5.hexdigest()}-{len(etags)}"

@@ -31,6 +31,11 @@ def no_such_upload(text: str) -> S3Error:
     return S3Error("NoSuchUpload", fields={"UploadId": text[:256]})
 
 
+def is_no_such_upload(error: Exception) -> bool:
+    """Ours, or storage's: an upload may also vanish between two looks at it."""
+    return isinstance(error, NoSuchUpload) or (isinstance(error, S3Error) and error.code == "NoSuchUpload")
+
+
 async def find_upload(call: Call) -> tuple[BucketRow, UploadRow, UploadDocument]:
     """The upload that `uploadId` names, in the bucket and for the key of the request."""
     bucket = await call.bucket()

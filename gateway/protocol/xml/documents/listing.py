@@ -1,6 +1,7 @@
 """ListBucketResult, in the forms of ListObjects and ListObjectsV2.
 
-With `url_encoded` (`encoding-type=url`) keys, prefixes, delimiter and markers are percent-encoded; tokens never are.
+With `url_encoded` (`encoding-type=url`) keys, prefixes, delimiter and markers are percent-encoded (but for the prefix
+asked for in version 1); tokens never are.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ class ListBucketResultV1:
             "ListBucketResult",
             (
                 element("Name", self.name),
-                f"<Prefix>{write(self.prefix)}</Prefix>",
+                # Not encoded here, unlike in version 2: SDKs decode the prefix of version 2 alone.
+                element("Prefix", self.prefix),
                 f"<Marker>{write(self.marker)}</Marker>",
                 f"<NextMarker>{write(self.next_marker or '')}</NextMarker>" if shows_marker else "",
                 f"<MaxKeys>{self.max_keys}</MaxKeys>",
