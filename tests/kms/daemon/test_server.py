@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -202,6 +203,7 @@ async def test_draining_ends_in_time(peer: RawPeer, service: ScriptedService, se
 async def test_other_users_are_refused(
     server: KMSServer, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(server_module, "peer_uid", lambda connection: 12345)
     stranger = await RawPeer.connect(path)
     assert await stranger.is_closed_by_peer()
