@@ -20,6 +20,7 @@ MAX_CONTENT_HEADERS_BYTES = 8192
 """Of the content headers together; S3 bounds the whole header section of a PUT to 8 KB."""
 
 METADATA_PREFIX = "x-amz-meta-"
+STORAGE_CLASS = "x-amz-storage-class"
 
 _CONTENT_HEADERS = {
     "cache-control": "Cache-Control",
@@ -63,7 +64,7 @@ class ObjectHeaders:
 
 def storage_class(headers: Mapping[str, str]) -> str:
     """Raises S3Error InvalidStorageClass."""
-    value = headers.get("x-amz-storage-class", "STANDARD")
+    value = headers.get(STORAGE_CLASS, "STANDARD")
     if value not in STORAGE_CLASSES:
         raise S3Error("InvalidStorageClass", fields={"StorageClassRequested": value[:64]})
     return value

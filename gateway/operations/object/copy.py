@@ -29,7 +29,7 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
 from gateway.protocol.names import BucketName, object_arn
-from gateway.protocol.object_headers import ObjectHeaders, is_metadata_replaced
+from gateway.protocol.object_headers import STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
 from gateway.protocol.xml.documents.objects import CopyObjectResult
 from gateway.sealing.ids import new_id
 from gateway.storage.errors import NoSuchBucket, NoSuchKey
@@ -136,14 +136,27 @@ def _described(call: Call, bucket: BucketRow, source: Source) -> ObjectHeaders:
     storage_class = given.storage_class
     if is_metadata_replaced(headers):
         return given
-    is_self = source.row.bucket_id == bucket.bucket_id and source.row.key == call.key.encode()
-    if is_self and SSE not in headers and storage_class == source.document.storage_class:
+    if _is_itself(call, bucket, source) and not _changes_something(call, bucket, source, storage_class):
         raise S3Error(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes.",
         )
     return ObjectHeaders(source.document.headers, source.document.metadata, storage_class)
+
+
+def _is_itself(call: Call, bucket: BucketRow, source: Source) -> bool:
+    return source.row.bucket_id == bucket.bucket_id and source.row.key == call.key.encode()
+
+
+def _changes_something(call: Call, bucket: BucketRow, source: Source, storage_class: str) -> bool:
+    """Recorded from AWS: naming storage class or encryption is enough, even the same as before; without a header the
+    object is encrypted anew where the bucket has a configuration of its own, or SSE-S3 takes the place of another mode.
+    """
+    headers = call.request.headers
+    if SSE in headers or STORAGE_CLASS in headers or storage_class != source.document.storage_class:
+        return True
+    return call.services.rows.open_bucket(bucket).encryption is not None or source.row.wrap.mode is not Mode.SSE_S3
 
 
 async def _document(
