@@ -120,6 +120,8 @@ class Application:
             reason = f"{type(error).__name__}: {error}"
             if reason != self._sealed_because:
                 _log.warning("sealed: %s", reason)
+                if isinstance(error, SealingError):
+                    integrity_event("key", reason)
             self._sealed_because = reason
             return False
         self._identities = SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))

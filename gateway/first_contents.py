@@ -168,7 +168,7 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
     index = await open_sqlite_index(settings.index_path)
     try:
         async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
-            keys = await open_service_keys(service, index, request_id="init")
+            keys = await open_service_keys(service, index, request_id="init", make=True)
             identities = SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
             try:
                 yield identities

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY, EpochKeys, load_or_create_epochs
+from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY, EpochKeys, load_epochs, load_or_create_epochs
 from gateway.sealing.row import RowSealer
 from gateway.storage.errors import Conflict
 from gateway.storage.index.interface import KeyEpochIndex
@@ -29,15 +29,18 @@ class ServiceKeys:
     sse_s3: EpochKeys
 
 
-async def open_service_keys(kms: KeyService, index: KeyEpochIndex, *, request_id: str) -> ServiceKeys:
-    """Open the service's keys, making the first of each where there is none.
+async def open_service_keys(
+    kms: KeyService, index: KeyEpochIndex, *, request_id: str, make: bool = False
+) -> ServiceKeys:
+    """Open the service's keys; `make` the first of each, in a new data directory.
 
     Raises KMSError and KMSUnavailable as they come, AuthenticationFailed for stored keys that were tampered with,
-    StorageUnavailable.
+    EpochsMissing for such that are not there, StorageUnavailable.
     """
     store = _IndexEpochs(index)
-    index_keys = await load_or_create_epochs(kms, store, INDEX_KEY, request_id=request_id)
-    sse_s3 = await load_or_create_epochs(kms, store, SERVICE_KEY, request_id=request_id)
+    load = load_or_create_epochs if make else load_epochs
+    index_keys = await load(kms, store, INDEX_KEY, request_id=request_id)
+    sse_s3 = await load(kms, store, SERVICE_KEY, request_id=request_id)
     return ServiceKeys(RowSealer(index_keys.keys, index_keys.current), sse_s3)
 
 

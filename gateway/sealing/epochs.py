@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from gateway.sealing.errors import AuthenticationFailed
+from gateway.sealing.errors import AuthenticationFailed, EpochsMissing
 from gateway.sealing.format import KEY_SIZE
 from gateway.sealing.ledger import note_key
 from iam.principals import service_caller
@@ -58,10 +58,16 @@ async def load_or_create_epochs(kms: KeyService, store: EpochStore, purpose: str
     Several processes may do this at once: all end with the same keys. `request_id` is for the audit trail. Raises
     KMSError and KMSUnavailable as they come, AuthenticationFailed for a stored key that the KMS did not wrap so.
     """
+    if not await store.load(purpose):
+        await add_epoch(kms, store, purpose, 1, request_id=request_id)
+    return await load_epochs(kms, store, purpose, request_id=request_id)
+
+
+async def load_epochs(kms: KeyService, store: EpochStore, purpose: str, *, request_id: str) -> EpochKeys:
+    """As `load_or_create_epochs`, but raises EpochsMissing where there is none."""
     wrapped = await store.load(purpose)
     if not wrapped:
-        await add_epoch(kms, store, purpose, 1, request_id=request_id)
-        wrapped = await store.load(purpose)
+        raise EpochsMissing(f"the index has no key of purpose {purpose!r}: restore it from a backup")
     keys = {epoch: await _unwrap(kms, purpose, epoch, blob, request_id) for epoch, blob in wrapped}
     return EpochKeys(keys, max(keys))
 

@@ -23,6 +23,10 @@ class AuthenticationFailed(SealingError):
         self.row_uid = row_uid
 
 
+class EpochsMissing(SealingError):
+    """There is no key of a purpose that must have one: a damaged or a foreign database, never a reason to make one."""
+
+
 class FormatError(AuthenticationFailed):
     """A format version or suite that this program does not know: written by a newer one, or damaged.
 

@@ -102,7 +102,7 @@ def count_kms_call(operation: str, outcome: str) -> None:
 
 
 def count_integrity_event(kind: str) -> None:
-    """`kind` says where it was found ("row", "blob", "wrap")."""
+    """`kind` says where it was found ("row", "blob", "key")."""
     INTEGRITY_EVENTS.labels(kind).inc()
 
 

@@ -143,7 +143,7 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
     index = await open_sqlite_index(directory / "index.sqlite", durable=False)
     blobs = FileBlobStore(directory / "store", "test", fsync=False)
     async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as kms:
-        keys = await open_service_keys(kms, index, request_id="test")
+        keys = await open_service_keys(kms, index, request_id="test", make=True)
         identities = _identities(directory, IndexKeySecretSealer(keys.rows))
         events: list[tuple[str, str]] = []
         services = Services(

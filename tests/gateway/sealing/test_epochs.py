@@ -4,8 +4,15 @@ import asyncio
 
 import pytest
 
-from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY, SERVICE_KEY_ALIAS, add_epoch, load_or_create_epochs
-from gateway.sealing.errors import AuthenticationFailed
+from gateway.sealing.epochs import (
+    INDEX_KEY,
+    SERVICE_KEY,
+    SERVICE_KEY_ALIAS,
+    add_epoch,
+    load_epochs,
+    load_or_create_epochs,
+)
+from gateway.sealing.errors import AuthenticationFailed, EpochsMissing
 from kms.api.errors import KMSError, KMSUnavailable
 from tests.gateway.sealing.material import SERVICE, FakeEpochStore, FakeKMS
 
@@ -22,6 +29,15 @@ async def test_the_first_epoch_is_made_once_and_loaded_after() -> None:
         ("Decrypt", SERVICE, None, context),
         ("Decrypt", SERVICE, None, context),
     ]
+
+
+async def test_keys_that_must_be_there_are_never_made() -> None:
+    kms, store = FakeKMS(), FakeEpochStore()
+    with pytest.raises(EpochsMissing):
+        await load_epochs(kms.service, store, INDEX_KEY, request_id="START")
+    assert (kms.calls, store.rows) == ([], {})
+    made = await load_or_create_epochs(kms.service, store, INDEX_KEY, request_id="START")
+    assert await load_epochs(kms.service, store, INDEX_KEY, request_id="START") == made
 
 
 async def test_processes_that_start_together_end_with_the_same_keys() -> None:
