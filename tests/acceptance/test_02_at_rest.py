@@ -29,6 +29,8 @@ BUCKET = "at-rest"
 PART_BYTES = 5 << 20
 SIZES = {"inline": 900, "file": 200_000}
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Run:

@@ -23,6 +23,8 @@ CLIENTS = 4
 ENOUGH = 150
 """Requests that must have begun after an answer of the KMS before it counts as proven."""
 
+pytestmark = pytest.mark.slow
+
 
 class Load:
     """Clients that GET and PUT without pause, each request over a connection of its own."""

@@ -11,6 +11,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.storage.sweep import Sweeper, SweepReport
@@ -23,6 +25,8 @@ SEED = 4
 CHILDREN = ["gateway.worker", "kms.daemon"]
 ROUNDS = [*CHILDREN, "everything", "supervisor", *CHILDREN, "everything"]
 ACKNOWLEDGED_BETWEEN_KILLS = 25
+
+pytestmark = pytest.mark.slow
 
 
 def kill_one(gateway: Gateway, module: str, randoms: random.Random) -> None:

@@ -23,6 +23,8 @@ BUCKET = "rooted"
 ANSWER_SECONDS = 6.0
 """kms.call_seconds is 5: a call that waits for the root ends before."""
 
+pytestmark = pytest.mark.slow
+
 
 class Root:
     """Where the root's keys lie, and where they are while they are away."""

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionError, IncompleteReadError, ResponseStreamingError
 
+from tests.acceptance.conftest import StartGateway
 from tests.acceptance.observe import EventLog, integrity_events
 from tests.harness import Gateway, running_gateway
 
@@ -30,6 +31,8 @@ SEED = 6
 
 Value = int | str | bytes | None
 Row = dict[str, Value]
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
@@ -490,3 +493,31 @@ def test_a_flipped_bit_in_a_row_of_a_part_is_never_used(stock: Stock, index: sql
                 completed = ask(s3.complete_multipart_upload, MultipartUpload=parts, **upload)
                 assert completed in (DAMAGED, Refused(400, "InvalidPart")), column
     assert len(ask(s3.list_parts, **upload)["Parts"]) == 1
+
+
+def test_a_changed_row_of_the_gateways_own_keys_keeps_it_sealed(make_gateway: StartGateway) -> None:
+    """They are read at the start. A missing one is not made anew: what it sealed would never open again."""
+    gateway = make_gateway().start()
+    gateway.client("s3").create_bucket(Bucket=BUCKET)
+    gateway.stop()
+    log = EventLog(gateway)
+    for change in (
+        "UPDATE key_epoch SET wrapped = CAST(substr(wrapped, 1, 100) || x'00' || substr(wrapped, 102) AS BLOB)",
+        "UPDATE key_epoch SET epoch = epoch + 1",
+        "UPDATE key_epoch SET purpose = 'indez' WHERE purpose = 'index'",
+        "DELETE FROM key_epoch WHERE purpose = 'sse-s3'",
+    ):
+        with closing(sqlite3.connect(gateway.data / "index" / "index.sqlite")) as index:
+            rows = index.execute("SELECT * FROM key_epoch").fetchall()
+            with index:
+                index.execute(change)
+        before = log.events
+        gateway.start()
+        assert ask(gateway.client("s3").list_objects_v2) == Refused(503, "ServiceUnavailable"), change
+        gateway.stop()
+        assert log.events > before, change
+        with closing(sqlite3.connect(gateway.data / "index" / "index.sqlite")) as index, index:
+            index.execute("DELETE FROM key_epoch")
+            index.executemany("INSERT INTO key_epoch VALUES (?, ?, ?, ?)", rows)
+    gateway.start()
+    assert ask(gateway.client("s3").list_objects_v2)["KeyCount"] == 0
