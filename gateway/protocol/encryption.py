@@ -34,7 +34,9 @@ MAX_KEY_ID_CHARACTERS = 2048
 RESERVED_CONTEXT_KEY = "aws:s3:arn"
 """Added by the gateway, with the object's ARN: a caller must not be able to put another one in its place."""
 
-_CHOOSING = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"})
+CHOOSING = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"})
+"""The operations that choose an encryption; all others refuse the headers, but for parts."""
+
 _TOLERATING = frozenset({"UploadPart", "UploadPartCopy"})
 """Clients repeat the SSE headers of CreateMultipartUpload on each part; S3 accepts them and lets the upload's hold."""
 _READING = frozenset({"GetObject", "HeadObject"})
@@ -76,13 +78,13 @@ def parse_encryption(headers: Mapping[str, str], operation: str) -> EncryptionRe
     _refuse_unknown(headers)
     _refuse_customer_keys(headers, CUSTOMER, operation)
     _refuse_customer_keys(headers, COPY_CUSTOMER, operation)
-    if operation in _CHOOSING:
+    if operation in CHOOSING:
         return _asked(headers)
     if operation in _TOLERATING:
         _asked(headers)
         return _NOTHING_ASKED
     for name in (SSE, KEY_ID, CONTEXT, BUCKET_KEY):
-        if name in headers and (operation in _READING or name == SSE):
+        if name in headers:
             raise invalid_argument(name, headers[name], f"{name} header is not supported for this operation.")
     return _NOTHING_ASKED
 

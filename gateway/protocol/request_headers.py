@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 
 SERVED = frozenset(
@@ -41,13 +42,12 @@ SERVED = frozenset(
         "x-amz-trailer",
     }
 )
-"""Read elsewhere. The SSE families are `gateway.protocol.encryption`'s, x-amz-meta-* is `object_headers`'s."""
+"""Read elsewhere."""
 
-SERVED_FAMILIES = (
-    "x-amz-meta-",
-    "x-amz-server-side-encryption",
-    "x-amz-copy-source-server-side-encryption-customer-",
-)
+ENCRYPTION_FAMILIES = (SSE, COPY_CUSTOMER)
+SERVED_FAMILIES = ("x-amz-meta-", *ENCRYPTION_FAMILIES)
+"""x-amz-meta-* is `object_headers`'s; the SSE families are `encryption`'s, and read here for the operations that do not
+choose an encryption: they tolerate or refuse them."""
 
 TOLERATED = frozenset(
     {
@@ -104,11 +104,15 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
     """Refuse what is not served. `operation` is the name in the S3 model.
 
     Buckets behave as with ObjectOwnership BucketOwnerEnforced, AWS's default: ACLs that give anything away are refused
-    as there. Raises S3Error NotImplemented, InvalidArgument, AccessControlListNotSupported or
-    InvalidBucketAclWithObjectOwnership.
+    as there. Raises S3Error NotImplemented, InvalidArgument, AccessControlListNotSupported,
+    InvalidBucketAclWithObjectOwnership, or what `parse_encryption` does.
     """
+    names_encryption = False
     for name in headers:
-        if not name.startswith("x-amz-") or name in SERVED or name.startswith(SERVED_FAMILIES):
+        if not name.startswith("x-amz-") or name in SERVED:
+            continue
+        if name.startswith(SERVED_FAMILIES):
+            names_encryption = names_encryption or name.startswith(ENCRYPTION_FAMILIES)
             continue
         if name == "x-amz-acl":
             _check_acl(headers[name], operation)
@@ -119,6 +123,8 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
                 raise not_implemented(name)
         elif name in REFUSED or name.startswith(REFUSED_FAMILIES):
             raise not_implemented(name)
+    if names_encryption and operation not in CHOOSING:
+        parse_encryption(headers, operation)
 
 
 def _check_acl(value: str, operation: str) -> None:

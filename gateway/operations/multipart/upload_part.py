@@ -10,7 +10,7 @@ from gateway.operations.footers import part_envelope
 from gateway.operations.multipart.upload_id import find_upload
 from gateway.operations.upload import Digested, checksum_headers, receive
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation
-from gateway.protocol.encryption import encryption_response_headers, parse_encryption
+from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import Mode
@@ -24,7 +24,6 @@ MAX_PART_BYTES = 5 << 30
 
 async def handle(call: Call) -> Response:
     """A part sent again replaces the earlier one; each attempt is a blob of its own, under a key of its own."""
-    parse_encryption(call.request.headers, call.operation_name)
     number = part_number(call.query)
     bucket, upload, asked = await find_upload(call)
     wanted = Algorithm[asked.checksum_algorithm] if asked.checksum_algorithm else DEFAULT_ALGORITHM

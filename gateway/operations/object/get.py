@@ -12,7 +12,7 @@ from gateway.operations.encryption import open_data_key
 from gateway.operations.upload import checksum_headers
 from gateway.protocol.checksums import wants_checksums
 from gateway.protocol.conditions import check_read, range_applies
-from gateway.protocol.encryption import encryption_response_headers, parse_encryption
+from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.object_headers import metadata_headers, response_overrides
@@ -44,7 +44,6 @@ async def handle_get(call: Call) -> Response:
 
 async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]:
     """The object that GET or HEAD names, after its conditions were checked."""
-    parse_encryption(call.request.headers, call.operation_name)
     if call.query.has("partNumber"):
         raise S3Error("NotImplemented", "Reading a part of an object by its number is not served yet.")
     check_version_id(call.query.get("versionId"))

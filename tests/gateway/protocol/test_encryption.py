@@ -172,10 +172,11 @@ def test_parts_tolerate_what_create_multipart_upload_said(operation: str) -> Non
     check_refused(customer(), "NotImplemented", None, operation)
 
 
-def test_complete_and_list_parts_refuse_customer_keys() -> None:
-    for operation in ("CompleteMultipartUpload", "ListParts"):
-        check_refused(customer(), "NotImplemented", None, operation)
-        check_refused({SSE: "AES256"}, "InvalidArgument", None, operation)
+@pytest.mark.parametrize("operation", ["CompleteMultipartUpload", "ListParts", "ListObjectsV2", "DeleteObject"])
+def test_other_operations_refuse_every_encryption_header(operation: str) -> None:
+    check_refused(customer(), "NotImplemented", None, operation)
+    for name, value in ((SSE, "AES256"), (KEY_ID, ARN), (CONTEXT, encoded({"a": "b"})), (BUCKET_KEY, "false")):
+        check_refused({name: value}, "InvalidArgument", None, operation)
 
 
 @pytest.mark.parametrize(
