@@ -146,12 +146,12 @@ class Gateway:
             **options,
         )
 
-    def client(self, service: str, **config: Any) -> Any:
+    def client(self, service: str, *, endpoint_url: str | None = None, **config: Any) -> Any:
         """A boto3 client of the first account; no retries unless asked for, so that tests see each answer."""
         options = {"retries": {"total_max_attempts": 1}, "s3": {"addressing_style": "path"}, **config}
         return boto3.client(
             service,
-            endpoint_url=self.endpoint_url,
+            endpoint_url=endpoint_url or self.endpoint_url,
             region_name=REGION,
             aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],

@@ -42,14 +42,19 @@ def resolve(host: str, target_path: str, domains: Sequence[str]) -> Address:
 
 
 def _bucket_of_host(host: str, domains: Sequence[str]) -> str | None:
+    """The name before the longest of the domains that fits: one domain may lie within another."""
     if not domains:
         return None
     name = _without_port(host).lower()
-    for domain in domains:
-        suffix = "." + domain.lower()
+    bucket: str | None = None
+    for domain in map(str.lower, domains):
+        if name == domain:
+            return None
+        suffix = "." + domain
         if name.endswith(suffix) and len(name) > len(suffix):
-            return name[: -len(suffix)]
-    return None
+            shorter = name[: -len(suffix)]
+            bucket = shorter if bucket is None or len(shorter) < len(bucket) else bucket
+    return bucket
 
 
 def _without_port(host: str) -> str:

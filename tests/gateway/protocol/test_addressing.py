@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.errors import S3Error
 
-DOMAINS = ("s3.example.com", "Localhost")
+DOMAINS = ("s3.example.com", "deep.s3.example.com", "Localhost")
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,8 @@ DOMAINS = ("s3.example.com", "Localhost")
         ("my.bucket.s3.example.com", "/a/b", Address("my.bucket", "a/b")),
         ("bucket.localhost:9000", "/bucket/key", Address("bucket", "bucket/key")),
         ("bucket.localhost:", "/key", Address("bucket", "key")),
+        ("bucket.deep.s3.example.com", "/key", Address("bucket", "key")),
+        ("deep.s3.example.com", "/bucket/key", Address("bucket", "key")),
         (".s3.example.com", "/bucket/key", Address("bucket", "key")),
         ("evils3.example.com", "/bucket/key", Address("bucket", "key")),
         ("[::1]:9000", "/bucket/key", Address("bucket", "key")),
