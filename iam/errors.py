@@ -15,7 +15,9 @@ class Reason(StrEnum):
     """The reasons for which authentication is refused."""
 
     MALFORMED_AUTHORIZATION = "malformed-authorization"
-    """The Authorization header does not parse, or its credential scope is not for this endpoint."""
+    """The Authorization header does not parse, or its credential scope is not for this service."""
+    WRONG_REGION = "wrong-region"
+    """The Authorization header's credential scope is for another region; S3 answers as to a malformed one."""
     MALFORMED_QUERY = "malformed-query"
     """The same for the parameters of a presigned URL."""
     UNSUPPORTED_AUTHORIZATION = "unsupported-authorization"
@@ -37,6 +39,7 @@ class Reason(StrEnum):
 
 S3_CODE: Mapping[Reason, str] = {
     Reason.MALFORMED_AUTHORIZATION: "AuthorizationHeaderMalformed",
+    Reason.WRONG_REGION: "AuthorizationHeaderMalformed",
     Reason.MALFORMED_QUERY: "AuthorizationQueryParametersError",
     Reason.UNSUPPORTED_AUTHORIZATION: "InvalidArgument",
     Reason.SIGNATURE_VERSION_2: "InvalidRequest",

@@ -58,7 +58,9 @@ def parse_authorization_header(request: SignableRequest, pairs: Pairs, service: 
                 f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
             )
     except MalformedScope as error:
-        _malformed(str(error), {} if error.region is None else {"Region": error.region})
+        if error.region is None:
+            _malformed(str(error))
+        _malformed(str(error), {"Region": error.region}, Reason.WRONG_REGION)
     signed_headers = tuple(components["SignedHeaders"].split(";"))
     check_signed_headers(headers, signed_headers)
     return Authentication(
@@ -89,9 +91,11 @@ def _components(authorization: str) -> dict[str, str]:
     return components
 
 
-def _malformed(detail: str, fields: Mapping[str, str] | None = None) -> NoReturn:
+def _malformed(
+    detail: str, fields: Mapping[str, str] | None = None, reason: Reason = Reason.MALFORMED_AUTHORIZATION
+) -> NoReturn:
     message = f"The authorization header is malformed; {detail}"
-    raise AuthenticationError(Reason.MALFORMED_AUTHORIZATION, message, fields) from None
+    raise AuthenticationError(reason, message, fields) from None
 
 
 def _refuse_scheme(scheme: str) -> NoReturn:

@@ -14,6 +14,7 @@ _MISMATCH = (
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
     "and signing method. Consult the service documentation for details."
 )
+_WRONG_REGION = "Credential should be scoped to a valid region."
 _INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
 
 _INCOMPLETE = "IncompleteSignature"
@@ -22,6 +23,7 @@ _UNRECOGNIZED = "UnrecognizedClientException"
 
 _TRANSLATION: Mapping[Reason, tuple[str, str | None]] = {
     Reason.MALFORMED_AUTHORIZATION: (_INCOMPLETE, None),
+    Reason.WRONG_REGION: (_INVALID, _WRONG_REGION),
     Reason.MALFORMED_QUERY: (_INCOMPLETE, None),
     Reason.UNSUPPORTED_AUTHORIZATION: (_INCOMPLETE, None),
     Reason.SIGNATURE_VERSION_2: (_INCOMPLETE, None),

@@ -119,6 +119,7 @@ def test_every_reason_has_a_code() -> None:
 def test_another_region_is_refused_with_the_expected_one() -> None:
     with pytest.raises(AuthenticationError) as caught:
         authenticate(GOOD, region="eu-central-1")
+    assert caught.value.reason is Reason.WRONG_REGION
     assert caught.value.s3_code == "AuthorizationHeaderMalformed"
     assert "the region 'us-east-1' is wrong; expecting 'eu-central-1'" in caught.value.message
     assert caught.value.fields == {"Region": "eu-central-1"}

@@ -44,6 +44,13 @@ def test_unknown_clients(reason: Reason) -> None:
     }
 
 
+def test_a_scope_of_another_region() -> None:
+    assert told(authentication_failure(AuthenticationError(Reason.WRONG_REGION, "S3's words"), "id")) == {
+        "__type": "InvalidSignatureException",
+        "message": "Credential should be scoped to a valid region.",
+    }
+
+
 def test_anonymous() -> None:
     assert told(anonymous_failure("id")) == {
         "__type": "MissingAuthenticationTokenException",
