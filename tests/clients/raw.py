@@ -286,7 +286,9 @@ def head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
 
 def canonical_query(query: str) -> str:
     pairs = [piece.partition("=") for piece in query.split("&") if piece]
-    return "&".join(sorted(f"{_encode(name)}={_encode(value)}" for name, _, value in pairs))
+    return "&".join(
+        f"{name}={value}" for name, value in sorted((_encode(name), _encode(value)) for name, _, value in pairs)
+    )
 
 
 def _encode(text: str, safe: str = "") -> str:
