@@ -290,6 +290,11 @@ _COMBINE: dict[Algorithm, Callable[[int, int, int], int]] = {
 }
 
 
+def unknown_checksum_header() -> S3Error:
+    """For `x-amz-checksum-*` headers that S3 does not have, as recorded from it."""
+    return S3Error("InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
+
+
 def wants_checksums(headers: Mapping[str, str]) -> bool:
     """`x-amz-checksum-mode: ENABLED` on GetObject and HeadObject."""
     return headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
@@ -303,7 +308,7 @@ def _value_headers(headers: Mapping[str, str]) -> list[tuple[Algorithm, str]]:
         if name.removeprefix(_PREFIX).upper() in _NOT_SERVED:
             raise not_implemented(name)
         if name not in _BY_HEADER:
-            raise S3Error("InvalidRequest", "The algorithm type you specified in x-amz-checksum- header is invalid.")
+            raise unknown_checksum_header()
     return [(_BY_HEADER[name], headers[name]) for name in found]
 
 

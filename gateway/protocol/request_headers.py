@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.protocol.checksums import unknown_checksum_header
 from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 
@@ -33,8 +34,11 @@ SERVED = frozenset(
         "x-amz-date",
         "x-amz-decoded-content-length",
         "x-amz-expected-bucket-owner",
+        "x-amz-max-parts",
         "x-amz-metadata-directive",
         "x-amz-mp-object-size",
+        "x-amz-object-attributes",
+        "x-amz-part-number-marker",
         "x-amz-sdk-checksum-algorithm",
         "x-amz-security-token",
         "x-amz-source-expected-bucket-owner",
@@ -83,9 +87,10 @@ REFUSED = frozenset(
         "x-amz-write-offset-bytes",
     }
 )
-REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-checksum-", "x-amz-if-", "x-amz-copy-source-", "x-amz-fwd-")
+REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-if-", "x-amz-copy-source-", "x-amz-fwd-")
 """Of these, what is not served is refused even if S3 added it after this was written."""
 
+_CHECKSUMS = "x-amz-checksum-"
 _GRANTS = "x-amz-grant-"
 _OWNER_ACLS = frozenset({"private", "bucket-owner-full-control"})
 _OTHER_ACLS = frozenset(
@@ -104,8 +109,8 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
     """Refuse what is not served. `operation` is the name in the S3 model.
 
     Buckets behave as with ObjectOwnership BucketOwnerEnforced, AWS's default: ACLs that give anything away are refused
-    as there. Raises S3Error NotImplemented, InvalidArgument, AccessControlListNotSupported,
-    InvalidBucketAclWithObjectOwnership, or what `parse_encryption` does.
+    as there. Raises S3Error NotImplemented, InvalidArgument, InvalidRequest (a checksum that S3 does not have),
+    AccessControlListNotSupported, InvalidBucketAclWithObjectOwnership, or what `parse_encryption` does.
     """
     names_encryption = False
     for name in headers:
@@ -123,6 +128,8 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
                 raise not_implemented(name)
         elif name in REFUSED or name.startswith(REFUSED_FAMILIES):
             raise not_implemented(name)
+        elif name.startswith(_CHECKSUMS):
+            raise unknown_checksum_header()
     if names_encryption and operation not in CHOOSING:
         parse_encryption(headers, operation)
 
