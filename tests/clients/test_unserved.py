@@ -1,0 +1,60 @@
+"""Operations of the S3 model that are not served: recognised, authenticated, refused by name; nothing happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.operations.table import Operation, Target
+from gateway.operations.unserved import UNSERVED
+from tests.clients.raw import RawClient
+
+
+def target_of(operation: Operation, bucket: str) -> str:
+    path = f"/{bucket}" + ("/key" if operation.target is Target.OBJECT else "")
+    query = "&".join(item if "=" in item else f"{item}=1" if item == "id" else item for item in operation.query)
+    return f"{path}?{query}" if query else path
+
+
+@pytest.mark.parametrize("operation", UNSERVED, ids=lambda operation: operation.name)
+def test_it_answers_not_implemented(raw: RawClient, s3: Any, shared_bucket: str, operation: Operation) -> None:
+    s3.put_object(Bucket=shared_bucket, Key="key", Body=b"kept")
+    target = target_of(operation, shared_bucket)
+    headers = {operation.header: f"{shared_bucket}/key"} if operation.header else {}
+    answer = raw.request(operation.method, target, headers, b"<Any/>" if operation.method in ("PUT", "POST") else b"")
+    assert answer.refusal == (501, "NotImplemented")
+    assert answer.element("Operation") == operation.name
+    assert s3.get_object(Bucket=shared_bucket, Key="key")["Body"].read() == b"kept"
+
+
+@pytest.mark.parametrize("operation", UNSERVED[:3], ids=lambda operation: operation.name)
+def test_it_is_authenticated_first(raw: RawClient, shared_bucket: str, operation: Operation) -> None:
+    answer = raw.send(operation.method, target_of(operation, shared_bucket), {"host": raw.host})
+    assert answer.refusal == (403, "AccessDenied")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        ("POST", "/", (405, "MethodNotAllowed")),
+        ("PUT", "/", (405, "MethodNotAllowed")),
+        ("DELETE", "/", (405, "MethodNotAllowed")),
+        ("POST", "/{0}/key", (405, "MethodNotAllowed")),
+        ("PATCH", "/{0}/key", (405, "MethodNotAllowed")),
+        ("OPTIONS", "/{0}", (405, "MethodNotAllowed")),
+        ("TRACE", "/{0}", (405, "MethodNotAllowed")),
+        ("FOO", "/{0}/key", (400, "BadRequest")),
+        ("get", "/{0}/key", (400, "BadRequest")),
+    ],
+)
+def test_methods_that_no_resource_has(
+    raw: RawClient, shared_bucket: str, method: str, target: str, expected: tuple[int, str]
+) -> None:
+    assert raw.request(method, target.format(shared_bucket)).refusal == expected
+
+
+@pytest.mark.parametrize("query", ["x-id=GetObject", "unknown", "unknown=1&other=2", "utm_source=x"])
+def test_parameters_that_mean_nothing_are_ignored(raw: RawClient, s3: Any, shared_bucket: str, query: str) -> None:
+    s3.put_object(Bucket=shared_bucket, Key="key", Body=b"kept")
+    assert raw.request("GET", f"/{shared_bucket}/key?{query}").body == b"kept"
