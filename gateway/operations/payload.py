@@ -5,7 +5,7 @@ What is handed out is provisional until the iteration ended without an error.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from gateway.operations.context import Call
 from gateway.protocol.aws_chunked import ChunkedDecoder
@@ -42,7 +42,7 @@ class Payload:
                 decoded_length=self.length,
             )
 
-    async def pieces(self) -> AsyncIterator[Buffer]:
+    async def pieces(self) -> AsyncGenerator[Buffer]:
         received = 0
         while data := await self._body.read():
             if self._decoder is None:

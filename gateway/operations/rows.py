@@ -6,10 +6,19 @@ Authorization Reference; `tests/gateway/operations/test_rows.py` holds both agai
 
 from __future__ import annotations
 
-from gateway.operations.bucket import create, delete, delete_objects, encryption, head, list_objects, location
-from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part
+from gateway.operations.bucket import (
+    create,
+    delete,
+    delete_objects,
+    encryption,
+    head,
+    list_objects,
+    location,
+    versioning,
+)
+from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part, upload_part_copy
 from gateway.operations.multipart import create as create_upload
-from gateway.operations.object import copy, get, put
+from gateway.operations.object import attributes, copy, get, put
 from gateway.operations.object import delete as delete_object
 from gateway.operations.service import list_buckets
 from gateway.operations.table import Body, Operation, OperationTable, Target
@@ -44,6 +53,7 @@ SERVED = (
         ("encryption",),
         handler=encryption.delete,
     ),
+    Operation("GetBucketVersioning", "GET", BUCKET, "s3:GetBucketVersioning", ("versioning",), handler=versioning.get),
     Operation("ListObjects", "GET", BUCKET, "s3:ListBucket", handler=list_objects.handle_v1),
     Operation("ListObjectsV2", "GET", BUCKET, "s3:ListBucket", ("list-type=2",), handler=list_objects.handle_v2),
     Operation(
@@ -65,6 +75,9 @@ SERVED = (
     ),
     Operation("GetObject", "GET", OBJECT, "s3:GetObject", handler=get.handle_get),
     Operation("HeadObject", "HEAD", OBJECT, "s3:GetObject", handler=get.handle_head),
+    Operation(
+        "GetObjectAttributes", "GET", OBJECT, "s3:GetObjectAttributes", ("attributes",), handler=attributes.handle
+    ),
     Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, handler=put.handle),
     Operation("CopyObject", "PUT", OBJECT, "s3:PutObject", header="x-amz-copy-source", handler=copy.handle),
     Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", handler=delete_object.handle),
@@ -77,6 +90,15 @@ SERVED = (
         ("partNumber", "uploadId"),
         body=Body.STREAM,
         handler=upload_part.handle,
+    ),
+    Operation(
+        "UploadPartCopy",
+        "PUT",
+        OBJECT,
+        "s3:PutObject",
+        ("partNumber", "uploadId"),
+        header="x-amz-copy-source",
+        handler=upload_part_copy.handle,
     ),
     Operation(
         "CompleteMultipartUpload",

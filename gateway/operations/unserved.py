@@ -73,11 +73,9 @@ UNSERVED = (
     _unserved("GetBucketReplication", "GET", BUCKET, "replication", action="GetReplicationConfiguration"),
     _unserved("GetBucketRequestPayment", "GET", BUCKET, "requestPayment"),
     _unserved("GetBucketTagging", "GET", BUCKET, "tagging"),
-    _unserved("GetBucketVersioning", "GET", BUCKET, "versioning"),
     _unserved("GetBucketWebsite", "GET", BUCKET, "website"),
     _unserved("GetObjectAcl", "GET", OBJECT, "acl"),
     _unserved("GetObjectAnnotation", "GET", OBJECT, "annotation", "annotationName"),
-    _unserved("GetObjectAttributes", "GET", OBJECT, "attributes"),
     _unserved("GetObjectLegalHold", "GET", OBJECT, "legal-hold"),
     _unserved("GetObjectLockConfiguration", "GET", BUCKET, "object-lock", action="GetBucketObjectLockConfiguration"),
     _unserved("GetObjectRetention", "GET", OBJECT, "retention"),
@@ -135,9 +133,6 @@ UNSERVED = (
     _unserved("UpdateBucketMetadataInventoryTableConfiguration", "PUT", BUCKET, "metadataInventoryTable"),
     _unserved("UpdateBucketMetadataJournalTableConfiguration", "PUT", BUCKET, "metadataJournalTable"),
     _unserved("UpdateObjectEncryption", "PUT", OBJECT, "encryption"),
-    _unserved(
-        "UploadPartCopy", "PUT", OBJECT, "partNumber", "uploadId", action="PutObject", header="x-amz-copy-source"
-    ),
     # A browser form: told apart from other POSTs on a bucket by having no parameter of its own.
     _unserved("PostObject", "POST", BUCKET, action="PutObject"),
 )

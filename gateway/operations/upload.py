@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from gateway.operations.context import Call
+from gateway.operations.context import Call, Services
 from gateway.operations.digests import Digests
 from gateway.operations.payload import Payload
 from gateway.protocol.checksums import Algorithm
@@ -56,8 +57,21 @@ class Upload:
 FooterOf = Callable[[Digested], tuple[Envelope, bytes]]
 
 
-@asynccontextmanager
-async def receive(
+class PlainBody(Protocol):
+    """What is sealed into a blob: `length` bytes in pieces, read once, each valid until the next is asked for."""
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def trailers(self) -> Mapping[str, str]:
+        """What came after the last piece, in lower case; empty until then."""
+        ...
+
+    def pieces(self) -> AsyncGenerator[Buffer]: ...
+
+
+def receive(
     call: Call,
     data_key: SecretBytes,
     *,
@@ -65,18 +79,26 @@ async def receive(
     md5_etag: bool,
     footer_of: FooterOf,
     also: Algorithm | None = None,
-) -> AsyncIterator[Upload]:
+) -> AbstractAsyncContextManager[Upload]:
     """Read, verify, seal and store the body of a request.
 
     `md5_etag` asks for the MD5 of the plaintext as ETag (SSE-S3), else the ETag is opaque; `also` is an algorithm to
     compute whatever the client declared. Raises S3Error for every way in which the body is not what was declared; then
-    nothing was stored. On leaving without `keep`, the blob is removed again.
+    nothing was stored.
     """
     payload = Payload(call, maximum_bytes)
     digests = Digests(payload.expectation, payload.content_sha256, md5=md5_etag, also=also)
+    return store(call.services, data_key, payload, digests, footer_of)
+
+
+@asynccontextmanager
+async def store(
+    services: Services, data_key: SecretBytes, body: PlainBody, digests: Digests, footer_of: FooterOf
+) -> AsyncIterator[Upload]:
+    """Seal and store a body. On leaving without `keep`, the blob is removed again."""
     sealer = BlobSealer(data_key, new_id())
-    sink = _Sink(payload, digests, sealer, call.services.blobs, footer_of)
-    if payload.length <= call.services.inline_limit_bytes:
+    sink = _Sink(body, digests, sealer, services.blobs, footer_of)
+    if body.length <= services.inline_limit_bytes:
         upload = await sink.store_inline()
     else:
         upload = await sink.store_blob()
@@ -85,7 +107,7 @@ async def receive(
     except Exception:
         # The row was refused, so nothing names the blob. After a cancellation nobody knows: the sweep decides.
         if not upload.is_kept and upload.blob.inline is None:
-            await call.services.blobs.delete(upload.blob.blob_id)
+            await services.blobs.delete(upload.blob.blob_id)
         raise
 
 
@@ -98,9 +120,9 @@ class _Sink:
     """Where one body goes."""
 
     def __init__(
-        self, payload: Payload, digests: Digests, sealer: BlobSealer, blobs: BlobStore, footer_of: FooterOf
+        self, body: PlainBody, digests: Digests, sealer: BlobSealer, blobs: BlobStore, footer_of: FooterOf
     ) -> None:
-        self._payload = payload
+        self._body = body
         self._digests = digests
         self._sealer = sealer
         self._blobs = blobs
@@ -108,7 +130,7 @@ class _Sink:
         self._blob_id = sealer.header[16:32]
 
     async def store_inline(self) -> Upload:
-        body = b"".join([bytes(piece) async for piece in self._payload.pieces()])
+        body = b"".join([bytes(piece) async for piece in self._body.pieces()])
         self._digests.update_cheap(body)
         self._digests.update_costly(body)
         segments = self._sealer.seal(body)
@@ -132,15 +154,16 @@ class _Sink:
         pipeline = _Pipeline(writer, self._digests, self._sealer)
         batcher = SegmentBatcher(batch_segments=BATCH_SEGMENTS, buffers=2)
         try:
-            async for piece in self._payload.pieces():
-                for batch in batcher.feed(piece):
-                    await pipeline.push(batch, final=False)
+            async with aclosing(self._body.pieces()) as pieces:
+                async for piece in pieces:
+                    for batch in batcher.feed(piece):
+                        await pipeline.push(batch, final=False)
             await pipeline.push(batcher.finish(), final=True)
         finally:
             await pipeline.drain()
 
     def _finish(self) -> tuple[Digested, bytes]:
-        verified = self._digests.verify(self._payload.trailers)
+        verified = self._digests.verify(self._body.trailers)
         digested = Digested(
             size=self._sealer.plain_length,
             etag=verified.md5.hex() if verified.md5 is not None else opaque_etag(),

@@ -6,67 +6,39 @@ through once, without being written, only where the answer needs a digest that t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from gateway.operations.context import Call, checked_key
+from gateway.operations.context import Call
+from gateway.operations.copy_source import CopySource, check_copy_size, find_copy_source, open_source_key
 from gateway.operations.digests import DEFAULT_ALGORITHM, Digests, Verified
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, PartEntry, encode
-from gateway.operations.download import BlobSlice, blobs_of, open_range
+from gateway.operations.download import open_range
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
-from gateway.operations.object.get import check_version_id
 from gateway.operations.preconditions import check_early
 from gateway.operations.render import xml_response
 from gateway.operations.upload import opaque_etag
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
-from gateway.protocol.conditions import check_copy_source
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
-from gateway.protocol.copy_source import parse_copy_source
 from gateway.protocol.encryption import SSE, encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
-from gateway.protocol.names import BucketName, object_arn
 from gateway.protocol.object_headers import STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
 from gateway.protocol.xml.documents.objects import CopyObjectResult
 from gateway.sealing.ids import new_id
-from gateway.storage.errors import NoSuchBucket, NoSuchKey
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 from kms.api.secrets import SecretBytes
-
-MAX_COPY_BYTES = 5 << 30
-"""API_CopyObject: an object of up to 5 GB in one atomic action."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The object that is copied, its conditions checked."""
-
-    bucket: BucketRow
-    row: ObjectRow
-    document: ObjectDocument
-    arn: str
-    blobs: Sequence[BlobSlice]
 
 
 async def handle(call: Call) -> Response:
     bucket = await call.bucket()
-    source = await _find_source(call)
+    source = await find_copy_source(call)
+    check_copy_size(source.row.size)
     described = _described(call, bucket, source)
     algorithm = requested_algorithm(call.request.headers)
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
-    data_key = await call.services.data_keys.open(
-        call.caller,
-        source.row.wrap,
-        context=source.document.context or {},
-        account_id=source.bucket.account_id,
-        bucket_id=source.bucket.bucket_id,
-        row_uid=source.row.row_uid,
-        object_arn=source.arn,
-    )
+    data_key = await open_source_key(call, source)
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
     document = await _document(call, source, data_key, described=described, choice=choice, algorithm=algorithm)
@@ -102,34 +74,7 @@ async def handle(call: Call) -> Response:
     return xml_response(result, headers=encryption_response_headers(wrap, choice.context))
 
 
-async def _find_source(call: Call) -> Source:
-    headers = call.request.headers
-    named = parse_copy_source(headers["x-amz-copy-source"])
-    check_version_id(named.version_id)
-    key = checked_key(named.key)
-    try:
-        bucket = await call.bucket_named(named.bucket)
-    except NoSuchBucket:
-        raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
-    expected_owner = headers.get("x-amz-source-expected-bucket-owner")
-    if expected_owner is not None and expected_owner != bucket.account_id:
-        raise S3Error("AccessDenied")
-    try:
-        row = await call.services.index.get_object(bucket.bucket_id, key.encode())
-    except NoSuchKey:
-        raise S3Error("NoSuchKey", fields={"Key": key}) from None
-    document = call.services.rows.open_object(row)
-    check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
-    if row.size > MAX_COPY_BYTES:
-        raise S3Error(
-            "InvalidRequest",
-            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
-        )
-    arn = object_arn(BucketName(named.bucket), key)
-    return Source(bucket, row, document, arn, blobs_of(call.services, row, document))
-
-
-def _described(call: Call, bucket: BucketRow, source: Source) -> ObjectHeaders:
+def _described(call: Call, bucket: BucketRow, source: CopySource) -> ObjectHeaders:
     """Headers and metadata of the copy. Raises S3Error InvalidRequest for a copy onto itself that changes nothing."""
     headers = call.request.headers
     given = ObjectHeaders.parse(headers)
@@ -145,11 +90,11 @@ def _described(call: Call, bucket: BucketRow, source: Source) -> ObjectHeaders:
     return ObjectHeaders(source.document.headers, source.document.metadata, storage_class)
 
 
-def _is_itself(call: Call, bucket: BucketRow, source: Source) -> bool:
+def _is_itself(call: Call, bucket: BucketRow, source: CopySource) -> bool:
     return source.row.bucket_id == bucket.bucket_id and source.row.key == call.key.encode()
 
 
-def _changes_something(call: Call, bucket: BucketRow, source: Source, storage_class: str) -> bool:
+def _changes_something(call: Call, bucket: BucketRow, source: CopySource, storage_class: str) -> bool:
     """Recorded from AWS: naming storage class or encryption is enough, even the same as before; without a header the
     object is encrypted anew where the bucket has a configuration of its own, or SSE-S3 takes the place of another mode.
     """
@@ -161,7 +106,7 @@ def _changes_something(call: Call, bucket: BucketRow, source: Source, storage_cl
 
 async def _document(
     call: Call,
-    source: Source,
+    source: CopySource,
     data_key: SecretBytes,
     *,
     described: ObjectHeaders,
@@ -192,7 +137,9 @@ async def _document(
     )
 
 
-async def _digest(call: Call, source: Source, data_key: SecretBytes, algorithm: Algorithm, *, md5: bool) -> Verified:
+async def _digest(
+    call: Call, source: CopySource, data_key: SecretBytes, algorithm: Algorithm, *, md5: bool
+) -> Verified:
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=md5, also=algorithm)
     stream = await open_range(call.services, data_key, source.blobs, 0, source.row.size)
     try:

@@ -9,43 +9,38 @@ from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BATCH_BYTES, blobs_of, open_range, read_range
 from gateway.operations.encryption import open_data_key
-from gateway.operations.upload import checksum_headers
-from gateway.protocol.checksums import wants_checksums
-from gateway.protocol.conditions import check_read, range_applies
+from gateway.operations.object.selection import Selection, select
+from gateway.protocol.conditions import check_read
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.object_headers import metadata_headers, response_overrides
-from gateway.protocol.ranges import ByteRange, parse_range
 from gateway.protocol.timestamps import format_http_date
 from gateway.storage.index.records import BucketRow, ObjectRow
 
 
 async def handle_head(call: Call) -> Response:
     _, row, document = await find_object(call)
-    wanted = _wanted_range(call, row, document)
-    response = Response(headers=_headers(call, row, document, wanted))
-    return _with_length(response, row, wanted)
+    selection = select(call, row, document)
+    return selection.apply(Response(headers=_headers(call, row, document, selection)))
 
 
 async def handle_get(call: Call) -> Response:
     bucket, row, document = await find_object(call)
-    wanted = _wanted_range(call, row, document)
+    selection = select(call, row, document)
     data_key = await open_data_key(call, bucket, row.row_uid, row.wrap, document.context)
     blobs = blobs_of(call.services, row, document)
-    start, end = (wanted.start, wanted.end) if wanted else (0, row.size)
-    response = Response(headers=_headers(call, row, document, wanted))
+    start, end = selection.start, selection.end
+    response = Response(headers=_headers(call, row, document, selection))
     if end - start <= BATCH_BYTES:
         response.body = await read_range(call.services, data_key, blobs, start, end)
     else:
         response.body = await open_range(call.services, data_key, blobs, start, end)
-    return _with_length(response, row, wanted)
+    return selection.apply(response)
 
 
 async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]:
     """The object that GET or HEAD names, after its conditions were checked."""
-    if call.query.has("partNumber"):
-        raise S3Error("NotImplemented", "Reading a part of an object by its number is not served yet.")
     check_version_id(call.query.get("versionId"))
     bucket = await call.bucket()
     row = await call.services.index.get_object(bucket.bucket_id, call.key.encode())
@@ -61,24 +56,7 @@ def check_version_id(version_id: str | None) -> None:
         raise S3Error("InvalidArgument", "Invalid version id specified", fields=fields)
 
 
-def _wanted_range(call: Call, row: ObjectRow, document: ObjectDocument) -> ByteRange | None:
-    headers = call.request.headers
-    if not range_applies(headers, etag=document.etag, modified_us=row.modified_us):
-        return None
-    return parse_range(headers.get("range"), row.size)
-
-
-def _with_length(response: Response, row: ObjectRow, wanted: ByteRange | None) -> Response:
-    if wanted is None:
-        response.content_length = row.size
-        return response
-    response.status = 206
-    response.headers["Content-Range"] = wanted.format_content_range(row.size)
-    response.content_length = wanted.length
-    return response
-
-
-def _headers(call: Call, row: ObjectRow, document: ObjectDocument, wanted: ByteRange | None) -> dict[str, str]:
+def _headers(call: Call, row: ObjectRow, document: ObjectDocument, selection: Selection) -> dict[str, str]:
     headers = {
         "ETag": f'"{document.etag}"',
         "Last-Modified": format_http_date(row.modified_us),
@@ -89,8 +67,6 @@ def _headers(call: Call, row: ObjectRow, document: ObjectDocument, wanted: ByteR
     }
     if document.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = document.storage_class
-    if wanted is None and document.checksums and wants_checksums(call.request.headers):
-        headers.update(checksum_headers(document.checksums))
-        headers["x-amz-checksum-type"] = document.checksum_type
+    headers.update(selection.checksums(document, call.request.headers))
     headers.update(response_overrides(call.query))
     return headers

@@ -1,4 +1,4 @@
-"""Documents of buckets: ListAllMyBucketsResult, CreateBucketConfiguration, LocationConstraint."""
+"""Documents of buckets: ListAllMyBucketsResult, CreateBucketConfiguration, LocationConstraint, …"""
 
 from __future__ import annotations
 
@@ -82,3 +82,11 @@ class LocationConstraint:
     def parse(cls, body: bytes) -> Self:
         """Raises S3Error MalformedXML."""
         return cls(text_of(read_document(body, "LocationConstraint")) or None)
+
+
+@dataclass(frozen=True, slots=True)
+class VersioningConfiguration:
+    """Of a bucket that never had versioning: without Status."""
+
+    def format(self) -> bytes:
+        return document("VersioningConfiguration", ())

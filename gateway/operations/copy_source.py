@@ -1,0 +1,77 @@
+"""The object that CopyObject and UploadPartCopy read: found, its conditions checked, its data key opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.operations.context import Call, checked_key
+from gateway.operations.documents import ObjectDocument
+from gateway.operations.download import BlobSlice, blobs_of
+from gateway.operations.object.get import check_version_id
+from gateway.protocol.conditions import check_copy_source
+from gateway.protocol.copy_source import parse_copy_source
+from gateway.protocol.errors import S3Error
+from gateway.protocol.names import BucketName, object_arn
+from gateway.storage.errors import NoSuchBucket, NoSuchKey
+from gateway.storage.index.records import BucketRow, ObjectRow
+from kms.api.secrets import SecretBytes
+
+MAX_COPY_BYTES = 5 << 30
+"""API_CopyObject, API_UploadPartCopy: at most 5 GB in one request."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopySource:
+    """The object that is copied, its conditions checked."""
+
+    bucket: BucketRow
+    row: ObjectRow
+    document: ObjectDocument
+    arn: str
+    blobs: Sequence[BlobSlice]
+
+
+async def find_copy_source(call: Call) -> CopySource:
+    """What `x-amz-copy-source` names. Raises S3Error NoSuchBucket, NoSuchKey, AccessDenied, PreconditionFailed."""
+    headers = call.request.headers
+    named = parse_copy_source(headers["x-amz-copy-source"])
+    check_version_id(named.version_id)
+    key = checked_key(named.key)
+    try:
+        bucket = await call.bucket_named(named.bucket)
+    except NoSuchBucket:
+        raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
+    expected_owner = headers.get("x-amz-source-expected-bucket-owner")
+    if expected_owner is not None and expected_owner != bucket.account_id:
+        raise S3Error("AccessDenied")
+    try:
+        row = await call.services.index.get_object(bucket.bucket_id, key.encode())
+    except NoSuchKey:
+        raise S3Error("NoSuchKey", fields={"Key": key}) from None
+    document = call.services.rows.open_object(row)
+    check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
+    arn = object_arn(BucketName(named.bucket), key)
+    return CopySource(bucket, row, document, arn, blobs_of(call.services, row, document))
+
+
+def check_copy_size(size: int) -> None:
+    """Raises S3Error InvalidRequest for more than one request copies."""
+    if size > MAX_COPY_BYTES:
+        raise S3Error(
+            "InvalidRequest",
+            f"The specified copy source is larger than the maximum allowable size for a copy source: {MAX_COPY_BYTES}",
+        )
+
+
+async def open_source_key(call: Call, source: CopySource) -> SecretBytes:
+    """The source's data key; for SSE-KMS the caller must be allowed to decrypt with the source's KMS key."""
+    return await call.services.data_keys.open(
+        call.caller,
+        source.row.wrap,
+        context=source.document.context or {},
+        account_id=source.bucket.account_id,
+        bucket_id=source.bucket.bucket_id,
+        row_uid=source.row.row_uid,
+        object_arn=source.arn,
+    )

@@ -1,0 +1,56 @@
+"""Multipart uploads through the gateway in process, as tests of operations need them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.gateway.gateway_in_process import Answer, InProcessGateway
+
+
+def stored_files(gateway: InProcessGateway) -> set[Path]:
+    return {path for path in gateway.blobs_directory.rglob("*") if path.is_file()}
+
+
+@dataclass(slots=True)
+class MultipartUpload:
+    gateway: InProcessGateway
+    path: str
+    upload_id: str
+    etags: dict[int, str] = field(default_factory=dict)
+
+    async def put(self, number: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        query = {"partNumber": str(number), "uploadId": self.upload_id}
+        sent = await self.gateway.call("PUT", self.path, query=query, body=body, headers=headers)
+        self.etags[number] = sent.headers.get("ETag", "")
+        return sent
+
+    async def copy(self, number: int, source: str, copy_range: str | None = None, **headers: str) -> Answer:
+        """`headers` in snake case, without their `x-amz-copy-source-`."""
+        named = {f"x-amz-copy-source-{name.replace('_', '-')}": value for name, value in headers.items()}
+        if copy_range is not None:
+            named["x-amz-copy-source-range"] = copy_range
+        query = {"partNumber": str(number), "uploadId": self.upload_id}
+        answer = await self.gateway.call("PUT", self.path, query=query, headers={"x-amz-copy-source": source, **named})
+        if answer.status == 200:
+            self.etags[number] = answer.text("ETag") or ""
+        return answer
+
+    async def complete(self) -> Answer:
+        parts = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
+            for number, etag in sorted(self.etags.items())
+        )
+        document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        return await self.gateway.call("POST", self.path, query={"uploadId": self.upload_id}, body=document)
+
+    async def abort(self) -> Answer:
+        return await self.gateway.call("DELETE", self.path, query={"uploadId": self.upload_id})
+
+
+async def begin(gateway: InProcessGateway, path: str, headers: Mapping[str, str] | None = None) -> MultipartUpload:
+    created = await gateway.call("POST", path, query={"uploads": ""}, headers=headers)
+    upload_id = created.text("UploadId")
+    assert created.status == 200 and upload_id is not None, created.body
+    return MultipartUpload(gateway, path, upload_id)
