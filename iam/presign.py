@@ -80,7 +80,7 @@ def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, re
         signature=parameters["X-Amz-Signature"],
         timestamp=timestamp,
         signed_at=signed_at,
-        payload_hash=_payload_hash(request.headers, parameters) if service.declares_payload_hash else None,
+        payload_hash=_payload_hash(request.headers, pairs) if service.declares_payload_hash else None,
         pairs=[pair for pair in pairs if pair[0] != "X-Amz-Signature"],
         expires_seconds=_expires(parameters["X-Amz-Expires"]),
     )
@@ -131,14 +131,16 @@ def _expires(text: str) -> int:
     return seconds
 
 
-def _payload_hash(headers: Mapping[str, str], parameters: Mapping[str, str]) -> str:
+def _payload_hash(headers: Mapping[str, str], pairs: Pairs) -> str:
     """What stands for the body in the signature; without either form of x-amz-content-sha256 nothing does.
 
-    The header goes first: it is what the reader of the body obeys, and so it must be what was signed.
+    The header goes first: it is what the reader of the body obeys, and so it must be what was signed. As a parameter
+    it is spelt in any case, as other headers that were moved into the query are.
     """
     value = headers.get("x-amz-content-sha256")
     if value is None:
-        value = parameters.get("X-Amz-Content-Sha256", UNSIGNED_PAYLOAD)
+        found = (text for name, text in pairs if name.lower() == "x-amz-content-sha256")
+        value = unquote(next(found, UNSIGNED_PAYLOAD), errors="surrogateescape")
     value = check_payload_hash(value.strip(" \t"))
     if is_signed_stream(value):
         raise AuthenticationError(

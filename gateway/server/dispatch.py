@@ -7,6 +7,7 @@ translated is InternalError for the client and the full cause in the log.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from gateway.operations.table import Operation, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256
-from gateway.protocol.errors import S3Error
+from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.query import Query
 from gateway.protocol.request_headers import check_request_headers
@@ -114,6 +115,9 @@ class Dispatcher:
         entry.principal = authenticated.principal.arn
         if authenticated.form is Form.QUERY:
             request = _with_hoisted_headers(request, query)
+            # x-amz-copy-source makes another operation of a PUT, wherever it stands.
+            operation = self._operations.find(request.method, _target(address), query, request.headers)
+            entry.operation = operation.name
         if operation.handler is None:
             raise S3Error("NotImplemented", fields={"Operation": operation.name})
         check_request_headers(request.headers, operation.name)
@@ -179,16 +183,23 @@ _SIGNING_PARAMETERS = frozenset(
 )
 
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A token (RFC 9110 §5.6.2)."""
+
+
 def _with_hoisted_headers(request: Request, query: Query) -> Request:
     """A presigned URL may carry x-amz-* headers as parameters: they mean the same, and are signed with the URL.
 
-    What the sender puts into a header of the same name counts for nothing then: the signer chose.
+    What the sender puts into a header of the same name counts for nothing then: the signer chose. Raises S3Error
+    InvalidArgument for a name that no header can have: the parser never saw it, and metadata is told again as headers.
     """
-    hoisted = {
-        name.lower(): query.get(name) or ""
-        for name in query
-        if name.lower().startswith("x-amz-") and name.lower() not in _SIGNING_PARAMETERS
-    }
+    hoisted = {}
+    for parameter in query:
+        name = parameter.lower()
+        if name.startswith("x-amz-") and name not in _SIGNING_PARAMETERS:
+            if not _HEADER_NAME.fullmatch(parameter):
+                raise invalid_argument(ascii(parameter), "", "The parameter stands for a header and is no header name.")
+            hoisted[name] = query.get(parameter) or ""
     return replace(request, headers={**request.headers, **hoisted}) if hoisted else request
 
 

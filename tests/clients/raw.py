@@ -182,8 +182,17 @@ class RawClient:
             key = _hmac(key, part)
         return key
 
-    def presign(self, method: str, target: str, *, expires: int = 60, now: datetime | None = None) -> str:
-        """`target` with the parameters of a presigned URL, only the host signed beside it."""
+    def presign(
+        self,
+        method: str,
+        target: str,
+        *,
+        expires: int = 60,
+        now: datetime | None = None,
+        payload_hash: str = UNSIGNED,
+        host: str | None = None,
+    ) -> str:
+        """`target` with the parameters of a presigned URL, only the host (the gateway's or `host`) signed beside it."""
         timestamp = f"{now or datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         scope = f"{timestamp[:8]}/{REGION}/s3/aws4_request"
         path, _, query = target.partition("?")
@@ -191,8 +200,8 @@ class RawClient:
             f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={quote(f'{self.access_key_id}/{scope}', safe='')}"
             f"&X-Amz-Date={timestamp}&X-Amz-Expires={expires}&X-Amz-SignedHeaders=host"
         )
-        block = f"host:{self.host}\n"
-        canonical = "\n".join((method, _encode(path, "/"), canonical_query(query), block, "host", UNSIGNED))
+        block = f"host:{host or self.host}\n"
+        canonical = "\n".join((method, _encode(path, "/"), canonical_query(query), block, "host", payload_hash))
         to_sign = f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{_sha256(canonical.encode())}"
         return f"{path}?{query}&X-Amz-Signature={_hmac(self.signing_key(scope), to_sign).hex()}"
 
