@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from tests.harness import REGION, Gateway
@@ -82,6 +83,10 @@ class Connection:
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         length = 0 if method == "HEAD" or status in (204, 304) else int(headers["content-length"])
         return Answer(status, headers, self._exactly(length))
+
+    def raw_answer(self) -> bytes:
+        """The head of the next answer as it came, an interim one too."""
+        return self._until(b"\r\n\r\n") + b"\r\n\r\n"
 
     def is_ended(self) -> bool:
         """Wait for the end of the connection; False if something else arrives, or nothing in time."""
@@ -176,6 +181,11 @@ class RawClient:
         signed["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
         return Signed({**signed, **(unsigned or {})}, signature, timestamp, scope, key)
 
+    def sign_body(
+        self, method: str, target: str, headers: Mapping[str, str] | None, body: bytes, **options: Any
+    ) -> Signed:
+        return self.sign(method, target, headers, _sha256(body), **options)
+
     def signing_key(self, scope: str) -> bytes:
         key = b"AWS4" + self.secret.encode()
         for part in scope.split("/"):
@@ -218,8 +228,8 @@ class RawClient:
         region: str = REGION,
     ) -> Answer:
         """Signed with the body's hash."""
-        signed = self.sign(
-            method, target, headers, _sha256(body), unsigned=unsigned, service=service, now=now, region=region
+        signed = self.sign_body(
+            method, target, headers, body, unsigned=unsigned, service=service, now=now, region=region
         )
         return self.send(method, target, signed.headers, body)
 
