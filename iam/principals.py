@@ -34,17 +34,47 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyText:
+    """A policy document as it was stored, with the name that the audit trail gives it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityPolicies:
+    """The policies that go with an identity, as texts: who decides parses them and remembers them by their text.
+
+    `session` None: the caller has no session policies; an empty tuple never occurs. Source: IAM User Guide, "Policy
+    evaluation logic".
+    """
+
+    identity: tuple[PolicyText, ...] = ()
+    boundary: PolicyText | None = None
+    session: tuple[PolicyText, ...] | None = None
+
+
+NO_POLICIES = IdentityPolicies()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """A principal together with what the audit trail and conditions need to know about its request.
 
     `via_service` is the service that acts for the principal (`s3.<region>.amazonaws.com`, the value of kms:ViaService),
-    set by the gateway itself and never from a header; None for direct calls.
+    set by the gateway itself and never from a header; None for direct calls. `region` is the region whose endpoint was
+    called, None for the home region. `resource_arn` names what the service acts on (the S3 object), for the audit.
     """
 
     principal: Principal
     request_id: str
     source_ip: str = ""
     via_service: str | None = None
+    region: str | None = None
+    policies: IdentityPolicies = NO_POLICIES
+    resource_arn: str | None = None
+    is_secure_transport: bool = False
+    user_agent: str = ""
 
 
 SERVICE_ACCOUNT_ID = "000000000000"

@@ -18,9 +18,8 @@ import msgspec
 
 from iam.principals import Caller
 from kms import wire
-from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
-from kms.api.secrets import SecretBytes
+from kms.api.types import Health, HealthState, Request
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +70,16 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class
 
-    def request(self, verb: wire.Verb[R], arguments: tuple[object, ...], deadline: float) -> asyncio.Future[R]:
+    def request(
+        self, kind: int, result: msgspec.msgpack.Decoder[R], arguments: object, deadline: float
+    ) -> asyncio.Future[R]:
         """Send a request; the future ends with the answer, KMSError or ConnectionBroken."""
         if len(self._calls) >= MAX_CALLS:
             raise KMSUnavailable("Too many calls of the key process are under way.", 1)
         self._next_id += 1
-        frame = _request_frame(verb, self._next_id, arguments)
+        frame = _request_frame(kind, self._next_id, arguments)
         answer: asyncio.Future[R] = self._loop.create_future()
-        self._calls[self._next_id] = _Call(answer, verb.result, deadline)
+        self._calls[self._next_id] = _Call(answer, result, deadline)
         if len(self._calls) == 1:
             self._write(frame)
         else:
@@ -138,10 +139,10 @@ class _Connection(asyncio.Protocol):
         self._ticker = self._loop.call_later(_DEADLINE_TICK_SECONDS, self._tick) if self._calls else None
 
 
-def _request_frame(verb: wire.Verb[Any], request_id: int, arguments: tuple[object, ...]) -> bytes:
+def _request_frame(kind: int, request_id: int, arguments: object) -> bytes:
     """The frame, or the refusal of what no KMS takes: kmsd would close the connection, with all its other calls."""
     try:
-        frame = wire.format_frame(verb.number, request_id, arguments)
+        frame = wire.format_frame(kind, request_id, arguments)
     except (UnicodeError, OverflowError):
         raise KMSError(
             "ValidationException", "The request holds text that is not Unicode, or too large a number."
@@ -189,85 +190,38 @@ class KMSClient:
             self._connection.close()
             await self._connection.lost
 
-    # The verbs
+    async def call(self, caller: Caller, request: Request[R]) -> R:
+        verb = wire.VERB_OF[type(request)]
+        arguments = (caller, request)
+        answer: R = await self._ask(verb.number, verb.result, arguments, is_idempotent=request.is_idempotent)
+        return answer
 
-    async def create_key(self, caller: Caller, request: t.CreateKey) -> t.KeyMetadata:
-        return await self._call(wire.CREATE_KEY, (caller, request))
-
-    async def describe_key(self, caller: Caller, key_id: str) -> t.KeyMetadata:
-        return await self._call(wire.DESCRIBE_KEY, (caller, key_id))
-
-    async def list_keys(self, caller: Caller, *, limit: int, marker: str | None) -> t.KeyPage:
-        return await self._call(wire.LIST_KEYS, (caller, limit, marker))
-
-    async def create_alias(self, caller: Caller, name: str, target_key_id: str) -> None:
-        await self._call(wire.CREATE_ALIAS, (caller, name, target_key_id))
-
-    async def update_alias(self, caller: Caller, name: str, target_key_id: str) -> None:
-        await self._call(wire.UPDATE_ALIAS, (caller, name, target_key_id))
-
-    async def delete_alias(self, caller: Caller, name: str) -> None:
-        await self._call(wire.DELETE_ALIAS, (caller, name))
-
-    async def list_aliases(self, caller: Caller, *, key_id: str | None, limit: int, marker: str | None) -> t.AliasPage:
-        return await self._call(wire.LIST_ALIASES, (caller, key_id, limit, marker))
-
-    async def enable_key(self, caller: Caller, key_id: str) -> None:
-        await self._call(wire.ENABLE_KEY, (caller, key_id))
-
-    async def disable_key(self, caller: Caller, key_id: str) -> None:
-        await self._call(wire.DISABLE_KEY, (caller, key_id))
-
-    async def schedule_key_deletion(self, caller: Caller, key_id: str, pending_window_days: int) -> t.KeyMetadata:
-        return await self._call(wire.SCHEDULE_KEY_DELETION, (caller, key_id, pending_window_days))
-
-    async def cancel_key_deletion(self, caller: Caller, key_id: str) -> t.KeyMetadata:
-        return await self._call(wire.CANCEL_KEY_DELETION, (caller, key_id))
-
-    async def encrypt(self, caller: Caller, request: t.Encrypt) -> t.Ciphertext:
-        return await self._call(wire.ENCRYPT, (caller, request))
-
-    async def decrypt(self, caller: Caller, request: t.Decrypt) -> t.Plaintext:
-        return await self._call(wire.DECRYPT, (caller, request))
-
-    async def re_encrypt(self, caller: Caller, request: t.ReEncrypt) -> t.ReEncrypted:
-        return await self._call(wire.RE_ENCRYPT, (caller, request))
-
-    async def generate_data_key(self, caller: Caller, request: t.GenerateDataKey) -> t.DataKey:
-        return await self._call(wire.GENERATE_DATA_KEY, (caller, request))
-
-    async def generate_data_key_without_plaintext(self, caller: Caller, request: t.GenerateDataKey) -> t.Ciphertext:
-        return await self._call(wire.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT, (caller, request))
-
-    async def generate_random(self, caller: Caller, number_of_bytes: int) -> SecretBytes:
-        return await self._call(wire.GENERATE_RANDOM, (caller, number_of_bytes))
-
-    async def health(self) -> t.Health:
+    async def health(self) -> Health:
         """kmsd's health; without a connection, within a second, that it is away."""
         try:
             async with asyncio.timeout(0.9):
-                return await self._call(wire.HEALTH, ())
+                return await self._ask(wire.HEALTH, wire.HEALTH_RESULT, None, is_idempotent=True)
         except (TimeoutError, KMSError):
-            state = t.HealthState.DEGRADED if self._was_connected else t.HealthState.SEALED
-            return t.Health(state, "the key process does not answer", 5)
+            state = HealthState.DEGRADED if self._was_connected else HealthState.SEALED
+            return Health(state, "the key process does not answer", 5)
 
     # Connection
 
-    async def _call(self, verb: wire.Verb[R], arguments: tuple[object, ...]) -> R:
+    async def _ask(self, kind: int, result: msgspec.msgpack.Decoder[R], arguments: object, *, is_idempotent: bool) -> R:
         deadline = asyncio.get_running_loop().time() + self._call_seconds
         connection = self._connection
         if connection is None or connection.lost.done():
             connection = await self._connect()
         try:
-            return await connection.request(verb, arguments, deadline)
+            return await connection.request(kind, result, arguments, deadline)
         except ConnectionBroken:
-            if not verb.is_idempotent:
+            if not is_idempotent:
                 raise KMSUnavailable(
                     "The key process went away during the call; it may or may not have been done.", 1
                 ) from None
         connection = await self._connect()
         try:
-            return await connection.request(verb, arguments, deadline)
+            return await connection.request(kind, result, arguments, deadline)
         except ConnectionBroken:
             raise KMSUnavailable("The key process went away during the call.", 1) from None
 

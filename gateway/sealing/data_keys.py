@@ -53,7 +53,7 @@ class DataKeys:
             return data_key, Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
             request = GenerateDataKey(kms_key_id or S3_MANAGED_KEY_ALIAS, KEY_SIZE, kms_context(context, object_arn))
-            made = await self._kms.generate_data_key(caller, request)
+            made = await self._kms.call(caller, request)
             by = made.ciphertext
             return made.plaintext, Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
         raise ValueError(f"{mode.name} is not served")
@@ -78,7 +78,7 @@ class DataKeys:
             return Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
             request = Encrypt(kms_key_id or S3_MANAGED_KEY_ALIAS, data_key, kms_context(context, object_arn))
-            by = await self._kms.encrypt(caller, request)
+            by = await self._kms.call(caller, request)
             return Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
         raise ValueError(f"{mode.name} is not served")
 
@@ -110,7 +110,7 @@ class DataKeys:
 
     async def _decrypt(self, caller: Caller, wrap: Wrap, context: Mapping[str, str], row_uid: bytes) -> SecretBytes:
         try:
-            opened = await self._kms.decrypt(caller, Decrypt(wrap.wrapped, wrap.key_arn, context))
+            opened = await self._kms.call(caller, Decrypt(wrap.wrapped, wrap.key_arn, context))
         except KMSError as error:
             if error.code in BROKEN_CIPHERTEXT:
                 raise AuthenticationFailed(row_uid=row_uid) from error

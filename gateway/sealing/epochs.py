@@ -77,14 +77,14 @@ async def add_epoch(kms: KeyService, store: EpochStore, purpose: str, epoch: int
     if not 1 <= epoch < 1 << 32:
         raise ValueError("an epoch is 1..2^32-1")
     request = GenerateDataKey(SERVICE_KEY_ALIAS, KEY_SIZE, _context(purpose, epoch))
-    made = await kms.generate_data_key(service_caller(request_id), request)
+    made = await kms.call(service_caller(request_id), request)
     return await store.add(purpose, epoch, made.ciphertext.ciphertext_blob)
 
 
 async def _unwrap(kms: KeyService, purpose: str, epoch: int, wrapped: bytes, request_id: str) -> SecretBytes:
     request = Decrypt(wrapped, encryption_context=_context(purpose, epoch))
     try:
-        opened = await kms.decrypt(service_caller(request_id), request)
+        opened = await kms.call(service_caller(request_id), request)
     except KMSError as error:
         if error.code in BROKEN_CIPHERTEXT:
             raise AuthenticationFailed from error

@@ -1,4 +1,4 @@
-"""kmsd's socket: takes frames from workers of the same user, runs the verbs, answers as they finish.
+"""kmsd's socket: takes frames from workers of the same user, asks the service, answers as they finish.
 
 Bounded for each connection: the size of a frame, the requests under way (beyond them nothing more is read, so that
 the worker's own socket fills), the time of a request.
@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 import socket
-from typing import Any, cast
+from collections.abc import Awaitable
+from typing import cast
 
 import msgspec
 
@@ -152,28 +153,33 @@ class _Connection(asyncio.Protocol):
             self._transport.pause_reading()
         self._is_reading = may_read
 
-    def _start(self, number: int, request_id: int, body: bytes) -> None:
-        verb = wire.VERBS.get(number)
-        if verb is None or request_id in self._under_way:
-            raise wire.WireError(f"verb {number}, request {request_id}")
+    def _start(self, kind: int, request_id: int, body: bytes) -> None:
+        verb = wire.VERBS.get(kind)
+        if (verb is None and kind != wire.HEALTH) or request_id in self._under_way:
+            raise wire.WireError(f"kind {kind}, request {request_id}")
         if self._server.is_draining:
             self._refuse(request_id, KMSUnavailable("The key process is shutting down.", 1))
             return
         try:
-            arguments = verb.arguments.decode(body)
+            work: Awaitable[object]
+            if verb is None:
+                work = self._service.health()
+            else:
+                caller, request = verb.arguments.decode(body)
+                work = self._service.call(caller, request)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._refuse(request_id, KMSError("ValidationException", "The request is malformed."))
             return
-        task = self._loop.create_task(self._answer(verb, request_id, arguments))
+        task = self._loop.create_task(self._answer(work, kind, request_id))
         self._under_way[request_id] = (task, self._loop.time() + self._server.request_seconds)
 
-    async def _answer(self, verb: wire.Verb[Any], request_id: int, arguments: Any) -> None:
+    async def _answer(self, work: Awaitable[object], kind: int, request_id: int) -> None:
         try:
-            reply = wire.format_frame(wire.ANSWER, request_id, await verb.call(self._service, arguments))
+            reply = wire.format_frame(wire.ANSWER, request_id, await work)
         except KMSError as error:
             reply = wire.format_refusal(request_id, error)
         except Exception:
-            log.exception("a fault in %s", verb.name)
+            log.exception("a fault in %s", wire.name_of(kind))
             reply = wire.format_refusal(request_id, KMSError("KMSInternalException", "An internal error occurred."))
         was_full = len(self._under_way) >= MAX_UNDER_WAY
         if self._under_way.pop(request_id, None) is not None:

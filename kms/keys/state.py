@@ -2,7 +2,7 @@
 
 Source: AWS KMS Developer Guide, "Key states of AWS KMS keys". Where AWS documents two answers for a key that is pending
 deletion (DisabledException and KMSInvalidStateException), the second stands everywhere, as recorded from live services.
-Rotation and import, whose rows depend on the origin of the key, have no rows yet: they are not served.
+Rotation and import depend on the origin of the key as well; their services check that first.
 """
 
 from __future__ import annotations
@@ -16,26 +16,57 @@ from kms.api.types import KeyState
 
 
 class Operation(StrEnum):
-    """KMS operations on one key, spelt as in the API; `action` is the name in policies."""
+    """KMS operations, spelt as in policies: of ReEncrypt there are two, one for each key."""
 
     CANCEL_KEY_DELETION = "CancelKeyDeletion"
     CREATE_ALIAS = "CreateAlias"
+    CREATE_GRANT = "CreateGrant"
     CREATE_KEY = "CreateKey"
     DECRYPT = "Decrypt"
     DELETE_ALIAS = "DeleteAlias"
+    DELETE_IMPORTED_KEY_MATERIAL = "DeleteImportedKeyMaterial"
+    DERIVE_SHARED_SECRET = "DeriveSharedSecret"  # noqa: S105 - the name of an operation
     DESCRIBE_KEY = "DescribeKey"
     DISABLE_KEY = "DisableKey"
+    DISABLE_KEY_ROTATION = "DisableKeyRotation"
     ENABLE_KEY = "EnableKey"
+    ENABLE_KEY_ROTATION = "EnableKeyRotation"
     ENCRYPT = "Encrypt"
     GENERATE_DATA_KEY = "GenerateDataKey"
+    GENERATE_DATA_KEY_PAIR = "GenerateDataKeyPair"
+    GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT = "GenerateDataKeyPairWithoutPlaintext"
     GENERATE_DATA_KEY_WITHOUT_PLAINTEXT = "GenerateDataKeyWithoutPlaintext"
+    GENERATE_MAC = "GenerateMac"
     GENERATE_RANDOM = "GenerateRandom"
+    GET_KEY_LAST_USAGE = "GetKeyLastUsage"
+    GET_KEY_POLICY = "GetKeyPolicy"
+    GET_KEY_ROTATION_STATUS = "GetKeyRotationStatus"
+    GET_PARAMETERS_FOR_IMPORT = "GetParametersForImport"
+    GET_PUBLIC_KEY = "GetPublicKey"
+    IMPORT_KEY_MATERIAL = "ImportKeyMaterial"
     LIST_ALIASES = "ListAliases"
+    LIST_GRANTS = "ListGrants"
+    LIST_KEY_POLICIES = "ListKeyPolicies"
+    LIST_KEY_ROTATIONS = "ListKeyRotations"
     LIST_KEYS = "ListKeys"
+    LIST_RESOURCE_TAGS = "ListResourceTags"
+    LIST_RETIRABLE_GRANTS = "ListRetirableGrants"
+    PUT_KEY_POLICY = "PutKeyPolicy"
     RE_ENCRYPT_FROM = "ReEncryptFrom"
     RE_ENCRYPT_TO = "ReEncryptTo"
+    REPLICATE_KEY = "ReplicateKey"
+    RETIRE_GRANT = "RetireGrant"
+    REVOKE_GRANT = "RevokeGrant"
+    ROTATE_KEY_ON_DEMAND = "RotateKeyOnDemand"
     SCHEDULE_KEY_DELETION = "ScheduleKeyDeletion"
+    SIGN = "Sign"
+    TAG_RESOURCE = "TagResource"
+    UNTAG_RESOURCE = "UntagResource"
     UPDATE_ALIAS = "UpdateAlias"
+    UPDATE_KEY_DESCRIPTION = "UpdateKeyDescription"
+    UPDATE_PRIMARY_REGION = "UpdatePrimaryRegion"
+    VERIFY = "Verify"
+    VERIFY_MAC = "VerifyMac"
 
     @property
     def action(self) -> str:
@@ -45,11 +76,19 @@ class Operation(StrEnum):
 CRYPTOGRAPHIC = frozenset(
     {
         Operation.DECRYPT,
+        Operation.DERIVE_SHARED_SECRET,
         Operation.ENCRYPT,
         Operation.GENERATE_DATA_KEY,
+        Operation.GENERATE_DATA_KEY_PAIR,
+        Operation.GENERATE_DATA_KEY_PAIR_WITHOUT_PLAINTEXT,
         Operation.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT,
+        Operation.GENERATE_MAC,
+        Operation.GET_PUBLIC_KEY,
         Operation.RE_ENCRYPT_FROM,
         Operation.RE_ENCRYPT_TO,
+        Operation.SIGN,
+        Operation.VERIFY,
+        Operation.VERIFY_MAC,
     }
 )
 """The operations that use key material; an AWS-managed key serves them only through its service."""
@@ -102,7 +141,21 @@ _USES_MATERIAL = _row(
     creating=Outcome.CREATING,
 )
 _SWITCHES = _row(pending_import=Outcome.PENDING_IMPORT, creating=Outcome.CREATING, updating=Outcome.UPDATING)
+_MARKS = _row()
 _ANY_STATE = _row(pending_deletion=Outcome.OK)
+_ROTATES = _row(
+    disabled=Outcome.DISABLED,
+    pending_import=Outcome.PENDING_IMPORT,
+    unavailable=Outcome.UNAVAILABLE,
+    creating=Outcome.CREATING,
+)
+_REGIONS = _row(
+    disabled=Outcome.DISABLED,
+    pending_import=Outcome.PENDING_IMPORT,
+    unavailable=Outcome.UNAVAILABLE,
+    creating=Outcome.CREATING,
+    updating=Outcome.UPDATING,
+)
 
 OUTCOMES: Mapping[Operation, Mapping[KeyState, Outcome]] = MappingProxyType(
     {
@@ -119,15 +172,57 @@ OUTCOMES: Mapping[Operation, Mapping[KeyState, Outcome]] = MappingProxyType(
         Operation.SCHEDULE_KEY_DELETION: _row(updating=Outcome.UPDATING),
         Operation.ENABLE_KEY: _SWITCHES,
         Operation.DISABLE_KEY: _SWITCHES,
-        Operation.CREATE_ALIAS: _row(),
-        # The state that counts is the new target's; the old target may be in any.
-        Operation.UPDATE_ALIAS: _row(),
-        Operation.DELETE_ALIAS: _ANY_STATE,
-        Operation.DESCRIBE_KEY: _ANY_STATE,
-        Operation.LIST_ALIASES: _ANY_STATE,
+        **dict.fromkeys(
+            (
+                Operation.CREATE_ALIAS,
+                # The state that counts is the new target's; the old target may be in any.
+                Operation.UPDATE_ALIAS,
+                Operation.TAG_RESOURCE,
+                Operation.UNTAG_RESOURCE,
+                Operation.UPDATE_KEY_DESCRIPTION,
+            ),
+            _MARKS,
+        ),
+        **dict.fromkeys(
+            (
+                Operation.DELETE_ALIAS,
+                Operation.DESCRIBE_KEY,
+                Operation.GET_KEY_LAST_USAGE,
+                Operation.GET_KEY_POLICY,
+                Operation.GET_KEY_ROTATION_STATUS,
+                Operation.LIST_ALIASES,
+                Operation.LIST_GRANTS,
+                Operation.LIST_KEY_POLICIES,
+                Operation.LIST_KEY_ROTATIONS,
+                Operation.LIST_RESOURCE_TAGS,
+                Operation.PUT_KEY_POLICY,
+                Operation.RETIRE_GRANT,
+                Operation.REVOKE_GRANT,
+            ),
+            _ANY_STATE,
+        ),
+        Operation.CREATE_GRANT: _row(
+            disabled=Outcome.DISABLED, pending_import=Outcome.PENDING_IMPORT, creating=Outcome.CREATING
+        ),
+        **dict.fromkeys(
+            (Operation.ENABLE_KEY_ROTATION, Operation.DISABLE_KEY_ROTATION, Operation.ROTATE_KEY_ON_DEMAND), _ROTATES
+        ),
+        Operation.GET_PARAMETERS_FOR_IMPORT: _row(creating=Outcome.CREATING, updating=Outcome.UPDATING),
+        Operation.IMPORT_KEY_MATERIAL: _row(creating=Outcome.CREATING),
+        Operation.DELETE_IMPORTED_KEY_MATERIAL: _row(
+            pending_deletion=Outcome.OK, creating=Outcome.CREATING, updating=Outcome.UPDATING
+        ),
+        Operation.REPLICATE_KEY: _REGIONS,
+        Operation.UPDATE_PRIMARY_REGION: _row(
+            disabled=Outcome.DISABLED,
+            pending_import=Outcome.PENDING_IMPORT,
+            unavailable=Outcome.UNAVAILABLE,
+            creating=Outcome.CREATING,
+        ),
     }
 )
-"""Operation, then state, to outcome. CreateKey, ListKeys and GenerateRandom concern no existing key and have no row."""
+"""Operation, then state, to outcome. Operations that concern no existing key have no row: CreateKey, ListKeys,
+ListRetirableGrants, GenerateRandom."""
 
 
 def check_state(operation: Operation, state: KeyState, key_arn: str) -> None:

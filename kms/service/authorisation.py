@@ -7,28 +7,38 @@ itself everything with the service's keys, and nobody else anything. The service
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from iam.principals import SERVICE_ACCOUNT_ID, Caller, PrincipalKind
 from kms.api.errors import KMSError
 from kms.api.types import KeyMetadata
+from kms.service.call import Call, Decided
+from kms.store.records import StoredKey
 
-Authorise = Callable[[Caller, str, KeyMetadata | None], None]
-"""(caller, action such as "kms:Decrypt", key or None for what concerns no key); raises AccessDeniedException."""
+Authorise = Callable[[Call[Any], str, StoredKey | None], None]
+"""(call, action such as "kms:Decrypt", key or None for what concerns no key); notes the decision on the call.
+
+Raises AccessDeniedException."""
 
 
-def authorise_account(caller: Caller, action: str, key: KeyMetadata | None) -> None:
+def authorise_account(call: Call[Any], action: str, key: StoredKey | None) -> None:
     """The owner may do everything with its keys. Raises AccessDeniedException."""
+    refusal = _refusal(call.caller, action, None if key is None else key.metadata)
+    resource_arn = "*" if key is None else key.metadata.key_arn
+    call.decisions.append(Decided(action, resource_arn, refusal is None, "account ownership"))
+    if refusal is not None:
+        raise refusal
+
+
+def _refusal(caller: Caller, action: str, key: KeyMetadata | None) -> KMSError | None:
     principal = caller.principal
     if key is None:
-        if principal.kind is not PrincipalKind.ROOT:
-            raise access_denied(caller, action)
-    elif key.account_id != principal.account_id:
-        raise access_denied_abroad(caller, action)
-    elif key.account_id == SERVICE_ACCOUNT_ID:
-        if principal.kind is not PrincipalKind.SERVICE:
-            raise access_denied_abroad(caller, action)
-    elif principal.kind is not PrincipalKind.ROOT:
-        raise access_denied(caller, action, key)
+        return None if principal.kind is PrincipalKind.ROOT else access_denied(caller, action)
+    if key.account_id != principal.account_id:
+        return access_denied_abroad(caller, action)
+    if key.account_id == SERVICE_ACCOUNT_ID:
+        return None if principal.kind is PrincipalKind.SERVICE else access_denied_abroad(caller, action)
+    return None if principal.kind is PrincipalKind.ROOT else access_denied(caller, action, key)
 
 
 def access_denied(caller: Caller, action: str, key: KeyMetadata | None = None) -> KMSError:

@@ -14,15 +14,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from iam.principals import Caller, PrincipalKind
 from kms.api.errors import KMSError, KMSUnavailable
-from kms.api.types import KeyManager
+from kms.api.types import KeyManager, Request
 from kms.epoch import Epoch
 from kms.hsm.interface import Root
 from kms.keys.state import ACCEPTS_ALIAS, CRYPTOGRAPHIC, Operation, check_state
 from kms.service.authorisation import Authorise, access_denied, access_denied_abroad
+from kms.service.call import Call
 from kms.service.key_cache import KeyCache
 from kms.service.key_names import KeyName, alias_arn, key_arn, parse_key_name
 from kms.service.leases import Lease, Leases
@@ -31,6 +32,7 @@ from kms.store.interface import KeyStore
 from kms.store.records import StoredKey
 
 T = TypeVar("T")
+Q = TypeVar("Q", bound=Request[Any])
 
 _READS_MANAGED = frozenset({Operation.DESCRIBE_KEY, Operation.LIST_ALIASES})
 _OPENING_ATTEMPTS = 3
@@ -38,9 +40,13 @@ _OPENING_ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """`region` is part of every ARN. Limits are AWS's quotas; times are in seconds."""
+    """`region` is the home region, `other_regions` those that are served beside it; each key belongs to one.
+
+    Limits are AWS's quotas; times are in seconds.
+    """
 
     region: str
+    other_regions: tuple[str, ...] = ()
     lease_seconds: float = 300.0
     root_deadline_seconds: float = 5.0
     probe_seconds: float = 5.0
@@ -72,50 +78,55 @@ class Core:
     ) -> None:
         self.store = store
         self.settings = settings
-        self.region = settings.region
+        self.regions = (settings.region, *settings.other_regions)
         self.authorise = authorise
         self.clock_us = clock_us
-        self.cache = KeyCache(store, epoch, settings.region)
+        self.cache = KeyCache(store, epoch)
         self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds)
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
         self.making_predefined = asyncio.Lock()
         self._epoch = epoch
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="key-store")
-        self._via_s3 = f"s3.{settings.region}.amazonaws.com"
 
     def close(self) -> None:
         self.leases.close()
         self.root.close()
         self._writer.shutdown(wait=True)
 
+    def new_call(self, caller: Caller, request: Q) -> Call[Q]:
+        """The call that `caller` makes. Raises AccessDeniedException for a region that is not served here."""
+        region = caller.region or self.settings.region
+        if region not in self.regions:
+            raise KMSError("AccessDeniedException", f"The region {region} is not served by this endpoint.")
+        return Call(caller, request, region)
+
     # Keys
 
-    def key_for(self, caller: Caller, named: str, operation: Operation) -> StoredKey:
-        """The key that `caller` named, existing, permitted and in a state that admits `operation`."""
-        key = self.find(caller, named, operation)
-        self.admit(caller, key, operation)
+    def key_for(self, call: Call[Any], named: str, operation: Operation) -> StoredKey:
+        """The key that the caller named, existing, permitted and in a state that admits `operation`."""
+        key = self.find(call, named, operation)
+        self.admit(call, key, operation)
         return key
 
-    def find(self, caller: Caller, named: str, operation: Operation) -> StoredKey:
+    def find(self, call: Call[Any], named: str, operation: Operation) -> StoredKey:
         """The key that `named` means for the caller. Raises NotFoundException, AccessDeniedException abroad."""
-        own_account_id = caller.principal.account_id
-        name = parse_key_name(named, account_id=own_account_id, region=self.region)
+        name = parse_key_name(named, account_id=call.account_id, region=call.region)
         if name.is_alias and operation not in ACCEPTS_ALIAS:
             raise KMSError("NotFoundException", f"Invalid keyId '{named}'")
-        key_id = self.cache.alias_target(name.account_id, name.text) if name.is_alias else name.text
-        key = None if key_id is None else self.cache.key(key_id)
+        key_id = self.cache.alias_target(name.account_id, call.region, name.text) if name.is_alias else name.text
+        key = None if key_id is None else self.cache.key(key_id, call.region)
         if key is not None and key.metadata.account_id == name.account_id and not key.is_gone(self.clock_us()):
             return key
-        if name.account_id != own_account_id:
-            raise access_denied_abroad(caller, operation.action)
-        raise self._not_found(name)
+        if name.account_id != call.account_id:
+            raise access_denied_abroad(call.caller, operation.action)
+        raise _not_found(call, name)
 
-    def admit(self, caller: Caller, key: StoredKey, operation: Operation) -> None:
+    def admit(self, call: Call[Any], key: StoredKey, operation: Operation) -> None:
         """Raise unless the caller may do `operation` with the key, and the key's state admits it."""
         metadata = key.metadata
-        self.authorise(caller, operation.action, metadata)
-        if metadata.manager is KeyManager.AWS and not self._serves_managed(caller, operation):
-            raise access_denied(caller, operation.action, metadata)
+        self.authorise(call, operation.action, key)
+        if metadata.manager is KeyManager.AWS and not _serves_managed(call, operation):
+            raise access_denied(call.caller, operation.action, metadata)
         check_state(operation, metadata.state, metadata.key_arn)
 
     async def material(self, find: Callable[[], tuple[StoredKey, int]]) -> tuple[StoredKey, int, Lease]:
@@ -159,14 +170,18 @@ class Core:
         if self.root.is_sealed:
             raise self.root.unavailable()
 
-    def _serves_managed(self, caller: Caller, operation: Operation) -> bool:
-        if operation in CRYPTOGRAPHIC:
-            return caller.principal.kind is PrincipalKind.SERVICE or caller.via_service == self._via_s3
-        return operation in _READS_MANAGED
 
-    def _not_found(self, name: KeyName) -> KMSError:
-        if name.is_alias:
-            arn = alias_arn(self.region, name.account_id, name.text)
-            return KMSError("NotFoundException", f"Alias {arn} is not found.")
-        arn = key_arn(self.region, name.account_id, name.text)
-        return KMSError("NotFoundException", f"Key '{arn}' does not exist")
+def _serves_managed(call: Call[Any], operation: Operation) -> bool:
+    """An AWS-managed key serves the gateway itself, and callers of the service that it belongs to."""
+    if operation in CRYPTOGRAPHIC:
+        caller = call.caller
+        return caller.principal.kind is PrincipalKind.SERVICE or caller.via_service == f"s3.{call.region}.amazonaws.com"
+    return operation in _READS_MANAGED
+
+
+def _not_found(call: Call[Any], name: KeyName) -> KMSError:
+    if name.is_alias:
+        return KMSError(
+            "NotFoundException", f"Alias {alias_arn(call.region, name.account_id, name.text)} is not found."
+        )
+    return KMSError("NotFoundException", f"Key '{key_arn(call.region, name.account_id, name.text)}' does not exist")

@@ -17,31 +17,30 @@ MAX_ROWS = 20_000
 class KeyCache:
     """Reads through to `store`. What does not exist is not remembered: it may exist a moment later."""
 
-    def __init__(self, store: KeyStore, epoch: Epoch, region: str) -> None:
+    def __init__(self, store: KeyStore, epoch: Epoch) -> None:
         self._store = store
         self._epoch = epoch
-        self._region = region
         self._seen = epoch.value
-        self._keys: dict[str, StoredKey] = {}
-        self._aliases: dict[tuple[str, str], str] = {}
+        self._keys: dict[tuple[str, str], StoredKey] = {}
+        self._aliases: dict[tuple[str, str, str], str] = {}
 
-    def key(self, key_id: str) -> StoredKey | None:
+    def key(self, key_id: str, region: str) -> StoredKey | None:
         self._compare_epoch()
-        key = self._keys.get(key_id)
+        key = self._keys.get((key_id, region))
         if key is None:
-            key = self._store.key(key_id)
+            key = self._store.key(key_id, region)
             if key is not None:
-                self._keys[key_id] = key
+                self._keys[key_id, region] = key
         return key
 
-    def alias_target(self, account_id: str, name: str) -> str | None:
-        """The id of the key that the alias names in this account."""
+    def alias_target(self, account_id: str, region: str, name: str) -> str | None:
+        """The id of the key that the alias names in this account and region."""
         self._compare_epoch()
-        key_id = self._aliases.get((account_id, name))
+        key_id = self._aliases.get((account_id, region, name))
         if key_id is None:
-            alias = self._store.alias(account_id, self._region, name)
+            alias = self._store.alias(account_id, region, name)
             if alias is not None:
-                key_id = self._aliases[account_id, name] = alias.key_id
+                key_id = self._aliases[account_id, region, name] = alias.key_id
         return key_id
 
     def forget(self) -> None:

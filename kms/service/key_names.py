@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from kms.api.errors import KMSError
+from kms.service.constraints import check_length
 
 MAX_NAME_LENGTH = 2048
 MAX_ALIAS_LENGTH = 256
@@ -31,8 +32,7 @@ class KeyName:
 
 def parse_key_name(text: str, *, account_id: str, region: str) -> KeyName:
     """What `text` names for a caller of `account_id`. Raises NotFoundException for what can name nothing here."""
-    if len(text) > MAX_NAME_LENGTH:
-        raise too_long("keyId", MAX_NAME_LENGTH)
+    check_length("keyId", len(text), 0, MAX_NAME_LENGTH)
     if text.startswith(ALIAS_PREFIX):
         return KeyName(account_id, text, is_alias=True)
     if not text.startswith("arn:"):
@@ -49,8 +49,7 @@ def parse_key_name(text: str, *, account_id: str, region: str) -> KeyName:
 
 def check_alias_name(name: str) -> None:
     """Raises what AWS raises for a name that no alias of a customer can have."""
-    if len(name) > MAX_ALIAS_LENGTH:
-        raise too_long("aliasName", MAX_ALIAS_LENGTH, name)
+    check_length("aliasName", len(name), 0, MAX_ALIAS_LENGTH, name)
     if not name.startswith(ALIAS_PREFIX):
         raise KMSError(
             "ValidationException",
@@ -67,15 +66,6 @@ def check_alias_name(name: str) -> None:
         raise KMSError("InvalidAliasNameException", "Alias name must not be empty")
     if name.startswith(RESERVED_ALIAS_PREFIX):
         raise KMSError("NotAuthorizedException", "The alias prefix alias/aws/ is reserved")
-
-
-def too_long(member: str, limit: int, value: str | None = None) -> KMSError:
-    shown = "Value" if value is None else f"Value '{value[:limit]}'"
-    return KMSError(
-        "ValidationException",
-        f"1 validation error detected: {shown} at '{member}' failed to satisfy constraint: Member must have length"
-        f" less than or equal to {limit}",
-    )
 
 
 def key_arn(region: str, account_id: str, key_id: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from iam.principals import Caller
 from kms.api.errors import KMSError
-from kms.api.types import CreateKey, KeyListEntry, KeyMetadata, KeyPage, Tag
+from kms.api.types import CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys, Tag
 from kms.keys.state import Operation
 from kms.service import paging
+from kms.service.call import Call
+from kms.service.constraints import check_length
 from kms.service.core import Core
-from kms.service.key_names import too_long
 from kms.service.predefined import make_key, make_predefined_key, new_metadata
 
 MAX_DESCRIPTION_LENGTH = 8192
@@ -17,32 +17,31 @@ MAX_TAG_KEY_LENGTH = 128
 MAX_TAG_VALUE_LENGTH = 256
 
 
-async def create_key(core: Core, caller: Caller, request: CreateKey) -> KeyMetadata:
-    core.authorise(caller, Operation.CREATE_KEY.action, None)
+async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
+    request = call.request
+    core.authorise(call, Operation.CREATE_KEY.action, None)
     _check_offered(request)
     _check_tags(request.tags)
-    if len(request.description) > MAX_DESCRIPTION_LENGTH:
-        raise too_long("description", MAX_DESCRIPTION_LENGTH, request.description)
-    account_id = caller.principal.account_id
-    if core.store.count_keys(account_id, core.region) >= core.settings.max_keys:
+    check_length("description", len(request.description), 0, MAX_DESCRIPTION_LENGTH, request.description)
+    if core.store.count_keys(call.account_id, call.region) >= core.settings.max_keys:
         raise KMSError("LimitExceededException", f"An account can have {core.settings.max_keys} KMS keys.")
-    metadata = new_metadata(core.region, account_id, core.clock_us(), description=request.description)
+    metadata = new_metadata(call.region, call.account_id, core.clock_us(), description=request.description)
     new = await core.root.call(lambda root: make_key(root, metadata, tags=request.tags))
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata
 
 
-async def describe_key(core: Core, caller: Caller, key_id: str) -> KeyMetadata:
-    await make_predefined_key(core, caller, key_id, Operation.DESCRIBE_KEY)
-    return core.key_for(caller, key_id, Operation.DESCRIBE_KEY).metadata
+async def describe_key(core: Core, call: Call[DescribeKey]) -> KeyMetadata:
+    await make_predefined_key(core, call, call.request.key_id, Operation.DESCRIBE_KEY)
+    return core.key_for(call, call.request.key_id, Operation.DESCRIBE_KEY).metadata
 
 
-async def list_keys(core: Core, caller: Caller, *, limit: int, marker: str | None) -> KeyPage:
-    core.authorise(caller, Operation.LIST_KEYS.action, None)
+async def list_keys(core: Core, call: Call[ListKeys]) -> KeyPage:
+    limit = call.request.limit
+    core.authorise(call, Operation.LIST_KEYS.action, None)
     paging.check_limit(limit, paging.MAX_KEYS)
-    after = paging.parse_key_marker(marker)
-    account_id = caller.principal.account_id
-    keys = core.store.keys(account_id, core.region, after=after, now_us=core.clock_us(), limit=limit + 1)
+    after = paging.parse_key_marker(call.request.marker)
+    keys = core.store.keys(call.account_id, call.region, after=after, now_us=core.clock_us(), limit=limit + 1)
     page = keys[:limit]
     entries = tuple(KeyListEntry(key.metadata.key_id, key.metadata.key_arn) for key in page)
     return KeyPage(entries, paging.format_key_marker(page[-1].sequence) if len(keys) > limit else None)

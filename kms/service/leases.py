@@ -17,7 +17,7 @@ from kms.api.errors import KMSError
 from kms.hsm.interface import Root
 from kms.keys.wrapping import open_record
 from kms.service.root_calls import RootCalls
-from kms.store.records import StoredVersion
+from kms.store.records import StoredVersion, key_bytes
 
 MAX_LEASES = 50_000
 """Versions in memory at once, some 20 MB; beyond, the one that ends first is dropped early."""
@@ -123,11 +123,12 @@ class Leases:
     async def _open(self, name: LeaseName) -> None:
         key_id, version = name
         stored = self._find_version(key_id, version)
-        if stored is None:
+        if stored is None or stored.record is None:
             raise KMSError("InvalidCiphertextException")
+        record, key_uuid = stored.record, UUID(bytes=key_bytes(key_id))
 
         def unwrap(root: Root) -> bytearray:
-            return bytearray(open_record(root, stored.record, UUID(key_id), version).reveal())
+            return bytearray(open_record(root, record, key_uuid, version).reveal())
 
         key = await self._root.call(unwrap)
         lease = Lease(key, stored.material_id, self._clock() + self._lease_seconds)

@@ -6,6 +6,7 @@ import base64
 import binascii
 
 from kms.api.errors import KMSError
+from kms.service.constraints import check_range
 
 MAX_KEYS = 1000
 MAX_ALIASES = 100
@@ -46,13 +47,7 @@ def parse_alias_marker(marker: str | None) -> str:
 
 
 def check_limit(limit: int, maximum: int) -> None:
-    if not 1 <= limit <= maximum:
-        bound = "greater than or equal to 1" if limit < 1 else f"less than or equal to {maximum}"
-        raise KMSError(
-            "ValidationException",
-            f"1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have"
-            f" value {bound}",
-        )
+    check_range("limit", limit, 1, maximum)
 
 
 def _encode(raw: bytes) -> str:

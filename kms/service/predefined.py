@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 from uuid import UUID, uuid4
 
-from iam.principals import SERVICE_ACCOUNT_ID, Caller, PrincipalKind
+from iam.principals import SERVICE_ACCOUNT_ID, PrincipalKind
 from kms.api.types import S3_KEY_ALIAS, SERVICE_KEY_ALIAS, KeyManager, KeyMetadata, KeyState, Tag
 from kms.hsm.interface import Root
 from kms.keys.state import Operation
 from kms.keys.wrapping import make_record
+from kms.service.call import Call
 from kms.service.core import Core
 from kms.service.key_names import key_arn, parse_key_name
 from kms.store.interface import AliasExists, KeyStore
-from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion, key_bytes
 
 S3_KEY_DESCRIPTION = "Default key that protects my S3 objects when no other key is defined"
 SERVICE_KEY_DESCRIPTION = "Key of the gateway itself: index rows and SSE-S3"
@@ -50,7 +52,7 @@ def new_metadata(
 
 def make_key(root: Root, metadata: KeyMetadata, *, tags: tuple[Tag, ...] = (), alias_name: str | None = None) -> NewKey:
     """Make the first version's material inside the root. Blocks; raises RootError. Stores nothing."""
-    record = make_record(root, UUID(metadata.key_id), 1, created_us=metadata.created_us)
+    record = make_record(root, UUID(bytes=key_bytes(metadata.key_id)), 1, created_us=metadata.created_us)
     assert metadata.key_material_id is not None
     version = StoredVersion(metadata.key_id, 1, metadata.key_material_id, record, metadata.created_us)
     alias = None
@@ -60,26 +62,27 @@ def make_key(root: Root, metadata: KeyMetadata, *, tags: tuple[Tag, ...] = (), a
     return NewKey(metadata, version, tags, alias)
 
 
-async def make_predefined_key(core: Core, caller: Caller, named: str, operation: Operation) -> None:
+async def make_predefined_key(core: Core, call: Call[Any], named: str, operation: Operation) -> None:
     """Make the account's AWS-managed key if this is its first use through S3, or its first description.
 
     Does nothing for every other name, operation or caller; whether the name is found shows afterwards.
     """
     if not named.endswith(S3_KEY_ALIAS) or operation not in _MAKES_KEY:
         return
-    account_id = caller.principal.account_id
-    name = parse_key_name(named, account_id=account_id, region=core.region)
-    if name.account_id != account_id or name.text != S3_KEY_ALIAS or caller.principal.kind is PrincipalKind.SERVICE:
+    account_id, region = call.account_id, call.region
+    name = parse_key_name(named, account_id=account_id, region=region)
+    is_service = call.caller.principal.kind is PrincipalKind.SERVICE
+    if name.account_id != account_id or name.text != S3_KEY_ALIAS or is_service:
         return
-    if core.cache.alias_target(account_id, S3_KEY_ALIAS) is not None:
+    if core.cache.alias_target(account_id, region, S3_KEY_ALIAS) is not None:
         return
     async with core.making_predefined:
-        if core.cache.alias_target(account_id, S3_KEY_ALIAS) is not None:
+        if core.cache.alias_target(account_id, region, S3_KEY_ALIAS) is not None:
             return
         metadata = new_metadata(
-            core.region, account_id, core.clock_us(), description=S3_KEY_DESCRIPTION, manager=KeyManager.AWS
+            region, account_id, core.clock_us(), description=S3_KEY_DESCRIPTION, manager=KeyManager.AWS
         )
-        core.admit(caller, StoredKey(metadata, UUID(metadata.key_id).bytes, 1, 0), operation)
+        core.admit(call, StoredKey(metadata, key_bytes(metadata.key_id), 1, 0), operation)
         new = await core.root.call(lambda root: make_key(root, metadata, alias_name=S3_KEY_ALIAS))
         try:
             await core.change(lambda: core.store.insert_key(new), is_visible=False)

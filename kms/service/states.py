@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
-from iam.principals import Caller
 from kms.api.errors import KMSError
-from kms.api.types import KeyMetadata, KeyState
+from kms.api.types import CancelKeyDeletion, DisableKey, EnableKey, KeyMetadata, KeyState, ScheduleKeyDeletion
 from kms.keys.state import Operation
+from kms.service.call import Call
+from kms.service.constraints import check_range
 from kms.service.core import Core
 from kms.store.interface import KeyConflict
 
@@ -25,36 +27,30 @@ _ATTEMPTS = 5
 _SWEEP_BATCH = 100
 
 
-async def enable_key(core: Core, caller: Caller, key_id: str) -> None:
-    await _change_state(core, caller, key_id, Operation.ENABLE_KEY, KeyState.ENABLED)
+async def enable_key(core: Core, call: Call[EnableKey]) -> None:
+    await _change_state(core, call, call.request.key_id, Operation.ENABLE_KEY, KeyState.ENABLED)
 
 
-async def disable_key(core: Core, caller: Caller, key_id: str) -> None:
-    await _change_state(core, caller, key_id, Operation.DISABLE_KEY, KeyState.DISABLED)
+async def disable_key(core: Core, call: Call[DisableKey]) -> None:
+    await _change_state(core, call, call.request.key_id, Operation.DISABLE_KEY, KeyState.DISABLED)
 
 
-async def schedule_key_deletion(core: Core, caller: Caller, key_id: str, pending_window_days: int) -> KeyMetadata:
-    if not MIN_PENDING_WINDOW_DAYS <= pending_window_days <= MAX_PENDING_WINDOW_DAYS:
-        is_low = pending_window_days < MIN_PENDING_WINDOW_DAYS
-        bound = (
-            f"greater than or equal to {MIN_PENDING_WINDOW_DAYS}"
-            if is_low
-            else (f"less than or equal to {MAX_PENDING_WINDOW_DAYS}")
-        )
-        raise KMSError(
-            "ValidationException",
-            f"1 validation error detected: Value '{pending_window_days}' at 'pendingWindowInDays' failed to satisfy"
-            f" constraint: Member must have value {bound}",
-        )
-    deletion_us = core.clock_us() + pending_window_days * _DAY_US
+async def schedule_key_deletion(core: Core, call: Call[ScheduleKeyDeletion]) -> KeyMetadata:
+    days = call.request.pending_window_days
+    check_range("pendingWindowInDays", days, MIN_PENDING_WINDOW_DAYS, MAX_PENDING_WINDOW_DAYS)
     return await _change_state(
-        core, caller, key_id, Operation.SCHEDULE_KEY_DELETION, KeyState.PENDING_DELETION, deletion_us=deletion_us
+        core,
+        call,
+        call.request.key_id,
+        Operation.SCHEDULE_KEY_DELETION,
+        KeyState.PENDING_DELETION,
+        deletion_us=core.clock_us() + days * _DAY_US,
     )
 
 
-async def cancel_key_deletion(core: Core, caller: Caller, key_id: str) -> KeyMetadata:
+async def cancel_key_deletion(core: Core, call: Call[CancelKeyDeletion]) -> KeyMetadata:
     """The key comes back Disabled, not Enabled, as at AWS."""
-    return await _change_state(core, caller, key_id, Operation.CANCEL_KEY_DELETION, KeyState.DISABLED)
+    return await _change_state(core, call, call.request.key_id, Operation.CANCEL_KEY_DELETION, KeyState.DISABLED)
 
 
 async def destroy_expired_keys(core: Core) -> int:
@@ -62,20 +58,20 @@ async def destroy_expired_keys(core: Core) -> int:
     destroyed = 0
     now_us = core.clock_us()
     while True:
-        key_ids = await core.change(lambda: core.store.destroy_expired(now_us, _SWEEP_BATCH), is_visible=False)
-        if key_ids:
+        keys = await core.change(lambda: core.store.destroy_expired(now_us, _SWEEP_BATCH), is_visible=False)
+        if keys:
             core.advance_epoch()
-        for key_id in key_ids:
-            core.leases.drop(key_id)
-            log.warning("key %s destroyed at the end of its deletion window", key_id)
-        destroyed += len(key_ids)
-        if len(key_ids) < _SWEEP_BATCH:
+        for key in keys:
+            core.leases.drop(key.metadata.key_id)
+            log.warning("key %s destroyed at the end of its deletion window", key.metadata.key_arn)
+        destroyed += len(keys)
+        if len(keys) < _SWEEP_BATCH:
             return destroyed
 
 
 async def _change_state(
     core: Core,
-    caller: Caller,
+    call: Call[Any],
     key_id: str,
     operation: Operation,
     state: KeyState,
@@ -83,7 +79,7 @@ async def _change_state(
     deletion_us: int | None = None,
 ) -> KeyMetadata:
     for _ in range(_ATTEMPTS):
-        metadata = core.key_for(caller, key_id, operation).metadata
+        metadata = core.key_for(call, key_id, operation).metadata
         if metadata.state is state:
             return metadata
         try:
@@ -101,6 +97,11 @@ async def _commit(core: Core, metadata: KeyMetadata, state: KeyState, deletion_u
     now_us = core.clock_us()
     await core.change(
         lambda: core.store.change_state(
-            metadata.key_id, expected=metadata.state, state=state, deletion_us=deletion_us, now_us=now_us
+            metadata.key_id,
+            metadata.region,
+            expected=metadata.state,
+            state=state,
+            deletion_us=deletion_us,
+            now_us=now_us,
         )
     )

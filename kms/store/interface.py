@@ -41,12 +41,12 @@ class KeyConflict(StoreError):
 
 
 class KeyStore(Protocol):
-    def key(self, key_id: str) -> StoredKey | None:
-        """The key with this id (lower-case UUID), destroyed ones included; None if there never was one."""
+    def key(self, key_id: str, region: str) -> StoredKey | None:
+        """The key with this id in this region, destroyed ones included; None if there never was one."""
         ...
 
     def version(self, key_id: str, version: int) -> StoredVersion | None:
-        """One version of a key's material; None if it never was or was destroyed."""
+        """One version of a key's material, shared by its regions; None if it never was or was destroyed."""
         ...
 
     def keys(self, account_id: str, region: str, *, after: int, now_us: int, limit: int) -> list[StoredKey]:
@@ -68,7 +68,7 @@ class KeyStore(Protocol):
         ...
 
     def change_state(
-        self, key_id: str, *, expected: KeyState, state: KeyState, deletion_us: int | None, now_us: int
+        self, key_id: str, region: str, *, expected: KeyState, state: KeyState, deletion_us: int | None, now_us: int
     ) -> None:
         """Set state and time of deletion if the state is still `expected` and the key is not gone; else KeyConflict."""
         ...
@@ -85,10 +85,11 @@ class KeyStore(Protocol):
         """Raises AliasNotFound."""
         ...
 
-    def destroy_expired(self, now_us: int, limit: int) -> list[str]:
-        """Destroy up to `limit` keys whose deletion window is over at `now_us`; returns their ids.
+    def destroy_expired(self, now_us: int, limit: int) -> list[StoredKey]:
+        """Destroy up to `limit` keys whose deletion window is over at `now_us`; returns them as they were.
 
-        Wrapped records and aliases are deleted and overwritten on disk, copies in backups excepted.
+        Aliases, and wrapped records with the last region of a key, are deleted and overwritten on disk, copies in
+        backups excepted.
         """
         ...
 

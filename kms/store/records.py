@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from kms.api.types import KeyMetadata, KeyState, Tag
+
+MULTI_REGION_PREFIX = "mrk-"
+
+
+def key_bytes(key_id: str) -> bytes:
+    """The 16 bytes of a key id, as blobs and records hold it."""
+    if key_id.startswith(MULTI_REGION_PREFIX):
+        return bytes.fromhex(key_id.removeprefix(MULTI_REGION_PREFIX))
+    return UUID(key_id).bytes
+
+
+def key_ids(id_bytes: bytes) -> tuple[str, str]:
+    """The two key ids that 16 bytes can mean: of a single-Region and of a multi-Region key."""
+    return str(UUID(bytes=id_bytes)), MULTI_REGION_PREFIX + id_bytes.hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +27,8 @@ class StoredKey:
     """A key with the version that encrypts.
 
     `sequence` grows with creation and orders listings; `destroyed_us` is set once the key's records were destroyed
-    (the row stays, so that a key id is never taken for one that never was); `key_bytes` is the UUID's 16 bytes.
+    (the row stays, so that a key id is never taken for one that never was); `key_bytes` is the 16 bytes of its id.
+    `policy` is the key policy as it was put, empty for the account's default one.
     """
 
     metadata: KeyMetadata
@@ -21,6 +37,9 @@ class StoredKey:
     sequence: int
     tags: tuple[Tag, ...] = ()
     destroyed_us: int | None = None
+    policy: str = ""
+    rotation_period_days: int | None = None
+    next_rotation_us: int | None = None
 
     def is_gone(self, now_us: int) -> bool:
         """Whether the key counts as deleted: destroyed, or its deletion window is over."""
@@ -32,13 +51,22 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class StoredVersion:
-    """One version of a key's material: `record` as `kms.keys.wrapping` makes it, `material_id` 64 hex digits."""
+    """One version of a key's material: `record` as `kms.keys.wrapping` makes it, `material_id` 64 hex digits.
+
+    `record` is None for imported material that expired or was deleted. A version above the key's current one waits for
+    its rotation; `rotated_us` and `rotation_type` (AUTOMATIC, ON_DEMAND) say how a later one became current.
+    """
 
     key_id: str
     version: int
     material_id: str
-    record: bytes
+    record: bytes | None
     created_us: int
+    rotated_us: int | None = None
+    rotation_type: str | None = None
+    valid_to_us: int | None = None
+    description: str | None = None
+    material_check: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +83,11 @@ class StoredAlias:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What `KeyStore.insert_key` writes at once: the key, its first version and, for predefined keys, its alias."""
+    """What `KeyStore.insert_key` writes at once: the key, its first version (None while it is pending import, or for a
+    replica, whose material is there) and, for predefined keys, its alias."""
 
     metadata: KeyMetadata
-    version: StoredVersion
+    version: StoredVersion | None
     tags: tuple[Tag, ...] = ()
     alias: StoredAlias | None = None
+    policy: str = ""

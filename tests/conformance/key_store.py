@@ -10,7 +10,7 @@ import pytest
 
 from kms.api.types import KeyManager, KeyMetadata, KeyState, Tag
 from kms.store.interface import AliasExists, AliasNotFound, KeyConflict, KeyStore
-from kms.store.records import NewKey, StoredAlias, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion
 
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "us-east-1"
 NOW = 1_800_000_000_000_000
@@ -47,15 +47,24 @@ def inserted(store: KeyStore, account_id: str = ACCOUNT) -> str:
 
 def schedule(store: KeyStore, key_id: str, deletion_us: int) -> None:
     store.change_state(
-        key_id, expected=KeyState.ENABLED, state=KeyState.PENDING_DELETION, deletion_us=deletion_us, now_us=NOW
+        key_id,
+        REGION,
+        expected=KeyState.ENABLED,
+        state=KeyState.PENDING_DELETION,
+        deletion_us=deletion_us,
+        now_us=NOW,
     )
+
+
+def destroyed(keys: list[StoredKey]) -> list[str]:
+    return [key.metadata.key_id for key in keys]
 
 
 class KeyStoreSuite:
     def test_key_comes_back_as_inserted(self, store: KeyStore) -> None:
         new = new_key(alias="alias/one", tags=(Tag("a", "1"), Tag("é", "")))
         store.insert_key(new)
-        key = store.key(new.metadata.key_id)
+        key = store.key(new.metadata.key_id, REGION)
         assert key is not None
         assert key.metadata == new.metadata
         assert key.tags == new.tags
@@ -66,7 +75,7 @@ class KeyStoreSuite:
 
     def test_what_is_not_there_is_none(self, store: KeyStore) -> None:
         key_id = inserted(store)
-        assert store.key(str(uuid4())) is None
+        assert store.key(str(uuid4()), REGION) is None
         assert store.version(key_id, 2) is None
         assert store.alias(ACCOUNT, REGION, "alias/none") is None
         assert store.meta("none") is None
@@ -76,7 +85,7 @@ class KeyStoreSuite:
         second = new_key(alias="alias/one")
         with pytest.raises(AliasExists):
             store.insert_key(second)
-        assert store.key(second.metadata.key_id) is None
+        assert store.key(second.metadata.key_id, REGION) is None
         assert store.version(second.metadata.key_id, 1) is None
         assert store.count_keys(ACCOUNT, REGION) == 1
 
@@ -102,10 +111,17 @@ class KeyStoreSuite:
 
     def test_state_changes_only_from_the_expected_one(self, store: KeyStore) -> None:
         key_id = inserted(store)
-        store.change_state(key_id, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW)
+        store.change_state(
+            key_id,
+            REGION,
+            expected=KeyState.ENABLED,
+            state=KeyState.DISABLED,
+            deletion_us=None,
+            now_us=NOW,
+        )
         with pytest.raises(KeyConflict):
             schedule(store, key_id, NOW + 1)
-        key = store.key(key_id)
+        key = store.key(key_id, REGION)
         assert key is not None
         assert (key.metadata.state, key.metadata.deletion_us) == (KeyState.DISABLED, None)
 
@@ -116,13 +132,19 @@ class KeyStoreSuite:
             with pytest.raises(KeyConflict):
                 store.change_state(
                     key_id,
+                    REGION,
                     expected=KeyState.PENDING_DELETION,
                     state=KeyState.DISABLED,
                     deletion_us=None,
                     now_us=now_us,
                 )
         store.change_state(
-            key_id, expected=KeyState.PENDING_DELETION, state=KeyState.DISABLED, deletion_us=None, now_us=NOW + 9
+            key_id,
+            REGION,
+            expected=KeyState.PENDING_DELETION,
+            state=KeyState.DISABLED,
+            deletion_us=None,
+            now_us=NOW + 9,
         )
 
     def test_unknown_key_is_a_conflict(self, store: KeyStore) -> None:
@@ -163,12 +185,12 @@ class KeyStoreSuite:
         store.insert_alias(alias_of(gone, "alias/gone"))
         schedule(store, gone, NOW + 10)
         schedule(store, pending, NOW + 20)
-        assert store.destroy_expired(NOW + 9, 10) == []
-        assert store.destroy_expired(NOW + 10, 10) == [gone]
-        assert store.destroy_expired(NOW + 10, 10) == []
+        assert destroyed(store.destroy_expired(NOW + 9, 10)) == []
+        assert destroyed(store.destroy_expired(NOW + 10, 10)) == [gone]
+        assert destroyed(store.destroy_expired(NOW + 10, 10)) == []
         assert store.version(gone, 1) is None
         assert store.alias(ACCOUNT, REGION, "alias/gone") is None
-        key = store.key(gone)
+        key = store.key(gone, REGION)
         assert key is not None
         assert key.destroyed_us == NOW + 10
         assert key.is_gone(NOW)
@@ -181,8 +203,8 @@ class KeyStoreSuite:
         keys = [inserted(store) for _ in range(5)]
         for number, key_id in enumerate(keys):
             schedule(store, key_id, NOW + number)
-        assert store.destroy_expired(NOW + 100, 3) == keys[:3]
-        assert store.destroy_expired(NOW + 100, 3) == keys[3:]
+        assert destroyed(store.destroy_expired(NOW + 100, 3)) == keys[:3]
+        assert destroyed(store.destroy_expired(NOW + 100, 3)) == keys[3:]
 
     def test_meta_is_overwritten(self, store: KeyStore) -> None:
         store.set_meta("name", b"\0one")
@@ -196,7 +218,12 @@ class KeyStoreSuite:
         def disable() -> None:
             try:
                 store.change_state(
-                    key_id, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW
+                    key_id,
+                    REGION,
+                    expected=KeyState.ENABLED,
+                    state=KeyState.DISABLED,
+                    deletion_us=None,
+                    now_us=NOW,
                 )
                 won.append(True)
             except KeyConflict:

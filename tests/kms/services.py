@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from iam.principals import Caller
 from kms.api import types as t
@@ -18,8 +18,8 @@ from kms.daemon.server import REQUEST_SECONDS, KMSServer
 
 
 class ScriptedService:
-    """Few verbs: `generate_random` waits for `go_on`, `describe_key` refuses, `list_keys` answers at length,
-    `enable_key` has a fault."""
+    """Few requests: GenerateRandom waits for `go_on`, DescribeKey is refused, ListKeys is answered at length,
+    EnableKey has a fault."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -27,7 +27,19 @@ class ScriptedService:
         self.most_running = 0
         self.cancelled = 0
 
-    async def generate_random(self, caller: Caller, number_of_bytes: int) -> SecretBytes:
+    async def call(self, caller: Caller, request: t.Request[Any]) -> object:
+        match request:
+            case t.GenerateRandom(number_of_bytes):
+                return await self._generate_random(number_of_bytes)
+            case t.DescribeKey(key_id):
+                raise KMSError("NotFoundException", f"Invalid keyId '{key_id}'")
+            case t.ListKeys(limit):
+                return t.KeyPage(tuple(t.KeyListEntry("k" * 36, "a" * 80) for _ in range(limit)), None)
+            case t.EnableKey(key_id):
+                raise RuntimeError(f"a fault with {key_id}")
+        raise AssertionError(f"{request.operation_name()} is not in the script")
+
+    async def _generate_random(self, number_of_bytes: int) -> SecretBytes:
         self.running += 1
         self.most_running = max(self.running, self.most_running)
         try:
@@ -38,15 +50,6 @@ class ScriptedService:
         finally:
             self.running -= 1
         return SecretBytes(bytes(number_of_bytes))
-
-    async def describe_key(self, caller: Caller, key_id: str) -> t.KeyMetadata:
-        raise KMSError("NotFoundException", f"Invalid keyId '{key_id}'")
-
-    async def list_keys(self, caller: Caller, *, limit: int, marker: str | None) -> t.KeyPage:
-        return t.KeyPage(tuple(t.KeyListEntry("k" * 36, "a" * 80) for _ in range(limit)), None)
-
-    async def enable_key(self, caller: Caller, key_id: str) -> None:
-        raise RuntimeError(f"a fault with {key_id}")
 
     async def health(self) -> t.Health:
         return t.Health(t.HealthState.READY, "scripted")

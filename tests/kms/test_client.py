@@ -74,14 +74,14 @@ async def cut_then_answer(number: int, reader: asyncio.StreamReader, writer: asy
 
 async def test_a_call_cut_off_is_asked_once_more(client: KMSClient, path: Path) -> None:
     async with peer(path, cut_then_answer) as connections:
-        values = await asyncio.gather(*(client.generate_random(CALLER, 2) for _ in range(5)))
+        values = await asyncio.gather(*(client.call(CALLER, t.GenerateRandom(2)) for _ in range(5)))
         assert values == [SecretBytes(b"ok")] * 5
         assert connections == [0, 1]
 
 
 async def test_a_change_cut_off_is_not_repeated(client: KMSClient, path: Path) -> None:
     async with peer(path, cut_then_answer) as connections:
-        error = await refusal(client.create_key(CALLER, t.CreateKey()))
+        error = await refusal(client.call(CALLER, t.CreateKey()))
         assert isinstance(error, KMSUnavailable)
         assert "may or may not" in error.message
         assert connections == [0]
@@ -92,13 +92,13 @@ async def test_a_call_cut_off_twice_fails(client: KMSClient, path: Path) -> None
         await reader.read(1)
 
     async with peer(path, cut) as connections:
-        assert isinstance(await refusal(client.generate_random(CALLER, 1)), KMSUnavailable)
+        assert isinstance(await refusal(client.call(CALLER, t.GenerateRandom(1))), KMSUnavailable)
         assert connections == [0, 1]
 
 
 async def test_nobody_there(path: Path) -> None:
     client = KMSClient(path, connect_seconds=0.05)
-    error = await refusal(client.generate_random(CALLER, 1))
+    error = await refusal(client.call(CALLER, t.GenerateRandom(1)))
     assert isinstance(error, KMSUnavailable)
     assert error.retry_after_seconds > 0
     health = await client.health()
@@ -110,10 +110,10 @@ async def test_waits_for_a_restart_and_then_goes_on(client: KMSClient, path: Pat
     service = ScriptedService()
     service.go_on.set()
     async with serving(service.as_key_service(), path):
-        await client.generate_random(CALLER, 1)
+        await client.call(CALLER, t.GenerateRandom(1))
     await until(lambda: client._connection is not None and client._connection.lost.done())
     path.unlink(missing_ok=True)  # from Python 3.13 on, closing a Unix server removes its socket
-    waiting = asyncio.create_task(client.generate_random(CALLER, 3))
+    waiting = asyncio.create_task(client.call(CALLER, t.GenerateRandom(3)))
     await asyncio.sleep(0)
     async with serving(service.as_key_service(), path):
         assert len(await waiting) == 3
@@ -132,18 +132,18 @@ async def test_a_call_has_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
         client = KMSClient(path, call_seconds=0.03)
-        errors = await asyncio.gather(*(refusal(client.generate_random(CALLER, 1)) for _ in range(3)))
+        errors = await asyncio.gather(*(refusal(client.call(CALLER, t.GenerateRandom(1))) for _ in range(3)))
         assert all(isinstance(error, KMSUnavailable) for error in errors)
         # The connection is as good as before; late answers are not mistaken for others.
         service.go_on.set()
-        assert len(await client.generate_random(CALLER, 5)) == 5
+        assert len(await client.call(CALLER, t.GenerateRandom(5))) == 5
         await client.close()
 
 
 async def test_a_cancelled_call_leaves_the_others(client: KMSClient, path: Path) -> None:
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
-        calls = [asyncio.create_task(client.generate_random(CALLER, 1 + n)) for n in range(3)]
+        calls = [asyncio.create_task(client.call(CALLER, t.GenerateRandom(1 + n))) for n in range(3)]
         await until(lambda: service.running == 3)
         calls[1].cancel()
         service.go_on.set()
@@ -156,7 +156,7 @@ async def test_a_cancelled_call_leaves_the_others(client: KMSClient, path: Path)
 async def test_a_cancelled_connection_attempt_leaves_the_others(client: KMSClient, path: Path) -> None:
     service = ScriptedService()
     service.go_on.set()
-    calls = [asyncio.create_task(client.generate_random(CALLER, 1)) for _ in range(2)]
+    calls = [asyncio.create_task(client.call(CALLER, t.GenerateRandom(1))) for _ in range(2)]
     await asyncio.sleep(0)
     calls[0].cancel()
     async with serving(service.as_key_service(), path):
@@ -171,17 +171,17 @@ async def test_nonsense_ends_the_connection_and_the_call(client: KMSClient, path
         await reader.read()
 
     async with peer(path, nonsense):
-        assert isinstance(await refusal(client.create_key(CALLER, t.CreateKey())), KMSUnavailable)
+        assert isinstance(await refusal(client.call(CALLER, t.CreateKey())), KMSUnavailable)
 
 
 async def test_requests_that_would_break_the_connection_are_refused_here(client: KMSClient, path: Path) -> None:
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
-        waiting = asyncio.create_task(client.generate_random(CALLER, 1))
+        waiting = asyncio.create_task(client.call(CALLER, t.GenerateRandom(1)))
         await until(lambda: service.running == 1)
-        await assert_refused(client.describe_key(CALLER, "x" * wire.MAX_REQUEST_BYTES), "ValidationException")
-        await assert_refused(client.describe_key(CALLER, "\ud800"), "ValidationException")
-        await assert_refused(client.generate_random(CALLER, 2**70), "ValidationException")
+        await assert_refused(client.call(CALLER, t.DescribeKey("x" * wire.MAX_REQUEST_BYTES)), "ValidationException")
+        await assert_refused(client.call(CALLER, t.DescribeKey("\ud800")), "ValidationException")
+        await assert_refused(client.call(CALLER, t.GenerateRandom(2**70)), "ValidationException")
         service.go_on.set()
         assert len(await waiting) == 1
 
@@ -190,9 +190,9 @@ async def test_calls_under_way_are_bounded(client: KMSClient, path: Path, monkey
     monkeypatch.setattr(client_module, "MAX_CALLS", 2)
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
-        waiting = [asyncio.create_task(client.generate_random(CALLER, 1)) for _ in range(2)]
+        waiting = [asyncio.create_task(client.call(CALLER, t.GenerateRandom(1))) for _ in range(2)]
         await until(lambda: service.running == 2)
-        assert isinstance(await refusal(client.generate_random(CALLER, 1)), KMSUnavailable)
+        assert isinstance(await refusal(client.call(CALLER, t.GenerateRandom(1))), KMSUnavailable)
         service.go_on.set()
         await asyncio.gather(*waiting)
 
@@ -201,16 +201,16 @@ async def test_closing_fails_what_is_under_way(path: Path) -> None:
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
         client = KMSClient(path)
-        waiting = asyncio.create_task(refusal(client.generate_random(CALLER, 1)))
+        waiting = asyncio.create_task(refusal(client.call(CALLER, t.GenerateRandom(1))))
         await until(lambda: service.running == 1)
         await client.close()
         assert isinstance(await waiting, KMSUnavailable)
-        assert isinstance(await refusal(client.generate_random(CALLER, 1)), KMSUnavailable)
+        assert isinstance(await refusal(client.call(CALLER, t.GenerateRandom(1))), KMSUnavailable)
 
 
 async def test_closing_while_connecting(path: Path) -> None:
     client = KMSClient(path, connect_seconds=30)
-    waiting = asyncio.create_task(refusal(client.generate_random(CALLER, 1)))
+    waiting = asyncio.create_task(refusal(client.call(CALLER, t.GenerateRandom(1))))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await client.close()

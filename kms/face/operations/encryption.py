@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from iam.principals import Caller
+from kms.api import types as t
 from kms.api.errors import KMSError
 from kms.api.service import KeyService
-from kms.api.types import Decrypt, Encrypt, ReEncrypt
 from kms.face.documents import SYMMETRIC_DEFAULT, Document
 from kms.face.request import ParsedRequest
 
@@ -13,9 +13,9 @@ from kms.face.request import ParsedRequest
 async def encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("GrantTokens")
     _check_algorithm(request, "EncryptionAlgorithm")
-    answer = await service.encrypt(
+    answer = await service.call(
         caller,
-        Encrypt(
+        t.Encrypt(
             key_id=request.text("KeyId"),
             plaintext=request.secret("Plaintext"),
             encryption_context=request.encryption_context(),
@@ -32,9 +32,9 @@ async def encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
 async def decrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("GrantTokens", "Recipient", "DryRunModifiers")
     _check_algorithm(request, "EncryptionAlgorithm")
-    answer = await service.decrypt(
+    answer = await service.call(
         caller,
-        Decrypt(
+        t.Decrypt(
             ciphertext_blob=request.blob("CiphertextBlob"),
             key_id=request.text_or_none("KeyId"),
             encryption_context=request.encryption_context(),
@@ -53,9 +53,9 @@ async def re_encrypt(service: KeyService, caller: Caller, request: ParsedRequest
     request.refuse_members("GrantTokens", "DryRunModifiers")
     _check_algorithm(request, "SourceEncryptionAlgorithm")
     _check_algorithm(request, "DestinationEncryptionAlgorithm")
-    answer = await service.re_encrypt(
+    answer = await service.call(
         caller,
-        ReEncrypt(
+        t.ReEncrypt(
             ciphertext_blob=request.blob("CiphertextBlob"),
             destination_key_id=request.text("DestinationKeyId"),
             source_key_id=request.text_or_none("SourceKeyId"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypedDict
+
 from iam.principals import Caller
+from kms.api import types as t
 from kms.api.errors import KMSError
 from kms.api.service import KeyService
-from kms.api.types import GenerateDataKey
 from kms.face.documents import Document
 from kms.face.request import ParsedRequest
 
@@ -14,7 +17,7 @@ _DATA_KEY_BYTES = {"AES_128": 16, "AES_256": 32}
 
 async def generate_data_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("GrantTokens", "Recipient")
-    answer = await service.generate_data_key(caller, _wanted(request))
+    answer = await service.call(caller, t.GenerateDataKey(**_wanted(request)))
     return {
         "CiphertextBlob": answer.ciphertext.ciphertext_blob,
         "KeyId": answer.ciphertext.key_arn,
@@ -25,7 +28,7 @@ async def generate_data_key(service: KeyService, caller: Caller, request: Parsed
 
 async def generate_data_key_without_plaintext(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("GrantTokens")
-    answer = await service.generate_data_key_without_plaintext(caller, _wanted(request))
+    answer = await service.call(caller, t.GenerateDataKeyWithoutPlaintext(**_wanted(request)))
     return {
         "CiphertextBlob": answer.ciphertext_blob,
         "KeyId": answer.key_arn,
@@ -33,7 +36,14 @@ async def generate_data_key_without_plaintext(service: KeyService, caller: Calle
     }
 
 
-def _wanted(request: ParsedRequest) -> GenerateDataKey:
+class _Wanted(TypedDict):
+    key_id: str
+    number_of_bytes: int
+    encryption_context: Mapping[str, str]
+    dry_run: bool
+
+
+def _wanted(request: ParsedRequest) -> _Wanted:
     """What both forms ask for: exactly one of KeySpec and NumberOfBytes says how long the key is to be."""
     number_of_bytes, key_spec = request.integer_or_none("NumberOfBytes"), request.text_or_none("KeySpec")
     if (number_of_bytes is None) == (key_spec is None):
@@ -41,12 +51,12 @@ def _wanted(request: ParsedRequest) -> GenerateDataKey:
     if key_spec is not None:
         number_of_bytes = _DATA_KEY_BYTES[key_spec]
     assert number_of_bytes is not None
-    return GenerateDataKey(
-        key_id=request.text("KeyId"),
-        number_of_bytes=number_of_bytes,
-        encryption_context=request.encryption_context(),
-        dry_run=request.flag("DryRun"),
-    )
+    return {
+        "key_id": request.text("KeyId"),
+        "number_of_bytes": number_of_bytes,
+        "encryption_context": request.encryption_context(),
+        "dry_run": request.flag("DryRun"),
+    }
 
 
 async def generate_random(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
@@ -54,4 +64,4 @@ async def generate_random(service: KeyService, caller: Caller, request: ParsedRe
     number_of_bytes = request.integer_or_none("NumberOfBytes")
     if number_of_bytes is None:
         raise KMSError("ValidationException", "NumberOfBytes is required.")
-    return {"Plaintext": (await service.generate_random(caller, number_of_bytes)).reveal()}
+    return {"Plaintext": (await service.call(caller, t.GenerateRandom(number_of_bytes))).reveal()}

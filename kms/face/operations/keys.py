@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from iam.principals import Caller
+from kms.api import types as t
 from kms.api.errors import KMSError
 from kms.api.service import KeyService
-from kms.api.types import CreateKey
 from kms.face.documents import SYMMETRIC_DEFAULT, Document, key_metadata, key_page, timestamp
 from kms.face.request import ParsedRequest
 
@@ -27,7 +27,7 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
     if origin != "AWS_KMS":
         raise KMSError("UnsupportedOperationException", f"Origin {origin} is not supported.")
     description = request.text_or_none("Description") or ""
-    return {"KeyMetadata": key_metadata(await service.create_key(caller, CreateKey(description=description)))}
+    return {"KeyMetadata": key_metadata(await service.call(caller, t.CreateKey(description=description)))}
 
 
 def _key_spec(request: ParsedRequest) -> str:
@@ -56,26 +56,26 @@ def _check_usage(key_spec: str, key_usage: str | None) -> None:
 
 async def describe_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("GrantTokens")
-    return {"KeyMetadata": key_metadata(await service.describe_key(caller, request.text("KeyId")))}
+    return {"KeyMetadata": key_metadata(await service.call(caller, t.DescribeKey(request.text("KeyId"))))}
 
 
 async def list_keys(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("ResourceOwners")
     limit = request.integer_within("Limit", DEFAULT_PAGE, 1, MAX_PAGE)
-    return key_page(await service.list_keys(caller, limit=limit, marker=request.text_or_none("Marker")))
+    return key_page(await service.call(caller, t.ListKeys(limit=limit, marker=request.text_or_none("Marker"))))
 
 
 async def enable_key(service: KeyService, caller: Caller, request: ParsedRequest) -> None:
-    await service.enable_key(caller, request.text("KeyId"))
+    await service.call(caller, t.EnableKey(request.text("KeyId")))
 
 
 async def disable_key(service: KeyService, caller: Caller, request: ParsedRequest) -> None:
-    await service.disable_key(caller, request.text("KeyId"))
+    await service.call(caller, t.DisableKey(request.text("KeyId")))
 
 
 async def schedule_key_deletion(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     days = request.integer_within("PendingWindowInDays", DEFAULT_WINDOW_DAYS, MIN_WINDOW_DAYS, MAX_WINDOW_DAYS)
-    key = await service.schedule_key_deletion(caller, request.text("KeyId"), days)
+    key = await service.call(caller, t.ScheduleKeyDeletion(request.text("KeyId"), days))
     assert key.deletion_us is not None, "a key that is scheduled for deletion has a date"
     return {
         "KeyId": key.key_arn,
@@ -86,4 +86,4 @@ async def schedule_key_deletion(service: KeyService, caller: Caller, request: Pa
 
 
 async def cancel_key_deletion(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    return {"KeyId": (await service.cancel_key_deletion(caller, request.text("KeyId"))).key_arn}
+    return {"KeyId": (await service.call(caller, t.CancelKeyDeletion(request.text("KeyId")))).key_arn}

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from iam.principals import Caller, root_principal
-from kms.api.types import CreateKey
+from kms.api.types import CreateKey, DisableKey, EnableKey
 from tests.gateway.gateway_in_process import ACCOUNT_ID, OTHER_ACCOUNT_ID, InProcessGateway
 
 S = 65536
@@ -117,17 +117,17 @@ async def test_a_copy_has_the_same_bytes_and_shares_them(
 
 async def test_a_disabled_key_opens_nothing_while_head_and_list_work(gateway: InProcessGateway) -> None:
     caller = Caller(root_principal(ACCOUNT_ID), "test")
-    key = await gateway.kms.create_key(caller, CreateKey())
+    key = await gateway.kms.call(caller, CreateKey())
     headers = {**KMS, "x-amz-server-side-encryption-aws-kms-key-id": key.key_id}
     put = await gateway.call("PUT", "/ledger/k", body=b"x", headers=headers)
     assert put.headers["x-amz-server-side-encryption-aws-kms-key-id"] == key.key_arn
-    await gateway.kms.disable_key(caller, key.key_id)
+    await gateway.kms.call(caller, DisableKey(key.key_id))
     for method in ("GET", "PUT"):
         refused = await gateway.call(method, "/ledger/k", headers=headers if method == "PUT" else {})
         assert (refused.status, refused.code) == (400, "KMS.DisabledException")
     assert (await gateway.call("HEAD", "/ledger/k")).status == 200
     assert (await gateway.call("GET", "/ledger")).text("Key") == "k"
-    await gateway.kms.enable_key(caller, key.key_id)
+    await gateway.kms.call(caller, EnableKey(key.key_id))
     assert (await gateway.call("GET", "/ledger/k")).body == b"x"
 
 

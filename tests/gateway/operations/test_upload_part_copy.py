@@ -13,7 +13,7 @@ from gateway.operations.multipart import parts as parts_of_an_upload
 from gateway.protocol.errors import S3Error
 from gateway.storage.errors import NoSuchUpload
 from iam.principals import Caller, root_principal
-from kms.api.types import CreateKey
+from kms.api.types import CreateKey, DisableKey
 from tests.gateway.gateway_in_process import ACCOUNT_ID, OTHER_ACCOUNT_ID, InProcessGateway
 from tests.gateway.operations.uploads import begin, stored_files
 
@@ -139,12 +139,12 @@ def test_more_than_five_gibibytes_are_refused() -> None:
 
 async def test_a_disabled_key_of_the_source_or_of_the_upload_copies_nothing(gateway: InProcessGateway) -> None:
     caller = Caller(root_principal(ACCOUNT_ID), "test")
-    key = await gateway.kms.create_key(caller, CreateKey())
+    key = await gateway.kms.call(caller, CreateKey())
     locked = {**KMS, "x-amz-server-side-encryption-aws-kms-key-id": key.key_id}
     await gateway.call("PUT", SOURCE, body=BODY, headers=locked)
     await gateway.call("PUT", "/ledger/open", body=BODY)
     into_open, into_locked = await begin(gateway, "/ledger/a"), await begin(gateway, "/ledger/b", locked)
-    await gateway.kms.disable_key(caller, key.key_id)
+    await gateway.kms.call(caller, DisableKey(key.key_id))
     before = stored_files(gateway)
     for refused in (await into_open.copy(1, SOURCE), await into_locked.copy(1, "/ledger/open")):
         assert (refused.status, refused.code) == (400, "KMS.DisabledException")

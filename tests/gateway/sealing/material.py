@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing.footer import Envelope
@@ -17,7 +17,7 @@ from iam.principals import Caller, root_principal, service_caller
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
-from kms.api.types import Ciphertext, DataKey, Decrypt, GenerateDataKey, Plaintext
+from kms.api.types import Ciphertext, DataKey, Decrypt, GenerateDataKey, Plaintext, Request
 
 SMALL = 1 << 14
 """The smallest legal segment."""
@@ -102,7 +102,15 @@ class FakeKMS:
     def service(self) -> KeyService:
         return cast(KeyService, self)
 
-    async def generate_data_key(self, caller: Caller, request: GenerateDataKey) -> DataKey:
+    async def call(self, caller: Caller, request: Request[Any]) -> Any:
+        match request:
+            case GenerateDataKey():
+                return self._generate_data_key(caller, request)
+            case Decrypt():
+                return self._decrypt(caller, request)
+        raise AssertionError(f"{request.operation_name()} is not faked")
+
+    def _generate_data_key(self, caller: Caller, request: GenerateDataKey) -> DataKey:
         self._enter("GenerateDataKey", caller, request.key_id, request.encryption_context)
         plaintext = SecretBytes(os.urandom(request.number_of_bytes))
         arn = f"arn:aws:kms:us-east-1:{caller.principal.account_id}:key/{request.key_id}"
@@ -110,7 +118,7 @@ class FakeKMS:
         self._wrapped[blob] = plaintext, arn, dict(request.encryption_context)
         return DataKey(plaintext, Ciphertext(blob, arn, 3, "m" * 64))
 
-    async def decrypt(self, caller: Caller, request: Decrypt) -> Plaintext:
+    def _decrypt(self, caller: Caller, request: Decrypt) -> Plaintext:
         self._enter("Decrypt", caller, request.key_id, request.encryption_context)
         known = self._wrapped.get(request.ciphertext_blob)
         if known is None or known[2] != dict(request.encryption_context):

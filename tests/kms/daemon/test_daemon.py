@@ -71,18 +71,18 @@ async def test_keys_and_states_survive_kill_9(make_kmsd: MakeKmsd, caller: Calle
     kmsd = make_kmsd().start()
     reader = SharedEpoch.open_reader(kmsd.settings.epoch_path)
     async with client_of(kmsd) as client:
-        key, other = [await client.create_key(caller, t.CreateKey()) for _ in range(2)]
-        blob = (await client.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
+        key, other = [await client.call(caller, t.CreateKey()) for _ in range(2)]
+        blob = (await client.call(caller, encrypt(key.key_id))).ciphertext_blob
         before = reader.value
-        await client.disable_key(caller, other.key_id)
+        await client.call(caller, t.DisableKey(other.key_id))
         assert (disabled := reader.value) > before
         kmsd.stop(signal.SIGKILL)
         # A call in the gap waits for the next kmsd.
-        waiting = asyncio.create_task(client.decrypt(caller, t.Decrypt(blob)))
+        waiting = asyncio.create_task(client.call(caller, t.Decrypt(blob)))
         await asyncio.to_thread(kmsd.start)
         assert (await waiting).plaintext == SecretBytes(b"plaintext")
         assert reader.value > disabled
-        await assert_refused(client.encrypt(caller, encrypt(other.key_id)), "DisabledException")
+        await assert_refused(client.call(caller, encrypt(other.key_id)), "DisabledException")
     reader.close()
 
 
@@ -94,19 +94,19 @@ async def test_sealed_without_its_token_and_heals_when_it_comes(make_kmsd: MakeK
         health = await client.health()
         assert health.state is t.HealthState.SEALED
         assert health.retry_after_seconds > 0
-        error = await refusal(client.create_key(caller, t.CreateKey()))
+        error = await refusal(client.call(caller, t.CreateKey()))
         assert isinstance(error, KMSUnavailable)
         assert error.retry_after_seconds > 0
         put_back()
         await wait_for_state(client, t.HealthState.READY)
-        await client.create_key(caller, t.CreateKey())
+        await client.call(caller, t.CreateKey())
 
 
 async def test_file_root_serves_with_a_warning(make_kmsd: MakeKmsd, caller: Caller) -> None:
     kmsd = make_kmsd(kind="file").start()
     async with client_of(kmsd) as client:
-        key = await client.create_key(caller, t.CreateKey())
-        blob = (await client.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
+        key = await client.call(caller, t.CreateKey())
+        blob = (await client.call(caller, encrypt(key.key_id))).ciphertext_blob
         assert kmsd.stop() == 0
         assert b"FILE, not an HSM" in kmsd.log
         put_back = pull(kmsd)
@@ -114,7 +114,7 @@ async def test_file_root_serves_with_a_warning(make_kmsd: MakeKmsd, caller: Call
         await wait_for_state(client, t.HealthState.SEALED)
         put_back()
         await wait_for_state(client, t.HealthState.READY)
-        assert (await client.decrypt(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+        assert (await client.call(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
 
 
 @pytest.mark.hsm
@@ -124,23 +124,23 @@ async def test_lost_token_ends_with_the_lease_and_heals(make_kmsd: MakeKmsd, cal
         pytest.skip("a file root is in memory once it is open")
     kmsd.start()
     async with client_of(kmsd) as client:
-        key = await client.create_key(caller, t.CreateKey())
-        blob = (await client.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
+        key = await client.call(caller, t.CreateKey())
+        blob = (await client.call(caller, encrypt(key.key_id))).ciphertext_blob
         put_back = pull(kmsd)
         async with asyncio.timeout(30):
             while True:
                 try:
-                    await client.decrypt(caller, t.Decrypt(blob))
+                    await client.call(caller, t.Decrypt(blob))
                 except KMSUnavailable as error:
                     assert error.retry_after_seconds > 0
                     break
                 await asyncio.sleep(0.05)
         assert (await client.health()).state is t.HealthState.DEGRADED
         # What needs no key material goes on.
-        assert (await client.describe_key(caller, key.key_id)).enabled
+        assert (await client.call(caller, t.DescribeKey(key.key_id))).enabled
         put_back()
         await wait_for_state(client, t.HealthState.READY)
-        assert (await client.decrypt(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+        assert (await client.call(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
 
 
 async def test_wrong_pin_is_sealed_and_said(make_kmsd: MakeKmsd, caller: Caller) -> None:
@@ -152,7 +152,7 @@ async def test_wrong_pin_is_sealed_and_said(make_kmsd: MakeKmsd, caller: Caller)
     async with client_of(kmsd) as client:
         health = await client.health()
         assert (health.state, health.retry_after_seconds) == (t.HealthState.SEALED, 60)
-        assert isinstance(await refusal(client.list_keys(caller, limit=1, marker=None)), KMSUnavailable)
+        assert isinstance(await refusal(client.call(caller, t.ListKeys(limit=1, marker=None))), KMSUnavailable)
     assert kmsd.stop() == 0
     assert b"wrong-pin-0000" not in kmsd.log
 
@@ -224,7 +224,7 @@ async def test_listens_on_an_inherited_socket(make_kmsd: MakeKmsd, caller: Calle
     process.stdin.write(order)
     client = KMSClient(kmsd.socket_path, call_seconds=30)
     # The connection waits in the backlog until kmsd is there.
-    await client.create_key(caller, t.CreateKey())
+    await client.call(caller, t.CreateKey())
     await client.close()
     process.terminate()
     assert await process.wait() == 0

@@ -11,6 +11,7 @@ import pytest
 
 from iam.principals import Caller, root_principal
 from kms import wire
+from kms.api import types as t
 from kms.api.errors import KMSUnavailable
 from kms.client import KMSClient
 from kms.daemon import server as server_module
@@ -84,7 +85,7 @@ async def peer(server: KMSServer, path: Path) -> AsyncIterator[RawPeer]:
 
 
 def random_request(request_id: int) -> bytes:
-    return wire.format_frame(wire.GENERATE_RANDOM.number, request_id, (CALLER, 1))
+    return wire.format_frame(wire.VERB_OF[t.GenerateRandom].number, request_id, (CALLER, t.GenerateRandom(1)))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ def random_request(request_id: int) -> bytes:
         b"\xff" * 64,
         wire.format_frame(99, 1, ()),
         wire.format_frame(wire.ANSWER, 1, ()),
-        (wire.MAX_REQUEST_BYTES + 1).to_bytes(4, "big") + b"\x01\x12" + bytes(8),
+        (wire.MAX_REQUEST_BYTES + 1).to_bytes(4, "big") + b"\x02\x12" + bytes(8),
         random_request(1) + random_request(1),
     ],
     ids=["http", "noise", "verb", "answer", "oversize", "same id twice"],
@@ -111,8 +112,8 @@ async def test_what_is_not_the_protocol_ends_that_connection_alone(
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x90", b"\x92\xa1x\x01", wire.format_frame(1, 1, (CALLER, "1"))[14:]])
 async def test_a_malformed_request_is_refused_and_the_next_is_answered(peer: RawPeer, body: bytes) -> None:
-    frame = wire.format_frame(wire.GENERATE_RANDOM.number, 7, ())[4:14] + body
-    peer.writer.write(len(frame).to_bytes(4, "big") + frame + wire.format_frame(wire.HEALTH.number, 8, ()))
+    frame = wire.format_frame(wire.VERB_OF[t.GenerateRandom].number, 7, ())[4:14] + body
+    peer.writer.write(len(frame).to_bytes(4, "big") + frame + wire.format_frame(wire.HEALTH, 8, None))
     replies = {request_id: (kind, body) for kind, request_id, body in await peer.read(2)}
     assert replies[7][0] == wire.REFUSAL
     assert wire.parse_refusal(replies[7][1]).code == "ValidationException"
@@ -120,15 +121,15 @@ async def test_a_malformed_request_is_refused_and_the_next_is_answered(peer: Raw
 
 
 async def test_answers_come_in_any_order(peer: RawPeer, service: ScriptedService) -> None:
-    peer.writer.write(random_request(1) + wire.format_frame(wire.HEALTH.number, 2, ()))
+    peer.writer.write(random_request(1) + wire.format_frame(wire.HEALTH, 2, None))
     assert [frame[:2] for frame in await peer.read(1)] == [(wire.ANSWER, 2)]
     service.go_on.set()
     assert [frame[:2] for frame in await peer.read(1)] == [(wire.ANSWER, 1)]
 
 
 async def test_refusals_and_faults_travel(client: KMSClient, caplog: pytest.LogCaptureFixture) -> None:
-    await assert_refused(client.describe_key(CALLER, "x"), "NotFoundException", "Invalid keyId 'x'")
-    await assert_refused(client.enable_key(CALLER, "x"), "KMSInternalException", "An internal error occurred.")
+    await assert_refused(client.call(CALLER, t.DescribeKey("x")), "NotFoundException", "Invalid keyId 'x'")
+    await assert_refused(client.call(CALLER, t.EnableKey("x")), "KMSInternalException", "An internal error occurred.")
     assert "a fault with x" in caplog.text
 
 
@@ -147,7 +148,9 @@ async def test_requests_under_way_are_bounded(
 
 
 async def test_a_peer_that_does_not_read_is_not_read_from(peer: RawPeer, server: KMSServer) -> None:
-    request = [wire.format_frame(wire.LIST_KEYS.number, number, (CALLER, 1000, None)) for number in range(200)]
+    request = [
+        wire.format_frame(wire.VERB_OF[t.ListKeys].number, number, (CALLER, t.ListKeys(1000))) for number in range(200)
+    ]
     peer.writer.write(b"".join(request))
     await until(lambda: [c for c in server.connections if not c._peer_reads])
     [connection] = server.connections
@@ -160,7 +163,7 @@ async def test_a_request_has_a_deadline(service: ScriptedService, path: Path, mo
     monkeypatch.setattr(server_module, "_TICK_SECONDS", 0.01)
     async with serving(service.as_key_service(), path, request_seconds=0.02):
         client = KMSClient(path)
-        error = await refusal(client.generate_random(CALLER, 1))
+        error = await refusal(client.call(CALLER, t.GenerateRandom(1)))
         assert isinstance(error, KMSUnavailable)
         assert service.cancelled == 1
         assert (await client.health()).detail == "scripted"
@@ -218,7 +221,7 @@ async def test_connections_are_bounded(server: KMSServer, path: Path, monkeypatc
     await until(lambda: len(server.connections) == 1)
     second = await RawPeer.connect(path)
     assert await second.is_closed_by_peer()
-    first.writer.write(wire.format_frame(wire.HEALTH.number, 1, ()))
+    first.writer.write(wire.format_frame(wire.HEALTH, 1, ()))
     assert len(await first.read(1)) == 1
     await first.close()
     await second.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError
@@ -14,6 +17,10 @@ MATERIAL = "ab" * 32
 ALIAS_ARN = "arn:aws:kms:us-east-1:123456789012:alias/a"
 CREATED_US = 1_700_000_000_123_456
 DELETION_US = 1_702_592_000_999_999
+ALIASES = (
+    t.Alias("alias/a", ALIAS_ARN, KEY_ID, CREATED_US, CREATED_US + 1_000_000),
+    t.Alias("alias/aws/s3", ALIAS_ARN + "ws/s3", None, None, None),
+)
 CIPHERTEXT = t.Ciphertext(b"\x00blob\xff", KEY_ARN, 1, MATERIAL)
 
 
@@ -32,85 +39,46 @@ def metadata(state: t.KeyState = t.KeyState.ENABLED, deletion_us: int | None = N
     )
 
 
+ANSWERS: Mapping[type[t.Request[Any]], object] = {
+    t.CancelKeyDeletion: metadata(t.KeyState.DISABLED),
+    t.CreateAlias: None,
+    t.CreateKey: metadata(),
+    t.Decrypt: t.Plaintext(SecretBytes(b"plain"), KEY_ARN, 1, MATERIAL),
+    t.DeleteAlias: None,
+    t.DescribeKey: metadata(t.KeyState.PENDING_DELETION, DELETION_US),
+    t.DisableKey: None,
+    t.EnableKey: None,
+    t.Encrypt: CIPHERTEXT,
+    t.GenerateDataKeyWithoutPlaintext: CIPHERTEXT,
+    t.ReEncrypt: t.ReEncrypted(CIPHERTEXT, OTHER_ARN, "cd" * 32),
+    t.ScheduleKeyDeletion: metadata(t.KeyState.PENDING_DELETION, DELETION_US),
+    t.UpdateAlias: None,
+}
+"""What each request is answered, apart from those whose answer depends on the request."""
+
+
 class FakeKeyService:
-    """`calls` holds what came, as (verb, arguments); `error` is raised by every verb when set."""
+    """`calls` holds the requests that came; `error` is raised by every call when set."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[object, ...]] = []
+        self.calls: list[t.Request[Any]] = []
         self.error: BaseException | None = None
         self.next_marker: str | None = None
 
-    def _record(self, *call: object) -> None:
-        self.calls.append(call)
+    async def call(self, caller: Caller, request: t.Request[Any]) -> Any:
+        self.calls.append(request)
         if self.error is not None:
             raise self.error
-
-    async def create_key(self, caller: Caller, request: t.CreateKey) -> t.KeyMetadata:
-        self._record("create_key", request)
-        return metadata()
-
-    async def describe_key(self, caller: Caller, key_id: str) -> t.KeyMetadata:
-        self._record("describe_key", key_id)
-        return metadata(t.KeyState.PENDING_DELETION, DELETION_US)
-
-    async def list_keys(self, caller: Caller, *, limit: int, marker: str | None) -> t.KeyPage:
-        self._record("list_keys", limit, marker)
-        return t.KeyPage((t.KeyListEntry(KEY_ID, KEY_ARN),), self.next_marker)
-
-    async def create_alias(self, caller: Caller, name: str, target_key_id: str) -> None:
-        self._record("create_alias", name, target_key_id)
-
-    async def update_alias(self, caller: Caller, name: str, target_key_id: str) -> None:
-        self._record("update_alias", name, target_key_id)
-
-    async def delete_alias(self, caller: Caller, name: str) -> None:
-        self._record("delete_alias", name)
-
-    async def list_aliases(self, caller: Caller, *, key_id: str | None, limit: int, marker: str | None) -> t.AliasPage:
-        self._record("list_aliases", key_id, limit, marker)
-        aliases = (
-            t.Alias("alias/a", ALIAS_ARN, KEY_ID, CREATED_US, CREATED_US + 1_000_000),
-            t.Alias("alias/aws/s3", ALIAS_ARN + "ws/s3", None, None, None),
-        )
-        return t.AliasPage(aliases, self.next_marker)
-
-    async def enable_key(self, caller: Caller, key_id: str) -> None:
-        self._record("enable_key", key_id)
-
-    async def disable_key(self, caller: Caller, key_id: str) -> None:
-        self._record("disable_key", key_id)
-
-    async def schedule_key_deletion(self, caller: Caller, key_id: str, pending_window_days: int) -> t.KeyMetadata:
-        self._record("schedule_key_deletion", key_id, pending_window_days)
-        return metadata(t.KeyState.PENDING_DELETION, DELETION_US)
-
-    async def cancel_key_deletion(self, caller: Caller, key_id: str) -> t.KeyMetadata:
-        self._record("cancel_key_deletion", key_id)
-        return metadata(t.KeyState.DISABLED)
-
-    async def encrypt(self, caller: Caller, request: t.Encrypt) -> t.Ciphertext:
-        self._record("encrypt", request)
-        return CIPHERTEXT
-
-    async def decrypt(self, caller: Caller, request: t.Decrypt) -> t.Plaintext:
-        self._record("decrypt", request)
-        return t.Plaintext(SecretBytes(b"plain"), KEY_ARN, 1, MATERIAL)
-
-    async def re_encrypt(self, caller: Caller, request: t.ReEncrypt) -> t.ReEncrypted:
-        self._record("re_encrypt", request)
-        return t.ReEncrypted(CIPHERTEXT, OTHER_ARN, "cd" * 32)
-
-    async def generate_data_key(self, caller: Caller, request: t.GenerateDataKey) -> t.DataKey:
-        self._record("generate_data_key", request)
-        return t.DataKey(SecretBytes(bytes(request.number_of_bytes)), CIPHERTEXT)
-
-    async def generate_data_key_without_plaintext(self, caller: Caller, request: t.GenerateDataKey) -> t.Ciphertext:
-        self._record("generate_data_key_without_plaintext", request)
-        return CIPHERTEXT
-
-    async def generate_random(self, caller: Caller, number_of_bytes: int) -> SecretBytes:
-        self._record("generate_random", number_of_bytes)
-        return SecretBytes(bytes(number_of_bytes))
+        match request:
+            case t.ListKeys():
+                return t.KeyPage((t.KeyListEntry(KEY_ID, KEY_ARN),), self.next_marker)
+            case t.ListAliases():
+                return t.AliasPage(ALIASES, self.next_marker)
+            case t.GenerateDataKey(_, number_of_bytes):
+                return t.DataKey(SecretBytes(bytes(number_of_bytes)), CIPHERTEXT)
+            case t.GenerateRandom(number_of_bytes):
+                return SecretBytes(bytes(number_of_bytes))
+        return ANSWERS[type(request)]
 
     async def health(self) -> t.Health:
         raise KMSError("UnsupportedOperationException", "the face does not ask for it")

@@ -102,8 +102,8 @@ DELETION = datetime.fromtimestamp(1_702_592_000.999, tz=UTC)
 CONTEXT = {"aws:s3:arn": "arn:aws:s3:::b/ä", "": ""}
 BLOB = CIPHERTEXT.ciphertext_blob
 
-SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
-    ("CreateKey", {}, ("create_key", t.CreateKey()), {"KeyMetadata": KEY_METADATA}),
+SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
+    ("CreateKey", {}, t.CreateKey(), {"KeyMetadata": KEY_METADATA}),
     (
         "CreateKey",
         {
@@ -116,13 +116,13 @@ SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
             "BypassPolicyLockoutSafetyCheck": False,
             "Tags": [],
         },
-        ("create_key", t.CreateKey(description="d")),
+        t.CreateKey(description="d"),
         {"KeyMetadata": KEY_METADATA},
     ),
     (
         "DescribeKey",
         {"KeyId": "alias/a", "GrantTokens": []},
-        ("describe_key", "alias/a"),
+        t.DescribeKey("alias/a"),
         {
             "KeyMetadata": {
                 **KEY_METADATA,
@@ -132,20 +132,20 @@ SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
             }
         },
     ),
-    ("ListKeys", {}, ("list_keys", 100, None), {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False}),
+    ("ListKeys", {}, t.ListKeys(100, None), {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False}),
     (
         "ListKeys",
         {"Limit": 1000, "Marker": "m"},
-        ("list_keys", 1000, "m"),
+        t.ListKeys(1000, "m"),
         {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False},
     ),
-    ("CreateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, ("create_alias", "alias/a", KEY_ID), {}),
-    ("UpdateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, ("update_alias", "alias/a", KEY_ID), {}),
-    ("DeleteAlias", {"AliasName": "alias/a"}, ("delete_alias", "alias/a"), {}),
+    ("CreateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, t.CreateAlias("alias/a", KEY_ID), {}),
+    ("UpdateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, t.UpdateAlias("alias/a", KEY_ID), {}),
+    ("DeleteAlias", {"AliasName": "alias/a"}, t.DeleteAlias("alias/a"), {}),
     (
         "ListAliases",
         {"KeyId": KEY_ID, "Limit": 1000, "Marker": "m"},
-        ("list_aliases", KEY_ID, 100, "m"),
+        t.ListAliases(KEY_ID, 100, "m"),
         {
             "Aliases": [
                 {
@@ -160,31 +160,31 @@ SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
             "Truncated": False,
         },
     ),
-    ("EnableKey", {"KeyId": KEY_ID}, ("enable_key", KEY_ID), {}),
-    ("DisableKey", {"KeyId": KEY_ID}, ("disable_key", KEY_ID), {}),
+    ("EnableKey", {"KeyId": KEY_ID}, t.EnableKey(KEY_ID), {}),
+    ("DisableKey", {"KeyId": KEY_ID}, t.DisableKey(KEY_ID), {}),
     (
         "ScheduleKeyDeletion",
         {"KeyId": KEY_ID},
-        ("schedule_key_deletion", KEY_ID, 30),
+        t.ScheduleKeyDeletion(KEY_ID, 30),
         {"KeyId": KEY_ARN, "DeletionDate": DELETION, "KeyState": "PendingDeletion", "PendingWindowInDays": 30},
     ),
     (
         "ScheduleKeyDeletion",
         {"KeyId": KEY_ID, "PendingWindowInDays": 7},
-        ("schedule_key_deletion", KEY_ID, 7),
+        t.ScheduleKeyDeletion(KEY_ID, 7),
         {"KeyId": KEY_ARN, "DeletionDate": DELETION, "KeyState": "PendingDeletion", "PendingWindowInDays": 7},
     ),
-    ("CancelKeyDeletion", {"KeyId": KEY_ID}, ("cancel_key_deletion", KEY_ID), {"KeyId": KEY_ARN}),
+    ("CancelKeyDeletion", {"KeyId": KEY_ID}, t.CancelKeyDeletion(KEY_ID), {"KeyId": KEY_ARN}),
     (
         "Encrypt",
         {"KeyId": "k", "Plaintext": b"p\x00", "EncryptionContext": CONTEXT, "DryRun": True},
-        ("encrypt", t.Encrypt("k", SecretBytes(b"p\x00"), CONTEXT, dry_run=True)),
+        t.Encrypt("k", SecretBytes(b"p\x00"), CONTEXT, dry_run=True),
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
     ),
     (
         "Decrypt",
         {"CiphertextBlob": b"c", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
-        ("decrypt", t.Decrypt(b"c")),
+        t.Decrypt(b"c"),
         {
             "Plaintext": b"plain",
             "KeyId": KEY_ARN,
@@ -195,7 +195,7 @@ SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
     (
         "Decrypt",
         {"CiphertextBlob": b"c", "KeyId": "k", "EncryptionContext": CONTEXT, "DryRun": True, "DryRunModifiers": []},
-        ("decrypt", t.Decrypt(b"c", "k", CONTEXT, dry_run=True)),
+        t.Decrypt(b"c", "k", CONTEXT, dry_run=True),
         {
             "Plaintext": b"plain",
             "KeyId": KEY_ARN,
@@ -213,7 +213,7 @@ SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
             "DestinationEncryptionContext": {"x": "y"},
             "DryRun": True,
         },
-        ("re_encrypt", t.ReEncrypt(b"c", "d", "s", CONTEXT, {"x": "y"}, dry_run=True)),
+        t.ReEncrypt(b"c", "d", "s", CONTEXT, {"x": "y"}, dry_run=True),
         {
             "CiphertextBlob": BLOB,
             "SourceKeyId": OTHER_ARN,
@@ -227,33 +227,33 @@ SUCCESSES: list[tuple[str, Parameters, tuple[object, ...], Parameters]] = [
     (
         "GenerateDataKey",
         {"KeyId": "k", "KeySpec": "AES_256", "EncryptionContext": CONTEXT},
-        ("generate_data_key", t.GenerateDataKey("k", 32, CONTEXT)),
+        t.GenerateDataKey("k", 32, CONTEXT),
         {"CiphertextBlob": BLOB, "Plaintext": bytes(32), "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
     (
         "GenerateDataKey",
         {"KeyId": "k", "NumberOfBytes": 1024, "DryRun": True},
-        ("generate_data_key", t.GenerateDataKey("k", 1024, dry_run=True)),
+        t.GenerateDataKey("k", 1024, dry_run=True),
         {"CiphertextBlob": BLOB, "Plaintext": bytes(1024), "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
     (
         "GenerateDataKeyWithoutPlaintext",
         {"KeyId": "k", "KeySpec": "AES_128"},
-        ("generate_data_key_without_plaintext", t.GenerateDataKey("k", 16)),
+        t.GenerateDataKeyWithoutPlaintext("k", 16),
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
     (
         "GenerateDataKeyWithoutPlaintext",
         {"KeyId": "k", "NumberOfBytes": 5, "EncryptionContext": CONTEXT, "DryRun": True},
-        ("generate_data_key_without_plaintext", t.GenerateDataKey("k", 5, CONTEXT, dry_run=True)),
+        t.GenerateDataKeyWithoutPlaintext("k", 5, CONTEXT, dry_run=True),
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
-    ("GenerateRandom", {"NumberOfBytes": 7}, ("generate_random", 7), {"Plaintext": bytes(7)}),
+    ("GenerateRandom", {"NumberOfBytes": 7}, t.GenerateRandom(7), {"Plaintext": bytes(7)}),
 ]
 
 
 @pytest.mark.parametrize(("operation", "parameters", "call", "expected"), SUCCESSES)
-async def test_served(operation: str, parameters: Parameters, call: tuple[object, ...], expected: Parameters) -> None:
+async def test_served(operation: str, parameters: Parameters, call: t.Request[Any], expected: Parameters) -> None:
     service = FakeKeyService()
     assert read(operation, await ask(operation, parameters, service)) == expected
     assert service.calls == [call]

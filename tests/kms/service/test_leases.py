@@ -37,8 +37,8 @@ class LeaseClock:
 
 
 async def make_blob(service: EmbeddedKeyService, caller: Caller) -> tuple[t.KeyMetadata, bytes]:
-    key = await service.create_key(caller, t.CreateKey())
-    return key, (await service.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
+    key = await service.call(caller, t.CreateKey())
+    return key, (await service.call(caller, encrypt(key.key_id))).ciphertext_blob
 
 
 def leases_of(service: EmbeddedKeyService) -> Leases:
@@ -54,9 +54,9 @@ def set_lease_clock(service: EmbeddedKeyService) -> LeaseClock:
 async def test_a_stampede_makes_one_call_of_the_hsm(
     service: EmbeddedKeyService, root: MemoryRoot, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     before = root.calls.get("unwrap_key", 0)
-    await asyncio.gather(*(service.encrypt(caller, encrypt(key.key_id)) for _ in range(100)))
+    await asyncio.gather(*(service.call(caller, encrypt(key.key_id)) for _ in range(100)))
     assert root.calls["unwrap_key"] == before + 1
 
 
@@ -67,16 +67,16 @@ async def test_a_version_is_used_for_its_lease_without_the_root(
     _, blob = await make_blob(service, caller)
     root.failure = RootUnavailable("the token is gone")
     clock.now += SETTINGS.lease_seconds - 1
-    assert (await service.decrypt(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+    assert (await service.call(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
     clock.now += 1
-    error = await refusal(service.decrypt(caller, t.Decrypt(blob)))
+    error = await refusal(service.call(caller, t.Decrypt(blob)))
     assert isinstance(error, KMSUnavailable)
     assert error.retry_after_seconds > 0
     assert "token" not in error.message
     health = await service.health()
     assert (health.state, health.detail) == (t.HealthState.DEGRADED, "the token is gone")
     root.failure = None
-    assert (await service.decrypt(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+    assert (await service.call(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
     assert (await service.health()).state is t.HealthState.READY
 
 
@@ -85,7 +85,7 @@ async def test_ended_leases_are_wiped_when_nobody_asks(
 ) -> None:
     settings = replace(SETTINGS, lease_seconds=0.02)
     async with EmbeddedKeyService(store, root, epoch, settings) as service:
-        key = await service.create_key(caller, t.CreateKey())
+        key = await service.call(caller, t.CreateKey())
         leases = leases_of(service)
         await leases.open((key.key_id, 1))
         [lease] = leases._leases.values()
@@ -120,7 +120,7 @@ async def test_disabling_wipes_the_key(service: EmbeddedKeyService, caller: Call
     other, _ = await make_blob(service, caller)
     lease = leases_of(service).get((key.key_id, 1))
     assert lease is not None
-    await service.disable_key(caller, key.key_id)
+    await service.call(caller, t.DisableKey(key.key_id))
     assert lease.key == bytes(32)
     assert leases_of(service).get((key.key_id, 1)) is None
     assert leases_of(service).get((other.key_id, 1)) is not None
@@ -138,11 +138,11 @@ async def test_closing_wipes_all(store: SQLiteKeyStore, root: MemoryRoot, epoch:
 async def test_key_disabled_while_the_root_opens_it_stays_shut(
     service: EmbeddedKeyService, root: MemoryRoot, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     root.hangs = True
-    waiting = asyncio.create_task(service.encrypt(caller, encrypt(key.key_id)))
+    waiting = asyncio.create_task(service.call(caller, encrypt(key.key_id)))
     await asyncio.to_thread(root.entered.wait, 10)
-    await service.disable_key(caller, key.key_id)
+    await service.call(caller, t.DisableKey(key.key_id))
     root.hangs = False
     root.go_on.set()
     await assert_refused(waiting, "DisabledException")
@@ -155,29 +155,29 @@ async def test_a_hanging_root_costs_a_deadline_and_not_more(
     settings = replace(SETTINGS, root_deadline_seconds=0.05, probe_seconds=3600)
     async with EmbeddedKeyService(store, root, epoch, settings) as service:
         held, blob = await make_blob(service, caller)
-        key = await service.create_key(caller, t.CreateKey())
+        key = await service.call(caller, t.CreateKey())
         root.hangs = True
         async with asyncio.timeout(10):
-            calls = [refusal(service.encrypt(caller, encrypt(key.key_id))) for _ in range(20)]
-            errors = await asyncio.gather(*calls, refusal(service.generate_random(caller, 1)))
+            calls = [refusal(service.call(caller, encrypt(key.key_id))) for _ in range(20)]
+            errors = await asyncio.gather(*calls, refusal(service.call(caller, t.GenerateRandom(1))))
         assert all(isinstance(error, KMSUnavailable) for error in errors)
         health = await service.health()
         assert (health.state, health.retry_after_seconds) == (t.HealthState.DEGRADED, 5)
         # What is on lease goes on, and so does all that needs no root.
-        assert (await service.decrypt(caller, t.Decrypt(blob))).key_arn == held.key_arn
-        await service.disable_key(caller, held.key_id)
+        assert (await service.call(caller, t.Decrypt(blob))).key_arn == held.key_arn
+        await service.call(caller, t.DisableKey(held.key_id))
         root.hangs = False
         root.go_on.set()
-        await service.encrypt(caller, encrypt(key.key_id))
+        await service.call(caller, encrypt(key.key_id))
         assert (await service.health()).state is t.HealthState.READY
 
 
 async def test_cancelled_callers_do_not_take_the_call_from_others(
     service: EmbeddedKeyService, root: MemoryRoot, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     root.hangs = True
-    first, second = (asyncio.create_task(service.encrypt(caller, encrypt(key.key_id))) for _ in range(2))
+    first, second = (asyncio.create_task(service.call(caller, encrypt(key.key_id))) for _ in range(2))
     await asyncio.to_thread(root.entered.wait, 10)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -197,17 +197,17 @@ async def test_sealed_until_the_root_answers(
         assert (health.state, health.detail) == (t.HealthState.SEALED, "token absent")
         assert health.retry_after_seconds > 0
         for call in (
-            service.describe_key(caller, "alias/aws/s3"),
-            service.list_keys(caller, limit=1, marker=None),
-            service.create_key(caller, t.CreateKey()),
-            service.generate_random(caller, 1),
+            service.call(caller, t.DescribeKey("alias/aws/s3")),
+            service.call(caller, t.ListKeys(limit=1, marker=None)),
+            service.call(caller, t.CreateKey()),
+            service.call(caller, t.GenerateRandom(1)),
         ):
             assert isinstance(await refusal(call), KMSUnavailable)
         root.failure = None
         async with asyncio.timeout(10):
             while (await service.health()).state is not t.HealthState.READY:
                 await asyncio.sleep(0.005)
-        await service.create_key(caller, t.CreateKey())
+        await service.call(caller, t.CreateKey())
 
 
 async def test_a_misconfigured_root_is_not_asked_by_callers_in_vain(
@@ -216,7 +216,7 @@ async def test_a_misconfigured_root_is_not_asked_by_callers_in_vain(
     root.failure = RootMisconfigured("the PIN is wrong")
     async with EmbeddedKeyService(store, root, epoch, SETTINGS) as service:
         calls = dict(root.calls)
-        error = await refusal(service.create_key(caller, t.CreateKey()))
+        error = await refusal(service.call(caller, t.CreateKey()))
         assert isinstance(error, KMSUnavailable)
         assert error.retry_after_seconds == 60
         assert "PIN" not in error.message
@@ -231,13 +231,16 @@ async def test_a_changed_record_is_an_internal_error_and_logged(
     caller: Caller,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     stored = store.version(key.key_id, 1)
     assert stored is not None
+    assert stored.record is not None
     record = bytearray(stored.record)
     record[-1] ^= 1
-    store._writer.execute("UPDATE kms_key_version SET record = ? WHERE key_id = ?", (bytes(record), key.key_id))
-    await assert_refused(service.encrypt(caller, encrypt(key.key_id)), "KMSInternalException")
+    store._database._writer.execute(
+        "UPDATE kms_key_version SET record = ? WHERE key_id = ?", (bytes(record), key.key_id)
+    )
+    await assert_refused(service.call(caller, encrypt(key.key_id)), "KMSInternalException")
     assert "integrity" in caplog.text
     assert (await service.health()).state is t.HealthState.READY
 
@@ -245,11 +248,13 @@ async def test_a_changed_record_is_an_internal_error_and_logged(
 async def test_records_of_two_keys_cannot_be_swapped(
     service: EmbeddedKeyService, store: SQLiteKeyStore, caller: Caller
 ) -> None:
-    one, other = [await service.create_key(caller, t.CreateKey()) for _ in range(2)]
+    one, other = [await service.call(caller, t.CreateKey()) for _ in range(2)]
     stored = store.version(other.key_id, 1)
     assert stored is not None
-    store._writer.execute("UPDATE kms_key_version SET record = ? WHERE key_id = ?", (stored.record, one.key_id))
-    await assert_refused(service.encrypt(caller, encrypt(one.key_id)), "KMSInternalException")
+    store._database._writer.execute(
+        "UPDATE kms_key_version SET record = ? WHERE key_id = ?", (stored.record, one.key_id)
+    )
+    await assert_refused(service.call(caller, encrypt(one.key_id)), "KMSInternalException")
 
 
 async def test_too_many_waiting_calls_are_refused_at_once(root: MemoryRoot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +284,7 @@ async def test_number_of_leases_is_bounded(
     blobs = [(await make_blob(service, caller))[1] for _ in range(4)]
     assert len(leases_of(service)) == 2
     for blob in blobs:
-        await service.decrypt(caller, t.Decrypt(blob))
+        await service.call(caller, t.Decrypt(blob))
 
 
 async def test_clock_is_the_loops(tmp_path: Path, clock: Clock) -> None:
@@ -288,3 +293,7 @@ async def test_clock_is_the_loops(tmp_path: Path, clock: Clock) -> None:
     with pytest.raises(KMSError, match="InvalidCiphertextException"):
         await leases.open(("none", 1))
     leases.close()
+
+
+def replace_record(store: SQLiteKeyStore, key_id: str, record: bytes | None) -> None:
+    store._database._writer.execute("UPDATE kms_key_version SET record = ? WHERE key_id = ?", (record, key_id))

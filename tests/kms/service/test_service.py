@@ -6,6 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,11 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.epoch import MemoryEpoch
 from kms.service import states
+from kms.service.call import Call
 from kms.service.initialise import ROOT_CHECK_VALUE, AnotherRoot, initialise_key_store
 from kms.service.service import EmbeddedKeyService
 from kms.store.interface import KeyConflict, StoreUnavailable
+from kms.store.records import StoredKey
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION, account_caller, assert_refused, encrypt, refusal
 from tests.kms.roots import MemoryRoot
@@ -32,15 +35,15 @@ def caller() -> Caller:
 async def test_a_change_raises_the_epoch_before_its_answer(
     service: EmbeddedKeyService, epoch: MemoryEpoch, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
-    await service.create_alias(caller, "alias/a", key.key_id)
+    key = await service.call(caller, t.CreateKey())
+    await service.call(caller, t.CreateAlias("alias/a", key.key_id))
     changes = (
-        lambda: service.disable_key(caller, key.key_id),
-        lambda: service.enable_key(caller, key.key_id),
-        lambda: service.update_alias(caller, "alias/a", key.key_id),
-        lambda: service.delete_alias(caller, "alias/a"),
-        lambda: service.schedule_key_deletion(caller, key.key_id, 7),
-        lambda: service.cancel_key_deletion(caller, key.key_id),
+        lambda: service.call(caller, t.DisableKey(key.key_id)),
+        lambda: service.call(caller, t.EnableKey(key.key_id)),
+        lambda: service.call(caller, t.UpdateAlias("alias/a", key.key_id)),
+        lambda: service.call(caller, t.DeleteAlias("alias/a")),
+        lambda: service.call(caller, t.ScheduleKeyDeletion(key.key_id, 7)),
+        lambda: service.call(caller, t.CancelKeyDeletion(key.key_id)),
     )
     for change in changes:
         before = epoch.value
@@ -51,54 +54,59 @@ async def test_a_change_raises_the_epoch_before_its_answer(
 async def test_the_epoch_is_raised_also_for_a_caller_that_went_away(
     service: EmbeddedKeyService, epoch: MemoryEpoch, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     before = epoch.value
-    change = asyncio.create_task(service.disable_key(caller, key.key_id))
+    change = asyncio.create_task(service.call(caller, t.DisableKey(key.key_id)))
     await asyncio.sleep(0)
     change.cancel()
     await asyncio.gather(change, return_exceptions=True)
     # The writer thread takes one change after the other, so this one ends after the abandoned one.
     await service._core.change(lambda: None, is_visible=False)
-    disabled = (await service.describe_key(caller, key.key_id)).state is t.KeyState.DISABLED
+    disabled = (await service.call(caller, t.DescribeKey(key.key_id))).state is t.KeyState.DISABLED
     assert disabled == (epoch.value > before)
 
 
 async def test_a_change_by_another_process_counts_from_its_epoch_on(
     service: EmbeddedKeyService, store: SQLiteKeyStore, epoch: MemoryEpoch, clock: Clock, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
-    await service.encrypt(caller, encrypt(key.key_id))
+    key = await service.call(caller, t.CreateKey())
+    await service.call(caller, encrypt(key.key_id))
     store.change_state(
-        key.key_id, expected=t.KeyState.ENABLED, state=t.KeyState.DISABLED, deletion_us=None, now_us=clock()
+        key.key_id,
+        REGION,
+        expected=t.KeyState.ENABLED,
+        state=t.KeyState.DISABLED,
+        deletion_us=None,
+        now_us=clock(),
     )
     epoch.advance()
-    await assert_refused(service.encrypt(caller, encrypt(key.key_id)), "DisabledException")
+    await assert_refused(service.call(caller, encrypt(key.key_id)), "DisabledException")
 
 
 async def test_end_of_the_deletion_window_counts_at_use(
     service: EmbeddedKeyService, store: SQLiteKeyStore, clock: Clock, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
-    await service.create_alias(caller, "alias/a", key.key_id)
-    blob = (await service.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
-    await service.schedule_key_deletion(caller, key.key_id, 7)
+    key = await service.call(caller, t.CreateKey())
+    await service.call(caller, t.CreateAlias("alias/a", key.key_id))
+    blob = (await service.call(caller, encrypt(key.key_id))).ciphertext_blob
+    await service.call(caller, t.ScheduleKeyDeletion(key.key_id, 7))
     clock.pass_days(6.99)
-    assert (await service.describe_key(caller, key.key_id)).state is t.KeyState.PENDING_DELETION
+    assert (await service.call(caller, t.DescribeKey(key.key_id))).state is t.KeyState.PENDING_DELETION
     clock.pass_days(0.02)
     missing = f"Key '{key.key_arn}' does not exist"
     for swept in (False, True):
         if swept:
             assert await states.destroy_expired_keys(service._core) == 1
         for call in (
-            service.describe_key(caller, key.key_id),
-            service.cancel_key_deletion(caller, key.key_id),
-            service.enable_key(caller, key.key_id),
-            service.decrypt(caller, t.Decrypt(blob)),
-            service.decrypt(caller, t.Decrypt(blob, key.key_arn)),
+            service.call(caller, t.DescribeKey(key.key_id)),
+            service.call(caller, t.CancelKeyDeletion(key.key_id)),
+            service.call(caller, t.EnableKey(key.key_id)),
+            service.call(caller, t.Decrypt(blob)),
+            service.call(caller, t.Decrypt(blob, key.key_arn)),
         ):
             await assert_refused(call, "NotFoundException", missing)
-        await assert_refused(service.describe_key(caller, "alias/a"), "NotFoundException")
-        assert (await service.list_keys(caller, limit=10, marker=None)).keys == ()
+        await assert_refused(service.call(caller, t.DescribeKey("alias/a")), "NotFoundException")
+        assert (await service.call(caller, t.ListKeys(limit=10, marker=None))).keys == ()
     assert store.version(key.key_id, 1) is None
     assert store.alias(caller.principal.account_id, REGION, "alias/a") is None
     assert await states.destroy_expired_keys(service._core) == 0
@@ -110,8 +118,8 @@ async def test_destruction_wipes_leases_and_raises_the_epoch(
     before = epoch.value
     assert await states.destroy_expired_keys(service._core) == 0
     assert epoch.value == before
-    key = await service.create_key(caller, t.CreateKey())
-    await service.schedule_key_deletion(caller, key.key_id, 7)
+    key = await service.call(caller, t.CreateKey())
+    await service.call(caller, t.ScheduleKeyDeletion(key.key_id, 7))
     clock.pass_days(8)
     before = epoch.value
     assert await states.destroy_expired_keys(service._core) == 1
@@ -122,8 +130,8 @@ async def test_the_sweep_runs_by_itself(
     store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, clock: Clock, caller: Caller
 ) -> None:
     async with EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock) as service:
-        key = await service.create_key(caller, t.CreateKey())
-        await service.schedule_key_deletion(caller, key.key_id, 7)
+        key = await service.call(caller, t.CreateKey())
+        await service.call(caller, t.ScheduleKeyDeletion(key.key_id, 7))
     clock.pass_days(8)
     settings = replace(SETTINGS, sweep_seconds=0.01)
     async with EmbeddedKeyService(store, root, epoch, settings, clock_us=clock), asyncio.timeout(10):
@@ -132,41 +140,41 @@ async def test_the_sweep_runs_by_itself(
 
 
 async def test_quotas(service: EmbeddedKeyService, caller: Caller) -> None:
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     for number in range(SETTINGS.max_aliases):
-        await service.create_alias(caller, f"alias/{number}", key.key_id)
-    await assert_refused(service.create_alias(caller, "alias/more", key.key_id), "LimitExceededException")
-    await service.update_alias(caller, "alias/0", key.key_id)
-    other = await service.create_key(caller, t.CreateKey())
-    await service.create_alias(caller, "alias/other", other.key_id)
-    await assert_refused(service.update_alias(caller, "alias/other", key.key_id), "LimitExceededException")
+        await service.call(caller, t.CreateAlias(f"alias/{number}", key.key_id))
+    await assert_refused(service.call(caller, t.CreateAlias("alias/more", key.key_id)), "LimitExceededException")
+    await service.call(caller, t.UpdateAlias("alias/0", key.key_id))
+    other = await service.call(caller, t.CreateKey())
+    await service.call(caller, t.CreateAlias("alias/other", other.key_id))
+    await assert_refused(service.call(caller, t.UpdateAlias("alias/other", key.key_id)), "LimitExceededException")
     for _ in range(SETTINGS.max_keys - 2):
-        await service.create_key(caller, t.CreateKey())
-    await assert_refused(service.create_key(caller, t.CreateKey()), "LimitExceededException")
-    await service.create_key(account_caller(), t.CreateKey())
+        await service.call(caller, t.CreateKey())
+    await assert_refused(service.call(caller, t.CreateKey()), "LimitExceededException")
+    await service.call(account_caller(), t.CreateKey())
 
 
 async def test_two_changes_at_once_are_decided_one_after_the_other(service: EmbeddedKeyService, caller: Caller) -> None:
-    key = await service.create_key(caller, t.CreateKey())
-    schedules = [service.schedule_key_deletion(caller, key.key_id, 7 + n) for n in range(4)]
+    key = await service.call(caller, t.CreateKey())
+    schedules = [service.call(caller, t.ScheduleKeyDeletion(key.key_id, 7 + n)) for n in range(4)]
     results = await asyncio.gather(*schedules, return_exceptions=True)
     won = [result for result in results if isinstance(result, t.KeyMetadata)]
     lost = [result for result in results if isinstance(result, KMSError)]
     assert len(won) == 1
     assert [error.code for error in lost] == ["KMSInvalidStateException"] * 3
-    assert await service.describe_key(caller, key.key_id) == won[0]
+    assert await service.call(caller, t.DescribeKey(key.key_id)) == won[0]
 
 
 async def test_a_store_that_cannot_be_written_is_unavailable(
     service: EmbeddedKeyService, store: SQLiteKeyStore, caller: Caller
 ) -> None:
-    key = await service.create_key(caller, t.CreateKey())
-    store._writer.execute("PRAGMA query_only = ON")
-    for call in (service.disable_key(caller, key.key_id), service.create_key(caller, t.CreateKey())):
+    key = await service.call(caller, t.CreateKey())
+    store._database._writer.execute("PRAGMA query_only = ON")
+    for call in (service.call(caller, t.DisableKey(key.key_id)), service.call(caller, t.CreateKey())):
         assert isinstance(await refusal(call), KMSUnavailable)
-    await service.encrypt(caller, encrypt(key.key_id))
-    store._writer.execute("PRAGMA query_only = OFF")
-    await service.disable_key(caller, key.key_id)
+    await service.call(caller, encrypt(key.key_id))
+    store._database._writer.execute("PRAGMA query_only = OFF")
+    await service.call(caller, t.DisableKey(key.key_id))
 
 
 async def test_a_store_that_cannot_be_read_is_degraded(
@@ -177,7 +185,7 @@ async def test_a_store_that_cannot_be_read_is_degraded(
 
     for method in ("key", "alias", "meta"):
         monkeypatch.setattr(store, method, fail)
-    assert isinstance(await refusal(service.describe_key(caller, "alias/a")), KMSUnavailable)
+    assert isinstance(await refusal(service.call(caller, t.DescribeKey("alias/a"))), KMSUnavailable)
     assert (await service.health()).state is t.HealthState.DEGRADED
 
 
@@ -192,7 +200,9 @@ async def test_a_fault_of_the_program_is_an_internal_error_with_its_cause_in_the
         raise RuntimeError(f"cannot make {length}")
 
     monkeypatch.setattr(root, "random", fail)
-    await assert_refused(service.generate_random(caller, 7), "KMSInternalException", "An internal error occurred.")
+    await assert_refused(
+        service.call(caller, t.GenerateRandom(7)), "KMSInternalException", "An internal error occurred."
+    )
     assert "cannot make 7" in caplog.text
 
 
@@ -202,9 +212,9 @@ async def test_endless_conflict_ends(
     def conflict(*_: object, **__: object) -> None:
         raise KeyConflict("again")
 
-    key = await service.create_key(caller, t.CreateKey())
+    key = await service.call(caller, t.CreateKey())
     monkeypatch.setattr(store, "change_state", conflict)
-    await assert_refused(service.disable_key(caller, key.key_id), "KMSInternalException")
+    await assert_refused(service.call(caller, t.DisableKey(key.key_id)), "KMSInternalException")
 
 
 async def test_any_authoriser_is_asked_with_action_and_key(
@@ -212,19 +222,19 @@ async def test_any_authoriser_is_asked_with_action_and_key(
 ) -> None:
     asked: list[tuple[str, str | None]] = []
 
-    def authorise(caller: Caller, action: str, key: t.KeyMetadata | None) -> None:
-        asked.append((action, None if key is None else key.key_id))
+    def authorise(call: Call[Any], action: str, key: StoredKey | None) -> None:
+        asked.append((action, None if key is None else key.metadata.key_id))
         if action == "kms:Encrypt":
             raise KMSError("AccessDeniedException", "no")
 
     async with EmbeddedKeyService(store, root, epoch, SETTINGS, authorise=authorise) as service:
-        key = await service.create_key(caller, t.CreateKey())
-        blob = (await service.generate_data_key(caller, t.GenerateDataKey(key.key_id, 32))).ciphertext.ciphertext_blob
+        key = await service.call(caller, t.CreateKey())
+        blob = (await service.call(caller, t.GenerateDataKey(key.key_id, 32))).ciphertext.ciphertext_blob
         asked.clear()
-        await service.re_encrypt(caller, t.ReEncrypt(blob, key.key_id))
-        await service.disable_key(caller, key.key_id)
+        await service.call(caller, t.ReEncrypt(blob, key.key_id))
+        await service.call(caller, t.DisableKey(key.key_id))
         # Authorisation comes before the state, so that strangers do not learn it.
-        await assert_refused(service.encrypt(caller, encrypt(key.key_id)), "AccessDeniedException")
+        await assert_refused(service.call(caller, encrypt(key.key_id)), "AccessDeniedException")
     actions = list(dict.fromkeys(action for action, _ in asked))
     assert actions == ["kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DisableKey", "kms:Encrypt"]
     assert {key_id for _, key_id in asked} == {key.key_id}
@@ -234,22 +244,22 @@ async def test_keys_survive_a_restart(
     store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, caller: Caller
 ) -> None:
     async with EmbeddedKeyService(store, root, epoch, SETTINGS) as service:
-        key = await service.create_key(caller, t.CreateKey())
-        blob = (await service.encrypt(caller, encrypt(key.key_id))).ciphertext_blob
-        await service.disable_key(caller, key.key_id)
+        key = await service.call(caller, t.CreateKey())
+        blob = (await service.call(caller, encrypt(key.key_id))).ciphertext_blob
+        await service.call(caller, t.DisableKey(key.key_id))
     async with EmbeddedKeyService(store, root, epoch, SETTINGS) as service:
-        await assert_refused(service.decrypt(caller, t.Decrypt(blob)), "DisabledException")
-        await service.enable_key(caller, key.key_id)
-        assert (await service.decrypt(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+        await assert_refused(service.call(caller, t.Decrypt(blob)), "DisabledException")
+        await service.call(caller, t.EnableKey(key.key_id))
+        assert (await service.call(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
 
 
 async def test_no_secret_reaches_log_repr_or_error(
     service: EmbeddedKeyService, root: MemoryRoot, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    key = await service.create_key(caller, t.CreateKey())
-    data_key = await service.generate_data_key(caller, t.GenerateDataKey(key.key_id, 32))
-    error = await refusal(service.decrypt(caller, t.Decrypt(data_key.ciphertext.ciphertext_blob, None, {"a": "b"})))
+    key = await service.call(caller, t.CreateKey())
+    data_key = await service.call(caller, t.GenerateDataKey(key.key_id, 32))
+    error = await refusal(service.call(caller, t.Decrypt(data_key.ciphertext.ciphertext_blob, None, {"a": "b"})))
     shown = caplog.text + repr(data_key) + repr(error) + repr(service._core.leases._leases)
     for secret in (data_key.plaintext.reveal(), *root.unwrapped):
         assert repr(secret)[2:-1] not in shown
@@ -267,7 +277,7 @@ def test_initialising_twice_is_the_same_as_once(tmp_path: Path, root: MemoryRoot
     assert fresh.count_keys(SERVICE_ACCOUNT_ID, REGION) == 1
     alias = fresh.alias(SERVICE_ACCOUNT_ID, REGION, t.SERVICE_KEY_ALIAS)
     assert alias is not None
-    key = fresh.key(alias.key_id)
+    key = fresh.key(alias.key_id, REGION)
     assert key is not None
     assert key.metadata.manager is t.KeyManager.AWS
     fresh.close()

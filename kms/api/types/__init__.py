@@ -1,0 +1,84 @@
+"""What goes into and comes out of the key service, shaped after the KMS API (2014-11-01); a module for each family.
+
+Times are integer microseconds since the epoch, UTC. `key_id` in a request is whatever the caller wrote: key id, key
+ARN, alias name or alias ARN; in results `key_arn` is always the full key ARN. Field limits are checked where the
+request is parsed (`kms.face`), state and authorisation in the service.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kms.api.types.aliases import Alias, AliasPage, CreateAlias, DeleteAlias, ListAliases, UpdateAlias
+from kms.api.types.data_keys import DataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom
+from kms.api.types.encryption import Ciphertext, Decrypt, Encrypt, Plaintext, ReEncrypt, ReEncrypted
+from kms.api.types.health import Health, HealthState
+from kms.api.types.keys import (
+    S3_KEY_ALIAS,
+    SERVICE_KEY_ALIAS,
+    CancelKeyDeletion,
+    CreateKey,
+    DescribeKey,
+    DisableKey,
+    EnableKey,
+    KeyListEntry,
+    KeyManager,
+    KeyMetadata,
+    KeyPage,
+    KeyState,
+    ListKeys,
+    ScheduleKeyDeletion,
+    Tag,
+)
+from kms.api.types.request import EncryptionContext, Request
+
+__all__ = [
+    "REQUESTS",
+    "S3_KEY_ALIAS",
+    "SERVICE_KEY_ALIAS",
+    "Alias",
+    "AliasPage",
+    "CancelKeyDeletion",
+    "Ciphertext",
+    "CreateAlias",
+    "CreateKey",
+    "DataKey",
+    "Decrypt",
+    "DeleteAlias",
+    "DescribeKey",
+    "DisableKey",
+    "EnableKey",
+    "Encrypt",
+    "EncryptionContext",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateRandom",
+    "Health",
+    "HealthState",
+    "KeyListEntry",
+    "KeyManager",
+    "KeyMetadata",
+    "KeyPage",
+    "KeyState",
+    "ListAliases",
+    "ListKeys",
+    "Plaintext",
+    "ReEncrypt",
+    "ReEncrypted",
+    "Request",
+    "ScheduleKeyDeletion",
+    "Tag",
+    "UpdateAlias",
+]
+
+REQUESTS: tuple[type[Request[Any]], ...] = tuple(
+    sorted(
+        (
+            each
+            for each in list(globals().values())
+            if isinstance(each, type) and issubclass(each, Request) and each is not Request
+        ),
+        key=lambda request: request.operation_name(),
+    )
+)
+"""Every request that the key service answers, by name: what is imported above and is a request."""

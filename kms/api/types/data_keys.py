@@ -1,0 +1,49 @@
+"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kms.api.secrets import SecretBytes
+from kms.api.types.encryption import Ciphertext
+from kms.api.types.request import EncryptionContext, Request
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """A fresh data key: in the clear, and as the ciphertext blob to be stored."""
+
+    plaintext: SecretBytes
+    ciphertext: Ciphertext
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateDataKey(Request[DataKey]):
+    """A fresh data key under `key_id`. `number_of_bytes` is 1..1024; the face turns AES_128/AES_256 into 16/32.
+
+    `alias/aws/s3` with `caller.via_service` set creates the account's AWS-managed key at its first use.
+    """
+
+    key_id: str
+    number_of_bytes: int
+    encryption_context: EncryptionContext = field(default_factory=dict)
+    grant_tokens: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateDataKeyWithoutPlaintext(Request[Ciphertext]):
+    """As GenerateDataKey, for what is to be opened later only."""
+
+    key_id: str
+    number_of_bytes: int
+    encryption_context: EncryptionContext = field(default_factory=dict)
+    grant_tokens: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRandom(Request[SecretBytes]):
+    """`number_of_bytes` is 1..1024, from the root's own random source."""
+
+    number_of_bytes: int

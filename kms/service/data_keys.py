@@ -1,0 +1,60 @@
+"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom.
+
+Data keys, of which there are thousands a second, come from the operating system's random source; GenerateRandom's bytes
+from the root's.
+"""
+
+from __future__ import annotations
+
+import os
+
+from kms.api.secrets import SecretBytes
+from kms.api.types import (
+    Ciphertext,
+    DataKey,
+    GenerateDataKey,
+    GenerateDataKeyWithoutPlaintext,
+    GenerateRandom,
+)
+from kms.keys.state import Operation
+from kms.service.call import Call
+from kms.service.constraints import check_range
+from kms.service.core import Core
+from kms.service.encryption import seal
+
+MAX_RANDOM_BYTES = 1024
+
+
+async def generate_data_key(core: Core, call: Call[GenerateDataKey]) -> DataKey:
+    plaintext, ciphertext = await _generate(core, call, Operation.GENERATE_DATA_KEY)
+    return DataKey(SecretBytes(plaintext), ciphertext)
+
+
+async def generate_data_key_without_plaintext(core: Core, call: Call[GenerateDataKeyWithoutPlaintext]) -> Ciphertext:
+    _, ciphertext = await _generate(core, call, Operation.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT)
+    return ciphertext
+
+
+async def generate_random(core: Core, call: Call[GenerateRandom]) -> SecretBytes:
+    number_of_bytes = call.request.number_of_bytes
+    check_range("numberOfBytes", number_of_bytes, 1, MAX_RANDOM_BYTES)
+    core.authorise(call, Operation.GENERATE_RANDOM.action, None)
+    return SecretBytes(await core.root.call(lambda root: root.random(number_of_bytes)))
+
+
+async def _generate(
+    core: Core, call: Call[GenerateDataKey] | Call[GenerateDataKeyWithoutPlaintext], operation: Operation
+) -> tuple[bytes, Ciphertext]:
+    request = call.request
+    check_range("numberOfBytes", request.number_of_bytes, 1, MAX_RANDOM_BYTES)
+    plaintext = os.urandom(request.number_of_bytes)
+    ciphertext = await seal(
+        core,
+        call,
+        request.key_id,
+        operation,
+        plaintext=plaintext,
+        context=request.encryption_context,
+        dry_run=request.dry_run,
+    )
+    return plaintext, ciphertext

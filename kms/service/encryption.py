@@ -1,0 +1,158 @@
+"""Encrypt, Decrypt, ReEncrypt, and the two steps they share with data keys: `seal` and `open_sealed`.
+
+Keys come from the root's random source; salts, of which there are thousands a second, from the operating system's.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from kms.api.errors import KMSError
+from kms.api.secrets import SecretBytes
+from kms.api.types import Ciphertext, Decrypt, Encrypt, EncryptionContext, Plaintext, ReEncrypt, ReEncrypted
+from kms.keys.ciphertext import (
+    MAX_PLAINTEXT_BYTES,
+    SALT_BYTES,
+    BlobIdentity,
+    identify_blob,
+    invalid_ciphertext,
+    open_blob,
+    seal_blob,
+)
+from kms.keys.context import canonical_context
+from kms.keys.state import Operation
+from kms.service.call import Call
+from kms.service.constraints import check_length
+from kms.service.core import Core
+from kms.service.predefined import make_predefined_key
+from kms.store.records import StoredKey, key_ids
+
+
+async def encrypt(core: Core, call: Call[Encrypt]) -> Ciphertext:
+    request = call.request
+    check_length("plaintext", len(request.plaintext), 1, MAX_PLAINTEXT_BYTES)
+    return await seal(
+        core,
+        call,
+        request.key_id,
+        Operation.ENCRYPT,
+        plaintext=request.plaintext.reveal(),
+        context=request.encryption_context,
+        dry_run=request.dry_run,
+    )
+
+
+async def decrypt(core: Core, call: Call[Decrypt]) -> Plaintext:
+    request = call.request
+    plaintext = await open_sealed(
+        core,
+        call,
+        request.ciphertext_blob,
+        Operation.DECRYPT,
+        key_id=request.key_id,
+        context=request.encryption_context,
+    )
+    if request.dry_run:
+        raise dry_run_succeeded()
+    return plaintext
+
+
+async def re_encrypt(core: Core, call: Call[ReEncrypt]) -> ReEncrypted:
+    """Two authorisations: ReEncryptFrom on the source key, ReEncryptTo on the destination key."""
+    request = call.request
+    source = await open_sealed(
+        core,
+        call,
+        request.ciphertext_blob,
+        Operation.RE_ENCRYPT_FROM,
+        key_id=request.source_key_id,
+        context=request.source_encryption_context,
+    )
+    ciphertext = await seal(
+        core,
+        call,
+        request.destination_key_id,
+        Operation.RE_ENCRYPT_TO,
+        plaintext=source.plaintext.reveal(),
+        context=request.destination_encryption_context,
+        dry_run=request.dry_run,
+    )
+    return ReEncrypted(ciphertext, source.key_arn, source.key_material_id)
+
+
+async def seal(
+    core: Core,
+    call: Call[Any],
+    key_id: str,
+    operation: Operation,
+    *,
+    plaintext: bytes,
+    context: EncryptionContext,
+    dry_run: bool,
+) -> Ciphertext:
+    """`plaintext` under the current version of the key that `key_id` names, if the caller may do `operation`."""
+    canonical = canonical_context(context)
+    await make_predefined_key(core, call, key_id, operation)
+
+    def find() -> tuple[StoredKey, int]:
+        key = core.key_for(call, key_id, operation)
+        return key, key.current_version
+
+    if dry_run:
+        find()
+        raise dry_run_succeeded()
+    key, version, lease = await core.material(find)
+    salt = os.urandom(SALT_BYTES)
+    blob = seal_blob(lease.key, key.key_bytes, version, salt=salt, plaintext=plaintext, context=canonical)
+    return Ciphertext(blob, key.metadata.key_arn, version, lease.material_id)
+
+
+async def open_sealed(
+    core: Core,
+    call: Call[Any],
+    blob: bytes,
+    operation: Operation,
+    *,
+    key_id: str | None,
+    context: EncryptionContext,
+) -> Plaintext:
+    """What is inside `blob`, if the caller may do `operation` with the key that it names."""
+    canonical = canonical_context(context)
+
+    def find() -> tuple[StoredKey, int]:
+        if key_id is None:
+            identity = identify_blob(blob)
+            return _key_of_blob(core, call, identity, operation), _version_of_blob(identity)
+        key = core.key_for(call, key_id, operation)
+        identity = identify_blob(blob)
+        if identity.key_id != key.key_bytes:
+            raise KMSError(
+                "IncorrectKeyException",
+                "The key ID in the request does not identify a CMK that can perform this operation.",
+            )
+        return key, _version_of_blob(identity)
+
+    key, version, lease = await core.material(find)
+    plaintext = open_blob(lease.key, blob, context=canonical)
+    return Plaintext(SecretBytes(plaintext), key.metadata.key_arn, version, lease.material_id)
+
+
+def dry_run_succeeded() -> KMSError:
+    """What DryRun answers when everything but the act itself was done."""
+    return KMSError("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+
+
+def _key_of_blob(core: Core, call: Call[Any], identity: BlobIdentity, operation: Operation) -> StoredKey:
+    """The key that a blob names itself. An id that never was a key is a changed blob, not a missing key."""
+    for key_id in key_ids(identity.key_id):
+        key = core.cache.key(key_id, call.region)
+        if key is not None:
+            return core.key_for(call, key.metadata.key_arn, operation)
+    raise invalid_ciphertext()
+
+
+def _version_of_blob(identity: BlobIdentity) -> int:
+    if identity.key_version == 0:
+        raise invalid_ciphertext()
+    return identity.key_version

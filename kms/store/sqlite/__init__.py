@@ -1,0 +1,25 @@
+"""The key store in SQLite: one file, WAL, every commit on disk before it is answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kms.store.sqlite.aliases import SQLiteAliases
+from kms.store.sqlite.database import Database
+from kms.store.sqlite.keys import SQLiteKeys
+from kms.store.sqlite.meta import SQLiteMeta
+
+__all__ = ["SQLiteKeyStore"]
+
+
+class SQLiteKeyStore(SQLiteKeys, SQLiteAliases, SQLiteMeta):
+    """`KeyStore` in the SQLite database at `path`, made (mode 0600) and migrated when opened.
+
+    Raises StoreUnavailable when the file cannot be opened, StoreTooNew when a later release wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(Database(path))
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,122 @@
+"""The connections of the key store, and what its parts have in common.
+
+One connection reads and one writes, so that a read on the event loop never waits for a commit in a thread. Writers of
+other processes (`sealgate init`, tools) queue by SQLite's lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from kms.store.interface import StoreUnavailable
+from kms.store.migration import migrate
+
+BUSY_SECONDS = 4.0
+"""How long a write waits for another process; below the 5 s within which the key service answers."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Database:
+    """The SQLite database at `path`, made (mode 0600) and migrated when opened.
+
+    Raises StoreUnavailable when the file cannot be opened, StoreTooNew when a later release wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        try:
+            path.touch(mode=0o600)
+            self._writer = _connect(path)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"key store {path}: {error}") from error
+        try:
+            # WAL: readers never wait for the writer, and a commit costs one fsync.
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            migrate(self._writer)
+            self._reader = _connect(path)
+        except BaseException as error:
+            self._writer.close()
+            if isinstance(error, sqlite3.Error):
+                raise StoreUnavailable(f"key store {path}: {error}") from error
+            raise
+        self._reader.execute("PRAGMA query_only = ON")
+
+    def empty_log(self) -> None:
+        """Checkpoint and truncate the write-ahead log, in which older pages still lie."""
+        with self._write_lock:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        with self._read_lock, self._write_lock:
+            self._reader.close()
+            self._writer.close()
+
+    # The lock of the reader is for callers in several threads; sqlite3 serialises single steps, not a whole query.
+
+    def one(self, sql: str, parameters: tuple[object, ...]) -> tuple[Any, ...] | None:
+        """The first row of a query, or None."""
+        with self._read_lock:
+            row: tuple[Any, ...] | None = self._reader.execute(sql, parameters).fetchone()
+        return row
+
+    def all(self, sql: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self._read_lock:
+            return self._reader.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction: IMMEDIATE, so that what it reads stays true until it commits."""
+        with self._write_lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class StorePart:
+    """A group of the store's methods."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+Part = TypeVar("Part", bound=StorePart)
+
+
+def translated(method: Callable[Concatenate[Part, P], R]) -> Callable[Concatenate[Part, P], R]:
+    """A method of a part whose SQLite errors become StoreUnavailable."""
+
+    @wraps(method)
+    def call(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"key store, {method.__name__}: {error}") from error
+
+    return call

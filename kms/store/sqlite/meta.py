@@ -1,0 +1,22 @@
+"""What the store knows about its root and about itself."""
+
+from __future__ import annotations
+
+from kms.store.sqlite.database import StorePart, translated
+
+
+class SQLiteMeta(StorePart):
+    """The part of `KeyStore` about itself."""
+
+    @translated
+    def meta(self, name: str) -> bytes | None:
+        row = self._database.one("SELECT value FROM kms_meta WHERE name = ?", (name,))
+        return bytes(row[0]) if row else None
+
+    @translated
+    def set_meta(self, name: str, value: bytes) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(
+                "INSERT INTO kms_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = ?",
+                (name, value, value),
+            )
