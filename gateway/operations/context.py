@@ -11,7 +11,7 @@ from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
 from gateway.protocol.checksums import ChecksumExpectation
-from gateway.protocol.content_sha256 import ContentSHA256
+from gateway.protocol.content_sha256 import ContentSHA256, length_is_missing
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
 from gateway.protocol.names import BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
@@ -111,7 +111,7 @@ class Call:
         limit = MAX_DOCUMENT_BYTES
         request = self.request
         if request.content_length is None:
-            raise S3Error("MissingContentLength")
+            raise length_is_missing(request.headers)
         if request.content_length > limit:
             raise S3Error("MaxMessageLengthExceeded", fields={"MaxMessageLengthBytes": str(limit)})
         pieces = []

@@ -107,17 +107,24 @@ def trailer_names(headers: Mapping[str, str], content_sha256: ContentSHA256) -> 
 def payload_length(headers: Mapping[str, str], content_sha256: ContentSHA256, content_length: int | None) -> int:
     """How many bytes of payload an upload announces: Content-Length, or for aws-chunked bodies the decoded length.
 
-    Raises S3Error MissingContentLength, InvalidArgument, or EntityTooLarge beyond 5 GiB.
+    Raises S3Error MissingContentLength, NotImplemented, InvalidArgument, or EntityTooLarge beyond 5 GiB.
     """
     length = content_length
     if content_sha256.is_streaming:
         length = _decoded_length(headers)
     if length is None:
-        raise S3Error("MissingContentLength")
+        raise length_is_missing(headers)
     if length > MAX_SINGLE_UPLOAD_BYTES:
         fields = {"ProposedSize": str(length), "MaxSizeAllowed": str(MAX_SINGLE_UPLOAD_BYTES)}
         raise S3Error("EntityTooLarge", fields=fields)
     return length
+
+
+def length_is_missing(headers: Mapping[str, str]) -> S3Error:
+    """For a body of unknown length: S3 blames the Transfer-Encoding that took the place of Content-Length."""
+    if "transfer-encoding" in headers:
+        return not_implemented("Transfer-Encoding")
+    return S3Error("MissingContentLength")
 
 
 def _decoded_length(headers: Mapping[str, str]) -> int | None:

@@ -54,7 +54,8 @@ def parse_range(value: str | None, size: int) -> ByteRange | None:
 def parse_copy_range(value: str | None, size: int) -> ByteRange | None:
     """`x-amz-copy-source-range` over a source of `size` bytes; None: the whole source.
 
-    Strict, unlike Range: both ends must be there and inside of the source. Raises S3Error InvalidArgument.
+    Strict, unlike Range: both ends must be there and inside of the source. Raises S3Error InvalidArgument, and
+    InvalidRequest where even the first byte is outside.
     """
     if value is None:
         return None
@@ -67,6 +68,8 @@ def parse_copy_range(value: str | None, size: int) -> ByteRange | None:
             "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
             "zero-based offsets of the first and last bytes to copy",
         )
+    if start >= size:
+        raise S3Error("InvalidRequest", "The specified copy range is invalid for the source object size")
     if last >= size:
         message = f"Range specified is not valid for source object of size: {size}"
         raise invalid_argument("x-amz-copy-source-range", value, message)

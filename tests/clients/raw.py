@@ -26,6 +26,8 @@ STREAMING_UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 TIMEOUT_SECONDS = 30.0
 
+_BLANKS = re.compile(r"[ \t]+")
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -172,7 +174,7 @@ class RawClient:
         signed |= {name.lower(): value for name, value in (headers or {}).items()}
         path, _, query = target.partition("?")
         names = ";".join(sorted(signed))
-        block = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in sorted(signed))
+        block = "".join(f"{name}:{_BLANKS.sub(' ', signed[name]).strip(' ')}\n" for name in sorted(signed))
         canonical = "\n".join((method, _encode(path, "/"), canonical_query(query), block, names, payload_hash))
         scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
         key = self.signing_key(scope)

@@ -85,7 +85,7 @@ LENGTHS: dict[str, tuple[bytes, bytes, tuple[int, str]]] = {
     ),
     "another transfer coding": (b"transfer-encoding: gzip", b"", BAD_REQUEST),
     "no length": (b"x-a: b", b"", (411, "MissingContentLength")),
-    "chunked": (b"transfer-encoding: chunked", b"4\r\nabcd\r\n0\r\n\r\n", (411, "MissingContentLength")),
+    "chunked": (b"transfer-encoding: chunked", b"4\r\nabcd\r\n0\r\n\r\n", (501, "NotImplemented")),
 }
 """Where two readers could disagree on where a body ends, it must not be guessed (RFC 9112, section 6.3)."""
 

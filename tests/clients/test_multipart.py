@@ -177,7 +177,6 @@ def test_entity_too_small_tells_which_part(s3: Any, bucket: str) -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        b"",
         b"<CompleteMultipartUpload/>",
         b"<CompleteMultipartUpload><Part/></CompleteMultipartUpload>",
         b"<CompleteMultipartUpload><Part><PartNumber>x</PartNumber><ETag>a</ETag></Part></CompleteMultipartUpload>",

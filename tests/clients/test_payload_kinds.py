@@ -9,13 +9,14 @@ import base64
 import hashlib
 import socket
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from tests.clients.checks import random_bytes, stored_files
+from tests.clients.conftest import make_bucket
 from tests.clients.raw import (
     STREAMING,
     STREAMING_TRAILER,
@@ -220,14 +221,21 @@ OTHER_FRAMINGS: list[tuple[str, Callable[[Upload], bytes], tuple[int, str]]] = [
 ]
 
 
+@pytest.fixture(scope="module")
+def keeping(s3: Any) -> str:
+    """A bucket with one object that refused uploads try to replace."""
+    name = make_bucket(s3)
+    s3.put_object(Bucket=name, Key="k", Body=b"kept")
+    return name
+
+
 @pytest.fixture
-def kept(gateway: Gateway, s3: Any, bucket: str) -> Any:
-    """A bucket with one object that refused uploads try to replace; at the end it is as it was, and nothing else is."""
-    s3.put_object(Bucket=bucket, Key="k", Body=b"kept")
+def kept(gateway: Gateway, s3: Any, keeping: str) -> Iterator[str]:
+    """That bucket, whose object is as it was at the end, and alone, with no file more in the blob store."""
     before = stored_files(gateway)
-    yield bucket
-    assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
-    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
+    yield keeping
+    assert [item["Key"] for item in s3.list_objects_v2(Bucket=keeping)["Contents"]] == ["k"]
+    assert s3.get_object(Bucket=keeping, Key="k")["Body"].read() == b"kept"
     assert stored_files(gateway) <= before
 
 

@@ -49,6 +49,7 @@ async def choose_parts(
     """Raises S3Error InvalidPart, InvalidPartOrder, EntityTooSmall, BadDigest, InvalidRequest."""
     algorithm = Algorithm[asked.checksum_algorithm] if asked.checksum_algorithm else DEFAULT_ALGORITHM
     checksum_type = ChecksumType[asked.checksum_type] if asked.checksum_type else ChecksumType.FULL_OBJECT
+    _check_declared_type(call.request.headers, asked)
     rows = await call.services.index.list_parts(upload.upload_id, after=0, limit=MAX_PART_NUMBER)
     uploaded = {row.part_number: row for row in rows}
     _check_order(wanted)
@@ -57,8 +58,9 @@ async def choose_parts(
     for part in wanted:
         row = uploaded.get(part.part_number)
         document = call.services.rows.open_part(row) if row is not None else None
-        if row is None or document is None or not _is_meant(part, document):
-            raise S3Error("InvalidPart", fields={"PartNumber": str(part.part_number), "ETag": part.etag[:128]})
+        if row is None or document is None or part.etag.strip('"') != document.etag:
+            raise _invalid_part(call, part)
+        _check_checksums(call, asked, part, document)
         if row.size < MIN_PART_BYTES and part is not wanted[-1]:
             raise _too_small(part, row)
         chosen.append(row)
@@ -96,11 +98,45 @@ def _check_order(wanted: Sequence[CompletedPart]) -> None:
         raise S3Error("InvalidPartOrder")
 
 
-def _is_meant(part: CompletedPart, document: PartDocument) -> bool:
-    """The ETag is the uploaded one's, and so is each checksum that the client repeats."""
-    if part.etag.strip('"') != document.etag:
-        return False
-    return all(document.checksums.get(name) == value for name, value in part.checksums.items())
+def _check_checksums(call: Call, asked: UploadDocument, part: CompletedPart, document: PartDocument) -> None:
+    """The checksums that the client repeats are the uploaded ones, of the upload's algorithm; recorded from S3.
+
+    An upload begun without an algorithm takes none, one with a composite checksum needs one of every part.
+    """
+    algorithm = asked.checksum_algorithm
+    for name, value in part.checksums.items():
+        if algorithm is not None and name != algorithm:
+            message = f"The {name.lower()} you specified for part {part.part_number} did not match what we received."
+            raise S3Error("BadDigest", message)
+        if algorithm is None or document.checksums.get(name) != value:
+            raise _invalid_part(call, part)
+    if algorithm is not None and asked.checksum_type == "COMPOSITE" and algorithm not in part.checksums:
+        raise S3Error(
+            "InvalidRequest",
+            f"The upload was created using a {algorithm.lower()} checksum. The complete request must include the "
+            f"checksum for each part. It was missing for part {part.part_number} in the request.",
+        )
+
+
+def _check_declared_type(headers: Mapping[str, str], asked: UploadDocument) -> None:
+    declared = headers.get("x-amz-checksum-type")
+    if declared is not None and declared.upper() != asked.checksum_type:
+        raise S3Error(
+            "InvalidRequest",
+            f"The upload was created using the {asked.checksum_type or 'null'} checksum mode. The complete request "
+            "must use the same checksum mode.",
+        )
+
+
+def _invalid_part(call: Call, part: CompletedPart) -> S3Error:
+    return S3Error(
+        "InvalidPart",
+        fields={
+            "UploadId": (call.query.get("uploadId") or "")[:256],
+            "PartNumber": str(part.part_number),
+            "ETag": part.etag.strip('"')[:128],
+        },
+    )
 
 
 def _too_small(part: CompletedPart, row: PartRow) -> S3Error:
@@ -110,7 +146,7 @@ def _too_small(part: CompletedPart, row: PartRow) -> S3Error:
             "ProposedSize": str(row.size),
             "MinSizeAllowed": str(MIN_PART_BYTES),
             "PartNumber": str(row.part_number),
-            "ETag": part.etag[:128],
+            "ETag": part.etag.strip('"')[:128],
         },
     )
 
@@ -119,17 +155,10 @@ def _combined(
     headers: Mapping[str, str], algorithm: Algorithm, checksum_type: ChecksumType, entries: Sequence[PartEntry]
 ) -> str:
     """The object's checksum; held against the one that the client declared for the object, if it did."""
-    declared_type = headers.get("x-amz-checksum-type")
-    if declared_type is not None and declared_type.upper() != checksum_type.name:
-        raise S3Error(
-            "InvalidRequest",
-            f"The upload was created using the {checksum_type.name} checksum mode. The complete request must use the "
-            "same checksum mode.",
-        )
     checksum = combine(algorithm, checksum_type, [PartChecksum(entry.checksum or "", entry.size) for entry in entries])
     declared = declared_object_checksum(headers)
     if declared is not None and (declared[0] is not algorithm or not same_checksum(declared[1], checksum)):
-        raise S3Error("BadDigest", f"The {declared[0].name} you specified did not match the calculated checksum.")
+        raise S3Error("BadDigest", f"The {algorithm.name.lower()} you specified did not match the calculated checksum.")
     return checksum
 
 

@@ -36,10 +36,11 @@ async def handle(call: Call) -> Response:
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=target.md5_etag, also=target.algorithm)
     async with store(call.services, await target.open_data_key(), body, digests, target.footer_of) as stored:
         document = await target.put(stored)
+    told = target.asked.checksum_algorithm  # recorded: no checksum where the upload was begun without an algorithm
     result = CopyPartResult(
         etag=document.etag,
         modified_us=call.now_us,
-        checksums={target.algorithm.name: document.checksums[target.algorithm.name]},
+        checksums={told: document.checksums[told]} if told else {},
     )
     return xml_response(result, headers=encryption_response_headers(target.upload.wrap))
 

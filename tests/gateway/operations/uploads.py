@@ -18,12 +18,15 @@ class MultipartUpload:
     gateway: InProcessGateway
     path: str
     upload_id: str
-    etags: dict[int, str] = field(default_factory=dict)
+    algorithm: str | None = None
+    parts: dict[int, str] = field(default_factory=dict)
+    """What CompleteMultipartUpload says of each part besides its number, as XML."""
 
     async def put(self, number: int, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
         query = {"partNumber": str(number), "uploadId": self.upload_id}
         sent = await self.gateway.call("PUT", self.path, query=query, body=body, headers=headers)
-        self.etags[number] = sent.headers.get("ETag", "")
+        checksum = sent.headers.get(f"x-amz-checksum-{(self.algorithm or '').lower()}")
+        self._note(number, sent.headers.get("ETag"), checksum)
         return sent
 
     async def copy(self, number: int, source: str, copy_range: str | None = None, **headers: str) -> Answer:
@@ -34,16 +37,20 @@ class MultipartUpload:
         query = {"partNumber": str(number), "uploadId": self.upload_id}
         answer = await self.gateway.call("PUT", self.path, query=query, headers={"x-amz-copy-source": source, **named})
         if answer.status == 200:
-            self.etags[number] = answer.text("ETag") or ""
+            self._note(number, answer.text("ETag"), answer.text(f"Checksum{self.algorithm}"))
         return answer
 
-    async def complete(self) -> Answer:
+    def _note(self, number: int, etag: str | None, checksum: str | None) -> None:
+        name = f"Checksum{self.algorithm}"
+        self.parts[number] = f"<ETag>{etag}</ETag>" + (f"<{name}>{checksum}</{name}>" if checksum else "")
+
+    async def complete(self, headers: Mapping[str, str] | None = None) -> Answer:
         parts = "".join(
-            f"<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"
-            for number, etag in sorted(self.etags.items())
+            f"<Part><PartNumber>{number}</PartNumber>{more}</Part>" for number, more in sorted(self.parts.items())
         )
         document = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
-        return await self.gateway.call("POST", self.path, query={"uploadId": self.upload_id}, body=document)
+        query = {"uploadId": self.upload_id}
+        return await self.gateway.call("POST", self.path, query=query, body=document, headers=headers)
 
     async def abort(self) -> Answer:
         return await self.gateway.call("DELETE", self.path, query={"uploadId": self.upload_id})
@@ -53,4 +60,4 @@ async def begin(gateway: InProcessGateway, path: str, headers: Mapping[str, str]
     created = await gateway.call("POST", path, query={"uploads": ""}, headers=headers)
     upload_id = created.text("UploadId")
     assert created.status == 200 and upload_id is not None, created.body
-    return MultipartUpload(gateway, path, upload_id)
+    return MultipartUpload(gateway, path, upload_id, created.headers.get("x-amz-checksum-algorithm"))

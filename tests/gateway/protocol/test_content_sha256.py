@@ -76,6 +76,14 @@ def test_payload_length() -> None:
     assert payload_length({}, UNSIGNED_PAYLOAD, MAX_SINGLE_UPLOAD_BYTES) == MAX_SINGLE_UPLOAD_BYTES
 
 
+def test_transfer_encoding_in_place_of_a_length() -> None:
+    with pytest.raises(S3Error) as caught:
+        payload_length({"transfer-encoding": "chunked"}, UNSIGNED_PAYLOAD, None)
+    assert (caught.value.code, dict(caught.value.fields)) == ("NotImplemented", {"Header": "Transfer-Encoding"})
+    framed = {"transfer-encoding": "chunked", "x-amz-decoded-content-length": "3"}
+    assert payload_length(framed, STREAM, None) == 3
+
+
 @pytest.mark.parametrize(
     ("decoded", "content", "length", "code"),
     [

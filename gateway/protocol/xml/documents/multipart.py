@@ -52,7 +52,12 @@ class CompleteMultipartUpload:
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises S3Error MalformedXML, InvalidPartOrder, InvalidArgument (a part number), or NotImplemented."""
+        """Raises S3Error MalformedXML, InvalidPartOrder, InvalidArgument (a part number), or NotImplemented.
+
+        Recorded: no document at all is InvalidRequest.
+        """
+        if not body:
+            raise S3Error("InvalidRequest", "You must specify at least one part")
         parts: list[CompletedPart] = []
         last = 0
         for name, child in children(read_document(body, "CompleteMultipartUpload", max_elements=8 * MAX_PARTS)):
