@@ -61,6 +61,9 @@ _MAC_ATTRIBUTES = {
     Attribute.SIGN: True,
 }
 
+# What a token says to trouble of its own, and SoftHSM also to bytes that it did not wrap.
+_AMBIGUOUS = (p11.GeneralError, p11.FunctionFailed, p11.DeviceError)
+
 
 class PKCS11Root:
     """Implements `kms.hsm.interface.Root`. Made by `open`."""
@@ -256,12 +259,15 @@ class PKCS11Root:
         """Unwrap; when the token answers what it also answers to a loss, find out which of the two it is.
 
         SoftHSM says CKR_GENERAL_ERROR to a wrapped key that fails its integrity check. If the same session still
-        opens a key that is known to be good, the fault was in `wrapped`.
+        opens a key that is known to be good, and answers the same again, the fault was in `wrapped`; said once only,
+        it was a trouble of the token's that has passed, and no verdict.
         """
+        with contextlib.suppress(*_AMBIGUOUS):
+            return self._profile.unwrap(at, wrapped)
+        self._profile.unwrap(at, self._known_wrapped)
         try:
             return self._profile.unwrap(at, wrapped)
-        except (p11.GeneralError, p11.FunctionFailed, p11.DeviceError) as error:
-            self._profile.unwrap(at, self._known_wrapped)
+        except _AMBIGUOUS as error:
             raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from error
 
     def _open_session(self) -> RootSession:
