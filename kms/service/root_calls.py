@@ -2,7 +2,8 @@
 
 The memory is what health answers from, so that asking never touches the HSM: *sealed* until the first call succeeded,
 *ready* while the last one did, *degraded* otherwise. A call that hangs keeps its thread; there are few, and what waits
-for a thread gives up at the same deadline, so that a dead HSM costs every caller one deadline and no more.
+for a thread gives up at the same deadline. Once all threads are held by calls past their deadline, nobody waits any
+more: callers are refused at once, until one of those calls ends.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Health, HealthState
@@ -38,6 +39,7 @@ class RootCalls:
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="root")
         self._waiting = 0
+        self._overdue: set[Future[Any]] = set()  # calls past their deadline that still hold their thread
         self._was_ready = False
         self._failure: tuple[str, int] | None = ("the root was not asked yet", RETRY_SECONDS)
 
@@ -63,13 +65,16 @@ class RootCalls:
         Raises KMSUnavailable when the root is absent, misconfigured or slower than the deadline, and
         KMSInternalException for a record that the root refuses to open.
         """
-        if self._waiting >= MAX_WAITING:
+        if self._waiting >= MAX_WAITING or self._is_hanging():
             raise self.unavailable()
         self._waiting += 1
+        call = self._threads.submit(function, self._root)
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                result = await asyncio.get_running_loop().run_in_executor(self._threads, function, self._root)
+                result = await asyncio.wrap_future(call)
         except TimeoutError:
+            if call.running():
+                self._overdue.add(call)
             self._failed(f"the root did not answer within {self._deadline_seconds:g} s", RETRY_SECONDS)
             raise self.unavailable() from None
         except RootMisconfigured as error:
@@ -99,6 +104,11 @@ class RootCalls:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _is_hanging(self) -> bool:
+        """Whether no thread is left for another call, and none will come free by itself soon."""
+        self._overdue = {call for call in self._overdue if not call.done()}
+        return len(self._overdue) >= THREADS
 
     def _failed(self, detail: str, retry_after_seconds: int) -> None:
         if self._failure != (detail, retry_after_seconds):

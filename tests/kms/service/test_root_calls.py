@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kms.api.errors import KMSUnavailable
+from kms.api.types import HealthState
+from kms.service.root_calls import THREADS, RootCalls
+from tests.kms.roots import MemoryRoot
+
+MESSAGE = b"message"
+
+
+@pytest.fixture
+def root() -> MemoryRoot:
+    return MemoryRoot()
+
+
+@pytest.fixture
+async def calls(root: MemoryRoot) -> AsyncIterator[RootCalls]:
+    calls = RootCalls(root, deadline_seconds=0.02)
+    yield calls
+    root.go_on.set()
+    calls.close()
+
+
+async def hang(calls: RootCalls, root: MemoryRoot, count: int) -> None:
+    """Leave `count` calls hanging in the root, each past its deadline."""
+    root.hangs = True
+    for _ in range(count):
+        with pytest.raises(KMSUnavailable):
+            await calls.call(lambda root: root.mac(MESSAGE))
+    root.hangs = False
+
+
+async def test_a_call_that_hangs_costs_one_thread_and_the_others_go_on(calls: RootCalls, root: MemoryRoot) -> None:
+    await hang(calls, root, THREADS - 1)
+    assert calls.health().state is HealthState.SEALED
+    assert len(await calls.call(lambda root: root.mac(MESSAGE))) == 32
+    assert calls.health().state is HealthState.READY
+
+
+async def test_when_every_thread_hangs_callers_are_refused_without_waiting(calls: RootCalls, root: MemoryRoot) -> None:
+    await calls.probe()
+    await hang(calls, root, THREADS)
+    asked = root.calls["mac"]
+    with pytest.raises(KMSUnavailable) as refused:
+        # The coroutine ends in its first step: it waits for nothing.
+        calls.call(lambda root: root.mac(MESSAGE)).send(None)
+    assert refused.value.retry_after_seconds > 0
+    assert calls.health().state is HealthState.DEGRADED
+    assert root.calls["mac"] == asked
+
+
+async def test_it_heals_when_a_call_that_hung_ends(calls: RootCalls, root: MemoryRoot) -> None:
+    await hang(calls, root, THREADS)
+    root.go_on.set()
+    async with asyncio.timeout(30):
+        while calls.health().state is not HealthState.READY:
+            await calls.probe()
+            await asyncio.sleep(0)
+    assert len(await calls.call(lambda root: root.mac(MESSAGE))) == 32
+
+
+async def test_what_waited_for_a_thread_is_not_run_after_its_deadline(calls: RootCalls, root: MemoryRoot) -> None:
+    root.hangs = True
+    waiting = [asyncio.ensure_future(calls.call(lambda root: root.mac(MESSAGE))) for _ in range(2 * THREADS)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, KMSUnavailable) for result in results)
+    root.hangs = False
+    root.go_on.set()
+    async with asyncio.timeout(30):
+        while calls.health().state is not HealthState.READY:
+            await calls.probe()
+            await asyncio.sleep(0)
+    assert root.calls["mac"] == THREADS
