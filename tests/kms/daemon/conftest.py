@@ -28,6 +28,7 @@ class Kmsd:
 
     def __init__(self, settings: DaemonSettings) -> None:
         self.settings = settings
+        self.environment: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
         self.log = b""
 
@@ -43,7 +44,7 @@ class Kmsd:
 
     def start(self) -> Kmsd:
         """Start, and wait for "ready"."""
-        self.process = start_process(self.settings.to_json())
+        self.process = start_process(self.settings.to_json(), self.environment)
         assert self.process.stdout is not None
         readable, _, _ = select.select([self.process.stdout], [], [], START_SECONDS)
         line = self.process.stdout.readline() if readable else b""
@@ -66,14 +67,15 @@ class Kmsd:
         return status
 
 
-def start_process(order: bytes) -> subprocess.Popen[bytes]:
-    """kmsd with `order` on its standard input, which stays open."""
+def start_process(order: bytes, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """kmsd with `order` on its standard input, which stays open, and `environment` beside its own."""
     process = subprocess.Popen(
         [sys.executable, "-m", "kms.daemon"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=REPOSITORY,
+        env=os.environ | (environment or {}),
     )
     assert process.stdin is not None
     process.stdin.write(order)

@@ -143,7 +143,7 @@ def test_a_loss_at_any_step_costs_the_caller_nothing(faulty: FaultyToken, operat
         faulty.faults.fail(ANY, code, skip=step)
         assert call(), f"{code.name} at step {step}, {name}"
         assert faulty.faults.is_used_up
-        assert root.status.state is RootState.READY
+        assert state_of(root) is RootState.READY
         assert faulty.faults.calls("C_Login") <= logins + 1
 
 
@@ -170,7 +170,7 @@ def test_a_function_that_always_fails_opens_the_breaker_and_heals(
         with pytest.raises(RootUnavailable):
             call()
         assert faulty.faults.calls() - before <= MAX_CALLS, name
-        assert root.status.state == RootState.DEGRADED, name
+        assert state_of(root) is RootState.DEGRADED, name
         before = faulty.faults.calls()
         with pytest.raises(RootUnavailable):
             call()
@@ -178,7 +178,7 @@ def test_a_function_that_always_fails_opens_the_breaker_and_heals(
         faulty.faults.heal()
         faulty.now += root.status.retry_after_seconds
         assert call(), name
-        assert root.status.state is RootState.READY
+        assert state_of(root) is RootState.READY
 
 
 @pytest.mark.slow
@@ -208,10 +208,14 @@ def test_a_loss_at_any_step_of_a_recovery_opens_the_breaker_and_heals(faulty: Fa
         try:
             assert call()
         except RootUnavailable:
-            assert root.status.state is not RootState.READY
+            assert state_of(root) is not RootState.READY
         assert faulty.faults.calls() - before <= MAX_CALLS
         heals(faulty, root, f"step {step}")
         assert call()
+
+
+def state_of(root: RecoveringRoot) -> RootState:
+    return root.status.state
 
 
 def heals(faulty: FaultyToken, root: RecoveringRoot, what: str) -> None:
@@ -272,7 +276,7 @@ def test_a_refused_pin_reaches_the_token_once(faulty: FaultyToken, code: CKR) ->
         root.probe()
         faulty.now += 1000
     assert faulty.faults.calls("C_Login") == logins + 1
-    assert root.status.state is RootState.MISCONFIGURED
+    assert state_of(root) is RootState.MISCONFIGURED
 
 
 @pytest.mark.parametrize("code", CREDENTIALS, ids=lambda code: code.name)
@@ -336,7 +340,7 @@ def test_when_all_sessions_hang_callers_are_refused_and_it_heals(
     wait_for(lambda: faulty.faults.hanging == pkcs11_root.MAX_SESSIONS)
     with pytest.raises(RootUnavailable, match="hang"):
         operation.mac()
-    assert root.status.state is RootState.DEGRADED
+    assert state_of(root) is RootState.DEGRADED
     before = faulty.faults.calls()
     with pytest.raises(RootUnavailable):
         operation.mac()
