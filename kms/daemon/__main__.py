@@ -67,7 +67,7 @@ async def _serve(settings: DaemonSettings) -> None:
         loop.add_signal_handler(number, stop.set)
     _watch_supervisor(loop, stop)
     with _key_store(settings) as (store, check_value), contextlib.closing(_epoch(settings)) as epoch:
-        root = recovering_root(settings.root, check_value)
+        root = recovering_root(settings.root, check_value, makes_missing=True)
         service_settings = ServiceSettings(
             region=settings.region,
             lease_seconds=settings.lease_seconds,

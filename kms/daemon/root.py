@@ -16,8 +16,11 @@ from kms.hsm.uri import parse_uri
 log = logging.getLogger(__name__)
 
 
-def recovering_root(settings: RootSettings, check_value: bytes) -> RecoveringRoot:
-    """The root of these settings; nothing is opened or logged in to before the first call."""
+def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing: bool = False) -> RecoveringRoot:
+    """The root of these settings; nothing is opened or logged in to before the first call.
+
+    With `makes_missing`, for kmsd alone, opening a root of an earlier release adds the keys that it lacks.
+    """
     if settings.softhsm_conf is not None:
         # Read by the module when it is loaded, in this very process.
         os.environ["SOFTHSM2_CONF"] = str(settings.softhsm_conf)
@@ -27,23 +30,29 @@ def recovering_root(settings: RootSettings, check_value: bytes) -> RecoveringRoo
             " file can open everything, for good; use a PKCS#11 token for anything but trying out",
             settings.root_file,
         )
-        return RecoveringRoot(lambda: _open_file(settings, check_value))
-    return RecoveringRoot(lambda: _open_token(settings, check_value))
+        return RecoveringRoot(lambda: _open_file(settings, check_value, makes_missing))
+    return RecoveringRoot(lambda: _open_token(settings, check_value, makes_missing))
 
 
-def _open_token(settings: RootSettings, check_value: bytes) -> Root:
+def _open_token(settings: RootSettings, check_value: bytes, makes_missing: bool) -> Root:
     uri = parse_uri(settings.uri)
     pin_file = settings.pin_file or uri.pin_source
     if pin_file is None:
         raise RootMisconfigured("neither a PIN file nor a pin-source in the PKCS#11 URI says where the PIN is")
-    return PKCS11Root.open(uri, read_pin(pin_file), check_value)
+    return PKCS11Root.open(uri, read_pin(pin_file), check_value, makes_missing=makes_missing)
 
 
-def _open_file(settings: RootSettings, check_value: bytes) -> Root:
+def _open_file(settings: RootSettings, check_value: bytes, makes_missing: bool) -> Root:
     assert settings.root_file is not None
-    if settings.key_file is not None:
-        return FileRoot.open(settings.root_file, key_file=settings.key_file, expected_check_value=check_value)
-    if settings.pin_file is None:
-        raise RootMisconfigured("neither a passphrase file nor a key file says how to unseal the file root")
-    passphrase = read_pin(settings.pin_file)
-    return FileRoot.open(settings.root_file, passphrase=passphrase, expected_check_value=check_value)
+    passphrase = None
+    if settings.key_file is None:
+        if settings.pin_file is None:
+            raise RootMisconfigured("neither a passphrase file nor a key file says how to unseal the file root")
+        passphrase = read_pin(settings.pin_file)
+    return FileRoot.open(
+        settings.root_file,
+        passphrase=passphrase,
+        key_file=settings.key_file,
+        expected_check_value=check_value,
+        makes_missing=makes_missing,
+    )

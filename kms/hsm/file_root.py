@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import logging
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from kms.api.secrets import SecretBytes
+from kms.hsm import software_signing
 from kms.hsm.check_value import make_check_value, verify_check_value
 from kms.hsm.description import RootDescription
 from kms.hsm.errors import RootLost
-from kms.hsm.interface import RootIdentity, RootMisconfigured, UnwrapFailed
+from kms.hsm.interface import NotOffered, Protection, RootIdentity, RootMisconfigured, UnwrapFailed
 from kms.hsm.sealed_file import (
     BY_KEY_FILE,
     BY_PASSPHRASE,
@@ -31,6 +34,8 @@ from kms.hsm.sealed_file import (
     unseal,
 )
 from kms.hsm.uri import DEFAULT_LABEL
+
+log = logging.getLogger(__name__)
 
 PROFILE = "file"
 WRAPPED_SIZE = KEY_SIZE + 8
@@ -58,7 +63,12 @@ class FileRoot:
         RootMisconfigured, also when `path` exists already: a root is never overwritten.
         """
         secret = _secret(passphrase, key_file)
-        keys = RootKeys(os.urandom(ROOT_ID_SIZE), SecretBytes(os.urandom(KEY_SIZE)), SecretBytes(os.urandom(KEY_SIZE)))
+        keys = RootKeys(
+            os.urandom(ROOT_ID_SIZE),
+            SecretBytes(os.urandom(KEY_SIZE)),
+            SecretBytes(os.urandom(KEY_SIZE)),
+            software_signing.generate_key(),
+        )
         _write_new(path, seal(keys, secret))
         root = cls(keys)
         return RootDescription(
@@ -78,23 +88,40 @@ class FileRoot:
         passphrase: SecretBytes | None = None,
         key_file: Path | None = None,
         expected_check_value: bytes | None = None,
+        makes_missing: bool = False,
     ) -> FileRoot:
         """Unseal the file, which takes about 0.1 s with a passphrase, and prove it to be the expected root.
 
-        Raises RootLost while the file is absent, CredentialRejected for a wrong passphrase, RootMisconfigured for
-        lax permissions, a foreign root or a file that is none.
+        With `makes_missing` a file of format 1 is replaced by one of format 2, which has audit-sign as well.
+
+        Raises RootLost while the file is absent, CredentialRejected for a wrong passphrase, RootMisconfigured for lax
+        permissions, a foreign root or a file that is none.
         """
         secret = _secret(passphrase, key_file)
         root = cls(unseal(_read_private(path, FILE_SIZE), secret), expected_check_value)
         root.check()
+        if makes_missing and root._keys.audit_sign is None:
+            root._add_audit_key(path, secret)
         return root
 
     @property
     def identity(self) -> RootIdentity:
         return self._identity
 
-    def generate_wrapped_key(self) -> bytes:
-        return aes_key_wrap(self._key(self._keys.root), os.urandom(KEY_SIZE))
+    @property
+    def strict_identity(self) -> RootIdentity | None:
+        return None
+
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
+        return self.wrap_key(SecretBytes(os.urandom(KEY_SIZE)), protection)
+
+    def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
+        root = self._key(self._keys.root)
+        if protection is not Protection.SOFTWARE:
+            raise NotOffered("a file root is no HSM: it has no keys of protection hsm")
+        if len(key) != KEY_SIZE:
+            raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {len(key)}")
+        return aes_key_wrap(root, key.reveal())
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
         root = self._key(self._keys.root)
@@ -107,6 +134,12 @@ class FileRoot:
 
     def mac(self, message: bytes) -> bytes:
         return hmac.digest(self._key(self._keys.root_mac), message, "sha256")
+
+    def sign(self, digest: bytes) -> bytes:
+        return software_signing.sign(self._audit_key(), digest)
+
+    def audit_public_key(self) -> bytes:
+        return software_signing.public_key(self._audit_key())
 
     def random(self, length: int) -> bytes:
         if not 1 <= length <= MAX_RANDOM_BYTES:
@@ -123,12 +156,33 @@ class FileRoot:
     def close(self) -> None:
         """Forget the keys; every later call raises RootLost."""
         self._closed = True
-        self._keys = RootKeys(self._keys.root_id, SecretBytes(b""), SecretBytes(b""))
+        self._keys = RootKeys(self._keys.root_id, SecretBytes(b""), SecretBytes(b""), None)
 
     def _key(self, key: SecretBytes) -> bytes:
         if self._closed:
             raise RootLost("the file root was closed")
         return key.reveal()
+
+    def _audit_key(self) -> SecretBytes:
+        self._key(self._keys.root)
+        if self._keys.audit_sign is None:
+            raise NotOffered("this root file is of format 1, which has no key to sign the audit trail with")
+        return self._keys.audit_sign
+
+    def _add_audit_key(self, path: Path, secret: SealingSecret) -> None:
+        """Replace the file by one that has the key as well. A file that cannot be replaced serves as it is."""
+        keys = replace(self._keys, audit_sign=software_signing.generate_key())
+        successor = path.with_name(path.name + ".new")
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                successor.unlink()  # left behind by a crash in here, and never in use
+            _write_new(successor, seal(keys, secret))
+            successor.replace(path)
+            _fsync_directory(path.parent)
+        except (OSError, RootMisconfigured) as error:
+            log.warning("the root file %s stays without a key to sign the audit trail with: %s", path, error)
+            return
+        self._keys = keys
 
 
 def create_key_file(path: Path) -> None:

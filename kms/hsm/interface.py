@@ -1,4 +1,4 @@
-"""What the KMS asks of its root: wrap, unwrap, authenticate, randomness. One interface for HSM and file root.
+"""What the KMS asks of its root: wrap, unwrap, authenticate, sign, randomness. One interface for HSM and file root.
 
 All methods block (an HSM call may take milliseconds to seconds) and are safe to call from several threads; the
 key service calls them off the event loop, with a deadline.
@@ -7,6 +7,7 @@ key service calls them off the event loop, with a deadline.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from kms.api.secrets import SecretBytes
@@ -28,35 +29,73 @@ class UnwrapFailed(RootError):
     """The root answered, and the wrapped bytes are not its own, or were changed."""
 
 
+class NotOffered(RootError):
+    """This root works, and cannot do this; another one may. The message says what is missing."""
+
+
+class Protection(StrEnum):
+    """Where the bytes of a KMS key may be in the clear."""
+
+    SOFTWARE = "software"
+    """In kmsd's memory, for a lease."""
+    HSM = "hsm"
+    """In the HSM alone: root-strict unwraps to objects that cannot be read, by whoever asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class RootIdentity:
     """Which root wrapped a record, stored in every record so that a migration is a rewrap and not a flag day.
 
-    `profile` is "kw" (CKM_AES_KEY_WRAP through C_WrapKey) or "file"; `root_id` is the 16-byte CKA_ID of the root
-    key; `label` its CKA_LABEL.
+    `profile` says by which operations (kms/hsm/profiles.py), "file" for the file root; `root_id` is the 16-byte
+    CKA_ID of the root key; `label` its CKA_LABEL; `mechanism` the CK_MECHANISM_TYPE, which may be a vendor's own.
     """
 
     profile: str
     root_id: bytes
     label: str
+    mechanism: int = 0x2109  # CKM_AES_KEY_WRAP
 
 
 class Root(Protocol):
-    """The root of the key hierarchy: AES-256 wrapping key and HMAC key, neither ever readable."""
+    """The root of the key hierarchy: wrapping keys, an HMAC key and a signing key, none of them ever readable.
+
+    All of them share one id. What wraps keys of protection `software` is root-soft (`identity`); root-strict, which
+    not every root has, wraps those of protection `hsm`, and nothing that it wrapped can ever be rewrapped by another.
+    """
 
     @property
     def identity(self) -> RootIdentity: ...
 
-    def generate_wrapped_key(self) -> bytes:
-        """32 fresh bytes from the root's own random source, wrapped (40 bytes); they never leave the HSM in clear."""
+    @property
+    def strict_identity(self) -> RootIdentity | None:
+        """None where keys of protection `hsm` are not offered: calls that ask for it raise NotOffered, saying why."""
+        ...
+
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
+        """32 fresh bytes from the root's own random source, wrapped; they never leave the HSM in clear."""
+        ...
+
+    def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
+        """Wrap a key that was made elsewhere: 32 bytes, or a multiple of 8 up to 128 for protection `hsm`.
+
+        Raises ValueError for another length.
+        """
         ...
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
-        """The 32 bytes inside `wrapped`. Raises UnwrapFailed for bytes that this root did not wrap."""
+        """The 32 bytes inside what root-soft wrapped. Raises UnwrapFailed for bytes that this root did not wrap."""
         ...
 
     def mac(self, message: bytes) -> bytes:
         """HMAC-SHA256 under root-mac, 32 bytes. The caller compares in constant time."""
+        ...
+
+    def sign(self, digest: bytes) -> bytes:
+        """ECDSA over P-256 under audit-sign: r ‖ s, 64 bytes, of a SHA-256 digest (32 bytes; else ValueError)."""
+        ...
+
+    def audit_public_key(self) -> bytes:
+        """The public half of audit-sign: SubjectPublicKeyInfo, DER. Does not change while the root is the same."""
         ...
 
     def random(self, length: int) -> bytes:

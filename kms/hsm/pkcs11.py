@@ -9,18 +9,28 @@ never recovers, `RecoveringRoot` does by opening a new one.
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from pkcs11 import Attribute, KeyType, ObjectClass
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from pkcs11 import Mechanism
 from pkcs11 import exceptions as p11
 
 from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import verify_check_value
 from kms.hsm.errors import RootLost, translate
-from kms.hsm.interface import RootError, RootIdentity, RootMisconfigured, RootUnavailable, UnwrapFailed
+from kms.hsm.interface import (
+    NotOffered,
+    Protection,
+    RootError,
+    RootIdentity,
+    RootMisconfigured,
+    RootUnavailable,
+    UnwrapFailed,
+)
 from kms.hsm.module import Module, load
 from kms.hsm.profiles import (
     KEY_SIZE,
@@ -28,14 +38,31 @@ from kms.hsm.profiles import (
     RootSession,
     SigningKey,
     WrappingKey,
-    attribute_mapper,
     choose_profile,
+    generate_under,
+    unwraps_only_by_template,
+    wrap_under,
 )
+from kms.hsm.root_keys import (
+    AUDIT_SIGN,
+    ROOT,
+    ROOT_MAC,
+    ROOT_STRICT,
+    find_audit_point,
+    find_key,
+    find_key_or_none,
+    find_root_id,
+    make_missing_keys,
+)
+from kms.hsm.software_signing import SIGNATURE_SIZE, format_public_key, require_digest
+from kms.hsm.templates import attribute_mapper
 from kms.hsm.tokens import find_token, log_in, token_serial
-from kms.hsm.uri import ROOT_ID_SIZE, TokenURI
+from kms.hsm.uri import TokenURI
 
 if TYPE_CHECKING:
-    from pkcs11.types import Object, Session, Token
+    from pkcs11.types import Session, Token
+
+log = logging.getLogger(__name__)
 
 MAX_SESSIONS = 8
 """Calls at once, fewer if the token allows fewer sessions. For a local module two would do; a network HSM, which
@@ -46,20 +73,8 @@ BUSY_SECONDS = 5.0
 
 MAX_RANDOM_BYTES = 1024
 
-# What must hold for each key, so that no holder of the PIN can turn the root or a wrapped key into bytes by it.
-_ROOT_ATTRIBUTES = {
-    Attribute.SENSITIVE: True,
-    Attribute.EXTRACTABLE: False,
-    Attribute.WRAP: True,
-    Attribute.UNWRAP: True,
-    Attribute.ENCRYPT: False,
-    Attribute.DECRYPT: False,
-}
-_MAC_ATTRIBUTES = {
-    Attribute.SENSITIVE: True,
-    Attribute.EXTRACTABLE: False,
-    Attribute.SIGN: True,
-}
+MAX_HELD_KEY_BYTES = 128
+"""The longest key that HMAC does not hash first (RFC 2104 with SHA-384 and SHA-512)."""
 
 # What a token says to trouble of its own, and SoftHSM also to bytes that it did not wrap.
 _AMBIGUOUS = (p11.GeneralError, p11.FunctionFailed, p11.DeviceError)
@@ -96,15 +111,28 @@ class PKCS11Root:
         first = self._open_session()
         self._profile, self._known_wrapped = choose_profile(first)
         self._identity = RootIdentity(self._profile.name, root_id, uri.label)
+        self._strict_identity: RootIdentity | None = None
+        if first.root_strict is not None and unwraps_only_by_template(first.session, first.root_strict):
+            self._strict_identity = RootIdentity("kw", root_id, ROOT_STRICT.label(uri))
+        self._audit_public_key = None if first.audit_sign is None else _audit_public_key(first.session, uri, root_id)
         self._pool.put(first)
 
     @classmethod
-    def open(cls, uri: TokenURI, pin: SecretBytes, expected_check_value: bytes | None = None) -> PKCS11Root:
+    def open(
+        cls,
+        uri: TokenURI,
+        pin: SecretBytes,
+        expected_check_value: bytes | None = None,
+        *,
+        makes_missing: bool = False,
+    ) -> PKCS11Root:
         """Initialise the module if need be, find the token, log in, find the root keys and prove them.
 
         With `expected_check_value` (from provisioning) a foreign root is refused; without, only that keys of these
-        names work is proved. Raises RootLost (absent token), CredentialRejected (wrong PIN, after a single attempt),
-        RootMisconfigured.
+        names work is proved. With `makes_missing`, for the one process that owns the token, the keys that roots of an
+        earlier release lack are made.
+
+        Raises RootLost (absent token), CredentialRejected (wrong PIN, after a single attempt), RootMisconfigured.
         """
         module = load(uri.module_path)
         module.ready()
@@ -112,7 +140,7 @@ class PKCS11Root:
         try:
             with module.calls():
                 generation = module.generation
-                root = cls._open(module, uri, pin, expected_check_value)
+                root = cls._open(module, uri, pin, expected_check_value, makes_missing)
         except p11.PKCS11Error as error:
             failure = translate(error, f"opening token {uri.token!r}")
             if isinstance(failure, RootLost):
@@ -130,18 +158,16 @@ class PKCS11Root:
         return root
 
     @classmethod
-    def _open(cls, module: Module, uri: TokenURI, pin: SecretBytes, expected_check_value: bytes | None) -> PKCS11Root:
+    def _open(
+        cls, module: Module, uri: TokenURI, pin: SecretBytes, expected_check_value: bytes | None, makes_missing: bool
+    ) -> PKCS11Root:
         token = find_token(module, uri)
         login = log_in(token, pin)
         try:
-            return cls(
-                module,
-                token,
-                login,
-                uri=uri,
-                root_id=_find_root_id(login, uri),
-                expected_check_value=expected_check_value,
-            )
+            root_id = find_root_id(login, uri)
+            if makes_missing:
+                _make_missing(token, uri, root_id)
+            return cls(module, token, login, uri=uri, root_id=root_id, expected_check_value=expected_check_value)
         except BaseException:
             _close_quietly(login)
             raise
@@ -154,11 +180,27 @@ class PKCS11Root:
     def token_serial(self) -> str:
         return token_serial(self._token)
 
-    def generate_wrapped_key(self) -> bytes:
+    @property
+    def strict_identity(self) -> RootIdentity | None:
+        return self._strict_identity
+
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
+        if protection is Protection.HSM:
+            return self._call("generating a key", lambda at: generate_under(at.session, self._strict_root(at)))
         wrapped = self._call("generating a key", self._profile.generate)
         if len(wrapped) != WRAPPED_SIZE:
             raise RootMisconfigured(f"the token wrapped {KEY_SIZE} bytes to {len(wrapped)}, not to {WRAPPED_SIZE}")
         return wrapped
+
+    def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
+        size, value = len(key), key.reveal()
+        if protection is Protection.HSM:
+            if size % 8 or not KEY_SIZE <= size <= MAX_HELD_KEY_BYTES:
+                raise ValueError(f"a key to be held has a multiple of 8 bytes, {KEY_SIZE} to {MAX_HELD_KEY_BYTES}")
+            return self._call("wrapping a key", lambda at: wrap_under(at.session, self._strict_root(at), value))
+        if size != KEY_SIZE:
+            raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {size}")
+        return self._call("wrapping a key", lambda at: self._profile.wrap(at, value))
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
         if len(wrapped) != WRAPPED_SIZE:
@@ -170,6 +212,20 @@ class PKCS11Root:
 
     def mac(self, message: bytes) -> bytes:
         return self._call("authenticating a record", lambda at: at.mac(message))
+
+    def sign(self, digest: bytes) -> bytes:
+        require_digest(digest)
+        signature = self._call("signing", self._signing(digest))
+        if len(signature) != SIGNATURE_SIZE:
+            raise RootMisconfigured(f"the token signed with {len(signature)} bytes, not {SIGNATURE_SIZE}")
+        return signature
+
+    def audit_public_key(self) -> bytes:
+        if self._closed:
+            raise RootLost("the root was closed")
+        if self._audit_public_key is None:
+            raise NotOffered(self._no_audit_key())
+        return self._audit_public_key
 
     def random(self, length: int) -> bytes:
         if not 1 <= length <= MAX_RANDOM_BYTES:
@@ -270,52 +326,66 @@ class PKCS11Root:
         except _AMBIGUOUS as error:
             raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from error
 
+    def _strict_root(self, at: RootSession) -> WrappingKey:
+        if self._strict_identity is None or at.root_strict is None:
+            raise NotOffered(
+                f"keys of protection hsm need a key {ROOT_STRICT.label(self._uri)!r} in a token that enforces"
+                " CKA_UNWRAP_TEMPLATE: `sealgate hsm probe` tells"
+            )
+        return at.root_strict
+
+    def _signing(self, digest: bytes) -> Callable[[RootSession], bytes]:
+        def sign(at: RootSession) -> bytes:
+            if at.audit_sign is None:
+                raise NotOffered(self._no_audit_key())
+            return at.audit_sign.sign(digest, mechanism=Mechanism.ECDSA, buffer_size=SIGNATURE_SIZE)
+
+        return sign
+
+    def _no_audit_key(self) -> str:
+        return f"the token holds no key {AUDIT_SIGN.label(self._uri)!r} to sign the audit trail with"
+
     def _open_session(self) -> RootSession:
         # Without PIN: the login counts for all sessions, and python-pkcs11 logs all out when one with a PIN is closed.
         session = self._token.open(attribute_mapper=attribute_mapper())
         try:
-            root = _find_key(session, KeyType.AES, self._uri.label, self._root_id)
-            root_mac = _find_key(session, KeyType.GENERIC_SECRET, self._uri.mac_label, self._root_id)
-            _require(root, _ROOT_ATTRIBUTES, self._uri.label)
-            _require(root_mac, _MAC_ATTRIBUTES, self._uri.mac_label)
-            return RootSession(session, cast("WrappingKey", root), cast("SigningKey", root_mac))
+            root, root_mac = (find_key(session, plan, self._uri, self._root_id) for plan in (ROOT, ROOT_MAC))
+            root_strict, audit_sign = (
+                find_key_or_none(session, plan, self._uri, self._root_id) for plan in (ROOT_STRICT, AUDIT_SIGN)
+            )
+            return RootSession(
+                session,
+                cast("WrappingKey", root),
+                cast("SigningKey", root_mac),
+                cast("WrappingKey | None", root_strict),
+                cast("SigningKey | None", audit_sign),
+            )
         except BaseException:
             _close_quietly(session)
             raise
 
 
-def _find_root_id(session: Session, uri: TokenURI) -> bytes:
-    """The URI's id, or the CKA_ID of the only AES key with its label."""
-    if uri.root_id is not None:
-        return uri.root_id
-    root_id: bytes = _find_key(session, KeyType.AES, uri.label, None)[Attribute.ID]
-    if len(root_id) != ROOT_ID_SIZE:
-        raise RootMisconfigured(f"the CKA_ID of key {uri.label!r} has {len(root_id)} bytes, not {ROOT_ID_SIZE}")
-    return root_id
+def _make_missing(token: Token, uri: TokenURI, root_id: bytes) -> None:
+    """What cannot be made in a token that may not be written to is lacking, and nothing worse."""
+    try:
+        session = token.open(rw=True, attribute_mapper=attribute_mapper())
+    except (p11.TokenWriteProtected, p11.SessionReadOnly) as error:
+        log.warning("the token takes no new keys: %s", type(error).__name__)
+        return
+    try:
+        make_missing_keys(session, uri, root_id)
+    finally:
+        _close_quietly(session)
 
 
-def find_keys(session: Session, key_type: KeyType, label: str, key_id: bytes | None) -> list[Object]:
-    """All secret keys of that type and label, and id unless None. Raises PKCS11Error."""
-    template = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.KEY_TYPE: key_type, Attribute.LABEL: label}
-    if key_id is not None:
-        template[Attribute.ID] = key_id
-    return list(session.get_objects(template))
-
-
-def _find_key(session: Session, key_type: KeyType, label: str, key_id: bytes | None) -> Object:
-    keys = find_keys(session, key_type, label, key_id)
-    if len(keys) != 1:
-        which = f"{label!r}" + (f" with id {key_id.hex()}" if key_id else "")
-        raise RootMisconfigured(f"the token holds {len(keys) or 'no'} keys {which}, one is needed")
-    return keys[0]
-
-
-def _require(key: Object, attributes: dict[Attribute, bool], label: str) -> None:
-    for attribute, wanted in attributes.items():
-        if bool(key[attribute]) is not wanted:
-            raise RootMisconfigured(
-                f"key {label!r} has CKA_{attribute.name} {not wanted}: such a root protects nothing"
-            )
+def _audit_public_key(session: Session, uri: TokenURI, root_id: bytes) -> bytes:
+    point = find_audit_point(session, uri, root_id)
+    # PKCS#11 v2.40 asks for a DER OCTET STRING (04 41 ‖ point); some tokens give the 65 bytes of the point alone.
+    encoded = point.removeprefix(b"\x04\x41") if len(point) == 67 else point
+    try:
+        return format_public_key(EllipticCurvePublicKey.from_encoded_point(SECP256R1(), encoded))
+    except ValueError as error:
+        raise RootMisconfigured(f"the public key {AUDIT_SIGN.label(uri)!r} is no point of P-256") from error
 
 
 def _close_quietly(session: Session) -> None:

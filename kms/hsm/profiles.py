@@ -10,13 +10,11 @@ fails, which ends in a crash or in corrupted memory.
 from __future__ import annotations
 
 import hmac
-import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11 import exceptions as p11
-from pkcs11.attributes import AttributeMapper
 
 from kms.hsm.interface import RootMisconfigured
 
@@ -29,19 +27,9 @@ MAC_SIZE = 32
 
 _NO_USE: Final = MechanismFlag(0)
 _TO_BE_WRAPPED: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: True}
+_KEPT: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
 _TO_BE_READ: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True}
 _PROBE_MESSAGE: Final = b"sealgate/v1/root-probe"
-
-
-def attribute_mapper() -> AttributeMapper:
-    """python-pkcs11's mapper, taught CKA_ALLOWED_MECHANISMS (an array of CK_MECHANISM_TYPE)."""
-    mapper = AttributeMapper()
-    mapper.register_handler(
-        Attribute.ALLOWED_MECHANISMS,
-        lambda mechanisms: struct.pack(f"{len(mechanisms)}L", *mechanisms),
-        lambda packed: struct.unpack(f"{len(packed) // struct.calcsize('L')}L", packed),
-    )
-    return mapper
 
 
 class WrappingKey(Protocol):
@@ -70,11 +58,13 @@ class SigningKey(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RootSession:
-    """A session with the two root keys found in it. One thread at a time."""
+    """A session with the root keys found in it. One thread at a time."""
 
     session: Session
     root: WrappingKey
     root_mac: SigningKey
+    root_strict: WrappingKey | None = None
+    audit_sign: SigningKey | None = None
 
     def mac(self, message: bytes) -> bytes:
         return self.root_mac.sign(message, mechanism=Mechanism.SHA256_HMAC, buffer_size=MAC_SIZE)
@@ -89,6 +79,10 @@ class WrappingProfile(Protocol):
         """Make a key inside the token and return it wrapped. Raises PKCS11Error."""
         ...
 
+    def wrap(self, at: RootSession, key: bytes) -> bytes:
+        """Wrap 32 bytes that were made elsewhere. Raises PKCS11Error."""
+        ...
+
     def unwrap(self, at: RootSession, wrapped: bytes) -> bytes:
         """Read the key inside `wrapped` (protection `software`). Raises PKCS11Error."""
         ...
@@ -97,20 +91,16 @@ class WrappingProfile(Protocol):
 class KeyWrapProfile:
     """`kw`: CKM_AES_KEY_WRAP (RFC 3394) through C_WrapKey and C_UnwrapKey; no padding, since 32 is a multiple of 8.
 
-    Both use session objects that live for the one call. For protection `hsm` the unwrapped object would stay, made
-    with a template that is sensitive and not extractable.
+    All use session objects that live for the one call.
     """
 
     name = "kw"
 
     def generate(self, at: RootSession) -> bytes:
-        key = at.session.generate_key(
-            KeyType.GENERIC_SECRET, KEY_SIZE * 8, store=False, capabilities=_NO_USE, template=_TO_BE_WRAPPED
-        )
-        try:
-            return at.root.wrap_key(key, mechanism=Mechanism.AES_KEY_WRAP)
-        finally:
-            key.destroy()
+        return generate_under(at.session, at.root)
+
+    def wrap(self, at: RootSession, key: bytes) -> bytes:
+        return wrap_under(at.session, at.root, key)
 
     def unwrap(self, at: RootSession, wrapped: bytes) -> bytes:
         key = at.root.unwrap_key(
@@ -127,6 +117,79 @@ class KeyWrapProfile:
             return value
         finally:
             key.destroy()
+
+
+def generate_under(session: Session, wrapping_key: WrappingKey) -> bytes:
+    """32 bytes made in the token, wrapped by CKM_AES_KEY_WRAP under one of its keys."""
+    key = session.generate_key(
+        KeyType.GENERIC_SECRET, KEY_SIZE * 8, store=False, capabilities=_NO_USE, template=_TO_BE_WRAPPED
+    )
+    return _wrap_and_destroy(wrapping_key, key)
+
+
+def wrap_under(session: Session, wrapping_key: WrappingKey, value: bytes) -> bytes:
+    """`value`, a multiple of 8 bytes, wrapped by CKM_AES_KEY_WRAP under one of the token's keys."""
+    key = session.create_object(
+        {
+            Attribute.CLASS: ObjectClass.SECRET_KEY,
+            Attribute.KEY_TYPE: KeyType.GENERIC_SECRET,
+            Attribute.TOKEN: False,
+            Attribute.VALUE: value,
+            **_TO_BE_WRAPPED,
+        }
+    )
+    return _wrap_and_destroy(wrapping_key, cast("SecretKey", key))
+
+
+def _wrap_and_destroy(wrapping_key: WrappingKey, key: SecretKey) -> bytes:
+    try:
+        return wrapping_key.wrap_key(key, mechanism=Mechanism.AES_KEY_WRAP)
+    finally:
+        key.destroy()
+
+
+def unwraps_only_by_template(session: Session, wrapping_key: WrappingKey) -> bool:
+    """Whether a key with CKA_UNWRAP_TEMPLATE keeps what it unwraps inside, tried by each way to get it out.
+
+    The key must unwrap what it wrapped to an HMAC key that is sensitive and not extractable, and refuse when it is
+    asked for as readable, as wrappable, as AES, or as fit for derivation. Raises PKCS11Error for failures that say
+    nothing about it.
+    """
+    wrapped = generate_under(session, wrapping_key)
+    if not _unwraps(wrapping_key, wrapped, KeyType.GENERIC_SECRET, MechanismFlag.SIGN, _KEPT):
+        return False
+    return not any(
+        _unwraps(wrapping_key, wrapped, key_type, capabilities, template)
+        for key_type, capabilities, template in (
+            (KeyType.GENERIC_SECRET, MechanismFlag.SIGN, _TO_BE_READ),
+            (KeyType.GENERIC_SECRET, MechanismFlag.SIGN, _TO_BE_WRAPPED),
+            (KeyType.AES, MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT, _KEPT),
+            (KeyType.GENERIC_SECRET, MechanismFlag.DERIVE, _KEPT),
+        )
+    )
+
+
+def _unwraps(
+    wrapping_key: WrappingKey,
+    wrapped: bytes,
+    key_type: KeyType,
+    capabilities: MechanismFlag,
+    template: dict[Attribute, bool],
+) -> bool:
+    try:
+        key = wrapping_key.unwrap_key(
+            ObjectClass.SECRET_KEY,
+            key_type,
+            wrapped,
+            mechanism=Mechanism.AES_KEY_WRAP,
+            store=False,
+            capabilities=capabilities,
+            template=template,
+        )
+    except _UNSUPPORTED:
+        return False
+    key.destroy()
+    return True
 
 
 PROFILES: tuple[WrappingProfile, ...] = (KeyWrapProfile(),)

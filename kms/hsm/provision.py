@@ -7,11 +7,10 @@ that variable must be in the environment of each process that loads the module, 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, TokenFlag
+from pkcs11 import TokenFlag
 from pkcs11 import exceptions as p11
 
 from kms.api.secrets import SecretBytes
@@ -20,13 +19,10 @@ from kms.hsm.description import RootDescription, TokenDescription
 from kms.hsm.errors import translate
 from kms.hsm.interface import RootMisconfigured
 from kms.hsm.module import Module, load
-from kms.hsm.pkcs11 import PKCS11Root, find_keys
-from kms.hsm.profiles import KEY_SIZE
+from kms.hsm.pkcs11 import PKCS11Root
+from kms.hsm.root_keys import make_missing_keys, make_root_keys
 from kms.hsm.tokens import find_token, log_in, pin_text, token_serial
-from kms.hsm.uri import ROOT_ID_SIZE, TokenURI, format_uri
-
-if TYPE_CHECKING:
-    from pkcs11.types import Object, Session
+from kms.hsm.uri import TokenURI, format_uri
 
 SOFTHSM_ENVIRONMENT = "SOFTHSM2_CONF"
 MODULE_ENVIRONMENT = "SEALGATE_SOFTHSM_MODULE"
@@ -41,41 +37,6 @@ _SOFTHSM_PATHS = (
     "/usr/lib/pkcs11/libsofthsm2.so",
     "/usr/local/lib/softhsm/libsofthsm2.so",  # built from source; Homebrew on Intel
     "/opt/homebrew/lib/softhsm/libsofthsm2.so",  # Homebrew on Apple silicon
-)
-
-
-@dataclass(frozen=True, slots=True)
-class _KeyPlan:
-    """A root key to be made: its type, what it may do, and by which templates, the best first.
-
-    Templates are constants: a value that python-pkcs11 fails to pack corrupts memory (kms/hsm/profiles.py).
-    """
-
-    key_type: KeyType
-    capabilities: MechanismFlag
-    templates: tuple[dict[Attribute, object], ...]
-
-
-_KEPT_INSIDE: Final[dict[Attribute, object]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
-
-
-def _strict(mechanism: Mechanism) -> dict[Attribute, object]:
-    """One mechanism only, and not modifiable: else whoever has the PIN sets CKA_DECRYPT and decrypts wrapped keys."""
-    return {**_KEPT_INSIDE, Attribute.MODIFIABLE: False, Attribute.ALLOWED_MECHANISMS: (mechanism,)}
-
-
-# Vendors may refuse the two attributes that `_strict` adds; then the key is made without them.
-_ROOT: Final = _KeyPlan(
-    KeyType.AES, MechanismFlag.WRAP | MechanismFlag.UNWRAP, (_strict(Mechanism.AES_KEY_WRAP), _KEPT_INSIDE)
-)
-_ROOT_MAC: Final = _KeyPlan(
-    KeyType.GENERIC_SECRET, MechanismFlag.SIGN | MechanismFlag.VERIFY, (_strict(Mechanism.SHA256_HMAC), _KEPT_INSIDE)
-)
-_TEMPLATE_REFUSED = (
-    p11.AttributeTypeInvalid,
-    p11.AttributeValueInvalid,
-    p11.AttributeReadOnly,
-    p11.TemplateInconsistent,
 )
 
 
@@ -155,10 +116,10 @@ def initialise_token(module: Module, label: str, so_pin: SecretBytes, pin: Secre
 
 
 def provision_root(uri: TokenURI, pin: SecretBytes) -> RootDescription:
-    """Make the root key and root-mac in the token the URI names, under a fresh random id that both share.
+    """Make the root's keys (kms/hsm/root_keys.py) in the token the URI names, under a fresh random id that all share.
 
-    The URI's `root_id` is ignored. One id for both makes the pair exact, however many roots a token comes to hold
-    under one label. Refuses (RootMisconfigured) when keys of these labels exist; nothing is overwritten, ever.
+    The URI's `root_id` is ignored. Refuses (RootMisconfigured) when keys of these labels exist; nothing is overwritten,
+    ever.
     """
     module = load(uri.module_path)
     module.ready()
@@ -167,7 +128,8 @@ def provision_root(uri: TokenURI, pin: SecretBytes) -> RootDescription:
             token = find_token(module, uri)
             session = log_in(token, pin, rw=True)
             try:
-                root_id = _make_keys(session, uri)
+                root_id = make_root_keys(session, uri)
+                make_missing_keys(session, uri, root_id)
             finally:
                 session.close()
     except p11.PKCS11Error as error:
@@ -207,35 +169,3 @@ def _free_slot(module: Module, label: str) -> int:
     if not free:
         raise RootMisconfigured("the module has no slot with a token that could be initialised")
     return free[0]
-
-
-def _make_keys(session: Session, uri: TokenURI) -> bytes:
-    for plan, label in ((_ROOT, uri.label), (_ROOT_MAC, uri.mac_label)):
-        if find_keys(session, plan.key_type, label, None):
-            raise RootMisconfigured(f"token {uri.token!r} holds a key {label!r} already, and it is not overwritten")
-    root_id = session.generate_random(ROOT_ID_SIZE * 8)
-    root = _generate(session, _ROOT, root_id, uri.label)
-    try:
-        _generate(session, _ROOT_MAC, root_id, uri.mac_label)
-    except p11.PKCS11Error:
-        root.destroy()  # it never wrapped anything; left behind it would block the next attempt
-        raise
-    return root_id
-
-
-def _generate(session: Session, plan: _KeyPlan, root_id: bytes, label: str) -> Object:
-    """Generate a token object by the first template that the token accepts."""
-    for template in plan.templates:
-        try:
-            return session.generate_key(
-                plan.key_type,
-                KEY_SIZE * 8,
-                id=root_id,
-                label=label,
-                store=True,
-                capabilities=plan.capabilities,
-                template=template,
-            )
-        except _TEMPLATE_REFUSED as error:
-            refused = error
-    raise refused

@@ -30,7 +30,14 @@ from typing import TypeVar
 
 from kms.api.secrets import SecretBytes
 from kms.hsm.errors import CredentialRejected, RootLost
-from kms.hsm.interface import Root, RootError, RootIdentity, RootMisconfigured, RootUnavailable
+from kms.hsm.interface import (
+    Protection,
+    Root,
+    RootError,
+    RootIdentity,
+    RootMisconfigured,
+    RootUnavailable,
+)
 
 log = logging.getLogger(__name__)
 
@@ -112,6 +119,11 @@ class RecoveringRoot:
                 return self._identity
         return self._current().identity
 
+    @property
+    def strict_identity(self) -> RootIdentity | None:
+        """The open root's: opens it if need be, and raises RootUnavailable or RootMisconfigured as calls do."""
+        return self._current().strict_identity
+
     def probe(self) -> RootStatus:
         """Open the root if it is not ready and an attempt is due; blocks as long as opening takes.
 
@@ -121,14 +133,23 @@ class RecoveringRoot:
             self._current()
         return self.status
 
-    def generate_wrapped_key(self) -> bytes:
-        return self._call(lambda root: root.generate_wrapped_key())
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
+        return self._call(lambda root: root.generate_wrapped_key(protection))
+
+    def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
+        return self._call(lambda root: root.wrap_key(key, protection))
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
         return self._call(lambda root: root.unwrap_key(wrapped))
 
     def mac(self, message: bytes) -> bytes:
         return self._call(lambda root: root.mac(message))
+
+    def sign(self, digest: bytes) -> bytes:
+        return self._call(lambda root: root.sign(digest))
+
+    def audit_public_key(self) -> bytes:
+        return self._call(lambda root: root.audit_public_key())
 
     def random(self, length: int) -> bytes:
         return self._call(lambda root: root.random(length))

@@ -1,6 +1,9 @@
 """The file in which a file root lies sealed; format: docs/formats/file-root.md. Bytes and key derivation, no policy.
 
-    file = header ‖ AES-256-GCM(sealing key, nonce, root (32) ‖ root-mac (32), associated data = header)
+    file = header ‖ AES-256-GCM(sealing key, nonce, keys, associated data = header)
+    keys = root (32) ‖ root-mac (32) ‖ audit-sign (32)
+
+Format 1, which is still read, lacks audit-sign.
 
 The sealing key comes from a passphrase by Argon2id (RFC 9106) or from a key file of 32 random bytes by HKDF-SHA256.
 """
@@ -21,7 +24,7 @@ from kms.api.secrets import SecretBytes
 from kms.hsm.errors import CredentialRejected
 from kms.hsm.interface import RootMisconfigured
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 BY_PASSPHRASE = 1
 BY_KEY_FILE = 2
 
@@ -32,7 +35,9 @@ _SALT_SIZE = 16
 _NONCE_SIZE = 12
 _TAG_SIZE = 16
 _HEADER = struct.Struct(">4sBB16sIIB16s12s")
-FILE_SIZE = _HEADER.size + 2 * KEY_SIZE + _TAG_SIZE
+_KEYS_OF_FORMAT = {1: 2, 2: 3}
+_FILE_SIZES = {version: _HEADER.size + keys * KEY_SIZE + _TAG_SIZE for version, keys in _KEYS_OF_FORMAT.items()}
+FILE_SIZE = _FILE_SIZES[FORMAT_VERSION]
 _KEY_FILE_LABEL = b"sealgate/v1/file-root"
 
 # RFC 9106 §4, the second recommended choice (64 MiB); the limits keep a tampered file from eating the machine.
@@ -54,18 +59,23 @@ class SealingSecret:
 
 @dataclass(frozen=True, slots=True)
 class RootKeys:
+    """32 bytes each; `audit_sign` is the scalar of a P-256 key, None in what was read from a file of format 1."""
+
     root_id: bytes
     root: SecretBytes
     root_mac: SecretBytes
+    audit_sign: SecretBytes | None
 
 
 def seal(keys: RootKeys, secret: SealingSecret) -> bytes:
-    """The file's content, with a fresh salt and nonce."""
+    """The file's content in format 2, with a fresh salt and nonce."""
+    assert keys.audit_sign is not None
     costs = (MEMORY_KIB, ITERATIONS, LANES) if secret.kind == BY_PASSPHRASE else (0, 0, 0)
     salt, nonce = os.urandom(_SALT_SIZE), os.urandom(_NONCE_SIZE)
     header = _HEADER.pack(_MAGIC, FORMAT_VERSION, secret.kind, keys.root_id, *costs, salt, nonce)
     sealing_key = _sealing_key(secret, salt, *costs)
-    return header + AESGCM(sealing_key).encrypt(nonce, keys.root.reveal() + keys.root_mac.reveal(), header)
+    plain = keys.root.reveal() + keys.root_mac.reveal() + keys.audit_sign.reveal()
+    return header + AESGCM(sealing_key).encrypt(nonce, plain, header)
 
 
 def unseal(content: bytes, secret: SealingSecret) -> RootKeys:
@@ -74,12 +84,12 @@ def unseal(content: bytes, secret: SealingSecret) -> RootKeys:
     Raises CredentialRejected for a wrong passphrase or key file, which cannot be told from a changed file, and
     RootMisconfigured for what is no file root of a known version, or one of the other kind.
     """
-    if len(content) != FILE_SIZE or not content.startswith(_MAGIC):
+    if len(content) not in _FILE_SIZES.values() or not content.startswith(_MAGIC):
         raise RootMisconfigured("this is not a file root")
     header = content[: _HEADER.size]
     _, version, kind, root_id, memory_kib, iterations, lanes, salt, nonce = _HEADER.unpack(header)
-    if version != FORMAT_VERSION:
-        raise RootMisconfigured(f"file root format {version} is not known to this release")
+    if len(content) != _FILE_SIZES.get(version):
+        raise RootMisconfigured(f"file root format {version} of {len(content)} bytes is not known to this release")
     if kind != secret.kind:
         raise RootMisconfigured("the file root is sealed by a key file, not a passphrase, or the other way round")
     if kind == BY_PASSPHRASE and not _are_sane(memory_kib, iterations, lanes):
@@ -91,7 +101,8 @@ def unseal(content: bytes, secret: SealingSecret) -> RootKeys:
         raise CredentialRejected(
             "the file root does not open: wrong passphrase, wrong key file or changed file"
         ) from None
-    return RootKeys(root_id, SecretBytes(opened[:KEY_SIZE]), SecretBytes(opened[KEY_SIZE:]))
+    root, root_mac, audit_sign = (SecretBytes(opened[at : at + KEY_SIZE]) for at in (0, KEY_SIZE, 2 * KEY_SIZE))
+    return RootKeys(root_id, root, root_mac, audit_sign if len(audit_sign) else None)
 
 
 def _are_sane(memory_kib: int, iterations: int, lanes: int) -> bool:

@@ -14,7 +14,7 @@ from kms.api.secrets import SecretBytes
 from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.interface import RootMisconfigured
 from kms.hsm.module import Module
-from kms.hsm.profiles import attribute_mapper
+from kms.hsm.templates import attribute_mapper
 from kms.hsm.uri import TokenURI
 
 if TYPE_CHECKING:

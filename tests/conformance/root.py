@@ -7,9 +7,34 @@ import hmac
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import CHECK_VALUE_SIZE, make_check_value, verify_check_value
-from kms.hsm.interface import Root, RootError, RootMisconfigured, RootUnavailable, UnwrapFailed
+from kms.hsm.interface import (
+    NotOffered,
+    Protection,
+    Root,
+    RootError,
+    RootMisconfigured,
+    RootUnavailable,
+    UnwrapFailed,
+)
+
+DIGEST = hashlib.sha256(b"checkpoint").digest()
+
+
+def verify(public_key: bytes, digest: bytes, signature: bytes) -> None:
+    """Raises InvalidSignature; with nothing of ours."""
+    key = load_der_public_key(public_key)
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert isinstance(key.curve, ec.SECP256R1)
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    key.verify(encode_dss_signature(r, s), digest, ec.ECDSA(Prehashed(SHA256())))
 
 
 class RootContract:
@@ -48,6 +73,49 @@ class RootContract:
         foreign = another_root.generate_wrapped_key()
         with pytest.raises(UnwrapFailed):
             root.unwrap_key(foreign)
+
+    def test_a_key_made_elsewhere_comes_back_as_it_was(self, root: Root) -> None:
+        for key in (bytes(32), bytes(range(32)), b"\xff" * 32):
+            assert root.unwrap_key(root.wrap_key(SecretBytes(key))).reveal() == key
+
+    @pytest.mark.parametrize("size", [0, 16, 31, 33, 40, 64])
+    def test_a_key_of_another_length_is_a_mistake_of_the_caller(self, root: Root, size: int) -> None:
+        with pytest.raises(ValueError, match="32"):
+            root.wrap_key(SecretBytes(bytes(size)))
+
+    def test_protection_hsm_is_offered_or_refused_with_a_reason(self, root: Root) -> None:
+        if root.strict_identity is None:
+            with pytest.raises(NotOffered, match="protection hsm"):
+                root.generate_wrapped_key(Protection.HSM)
+            with pytest.raises(NotOffered, match="protection hsm"):
+                root.wrap_key(SecretBytes(bytes(32)), Protection.HSM)
+            return
+        assert root.strict_identity.root_id == root.identity.root_id
+        assert root.strict_identity.label != root.identity.label
+        for wrapped in (
+            root.generate_wrapped_key(Protection.HSM),
+            root.wrap_key(SecretBytes(bytes(32)), Protection.HSM),
+            root.wrap_key(SecretBytes(bytes(64)), Protection.HSM),
+        ):
+            with pytest.raises(UnwrapFailed):
+                root.unwrap_key(wrapped)
+
+    def test_a_signature_verifies_under_the_public_key_alone(self, root: Root, another_root: Root) -> None:
+        signature = root.sign(DIGEST)
+        assert len(signature) == 64
+        verify(root.audit_public_key(), DIGEST, signature)
+        with pytest.raises(InvalidSignature):
+            verify(root.audit_public_key(), hashlib.sha256(b"changed").digest(), signature)
+        with pytest.raises(InvalidSignature):
+            verify(another_root.audit_public_key(), DIGEST, signature)
+
+    def test_the_public_key_does_not_change(self, root: Root, another_root: Root) -> None:
+        assert root.audit_public_key() == root.audit_public_key() != another_root.audit_public_key()
+
+    @pytest.mark.parametrize("size", [0, 31, 33, 64])
+    def test_what_is_no_digest_is_not_signed(self, root: Root, size: int) -> None:
+        with pytest.raises(ValueError, match="32"):
+            root.sign(bytes(size))
 
     @pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 140, 10_000])
     def test_mac_is_32_bytes_and_a_function_of_the_message(self, root: Root, size: int) -> None:
@@ -118,6 +186,9 @@ class RootContract:
             root.generate_wrapped_key,
             lambda: root.mac(b"message"),
             lambda: root.random(1),
+            lambda: root.wrap_key(SecretBytes(bytes(32))),
+            lambda: root.sign(DIGEST),
+            root.audit_public_key,
             root.check,
         ):
             with pytest.raises(RootUnavailable):

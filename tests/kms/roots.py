@@ -9,7 +9,8 @@ import threading
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from kms.api.secrets import SecretBytes
-from kms.hsm.interface import RootError, RootIdentity, UnwrapFailed
+from kms.hsm import software_signing
+from kms.hsm.interface import NotOffered, Protection, RootError, RootIdentity, UnwrapFailed
 
 
 class MemoryRoot:
@@ -21,6 +22,7 @@ class MemoryRoot:
 
     def __init__(self) -> None:
         self.identity = RootIdentity("kw", os.urandom(16), "root")
+        self.strict_identity: RootIdentity | None = None
         self.failure: RootError | None = None
         self.hangs = False
         self.go_on = threading.Event()
@@ -29,11 +31,16 @@ class MemoryRoot:
         self.unwrapped: list[bytes] = []
         self._root_key = os.urandom(32)
         self._mac_key = os.urandom(32)
+        self._audit_key = software_signing.generate_key()
         self._lock = threading.Lock()
 
-    def generate_wrapped_key(self) -> bytes:
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         self._enter("generate_wrapped_key")
-        return aes_key_wrap(self._root_key, os.urandom(32))
+        return self._wrap(os.urandom(32), protection)
+
+    def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
+        self._enter("wrap_key")
+        return self._wrap(key.reveal(), protection)
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
         self._enter("unwrap_key")
@@ -48,6 +55,14 @@ class MemoryRoot:
         self._enter("mac")
         return hmac.digest(self._mac_key, message, "sha256")
 
+    def sign(self, digest: bytes) -> bytes:
+        self._enter("sign")
+        return software_signing.sign(self._audit_key, digest)
+
+    def audit_public_key(self) -> bytes:
+        self._enter("audit_public_key")
+        return software_signing.public_key(self._audit_key)
+
     def random(self, length: int) -> bytes:
         self._enter("random")
         return os.urandom(length)
@@ -57,6 +72,11 @@ class MemoryRoot:
 
     def close(self) -> None:
         self._enter("close")
+
+    def _wrap(self, key: bytes, protection: Protection) -> bytes:
+        if protection is not Protection.SOFTWARE:
+            raise NotOffered("a root in memory has no keys of protection hsm")
+        return aes_key_wrap(self._root_key, key)
 
     def _enter(self, name: str) -> None:
         with self._lock:

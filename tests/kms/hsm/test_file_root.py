@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+import hmac
 import os
 import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import sealed_file
+from kms.hsm.check_value import make_check_value
 from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.file_root import FileRoot, create_key_file
-from kms.hsm.interface import Root, RootMisconfigured
+from kms.hsm.interface import NotOffered, Root, RootMisconfigured
 from tests.conformance.root import RootContract
 
 PASSPHRASE = SecretBytes(b"correct horse battery staple")
@@ -121,6 +127,57 @@ def test_passphrase_out_of_bounds_is_refused(tmp_path: Path, passphrase: bytes) 
     assert not (tmp_path / "root").exists()
 
 
+def write_format_1(directory: Path) -> FileRoot:
+    """A root file as the first release made it, built from the format's page with nothing of ours."""
+    create_key_file(directory / "key")
+    salt, nonce = b"s" * 16, b"n" * 12
+    header = b"SGFR\x01\x02" + b"i" * 16 + bytes(9) + salt + nonce
+    sealing_key = HKDF(SHA256(), 32, salt, b"sealgate/v1/file-root").derive((directory / "key").read_bytes())
+    (directory / "root").write_bytes(header + AESGCM(sealing_key).encrypt(nonce, b"r" * 32 + b"m" * 32, header))
+    (directory / "root").chmod(0o600)
+    return FileRoot.open(directory / "root", key_file=directory / "key")
+
+
+def test_format_1_opens_and_lacks_the_signing_key(tmp_path: Path) -> None:
+    root = write_format_1(tmp_path)
+    assert (tmp_path / "root").stat().st_size == 139
+    assert root.identity.root_id == b"i" * 16
+    assert root.mac(b"message") == hmac.digest(b"m" * 32, b"message", "sha256")
+    assert aes_key_unwrap(b"r" * 32, root.generate_wrapped_key())
+    for call in (root.audit_public_key, lambda: root.sign(bytes(32))):
+        with pytest.raises(NotOffered, match="format 1"):
+            call()
+
+
+def test_format_1_is_replaced_when_missing_keys_may_be_made(tmp_path: Path) -> None:
+    old = write_format_1(tmp_path)
+    wrapped, check_value = old.generate_wrapped_key(), make_check_value(old)
+    (tmp_path / "root.new").write_bytes(b"left by a crash")
+    new = FileRoot.open(tmp_path / "root", key_file=tmp_path / "key", makes_missing=True)
+    again = FileRoot.open(tmp_path / "root", key_file=tmp_path / "key", expected_check_value=check_value)
+    assert again.audit_public_key() == new.audit_public_key()
+    assert again.unwrap_key(wrapped) == old.unwrap_key(wrapped)
+    assert stat.S_IMODE((tmp_path / "root").stat().st_mode) == 0o600
+    assert not (tmp_path / "root.new").exists()
+
+
+def test_format_1_that_cannot_be_replaced_serves_without(tmp_path: Path) -> None:
+    write_format_1(tmp_path)
+    (tmp_path / "root.new").mkdir()
+    root = FileRoot.open(tmp_path / "root", key_file=tmp_path / "key", makes_missing=True)
+    root.check()
+    with pytest.raises(NotOffered):
+        root.audit_public_key()
+    assert (tmp_path / "root").stat().st_size == 139
+
+
+def test_a_foreign_root_is_not_replaced(tmp_path: Path) -> None:
+    write_format_1(tmp_path)
+    with pytest.raises(RootMisconfigured, match="foreign"):
+        FileRoot.open(tmp_path / "root", key_file=tmp_path / "key", expected_check_value=bytes(72), makes_missing=True)
+    assert (tmp_path / "root").stat().st_size == 139
+
+
 def test_exactly_one_secret(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one of them"):
         FileRoot.create(tmp_path / "root")
@@ -150,13 +207,13 @@ def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
             FileRoot.open(tmp_path / "root", key_file=tmp_path / "key")
 
 
-@pytest.mark.parametrize("size", [0, 1, 58, 59, 138, 140])
+@pytest.mark.parametrize("size", [0, 1, 58, 59, 139, 170, 172])
 def test_another_length_is_refused(tmp_path: Path, size: int) -> None:
     by_passphrase(tmp_path)
     content = (tmp_path / "root").read_bytes() + b"\0"
     assert len(content) == sealed_file.FILE_SIZE + 1
     (tmp_path / "root").write_bytes(content[:size])
-    with pytest.raises(RootMisconfigured, match="not a file root"):
+    with pytest.raises(RootMisconfigured, match="file root"):
         FileRoot.open(tmp_path / "root", passphrase=PASSPHRASE)
 
 
@@ -185,6 +242,7 @@ def test_real_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_file_shows_no_key(tmp_path: Path) -> None:
     root = by_passphrase(tmp_path)
     content = (tmp_path / "root").read_bytes()
-    for key in (root._keys.root, root._keys.root_mac):
+    assert root._keys.audit_sign is not None
+    for key in (root._keys.root, root._keys.root_mac, root._keys.audit_sign):
         assert key.reveal() not in content
         assert key.reveal().hex() not in repr(root._keys)

@@ -1,23 +1,25 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pkcs11 import Attribute, KeyType
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11 import exceptions as p11
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import provision
 from kms.hsm.check_value import verify_check_value
 from kms.hsm.errors import CredentialRejected
-from kms.hsm.interface import RootMisconfigured
-from kms.hsm.pkcs11 import PKCS11Root, find_keys
+from kms.hsm.interface import NotOffered, Protection, RootIdentity, RootMisconfigured
+from kms.hsm.pkcs11 import PKCS11Root
 from kms.hsm.provision import (
     MODULE_ENVIRONMENT,
     SOFTHSM_ENVIRONMENT,
@@ -26,6 +28,8 @@ from kms.hsm.provision import (
     provision_root,
     write_softhsm_config,
 )
+from kms.hsm.root_keys import AUDIT_SIGN, ROOT, ROOT_MAC, ROOT_STRICT, KeyPlan, find_keys
+from kms.hsm.templates import UNWRAPPED_SECRET
 from kms.hsm.tokens import find_token, log_in
 from kms.hsm.uri import TokenURI, parse_uri
 from tests.kms.hsm.conftest import PIN, SO_PIN, SoftToken, make_token
@@ -129,24 +133,142 @@ def test_provisioning_with_a_wrong_pin(token: SoftToken) -> None:
 
 
 @pytest.mark.hsm
-@pytest.mark.parametrize(("key_type", "suffix"), [(KeyType.AES, ""), (KeyType.GENERIC_SECRET, "-mac")])
-def test_a_pin_does_not_suffice_to_read_or_weaken_a_root(token: SoftToken, key_type: KeyType, suffix: str) -> None:
+@pytest.mark.parametrize("plan", [ROOT, ROOT_MAC, ROOT_STRICT, AUDIT_SIGN], ids=lambda plan: plan.suffix or "root")
+def test_a_pin_does_not_suffice_to_read_or_weaken_a_root(token: SoftToken, plan: KeyPlan) -> None:
     token.module.ready()
     with token.module.calls():
         session = log_in(find_token(token.module, token.uri), PIN, rw=True)
-        (key,) = find_keys(session, key_type, token.root.label + suffix, token.root.root_id)
+        (key,) = find_keys(session, plan, plan.label(token.uri), token.root.root_id)
         with pytest.raises(p11.AttributeSensitive):
             key[Attribute.VALUE]
         assert key[Attribute.LOCAL]
         assert key[Attribute.NEVER_EXTRACTABLE]
         assert key[Attribute.ALWAYS_SENSITIVE]
-        for attribute in (Attribute.DECRYPT, Attribute.ENCRYPT, Attribute.EXTRACTABLE, Attribute.DERIVE):
+        changes = [Attribute.DECRYPT, Attribute.EXTRACTABLE, Attribute.DERIVE]
+        if plan.object_class is ObjectClass.SECRET_KEY:
+            changes.append(Attribute.ENCRYPT)
+        for attribute in changes:
             assert not key[attribute]
             with pytest.raises(p11.PKCS11Error):
                 key[attribute] = True
             with pytest.raises(p11.PKCS11Error):
                 key.copy({attribute: True})
         session.close()
+
+
+@pytest.mark.hsm
+@pytest.mark.parametrize(
+    ("key_type", "capabilities", "template"),
+    [
+        (KeyType.GENERIC_SECRET, MechanismFlag.SIGN, {Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True}),
+        (KeyType.GENERIC_SECRET, MechanismFlag.SIGN, {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: True}),
+        (KeyType.GENERIC_SECRET, MechanismFlag.DERIVE, {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}),
+        (KeyType.AES, MechanismFlag.ENCRYPT, {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}),
+        (KeyType.AES, MechanismFlag.WRAP, {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}),
+    ],
+)
+def test_a_pin_and_a_wrapped_key_do_not_suffice_to_get_it_out_of_root_strict(
+    token: SoftToken, key_type: KeyType, capabilities: MechanismFlag, template: dict[Attribute, object]
+) -> None:
+    root = token.open()
+    wrapped = root.generate_wrapped_key(Protection.HSM)
+    with token.module.calls():
+        session = log_in(find_token(token.module, token.uri), PIN, rw=True)
+        (strict,) = find_keys(session, ROOT_STRICT, ROOT_STRICT.label(token.uri), token.root.root_id)
+        arguments = {"mechanism": Mechanism.AES_KEY_WRAP, "store": False}
+        with pytest.raises(p11.TemplateInconsistent):
+            strict.unwrap_key(
+                ObjectClass.SECRET_KEY, key_type, wrapped, capabilities=capabilities, template=template, **arguments
+            )
+        kept = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+        key = strict.unwrap_key(
+            ObjectClass.SECRET_KEY,
+            KeyType.GENERIC_SECRET,
+            wrapped,
+            capabilities=MechanismFlag.SIGN,
+            template=kept,
+            **arguments,
+        )
+        with pytest.raises(p11.AttributeSensitive):
+            key[Attribute.VALUE]
+        session.close()
+    root.close()
+
+
+def remove_keys(token: SoftToken, *plans: KeyPlan) -> None:
+    """Make the token what an earlier release left."""
+    token.module.ready()
+    with token.module.calls():
+        session = log_in(find_token(token.module, token.uri), PIN, rw=True)
+        for plan in plans:
+            for object_class in (plan.object_class, ObjectClass.PUBLIC_KEY):
+                for key in session.get_objects({Attribute.CLASS: object_class, Attribute.LABEL: plan.label(token.uri)}):
+                    key.destroy()
+        session.close()
+
+
+@pytest.mark.hsm
+def test_a_root_of_an_earlier_layout_lacks_keys_until_they_may_be_made(token: SoftToken) -> None:
+    remove_keys(token, AUDIT_SIGN, ROOT_STRICT)
+    old = token.open()
+    with pytest.raises(NotOffered, match="'sealgate-root-audit'"):
+        old.sign(bytes(32))
+    with pytest.raises(NotOffered, match="'sealgate-root-audit'"):
+        old.audit_public_key()
+    assert old.strict_identity is None
+    with pytest.raises(NotOffered, match="'sealgate-root-strict'"):
+        old.generate_wrapped_key(Protection.HSM)
+    wrapped = old.generate_wrapped_key()
+    key = old.unwrap_key(wrapped)
+    old.close()
+
+    new = PKCS11Root.open(token.uri, PIN, token.root.check_value, makes_missing=True)
+    assert len(new.sign(bytes(32))) == 64
+    assert new.strict_identity == RootIdentity("kw", token.root.root_id, "sealgate-root-strict")
+    assert new.unwrap_key(wrapped) == key
+    public_key = new.audit_public_key()
+    new.close()
+
+    again = PKCS11Root.open(token.uri, PIN, token.root.check_value, makes_missing=True)
+    assert again.audit_public_key() == public_key
+    again.close()
+
+
+@pytest.mark.hsm
+def test_a_strict_root_that_unwraps_to_anything_is_not_used(token: SoftToken) -> None:
+    """As somebody with the PIN may plant one."""
+    remove_keys(token, ROOT_STRICT)
+    with token.module.calls():
+        session = log_in(find_token(token.module, token.uri), PIN, rw=True)
+        lax = {key: value for key, value in ROOT_STRICT.templates[0].items() if key is not Attribute.UNWRAP_TEMPLATE}
+        session.generate_key(
+            KeyType.AES,
+            256,
+            id=token.root.root_id,
+            label=ROOT_STRICT.label(token.uri),
+            store=True,
+            capabilities=ROOT_STRICT.capabilities,
+            template=lax,
+        )
+        session.close()
+    root = PKCS11Root.open(token.uri, PIN, token.root.check_value, makes_missing=True)
+    assert root.strict_identity is None
+    with pytest.raises(NotOffered, match="CKA_UNWRAP_TEMPLATE"):
+        root.generate_wrapped_key(Protection.HSM)
+    root.close()
+
+
+def test_a_packed_template_points_at_values_that_stay() -> None:
+    size = struct.calcsize("LPL")
+    found = {}
+    for at in range(0, len(UNWRAPPED_SECRET.packed), size):
+        kind, address, length = struct.unpack_from("LPL", UNWRAPPED_SECRET.packed, at)
+        found[Attribute(kind)] = ctypes.string_at(address, length)
+    assert found.pop(Attribute.CLASS) == struct.pack("L", ObjectClass.SECRET_KEY)
+    assert found.pop(Attribute.KEY_TYPE) == struct.pack("L", KeyType.GENERIC_SECRET)
+    assert found.pop(Attribute.SENSITIVE) == b"\x01"
+    assert set(found) == {getattr(Attribute, name) for name in ("EXTRACTABLE", "DERIVE", "WRAP", "ENCRYPT", "DECRYPT")}
+    assert set(found.values()) == {b"\x00"}
 
 
 @pytest.mark.hsm

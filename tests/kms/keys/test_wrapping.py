@@ -38,7 +38,7 @@ class SpyRoot(FileRoot):
     """A root of known keys under any identity, that counts what reaches its unwrap function."""
 
     def __init__(self, root: bytes, root_mac: bytes, identity: RootIdentity) -> None:
-        super().__init__(RootKeys(identity.root_id, SecretBytes(root), SecretBytes(root_mac)))
+        super().__init__(RootKeys(identity.root_id, SecretBytes(root), SecretBytes(root_mac), None))
         self._identity = identity
         self.unwraps = 0
 
