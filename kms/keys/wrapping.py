@@ -1,54 +1,40 @@
 """The CMK version record: how the bytes of a KMS key lie in the database, wrapped and authenticated by the root.
 
-    record = header ‖ wrapped ‖ HMAC-SHA256(root-mac, "sealgate/v1/cmk-record" ‖ header ‖ wrapped)
+    record = header ‖ wrapped ‖ sealed ‖ HMAC-SHA256(root-mac, "sealgate/v1/cmk-record" ‖ header ‖ wrapped ‖ sealed)
 
+A symmetric key, and any key of protection `hsm`, is wrapped by the root itself, and `sealed` is empty. Other material
+is sealed by a record key of its own that the root wraps: one key, one message, so that the GCM nonce is constant.
 Format: docs/formats/cmk-record.md. Pure but for the calls to the root, which block.
 """
 
 from __future__ import annotations
 
 import hmac
-import struct
-from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
 from kms.api.secrets import SecretBytes
-from kms.hsm.interface import Root, RootIdentity, UnwrapFailed
+from kms.hsm.interface import NotOffered, Protection, Root, RootIdentity, UnwrapFailed
+from kms.keys.record_format import (
+    COMMITMENT_SIZE,
+    KEY_SIZE,
+    MAX_KEY_VERSION,
+    MAX_MATERIAL_SIZE,
+    SEALED_OVERHEAD,
+    ParsedRecord,
+    RecordHeader,
+    format_header,
+    parse_record,
+)
 
-# Numbers of the format: they may be added to, never changed.
-FORMAT_VERSION = 1
-PROFILES = {"kw": 1, "file": 2}
-KEY_SPECS = {"SYMMETRIC_DEFAULT": 1}
-ORIGINS = {"AWS_KMS": 1, "EXTERNAL": 2}
-AES_KEY_WRAP = 0x2109
-"""CKM_AES_KEY_WRAP, RFC 3394 with the default initial value; the only mechanism of version 1."""
-
-MAC_SIZE = 32
-WRAPPED_SIZE = 40
-MAX_LABEL_SIZE = 64
-MAX_KEY_VERSION = 2**32 - 1
-
-_FIXED = struct.Struct(">BBI16s16sIBBQB")
-_WRAPPED_LENGTH = struct.Struct(">H")
-_MAC_LABEL = b"sealgate/v1/cmk-record"
-MIN_RECORD_SIZE = _FIXED.size + 1 + _WRAPPED_LENGTH.size + WRAPPED_SIZE + MAC_SIZE
-MAX_RECORD_SIZE = MIN_RECORD_SIZE - 1 + MAX_LABEL_SIZE
-
-_PROFILE_NAMES = {number: name for name, number in PROFILES.items()}
-_KEY_SPEC_NAMES = {number: name for name, number in KEY_SPECS.items()}
-_ORIGIN_NAMES = {number: name for name, number in ORIGINS.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class RecordHeader:
-    """What a record says about itself; only `open_record` authenticates it, `parse_header` does not."""
-
-    root: RootIdentity
-    key_id: UUID
-    key_version: int
-    key_spec: str
-    origin: str
-    created_us: int
+_MAC_LABEL: Final = b"sealgate/v1/cmk-record"
+_SEAL_LABEL: Final = b"sealgate/v1/cmk-record/material"
+_NONCE: Final = bytes(12)
 
 
 def make_record(
@@ -59,84 +45,98 @@ def make_record(
     created_us: int,
     key_spec: str = "SYMMETRIC_DEFAULT",
     origin: str = "AWS_KMS",
+    protection: Protection = Protection.SOFTWARE,
+    material: SecretBytes | None = None,
 ) -> bytes:
-    """Make 32 fresh bytes inside the root and return the record that holds them.
+    """The record of a key version: of `material`, or of 32 fresh bytes that are made inside the root.
 
-    `key_version` counts from 1; `created_us` is microseconds since the epoch. Two calls of the root. Raises RootError.
+    `key_version` counts from 1; `created_us` is microseconds since the epoch. `material` is 32 bytes of a symmetric
+    key, 1 to 8192 of another (HMAC key, PKCS#8), and with protection `hsm` what root-strict can wrap; only a symmetric
+    key can be made inside. Two or three calls of the root.
+
+    Raises ValueError for what contradicts this, NotOffered where the root has no such protection, RootError.
     """
     if not 1 <= key_version <= MAX_KEY_VERSION:
         raise ValueError(f"key_version is 1..{MAX_KEY_VERSION}, not {key_version}")
-    header = RecordHeader(root.identity, key_id, key_version, key_spec, origin, created_us)
-    authenticated = _format_header(header) + root.generate_wrapped_key()
+    identity = _identity(root, protection)
+    header = RecordHeader(identity, key_id, key_version, key_spec, origin, created_us, protection)
+    if material is None and key_spec != "SYMMETRIC_DEFAULT":
+        raise ValueError(f"a key of spec {key_spec} is not made by the root")
+    if not header.is_direct:
+        assert material is not None
+        authenticated = _seal(root, header, material)
+    else:
+        wrapped = root.generate_wrapped_key(protection) if material is None else root.wrap_key(material, protection)
+        authenticated = format_header(header, len(wrapped), 0) + wrapped
     return authenticated + root.mac(_MAC_LABEL + authenticated)
 
 
 def open_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> SecretBytes:
-    """The 32 bytes of version `key_version` of the key `key_id`. Two calls of the root.
+    """The material of version `key_version` of the key `key_id`. Two calls of the root.
 
     The HMAC is verified first, in constant time, before anything reaches the unwrap function of the HSM.
     Raises UnwrapFailed for a record that was changed, that another root made, or that belongs to another key or
-    version; other RootErrors of the root pass through.
+    version; NotOffered for one of protection `hsm`, which nobody can read; other RootErrors of the root pass through.
     """
-    header = parse_header(record)
-    if (header.root.profile, header.root.root_id) != (root.identity.profile, root.identity.root_id):
+    parsed = _verify(root, record, key_id, key_version)
+    if parsed.header.protection is not Protection.SOFTWARE:
+        raise NotOffered(f"version {key_version} of key {key_id} never leaves the HSM")
+    key = root.unwrap_key(parsed.wrapped)
+    return key if parsed.header.is_direct else _unseal(key, parsed)
+
+
+def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> ParsedRecord:
+    """The parts of a record that this root made for this key version. Raises UnwrapFailed for any other."""
+    parsed = parse_record(record)
+    header, identity = parsed.header, root.identity
+    if header.protection is Protection.HSM:
+        # Wrapped by root-strict, authenticated like all others: root-strict and root-mac share the root's id.
+        identity = root.strict_identity or identity
+    if (header.root.profile, header.root.root_id) != (identity.profile, identity.root_id):
         raise UnwrapFailed(
             f"the record was made under root {header.root.root_id.hex()} ({header.root.profile}), "
-            f"this is root {root.identity.root_id.hex()} ({root.identity.profile})"
+            f"this is root {identity.root_id.hex()} ({identity.profile})"
         )
-    authenticated, tag = record[:-MAC_SIZE], record[-MAC_SIZE:]
-    if not hmac.compare_digest(root.mac(_MAC_LABEL + authenticated), tag):
+    if not hmac.compare_digest(root.mac(_MAC_LABEL + parsed.authenticated), parsed.tag):
         raise UnwrapFailed("the record's authentication code is wrong")
     if (header.key_id, header.key_version) != (key_id, key_version):
         raise UnwrapFailed(
             f"the record belongs to version {header.key_version} of key {header.key_id}, "
             f"not to version {key_version} of key {key_id}"
         )
-    return root.unwrap_key(authenticated[-WRAPPED_SIZE:])
+    return parsed
 
 
-def parse_header(record: bytes) -> RecordHeader:
-    """Read the header of a whole record, unauthenticated: which root and key it names. Raises UnwrapFailed."""
-    if not MIN_RECORD_SIZE <= len(record) <= MAX_RECORD_SIZE:
-        raise UnwrapFailed(f"a key record has {MIN_RECORD_SIZE} to {MAX_RECORD_SIZE} bytes, this one {len(record)}")
-    (version, profile, mechanism, root_id, key_id, key_version, key_spec, origin, created_us, label_size) = (
-        _FIXED.unpack_from(record)
-    )
-    if version != FORMAT_VERSION:
-        raise UnwrapFailed(f"key record format {version} is not known to this release")
-    if not 1 <= label_size <= MAX_LABEL_SIZE or len(record) != MIN_RECORD_SIZE - 1 + label_size:
-        raise UnwrapFailed("the key record's label length contradicts its size")
-    label_end = _FIXED.size + label_size
-    (wrapped_size,) = _WRAPPED_LENGTH.unpack_from(record, label_end)
-    if wrapped_size != WRAPPED_SIZE or mechanism != AES_KEY_WRAP or key_version == 0:
-        raise UnwrapFailed("the key record names a mechanism, a size or a version that format 1 does not have")
+def _identity(root: Root, protection: Protection) -> RootIdentity:
+    if protection is Protection.SOFTWARE:
+        return root.identity
+    identity = root.strict_identity
+    if identity is None:
+        raise NotOffered("this root has no keys of protection hsm")
+    return identity
+
+
+def _seal(root: Root, header: RecordHeader, material: SecretBytes) -> bytes:
+    if not 1 <= len(material) <= MAX_MATERIAL_SIZE:
+        raise ValueError(f"key material has 1 to {MAX_MATERIAL_SIZE} bytes, not {len(material)}")
+    wrapped = root.generate_wrapped_key()
+    key, commitment = _expand(root.unwrap_key(wrapped))
+    associated_data = format_header(header, len(wrapped), len(material) + SEALED_OVERHEAD) + wrapped
+    return associated_data + commitment + AESGCM(key).encrypt(_NONCE, material.reveal(), associated_data)
+
+
+def _unseal(record_key: SecretBytes, parsed: ParsedRecord) -> SecretBytes:
+    key, commitment = _expand(record_key)
+    if not hmac.compare_digest(commitment, parsed.sealed[:COMMITMENT_SIZE]):
+        raise UnwrapFailed("the record's key does not fit its sealed body")
     try:
-        return RecordHeader(
-            root=RootIdentity(_PROFILE_NAMES[profile], root_id, record[_FIXED.size : label_end].decode()),
-            key_id=UUID(bytes=key_id),
-            key_version=key_version,
-            key_spec=_KEY_SPEC_NAMES[key_spec],
-            origin=_ORIGIN_NAMES[origin],
-            created_us=created_us,
-        )
-    except (KeyError, UnicodeDecodeError):
-        raise UnwrapFailed("the key record's header holds a number or a label that format 1 does not have") from None
+        associated_data = parsed.header_bytes + parsed.wrapped
+        return SecretBytes(AESGCM(key).decrypt(_NONCE, parsed.sealed[COMMITMENT_SIZE:], associated_data))
+    except InvalidTag:
+        raise UnwrapFailed("the record's sealed body was changed") from None
 
 
-def _format_header(header: RecordHeader) -> bytes:
-    label = header.root.label.encode()
-    if not 1 <= len(label) <= MAX_LABEL_SIZE or len(header.root.root_id) != 16:
-        raise ValueError("a root has a 16-byte id and a label of 1 to 64 bytes")
-    fixed = _FIXED.pack(
-        FORMAT_VERSION,
-        PROFILES[header.root.profile],
-        AES_KEY_WRAP,
-        header.root.root_id,
-        header.key_id.bytes,
-        header.key_version,
-        KEY_SPECS[header.key_spec],
-        ORIGINS[header.origin],
-        header.created_us,
-        len(label),
-    )
-    return fixed + label + _WRAPPED_LENGTH.pack(WRAPPED_SIZE)
+def _expand(record_key: SecretBytes) -> tuple[bytes, bytes]:
+    """The sealing key (32 bytes) and the commitment (32 bytes), RFC 5869 §2.3."""
+    expanded = HKDFExpand(SHA256(), KEY_SIZE + COMMITMENT_SIZE, _SEAL_LABEL).derive(record_key.reveal())
+    return expanded[:KEY_SIZE], expanded[KEY_SIZE:]
