@@ -94,6 +94,9 @@ class KMSSettings:
     softhsm_conf: Path | None = setting(
         None, "SoftHSM2's configuration file, exported as SOFTHSM2_CONF to kmsd", relative_to_data=True
     )
+    driver_file: Path | None = setting(
+        None, "driver profile of the token, as `sealgate hsm probe` writes it (docs/hsm.md)", relative_to_data=True
+    )
     root_file: Path = setting(Path("kms/root"), 'the sealed root, when root is "file"', relative_to_data=True)
     lease_seconds: float = setting(
         300.0, "an unwrapped KMS key is used without asking the root again", minimum=1, maximum=86_400

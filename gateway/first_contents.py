@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import CONFIG_NAME, Settings, format_settings, load
@@ -26,6 +26,7 @@ from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.secrets import SecretBytes
 from kms.epoch import SharedEpoch
 from kms.hsm.description import RootDescription
+from kms.hsm.driver import DEFAULT, Wrapping, format_driver, read_driver
 from kms.hsm.file_root import FileRoot
 from kms.hsm.interface import Root
 from kms.hsm.pkcs11 import PKCS11Root
@@ -38,6 +39,7 @@ from kms.service.service import EmbeddedKeyService
 from kms.store.sqlite import SQLiteKeyStore
 
 TOKEN_LABEL = "sealgate"  # noqa: S105  # the label of a token, not a secret
+DRIVER_NAME = "driver.toml"
 _PRIVATE_DIRECTORIES = ("index", "iam", "kms", "run", "store")
 
 
@@ -57,6 +59,7 @@ class Plan:
     display_name: str
     uri: str = ""
     pin_file: Path | None = None
+    driver_file: Path | None = None
     workers: int = 0
 
 
@@ -111,7 +114,7 @@ def _fill(plan: Plan, staging: Path) -> Made:
 def _make_root(plan: Plan, staging: Path) -> tuple[dict[str, object], RootDescription, Root]:
     """The root's settings, its description, and the root itself, open."""
     if plan.root == "pkcs11":
-        return _root_in_token(plan)
+        return _root_in_token(plan, staging)
     pin = SecretBytes(secrets.token_urlsafe(24).encode("ascii"))
     write_private(staging / "pin", pin.reveal().decode("ascii") + "\n")
     if plan.root == "file":
@@ -129,13 +132,23 @@ def _make_root(plan: Plan, staging: Path) -> tuple[dict[str, object], RootDescri
     return {"root": "pkcs11", "uri": description.uri, "softhsm_conf": "softhsm/softhsm2.conf"}, description, root
 
 
-def _root_in_token(plan: Plan) -> tuple[dict[str, object], RootDescription, Root]:
+def _root_in_token(plan: Plan, staging: Path) -> tuple[dict[str, object], RootDescription, Root]:
+    """Make a root in an existing token, and pin how it wraps in a driver profile of the data directory's own."""
     if plan.pin_file is None or not plan.uri:
         raise InitialisationError("a root in an existing token needs --pkcs11-uri and --pin-file")
     pin = read_pin(plan.pin_file)
-    description = provision_root(parse_uri(plan.uri), pin)
-    root = PKCS11Root.open(parse_uri(description.uri), pin, description.check_value)
-    return {"root": "pkcs11", "uri": description.uri, "pin_file": plan.pin_file.absolute()}, description, root
+    driver = DEFAULT if plan.driver_file is None else read_driver(plan.driver_file)
+    description = provision_root(parse_uri(plan.uri), pin, driver)
+    driver = replace(driver, wrapping=Wrapping(description.profile))
+    write_private(staging / DRIVER_NAME, format_driver(driver))
+    root = PKCS11Root.open(parse_uri(description.uri), pin, description.check_value, driver=driver)
+    values: dict[str, object] = {
+        "root": "pkcs11",
+        "uri": description.uri,
+        "pin_file": plan.pin_file.absolute(),
+        "driver_file": DRIVER_NAME,
+    }
+    return values, description, root
 
 
 def _config(plan: Plan, kms: dict[str, object]) -> str:

@@ -21,6 +21,7 @@ def root_settings(settings: Settings) -> RootSettings:
         uri=kms.uri,
         pin_file=kms.pin_file,
         softhsm_conf=kms.softhsm_conf,
+        driver_file=kms.driver_file,
         root_file=kms.root_file if kms.root == "file" else None,
     )
 

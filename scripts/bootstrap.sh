@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with Sealgate and its dependencies, and installs SoftHSM2 where that is permitted.
+# Makes .venv with Sealgate and its dependencies, and installs SoftHSM2 (and with dev NSS) where that is permitted.
 #
 #   scripts/bootstrap.sh        what `make run` needs
 #   scripts/bootstrap.sh dev    what `make test` needs, too
@@ -57,27 +57,49 @@ as_root() {
     fi
 }
 
+softhsm() { $venv/bin/python -c 'from kms.hsm.provision import find_softhsm; print(find_softhsm() or "")'; }
+nss() { $venv/bin/python -c 'from kms.hsm.nss import find_nss; print(find_nss() or "")'; }
+
+apt_install() {
+    # A missing list of packages is the usual reason for a first failure.
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1 ||
+        { as_root apt-get update -qq >/dev/null 2>&1 &&
+            as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$1" >/dev/null 2>&1; } ||
+        say "apt-get could not install $1"
+}
+
+may_apt() { command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; }; }
+
 install_softhsm() {
-    if [ -n "$($venv/bin/python -c 'from kms.hsm.provision import find_softhsm; print(find_softhsm() or "")')" ]; then
+    if [ -n "$(softhsm)" ]; then
         return
     fi
-    if command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true >/dev/null 2>&1; }; then
+    if may_apt; then
         say "installing SoftHSM2 by apt-get"
-        # A missing list of packages is the usual reason for a first failure.
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 >/dev/null 2>&1 ||
-            { as_root apt-get update -qq >/dev/null 2>&1 &&
-                as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends softhsm2 >/dev/null 2>&1; } ||
-            say "apt-get could not install softhsm2"
+        apt_install softhsm2
     elif command -v brew >/dev/null 2>&1; then
         say "installing SoftHSM2 by brew"
         brew install --quiet softhsm || say "brew could not install softhsm"
     fi
-    if [ -z "$($venv/bin/python -c 'from kms.hsm.provision import find_softhsm; print(find_softhsm() or "")')" ]; then
+    if [ -z "$(softhsm)" ]; then
         say "SoftHSM2 is not installed, and installing it is not permitted here. Ask for the package softhsm2 (Debian,"
         say "Ubuntu, Fedora: softhsm) or name its library in SEALGATE_SOFTHSM_MODULE. Until then the root of all keys is"
         say "a sealed file: good for trying out, not for data that matters."
     fi
 }
 
+install_nss() {
+    if [ -z "$(nss)" ] && may_apt; then
+        say "installing NSS, the second PKCS#11 token of the tests, by apt-get"
+        apt_install libnss3
+    fi
+    if [ -z "$(nss)" ]; then
+        say "NSS (package libnss3, Fedora: nss-softokn) is not installed: tests on a second token are skipped."
+    fi
+}
+
 install_packages "${extras:-run}"
 install_softhsm
+if [ "$extras" = dev ]; then
+    install_nss
+fi

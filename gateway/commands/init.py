@@ -48,6 +48,12 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     help="For --root pkcs11: a file of mode 0600 with the token's PIN. It is read at each start, and not copied.",
 )
 @click.option(
+    "--driver",
+    "driver_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For --root pkcs11: the token's driver profile, as `sealgate hsm probe --write` makes it. It is copied.",
+)
+@click.option(
     "--listen", default="127.0.0.1:9000", show_default=True, callback=_address, help="Address of the endpoint."
 )
 @click.option("--admin", callback=_address, help="Address of health and metrics.  [default: the endpoint's port + 1]")
@@ -63,6 +69,7 @@ def init(
     root: str,
     pkcs11_uri: str,
     pin_file: Path | None,
+    driver_file: Path | None,
     listen: str,
     admin: str | None,
     workers: int,
@@ -88,6 +95,7 @@ def init(
         display_name=account_name,
         uri=pkcs11_uri,
         pin_file=pin_file,
+        driver_file=driver_file,
         workers=workers,
     )
     try:

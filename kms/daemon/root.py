@@ -6,6 +6,7 @@ import logging
 import os
 
 from kms.daemon.settings import RootSettings
+from kms.hsm.driver import DEFAULT, read_driver
 from kms.hsm.file_root import FileRoot
 from kms.hsm.interface import Root, RootMisconfigured
 from kms.hsm.pkcs11 import PKCS11Root
@@ -39,7 +40,8 @@ def _open_token(settings: RootSettings, check_value: bytes, makes_missing: bool)
     pin_file = settings.pin_file or uri.pin_source
     if pin_file is None:
         raise RootMisconfigured("neither a PIN file nor a pin-source in the PKCS#11 URI says where the PIN is")
-    return PKCS11Root.open(uri, read_pin(pin_file), check_value, makes_missing=makes_missing)
+    driver = DEFAULT if settings.driver_file is None else read_driver(settings.driver_file)
+    return PKCS11Root.open(uri, read_pin(pin_file), check_value, driver=driver, makes_missing=makes_missing)
 
 
 def _open_file(settings: RootSettings, check_value: bytes, makes_missing: bool) -> Root:

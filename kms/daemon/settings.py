@@ -20,7 +20,8 @@ class RootSettings:
     """Where the root is: `kind` "pkcs11" with `uri` (RFC 7512), or "file" with `root_file`.
 
     `pin_file` holds the token's PIN or the file root's passphrase; for a token the URI's pin-source serves as well.
-    `key_file` (32 bytes) opens a file root in place of a passphrase. `softhsm_conf` becomes SOFTHSM2_CONF.
+    `driver_file` is the token's driver profile (kms/hsm/driver.py). `key_file` (32 bytes) opens a file root in place
+    of a passphrase. `softhsm_conf` becomes SOFTHSM2_CONF.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class RootSettings:
     softhsm_conf: Path | None = None
     root_file: Path | None = None
     key_file: Path | None = None
+    driver_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ class TokenDescription:
 class RootDescription:
     """A root that was just made.
 
-    `root_id` is 16 bytes; `label` and `mac_label` are the CKA_LABELs; `serial` is the token's ("" for a file root);
+    `root_id` is 16 bytes; `label` and `mac_label` are the CKA_LABELs; `profile` is how it wraps (kms/hsm/profiles);
+    `serial` is the token's ("" for a file root);
     `check_value` goes to the key store and comes back as `expected_check_value`; `uri` addresses exactly this root
     (module, token, serial, label and id), for the configuration file ("" for a file root).
     """
@@ -28,6 +29,7 @@ class RootDescription:
     root_id: bytes
     label: str
     mac_label: str
+    profile: str
     serial: str
     check_value: bytes
     uri: str

@@ -75,6 +75,7 @@ class FileRoot:
             root_id=keys.root_id,
             label=DEFAULT_LABEL,
             mac_label=DEFAULT_LABEL + "-mac",
+            profile=PROFILE,
             serial="",
             check_value=make_check_value(root),
             uri="",

@@ -30,7 +30,9 @@ from typing import TYPE_CHECKING
 
 from pkcs11 import _pkcs11
 
+from kms.hsm.cryptoki import Cryptoki, FunctionList
 from kms.hsm.drain import DrainLock, DrainTimeout
+from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import RootLost
 from kms.hsm.interface import RootMisconfigured, RootUnavailable
 
@@ -44,25 +46,6 @@ CKR_CRYPTOKI_ALREADY_INITIALIZED = 0x191
 
 DRAIN_SECONDS = 5.0
 """How long a restart waits for running calls; as long as one call of the key service may take."""
-
-_FUNCTIONS = (
-    "C_Initialize",
-    "C_Finalize",
-    "C_GetInfo",
-    "C_GetFunctionList",
-    "C_GetSlotList",
-    "C_GetSlotInfo",
-    "C_GetTokenInfo",
-    "C_GetMechanismList",
-    "C_GetMechanismInfo",
-    "C_InitToken",
-)
-
-
-class _FunctionList(ctypes.Structure):
-    """The head of CK_FUNCTION_LIST, as far as this module needs it."""
-
-    _fields_ = [("version", ctypes.c_ubyte * 2), *((name, ctypes.c_void_p) for name in _FUNCTIONS)]
 
 
 class _InitializeArgs(ctypes.Structure):
@@ -78,6 +61,16 @@ class _InitializeArgs(ctypes.Structure):
     ]
 
 
+class _NSSInitializeArgs(ctypes.Structure):
+    """The same with NSS's LibraryParameters before the reserved pointer (nss: lib/util/pkcs11t.h)."""
+
+    _fields_ = [
+        *_InitializeArgs._fields_[:-1],
+        ("library_parameters", ctypes.c_char_p),
+        ("reserved", ctypes.c_void_p),
+    ]
+
+
 _call_with_pointer = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_void_p)
 _call_init_token = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
 
@@ -85,9 +78,11 @@ _call_init_token = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_cha
 class Module:
     """One loaded module. Get it from `load`; there is one for each path in a process, and it is never unloaded."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, driver: Driver = DEFAULT) -> None:
         self.path = path
+        self._driver = driver
         self._lock = DrainLock()
+        self._one_at_a_time = threading.Lock()
         self._state = threading.Lock()
         self._initialised = False
         self._suspected = False
@@ -95,7 +90,7 @@ class Module:
         try:
             # Kept open for good: python-pkcs11 and the function pointers below point into it.
             self._dll = ctypes.CDLL(str(path))
-            functions = ctypes.POINTER(_FunctionList)()
+            functions = ctypes.POINTER(FunctionList)()
             answer = self._dll.C_GetFunctionList(ctypes.byref(functions))
         except (OSError, AttributeError) as error:
             raise RootMisconfigured(f"cannot load the PKCS#11 module {path}: {error}") from error
@@ -104,6 +99,7 @@ class Module:
         self._initialize = _call_with_pointer(functions.contents.C_Initialize)
         self._finalize = _call_with_pointer(functions.contents.C_Finalize)
         self._init_token = _call_init_token(functions.contents.C_InitToken)
+        self.cryptoki = Cryptoki(functions.contents)
         self._library = _pkcs11.lib.__new__(_pkcs11.lib, str(path))  # type: ignore[call-arg]  # a Cython class
 
     @property
@@ -115,10 +111,30 @@ class Module:
     def calls(self, timeout_seconds: float = DRAIN_SECONDS) -> Iterator[None]:
         """Every use of the module happens inside: keeps a restart out. Raises RootUnavailable while one drags on."""
         try:
-            with self._lock.shared(timeout_seconds):
+            with self._lock.shared(timeout_seconds), self._turn(timeout_seconds):
                 yield
         except DrainTimeout:
             raise RootUnavailable(f"the PKCS#11 module {self.path} is being initialised anew") from None
+
+    @contextmanager
+    def _turn(self, timeout_seconds: float) -> Iterator[None]:
+        """For a module that cannot lock: one caller at a time. Raises RootUnavailable when none leaves in time."""
+        if self._driver.os_locking:
+            yield
+            return
+        if not self._one_at_a_time.acquire(timeout=timeout_seconds):
+            raise RootUnavailable(f"calls into {self.path}, which takes one at a time, hang")
+        try:
+            yield
+        finally:
+            self._one_at_a_time.release()
+
+    def drive(self, driver: Driver) -> None:
+        """Initialise by another driver profile from now on. Raises RootMisconfigured when that comes too late."""
+        with self._state:
+            if self._initialised and _initialised_by(driver) != _initialised_by(self._driver):
+                raise RootMisconfigured(f"{self.path} is in use by another driver profile in this process")
+            self._driver = driver
 
     def suspect(self, generation: int) -> None:
         """Report a loss met in `generation`: the next `ready` restarts the module, unless somebody did already."""
@@ -166,7 +182,7 @@ class Module:
             self._finalize(None)
         self._generation += 1
         self._initialised = False
-        arguments = _InitializeArgs(flags=CKF_OS_LOCKING_OK)
+        arguments = self._arguments()
         answer = self._initialize(ctypes.addressof(arguments))
         if answer == CKR_CRYPTOKI_ALREADY_INITIALIZED and not ours:
             raise RootMisconfigured(
@@ -179,17 +195,33 @@ class Module:
         self._initialised = True
         self._suspected = False
 
+    def _arguments(self) -> ctypes.Structure:
+        flags = CKF_OS_LOCKING_OK if self._driver.os_locking else 0
+        if not self._driver.library_parameters:
+            return _InitializeArgs(flags=flags)
+        return _NSSInitializeArgs(flags=flags, library_parameters=self._driver.library_parameters.encode())
+
+
+def _initialised_by(driver: Driver) -> tuple[bool, str]:
+    return driver.os_locking, driver.library_parameters
+
 
 _modules: dict[Path, Module] = {}
 _modules_lock = threading.Lock()
 
 
-def load(path: Path) -> Module:
-    """The module at `path`, loaded at the first call. Raises RootMisconfigured when there is none."""
+def load(path: Path, driver: Driver | None = None) -> Module:
+    """The module at `path`, loaded at the first call. Raises RootMisconfigured when there is none.
+
+    `driver` says how to initialise it; without one it stays as it was first loaded.
+    """
     resolved = path.resolve()
     with _modules_lock:
-        if resolved not in _modules:
-            module = Module(resolved)
+        module = _modules.get(resolved)
+        if module is None:
+            module = Module(resolved, driver or DEFAULT)
             atexit.register(module.finalize)
             _modules[resolved] = module
-        return _modules[resolved]
+    if driver is not None:
+        module.drive(driver)
+    return module

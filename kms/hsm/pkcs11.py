@@ -16,11 +16,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
-from pkcs11 import Mechanism
+from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11 import exceptions as p11
 
 from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import verify_check_value
+from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import RootLost, translate
 from kms.hsm.interface import (
     NotOffered,
@@ -32,27 +33,21 @@ from kms.hsm.interface import (
     UnwrapFailed,
 )
 from kms.hsm.module import Module, load
-from kms.hsm.profiles import (
-    KEY_SIZE,
-    WRAPPED_SIZE,
-    RootSession,
-    SigningKey,
-    WrappingKey,
-    choose_profile,
-    generate_under,
-    unwraps_only_by_template,
-    wrap_under,
-)
+from kms.hsm.profiles.choice import choose_profile, profiles
+from kms.hsm.profiles.interface import KEY_SIZE, RootSession, SigningKey, WrappingKey, WrappingProfile
+from kms.hsm.profiles.key_wrap import as_mechanism, generate_under, wrap_under
 from kms.hsm.root_keys import (
     AUDIT_SIGN,
-    ROOT,
     ROOT_MAC,
-    ROOT_STRICT,
+    can_hold,
     find_audit_point,
     find_key,
     find_key_or_none,
+    find_root,
     find_root_id,
     make_missing_keys,
+    require,
+    strict_plan,
 )
 from kms.hsm.software_signing import SIGNATURE_SIZE, format_public_key, require_digest
 from kms.hsm.templates import attribute_mapper
@@ -63,10 +58,6 @@ if TYPE_CHECKING:
     from pkcs11.types import Session, Token
 
 log = logging.getLogger(__name__)
-
-MAX_SESSIONS = 8
-"""Calls at once, fewer if the token allows fewer sessions. For a local module two would do; a network HSM, which
-answers in 1-10 ms, gains by each more."""
 
 BUSY_SECONDS = 5.0
 """How long a call waits for a free session before the token counts as hanging."""
@@ -91,9 +82,13 @@ class PKCS11Root:
         *,
         uri: TokenURI,
         root_id: bytes,
+        driver: Driver,
         expected_check_value: bytes | None,
     ) -> None:
         """For `open` alone, which holds the module while calling this."""
+        self._driver = driver
+        self._strict_plan = strict_plan(driver)
+        self._strict_mechanism = as_mechanism(driver.key_wrap_mechanism)
         self._module = module
         self._generation = module.generation
         self._token = token
@@ -104,16 +99,23 @@ class PKCS11Root:
         self._closed = False
         # Sessions and, beneath them, None for each that may yet be opened; last in, first out.
         self._pool: queue.LifoQueue[RootSession | None] = queue.LifoQueue()
-        self._size = MAX_SESSIONS
+        self._size = driver.max_sessions
         self._sizing = threading.Lock()
-        for _ in range(MAX_SESSIONS - 1):
+        for _ in range(driver.max_sessions - 1):
             self._pool.put(None)
         first = self._open_session()
-        self._profile, self._known_wrapped = choose_profile(first)
-        self._identity = RootIdentity(self._profile.name, root_id, uri.label)
+        candidates = [profile for profile in profiles(driver) if _is_planned(first, profile)]
+        if not candidates:
+            raise RootMisconfigured(
+                f"key {uri.label!r} is none for the wrapping profile {driver.wrapping} of the driver profile"
+            )
+        require(first.root, candidates[0].plan, uri.label)
+        self._profile, self._known_wrapped = choose_profile(first, candidates)
+        self._identity = RootIdentity(self._profile.name, root_id, uri.label, self._profile.mechanism)
         self._strict_identity: RootIdentity | None = None
-        if first.root_strict is not None and unwraps_only_by_template(first.session, first.root_strict):
-            self._strict_identity = RootIdentity("kw", root_id, ROOT_STRICT.label(uri))
+        if first.root_strict is not None and can_hold(first.session, first.root_strict, driver):
+            label = uri.label + self._strict_plan.suffix
+            self._strict_identity = RootIdentity("kw", root_id, label, driver.key_wrap_mechanism)
         self._audit_public_key = None if first.audit_sign is None else _audit_public_key(first.session, uri, root_id)
         self._pool.put(first)
 
@@ -124,6 +126,7 @@ class PKCS11Root:
         pin: SecretBytes,
         expected_check_value: bytes | None = None,
         *,
+        driver: Driver = DEFAULT,
         makes_missing: bool = False,
     ) -> PKCS11Root:
         """Initialise the module if need be, find the token, log in, find the root keys and prove them.
@@ -134,13 +137,20 @@ class PKCS11Root:
 
         Raises RootLost (absent token), CredentialRejected (wrong PIN, after a single attempt), RootMisconfigured.
         """
-        module = load(uri.module_path)
+        module = load(uri.module_path, driver)
         module.ready()
         generation = module.generation
         try:
             with module.calls():
                 generation = module.generation
-                root = cls._open(module, uri, pin, expected_check_value, makes_missing)
+                root = cls._open(
+                    module,
+                    uri,
+                    pin,
+                    expected_check_value=expected_check_value,
+                    driver=driver,
+                    makes_missing=makes_missing,
+                )
         except p11.PKCS11Error as error:
             failure = translate(error, f"opening token {uri.token!r}")
             if isinstance(failure, RootLost):
@@ -159,15 +169,30 @@ class PKCS11Root:
 
     @classmethod
     def _open(
-        cls, module: Module, uri: TokenURI, pin: SecretBytes, expected_check_value: bytes | None, makes_missing: bool
+        cls,
+        module: Module,
+        uri: TokenURI,
+        pin: SecretBytes,
+        *,
+        expected_check_value: bytes | None,
+        driver: Driver,
+        makes_missing: bool,
     ) -> PKCS11Root:
         token = find_token(module, uri)
         login = log_in(token, pin)
         try:
             root_id = find_root_id(login, uri)
             if makes_missing:
-                _make_missing(token, uri, root_id)
-            return cls(module, token, login, uri=uri, root_id=root_id, expected_check_value=expected_check_value)
+                _make_missing(token, uri, root_id, driver)
+            return cls(
+                module,
+                token,
+                login,
+                uri=uri,
+                root_id=root_id,
+                driver=driver,
+                expected_check_value=expected_check_value,
+            )
         except BaseException:
             _close_quietly(login)
             raise
@@ -186,25 +211,20 @@ class PKCS11Root:
 
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         if protection is Protection.HSM:
-            return self._call("generating a key", lambda at: generate_under(at.session, self._strict_root(at)))
-        wrapped = self._call("generating a key", self._profile.generate)
-        if len(wrapped) != WRAPPED_SIZE:
-            raise RootMisconfigured(f"the token wrapped {KEY_SIZE} bytes to {len(wrapped)}, not to {WRAPPED_SIZE}")
-        return wrapped
+            return self._call("generating a key", self._generate_strict)
+        return self._call("generating a key", self._profile.generate)
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         size, value = len(key), key.reveal()
         if protection is Protection.HSM:
             if size % 8 or not KEY_SIZE <= size <= MAX_HELD_KEY_BYTES:
                 raise ValueError(f"a key to be held has a multiple of 8 bytes, {KEY_SIZE} to {MAX_HELD_KEY_BYTES}")
-            return self._call("wrapping a key", lambda at: wrap_under(at.session, self._strict_root(at), value))
+            return self._call("wrapping a key", lambda at: self._wrap_strict(at, value))
         if size != KEY_SIZE:
             raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {size}")
         return self._call("wrapping a key", lambda at: self._profile.wrap(at, value))
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
-        if len(wrapped) != WRAPPED_SIZE:
-            raise UnwrapFailed(f"a wrapped key has {WRAPPED_SIZE} bytes, not {len(wrapped)}")
         key = self._call("unwrapping a key", lambda at: self._unwrap(at, wrapped))
         if len(key) != KEY_SIZE:
             raise UnwrapFailed(f"a wrapped key holds {KEY_SIZE} bytes")
@@ -329,10 +349,16 @@ class PKCS11Root:
     def _strict_root(self, at: RootSession) -> WrappingKey:
         if self._strict_identity is None or at.root_strict is None:
             raise NotOffered(
-                f"keys of protection hsm need a key {ROOT_STRICT.label(self._uri)!r} in a token that enforces"
-                " CKA_UNWRAP_TEMPLATE: `sealgate hsm probe` tells"
+                f"keys of protection hsm need a key {self._uri.label + self._strict_plan.suffix!r} in a token that"
+                " enforces CKA_UNWRAP_TEMPLATE: `sealgate hsm probe` tells"
             )
         return at.root_strict
+
+    def _generate_strict(self, at: RootSession) -> bytes:
+        return generate_under(at.session, self._strict_root(at), self._strict_mechanism)
+
+    def _wrap_strict(self, at: RootSession, value: bytes) -> bytes:
+        return wrap_under(at.session, self._strict_root(at), self._strict_mechanism, value)
 
     def _signing(self, digest: bytes) -> Callable[[RootSession], bytes]:
         def sign(at: RootSession) -> bytes:
@@ -343,19 +369,21 @@ class PKCS11Root:
         return sign
 
     def _no_audit_key(self) -> str:
-        return f"the token holds no key {AUDIT_SIGN.label(self._uri)!r} to sign the audit trail with"
+        return f"the token holds no key {self._uri.label + AUDIT_SIGN.suffix!r} to sign the audit trail with"
 
     def _open_session(self) -> RootSession:
         # Without PIN: the login counts for all sessions, and python-pkcs11 logs all out when one with a PIN is closed.
         session = self._token.open(attribute_mapper=attribute_mapper())
         try:
-            root, root_mac = (find_key(session, plan, self._uri, self._root_id) for plan in (ROOT, ROOT_MAC))
+            root = find_root(session, self._uri, self._root_id)
+            root_mac = find_key(session, ROOT_MAC, self._uri, self._root_id)
             root_strict, audit_sign = (
-                find_key_or_none(session, plan, self._uri, self._root_id) for plan in (ROOT_STRICT, AUDIT_SIGN)
+                find_key_or_none(session, plan, self._uri, self._root_id) for plan in (self._strict_plan, AUDIT_SIGN)
             )
             return RootSession(
                 session,
-                cast("WrappingKey", root),
+                self._module.cryptoki,
+                root,
                 cast("SigningKey", root_mac),
                 cast("WrappingKey | None", root_strict),
                 cast("SigningKey | None", audit_sign),
@@ -365,7 +393,17 @@ class PKCS11Root:
             raise
 
 
-def _make_missing(token: Token, uri: TokenURI, root_id: bytes) -> None:
+def _is_planned(at: RootSession, profile: WrappingProfile) -> bool:
+    """Whether root-soft is of the kind that the profile makes: told by class, and whether it wraps or encrypts."""
+    root, plan = at.root, profile.plan
+    if root[Attribute.CLASS] is not plan.object_class:
+        return False
+    if plan.object_class is ObjectClass.PRIVATE_KEY:
+        return True
+    return bool(root[Attribute.WRAP] or root[Attribute.UNWRAP]) is plan.required[Attribute.WRAP]
+
+
+def _make_missing(token: Token, uri: TokenURI, root_id: bytes, driver: Driver) -> None:
     """What cannot be made in a token that may not be written to is lacking, and nothing worse."""
     try:
         session = token.open(rw=True, attribute_mapper=attribute_mapper())
@@ -373,7 +411,7 @@ def _make_missing(token: Token, uri: TokenURI, root_id: bytes) -> None:
         log.warning("the token takes no new keys: %s", type(error).__name__)
         return
     try:
-        make_missing_keys(session, uri, root_id)
+        make_missing_keys(session, uri, root_id, driver)
     finally:
         _close_quietly(session)
 
@@ -385,7 +423,7 @@ def _audit_public_key(session: Session, uri: TokenURI, root_id: bytes) -> bytes:
     try:
         return format_public_key(EllipticCurvePublicKey.from_encoded_point(SECP256R1(), encoded))
     except ValueError as error:
-        raise RootMisconfigured(f"the public key {AUDIT_SIGN.label(uri)!r} is no point of P-256") from error
+        raise RootMisconfigured(f"the public key {uri.label + AUDIT_SIGN.suffix!r} is no point of P-256") from error
 
 
 def _close_quietly(session: Session) -> None:

@@ -16,10 +16,12 @@ from pkcs11 import exceptions as p11
 from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import make_check_value
 from kms.hsm.description import RootDescription, TokenDescription
+from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import translate
 from kms.hsm.interface import RootMisconfigured
 from kms.hsm.module import Module, load
 from kms.hsm.pkcs11 import PKCS11Root
+from kms.hsm.rehearsal import find_profile
 from kms.hsm.root_keys import make_missing_keys, make_root_keys
 from kms.hsm.tokens import find_token, log_in, pin_text, token_serial
 from kms.hsm.uri import TokenURI, format_uri
@@ -115,37 +117,41 @@ def initialise_token(module: Module, label: str, so_pin: SecretBytes, pin: Secre
         raise translate(error, f"initialising token {label!r}") from error
 
 
-def provision_root(uri: TokenURI, pin: SecretBytes) -> RootDescription:
+def provision_root(uri: TokenURI, pin: SecretBytes, driver: Driver = DEFAULT) -> RootDescription:
     """Make the root's keys (kms/hsm/root_keys.py) in the token the URI names, under a fresh random id that all share.
 
-    The URI's `root_id` is ignored. Refuses (RootMisconfigured) when keys of these labels exist; nothing is overwritten,
-    ever.
+    How it wraps is what the token does best, or what the driver profile says, in either case tried first with keys that
+    are not stored. The URI's `root_id` is ignored.
+
+    Refuses (RootMisconfigured) when keys of these labels exist; nothing is overwritten, ever.
     """
-    module = load(uri.module_path)
+    module = load(uri.module_path, driver)
     module.ready()
     try:
         with module.calls():
             token = find_token(module, uri)
             session = log_in(token, pin, rw=True)
             try:
-                root_id = make_root_keys(session, uri)
-                make_missing_keys(session, uri, root_id)
+                profile = find_profile(session, module.cryptoki, driver)
+                root_id = make_root_keys(session, uri, profile.plan)
+                make_missing_keys(session, uri, root_id, driver)
             finally:
                 session.close()
     except p11.PKCS11Error as error:
         raise translate(error, f"making root keys in token {uri.token!r}") from error
-    return _describe(replace(uri, serial=token_serial(token), root_id=root_id), pin)
+    return _describe(replace(uri, serial=token_serial(token), root_id=root_id), pin, driver)
 
 
-def _describe(uri: TokenURI, pin: SecretBytes) -> RootDescription:
+def _describe(uri: TokenURI, pin: SecretBytes, driver: Driver) -> RootDescription:
     assert uri.serial is not None
     assert uri.root_id is not None
-    root = PKCS11Root.open(uri, pin)
+    root = PKCS11Root.open(uri, pin, driver=driver)
     try:
         return RootDescription(
             root_id=uri.root_id,
             label=uri.label,
             mac_label=uri.mac_label,
+            profile=root.identity.profile,
             serial=uri.serial,
             check_value=make_check_value(root),
             uri=format_uri(uri),

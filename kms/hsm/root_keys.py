@@ -1,116 +1,73 @@
 """The root's keys in a token: what each may do, how it is made, found and looked over.
 
     label                     what                             made
-    sealgate-root             root-soft, AES-256               with the root
+    sealgate-root             root-soft                        with the root
     sealgate-root-mac         root-mac, HMAC-SHA256            with the root
     sealgate-root-audit       audit-sign, EC P-256, a pair     with the root, or when an older root is opened
     sealgate-root-strict      root-strict, AES-256             likewise, where the token enforces unwrap templates
 
-One random CKA_ID is common to all of them, so that the set is exact however many roots a token comes to hold under one
-label. Nothing is overwritten or changed, ever.
-
-Templates are built from constants alone: python-pkcs11 0.10 frees uninitialised pointers when packing a template value
-fails, which ends in a crash or in corrupted memory.
+The root key's CKA_ID is 16 random bytes; those of the others begin with it and end in what their labels end in, so that
+the set is exact however many roots a token comes to hold under one label. In tokens of the first release all have the
+same CKA_ID, which NSS would take for one key, and overwrite. Nothing is overwritten or changed, ever.
+The root key itself is as its wrapping profile plans it (kms/hsm/profiles): an AES key that wraps, in tokens that can.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11 import exceptions as p11
 from pkcs11.util.ec import encode_named_curve_parameters
 
+from kms.hsm.driver import Driver, StrictRoot
 from kms.hsm.interface import RootMisconfigured
-from kms.hsm.profiles import KEY_SIZE, unwraps_only_by_template
+from kms.hsm.key_plan import KeyPlan, Template, templates, wrapping_plan
+from kms.hsm.profiles.interface import KEY_SIZE
+from kms.hsm.profiles.key_wrap import as_mechanism, unwraps_only_by_template, unwraps_to_kept
+from kms.hsm.profiles.refusals import UNSUPPORTED
+from kms.hsm.profiles.rsa_oaep import MODULUS_BITS
 from kms.hsm.templates import UNWRAPPED_SECRET
 from kms.hsm.uri import ROOT_ID_SIZE, TokenURI
 
 if TYPE_CHECKING:
     from pkcs11.types import Object, Session
 
-    from kms.hsm.profiles import WrappingKey
+    from kms.hsm.profiles.interface import WrappingKey
 
 log = logging.getLogger(__name__)
 
-Template = dict[Attribute, object]
-
-_KEPT_INSIDE: Final[Template] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
-
-
-def _strict(mechanism: Mechanism) -> Template:
-    """One mechanism only, and not modifiable: else whoever has the PIN sets CKA_DECRYPT and decrypts wrapped keys."""
-    return {**_KEPT_INSIDE, Attribute.MODIFIABLE: False, Attribute.ALLOWED_MECHANISMS: (mechanism,)}
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPlan:
-    """A root key: what its label ends in, its type, what it may do, by which templates it is made, the best first.
-
-    `required` is what must hold for a key that is found, so that no holder of the PIN can turn the root or a wrapped
-    key into bytes by it.
-    """
-
-    suffix: str
-    object_class: ObjectClass
-    key_type: KeyType
-    capabilities: MechanismFlag
-    templates: tuple[Template, ...]
-    required: dict[Attribute, bool]
-
-    def label(self, uri: TokenURI) -> str:
-        return uri.label + self.suffix
-
-
-_WRAPPING: Final[dict[Attribute, bool]] = {
-    Attribute.SENSITIVE: True,
-    Attribute.EXTRACTABLE: False,
-    Attribute.WRAP: True,
-    Attribute.UNWRAP: True,
-    Attribute.ENCRYPT: False,
-    Attribute.DECRYPT: False,
-}
 _SIGNING: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False, Attribute.SIGN: True}
-_WRAP_AND_UNWRAP: Final = MechanismFlag.WRAP | MechanismFlag.UNWRAP
 
-# Vendors may refuse the two attributes that `_strict` adds; then the key is made without them.
-ROOT: Final = KeyPlan(
-    "",
-    ObjectClass.SECRET_KEY,
-    KeyType.AES,
-    _WRAP_AND_UNWRAP,
-    (_strict(Mechanism.AES_KEY_WRAP), _KEPT_INSIDE),
-    _WRAPPING,
-)
 ROOT_MAC: Final = KeyPlan(
     "-mac",
     ObjectClass.SECRET_KEY,
     KeyType.GENERIC_SECRET,
     MechanismFlag.SIGN | MechanismFlag.VERIFY,
-    (_strict(Mechanism.SHA256_HMAC), _KEPT_INSIDE),
+    templates(Mechanism.SHA256_HMAC),
     _SIGNING,
-)
-ROOT_STRICT: Final = KeyPlan(
-    "-strict",
-    ObjectClass.SECRET_KEY,
-    KeyType.AES,
-    _WRAP_AND_UNWRAP,
-    tuple(
-        {**template, Attribute.UNWRAP_TEMPLATE: UNWRAPPED_SECRET.packed}
-        for template in (_strict(Mechanism.AES_KEY_WRAP), {**_KEPT_INSIDE, Attribute.MODIFIABLE: False})
-    ),
-    {**_WRAPPING, Attribute.MODIFIABLE: False},
 )
 AUDIT_SIGN: Final = KeyPlan(
     "-audit",
     ObjectClass.PRIVATE_KEY,
     KeyType.EC,
     MechanismFlag.SIGN | MechanismFlag.VERIFY,
-    (_strict(Mechanism.ECDSA), _KEPT_INSIDE),
+    templates(Mechanism.ECDSA),
     _SIGNING,
 )
+
+
+def strict_plan(driver: Driver) -> KeyPlan:
+    """root-strict: what it unwraps, it unwraps by template."""
+    plan = wrapping_plan(driver.key_wrap_mechanism, "-strict")
+    by_template = tuple({**template, Attribute.UNWRAP_TEMPLATE: UNWRAPPED_SECRET.packed} for template in plan.templates)
+    if driver.strict_root is StrictRoot.UNENFORCED:
+        by_template += plan.templates
+    return replace(plan, templates=by_template)
+
+
 _P256: Final = encode_named_curve_parameters("secp256r1")
 
 _TEMPLATE_REFUSED = (
@@ -122,71 +79,96 @@ _TEMPLATE_REFUSED = (
 )
 
 
-def make_root_keys(session: Session, uri: TokenURI) -> bytes:
-    """Make the keys every root has, under a fresh random id, which is returned; the session is read-write.
+def make_root_keys(session: Session, uri: TokenURI, plan: KeyPlan) -> bytes:
+    """Make the keys every root has, root-soft by `plan`, under a fresh random id, which is returned.
+
+    The session is read-write.
 
     Raises RootMisconfigured when keys of these labels exist, PKCS11Error; what was made is gone again then.
     """
-    for plan in (ROOT, ROOT_MAC):
-        if find_keys(session, plan, plan.label(uri), None):
-            raise RootMisconfigured(
-                f"token {uri.token!r} holds a key {plan.label(uri)!r} already, and it is not overwritten"
-            )
+    for label in (uri.label, uri.mac_label):
+        if list(session.get_objects({Attribute.LABEL: label})):
+            raise RootMisconfigured(f"token {uri.token!r} holds a key {label!r} already, and it is not overwritten")
     root_id: bytes = session.generate_random(ROOT_ID_SIZE * 8)
-    root = _generate(session, ROOT, root_id, uri)
+    made = _generate_stored(session, plan, uri, root_id)
     try:
-        _generate(session, ROOT_MAC, root_id, uri)
+        _generate_stored(session, ROOT_MAC, uri, root_id)
     except p11.PKCS11Error:
-        root.destroy()  # it never wrapped anything; left behind it would block the next attempt
+        for key in made:
+            key.destroy()  # it never wrapped anything; left behind it would block the next attempt
         raise
     return root_id
 
 
-def make_missing_keys(session: Session, uri: TokenURI, root_id: bytes) -> None:
+def make_missing_keys(session: Session, uri: TokenURI, root_id: bytes, driver: Driver) -> None:
     """Make audit-sign and root-strict if this root lacks them and the token can; the session is read-write.
 
     What the token refuses is logged and left: the root serves without it. Raises PKCS11Error for anything else.
     """
-    if not find_keys(session, AUDIT_SIGN, AUDIT_SIGN.label(uri), root_id):
+    strict = strict_plan(driver)
+    if not find_keys(session, AUDIT_SIGN, uri, root_id):
         try:
-            _generate_pair(session, AUDIT_SIGN, root_id, uri)
-        except (*_TEMPLATE_REFUSED, p11.MechanismInvalid, p11.FunctionNotSupported, p11.DomainParamsInvalid) as error:
+            _generate_stored(session, AUDIT_SIGN, uri, root_id)
+        except (*UNSUPPORTED, p11.DomainParamsInvalid, p11.GeneralError) as error:
             log.warning("the token makes no P-256 key to sign the audit trail with: %s", type(error).__name__)
-    if not find_keys(session, ROOT_STRICT, ROOT_STRICT.label(uri), root_id):
-        _make_strict_root(session, uri, root_id)
-
-
-def _make_strict_root(session: Session, uri: TokenURI, root_id: bytes) -> None:
-    try:
-        key = _generate(session, ROOT_STRICT, root_id, uri)
-    except _TEMPLATE_REFUSED as error:
-        log.info("the token makes no root for keys of protection hsm: %s", type(error).__name__)
+    if find_keys(session, strict, uri, root_id):
         return
-    if not unwraps_only_by_template(session, cast("WrappingKey", key)):
+    try:
+        (key,) = _generate_stored(session, strict, uri, root_id)
+        if can_hold(session, cast("WrappingKey", key), driver):
+            return
         key.destroy()
         log.info("the token does not enforce CKA_UNWRAP_TEMPLATE: keys of protection hsm are not offered")
+    except (*UNSUPPORTED, p11.GeneralError) as error:
+        log.info("the token makes no root for keys of protection hsm: %s", type(error).__name__)
 
 
-def find_keys(session: Session, plan: KeyPlan, label: str, key_id: bytes | None) -> list[Object]:
-    """All keys of that plan's type and that label, and id unless None. Raises PKCS11Error."""
-    return _find(session, plan.object_class, plan.key_type, label, key_id)
+def can_hold(session: Session, root_strict: WrappingKey, driver: Driver) -> bool:
+    """Whether what this key wraps can be kept inside, as far as the driver asks for that."""
+    mechanism = as_mechanism(driver.key_wrap_mechanism)
+    if driver.strict_root is StrictRoot.UNENFORCED:
+        return unwraps_to_kept(session, root_strict, mechanism)
+    return unwraps_only_by_template(session, root_strict, mechanism)
 
 
-def find_key(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes | None) -> Object:
+def find_keys(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes) -> list[Object]:
+    """All keys of that plan that belong to the root of that id. Raises PKCS11Error."""
+    label = uri.label + plan.suffix
+    for key_id in (_key_id(root_id, plan), root_id):
+        keys = _find(session, plan.object_class, plan.key_type, label, key_id)
+        if keys:
+            return keys
+    return []
+
+
+def find_root(session: Session, uri: TokenURI, root_id: bytes | None) -> Object:
+    """root-soft, of whatever type, not looked over. Raises RootMisconfigured for none or several."""
+    keys = [
+        key
+        for object_class, key_type in ((ObjectClass.SECRET_KEY, KeyType.AES), (ObjectClass.PRIVATE_KEY, KeyType.RSA))
+        for key in _find(session, object_class, key_type, uri.label, root_id)
+    ]
+    if len(keys) != 1:
+        raise RootMisconfigured(f"the token holds {len(keys) or 'no'} keys {_name(uri.label, root_id)}, one is needed")
+    return keys[0]
+
+
+def find_key(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes) -> Object:
     """The one key, looked over. Raises RootMisconfigured for none, several, or one that protects nothing."""
     key = find_key_or_none(session, plan, uri, root_id)
     if key is None:
-        raise RootMisconfigured(f"the token holds no keys {_name(plan.label(uri), root_id)}, one is needed")
+        raise RootMisconfigured(f"the token holds no keys {_name(uri.label + plan.suffix, root_id)}, one is needed")
     return key
 
 
-def find_key_or_none(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes | None) -> Object | None:
+def find_key_or_none(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes) -> Object | None:
     """As `find_key`, but None when there is none."""
-    keys = find_keys(session, plan, plan.label(uri), root_id)
+    label = uri.label + plan.suffix
+    keys = find_keys(session, plan, uri, root_id)
     if len(keys) > 1:
-        raise RootMisconfigured(f"the token holds {len(keys)} keys {_name(plan.label(uri), root_id)}, one is needed")
+        raise RootMisconfigured(f"the token holds {len(keys)} keys {_name(label, root_id)}, one is needed")
     for key in keys:
-        _require(key, plan.required, plan.label(uri))
+        require(key, plan, label)
         return key
     return None
 
@@ -195,7 +177,7 @@ def find_root_id(session: Session, uri: TokenURI) -> bytes:
     """The URI's id, or the CKA_ID of the only root with its label."""
     if uri.root_id is not None:
         return uri.root_id
-    root_id: bytes = find_key(session, ROOT, uri, None)[Attribute.ID]
+    root_id: bytes = find_root(session, uri, None)[Attribute.ID]
     if len(root_id) != ROOT_ID_SIZE:
         raise RootMisconfigured(f"the CKA_ID of key {uri.label!r} has {len(root_id)} bytes, not {ROOT_ID_SIZE}")
     return root_id
@@ -203,8 +185,8 @@ def find_root_id(session: Session, uri: TokenURI) -> bytes:
 
 def find_audit_point(session: Session, uri: TokenURI, root_id: bytes) -> bytes:
     """CKA_EC_POINT of audit-sign's public half: a DER OCTET STRING around the point, or from some tokens the point."""
-    label = AUDIT_SIGN.label(uri)
-    keys = _find(session, ObjectClass.PUBLIC_KEY, KeyType.EC, label, root_id)
+    label = uri.label + AUDIT_SIGN.suffix
+    keys = find_keys(session, replace(AUDIT_SIGN, object_class=ObjectClass.PUBLIC_KEY), uri, root_id)
     if len(keys) != 1:
         raise RootMisconfigured(f"the token holds {len(keys) or 'no'} public keys {_name(label, root_id)}")
     point: bytes = keys[0][Attribute.EC_POINT]
@@ -220,50 +202,57 @@ def _find(
     return list(session.get_objects(template))
 
 
+def _key_id(root_id: bytes, plan: KeyPlan) -> bytes:
+    return root_id + plan.suffix.encode()
+
+
 def _name(label: str, key_id: bytes | None) -> str:
     return f"{label!r}" + (f" with id {key_id.hex()}" if key_id else "")
 
 
-def _require(key: Object, attributes: dict[Attribute, bool], label: str) -> None:
-    for attribute, wanted in attributes.items():
+def require(key: Object, plan: KeyPlan, label: str) -> None:
+    """Raises RootMisconfigured for a key that is not as planned."""
+    for attribute, wanted in plan.required.items():
         if bool(key[attribute]) is not wanted:
             raise RootMisconfigured(
                 f"key {label!r} has CKA_{attribute.name} {not wanted}: such a root protects nothing"
             )
 
 
-def _generate(session: Session, plan: KeyPlan, root_id: bytes, uri: TokenURI) -> Object:
-    """Generate a token object by the first template that the token accepts."""
+def _generate_stored(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes) -> tuple[Object, ...]:
+    return generate(session, plan, _key_id(root_id, plan), uri.label + plan.suffix)
+
+
+def generate(
+    session: Session, plan: KeyPlan, key_id: bytes, label: str, *, is_stored: bool = True
+) -> tuple[Object, ...]:
+    """Generate a key, or a pair with the private key first, by the first template that the token accepts."""
+    refused: p11.PKCS11Error | None = None
     for template in plan.templates:
         try:
-            return session.generate_key(
+            if plan.object_class is ObjectClass.PRIVATE_KEY:
+                return _generate_pair(session, plan, template, id=key_id, label=label, store=is_stored)
+            key = session.generate_key(
                 plan.key_type,
                 KEY_SIZE * 8,
-                id=root_id,
-                label=plan.label(uri),
-                store=True,
+                id=key_id,
+                label=label,
+                store=is_stored,
                 capabilities=plan.capabilities,
                 template=template,
             )
+            return (key,)
         except _TEMPLATE_REFUSED as error:
             refused = error
+    assert refused is not None
     raise refused
 
 
-def _generate_pair(session: Session, plan: KeyPlan, root_id: bytes, uri: TokenURI) -> None:
-    """As `_generate`, for a pair on P-256."""
-    parameters = session.create_domain_parameters(KeyType.EC, {Attribute.EC_PARAMS: _P256}, local=True)
-    for template in plan.templates:
-        try:
-            parameters.generate_keypair(
-                id=root_id,
-                label=plan.label(uri),
-                store=True,
-                capabilities=plan.capabilities,
-                private_template=template,
-            )
-        except _TEMPLATE_REFUSED as error:
-            refused = error
-        else:
-            return
-    raise refused
+def _generate_pair(session: Session, plan: KeyPlan, template: Template, **arguments: Any) -> tuple[Object, ...]:
+    arguments |= {"capabilities": plan.capabilities, "private_template": template}
+    if plan.key_type is KeyType.EC:
+        parameters = session.create_domain_parameters(KeyType.EC, {Attribute.EC_PARAMS: _P256}, local=True)
+        public, private = parameters.generate_keypair(**arguments)
+    else:
+        public, private = session.generate_keypair(KeyType.RSA, MODULUS_BITS, **arguments)
+    return private, public

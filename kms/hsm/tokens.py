@@ -21,15 +21,26 @@ if TYPE_CHECKING:
     from pkcs11.types import Session, Token
 
 MAX_PIN_SIZE = 255
+_HAS_PIN = TokenFlag.TOKEN_INITIALIZED | TokenFlag.USER_PIN_INITIALIZED
+"""Either: SoftHSM sets the first as soon as the token has a label, NSS only the second."""
 
 
 def find_token(module: Module, uri: TokenURI) -> Token:
-    """The one initialised token with the URI's label and, if it has one, serial.
+    """The one token that has a user's PIN, with the URI's label and, if it has one, serial.
 
     Raises RootLost when there is none (it may be plugged in later), RootMisconfigured when several match.
     """
+    return _the_one([token for token in _tokens(module) if token.flags & _HAS_PIN], uri)
+
+
+def find_any_token(module: Module, uri: TokenURI) -> Token:
+    """As `find_token`, among all tokens, also those without PIN."""
+    return _the_one(_tokens(module), uri)
+
+
+def _the_one(tokens: list[Token], uri: TokenURI) -> Token:
     matching, present = [], []
-    for token in _tokens(module):
+    for token in tokens:
         serial = token_serial(token)
         present.append(f"{token.label!r} (serial {serial})")
         if token.label == uri.token and uri.serial in (None, serial):
@@ -86,8 +97,7 @@ def _tokens(module: Module) -> list[Token]:
             token = slot.get_token()
         except (p11.TokenNotPresent, p11.TokenNotRecognised):
             continue
-        if token.flags & TokenFlag.TOKEN_INITIALIZED:
-            tokens.append(token)
+        tokens.append(token)
     return tokens
 
 

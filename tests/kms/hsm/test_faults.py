@@ -16,6 +16,7 @@ import pytest
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import pkcs11 as pkcs11_root
+from kms.hsm.driver import MAX_SESSIONS
 from kms.hsm.interface import Root, RootError, RootMisconfigured, RootUnavailable, UnwrapFailed
 from kms.hsm.provision import SOFTHSM_ENVIRONMENT, write_softhsm_config
 from kms.hsm.recovery import RecoveringRoot, RootState
@@ -336,8 +337,8 @@ def test_when_all_sessions_hang_callers_are_refused_and_it_heals(
     root = faulty.root()
     operation = Operation.on(root)
     faulty.faults.hang("C_UnwrapKey", times=EVERY)
-    calls = [Calling(operation.unwrap) for _ in range(pkcs11_root.MAX_SESSIONS)]
-    wait_for(lambda: faulty.faults.hanging == pkcs11_root.MAX_SESSIONS)
+    calls = [Calling(operation.unwrap) for _ in range(MAX_SESSIONS)]
+    wait_for(lambda: faulty.faults.hanging == MAX_SESSIONS)
     with pytest.raises(RootUnavailable, match="hang"):
         operation.mac()
     assert state_of(root) is RootState.DEGRADED
@@ -375,17 +376,17 @@ def test_a_recovery_that_hangs_refuses_the_others_and_heals(faulty: FaultyToken)
 def test_a_slow_token_is_asked_by_several_sessions_at_once(faulty: FaultyToken) -> None:
     operation = Operation.on(faulty.root())
     faulty.faults.hang("C_UnwrapKey", times=EVERY)
-    calls = [Calling(operation.unwrap) for _ in range(pkcs11_root.MAX_SESSIONS)]
-    wait_for(lambda: faulty.faults.hanging == pkcs11_root.MAX_SESSIONS)
+    calls = [Calling(operation.unwrap) for _ in range(MAX_SESSIONS)]
+    wait_for(lambda: faulty.faults.hanging == MAX_SESSIONS)
     faulty.faults.heal()
-    assert [call.result() for call in calls] == [True] * pkcs11_root.MAX_SESSIONS
+    assert [call.result() for call in calls] == [True] * MAX_SESSIONS
 
 
 def test_a_token_of_few_sessions_is_asked_one_after_the_other(faulty: FaultyToken) -> None:
     operation = Operation.on(faulty.root())
     faulty.faults.fail("C_OpenSession", CKR.SESSION_COUNT, times=EVERY)
-    calls = [Calling(operation.unwrap) for _ in range(pkcs11_root.MAX_SESSIONS)]
-    assert [call.result() for call in calls] == [True] * pkcs11_root.MAX_SESSIONS
+    calls = [Calling(operation.unwrap) for _ in range(MAX_SESSIONS)]
+    assert [call.result() for call in calls] == [True] * MAX_SESSIONS
 
 
 class Calling:

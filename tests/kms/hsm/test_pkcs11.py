@@ -12,11 +12,12 @@ from pkcs11 import exceptions as p11
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import pkcs11
+from kms.hsm.driver import MAX_SESSIONS
 from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.file_root import FileRoot, create_key_file
 from kms.hsm.interface import Root, RootError, RootMisconfigured
 from kms.hsm.pkcs11 import PKCS11Root
-from kms.hsm.profiles import RootSession
+from kms.hsm.profiles.interface import RootSession
 from kms.hsm.tokens import find_token, log_in
 from tests.conformance.root import RootContract
 from tests.kms.hsm.conftest import PIN, SoftToken
@@ -168,7 +169,7 @@ def test_an_error_costs_one_session_and_the_pool_refills(opened: Opened) -> None
     def fail(_: object) -> bytes:
         raise p11.KeyUnextractable
 
-    for _ in range(3 * pkcs11.MAX_SESSIONS):
+    for _ in range(3 * MAX_SESSIONS):
         with pytest.raises(RootMisconfigured, match="KeyUnextractable"):
             root._call("testing", fail)
     assert len(root.mac(b"message")) == 32
@@ -206,7 +207,7 @@ def test_a_token_with_few_sessions_is_shared_and_not_lost(token: SoftToken, open
     for thread in threads:
         thread.join()
     assert len(tags) == 1
-    assert 0 < few.refusals < pkcs11.MAX_SESSIONS
+    assert 0 < few.refusals < MAX_SESSIONS
     token.module.ready()
     assert token.module.generation == generation
 
@@ -223,7 +224,7 @@ def test_hanging_sessions_are_a_loss_and_the_module_waits_for_them(
         release.wait(10)
         return b""
 
-    threads = [threading.Thread(target=root._call, args=("hanging", hang)) for _ in range(pkcs11.MAX_SESSIONS)]
+    threads = [threading.Thread(target=root._call, args=("hanging", hang)) for _ in range(MAX_SESSIONS)]
     for thread in threads:
         thread.start()
     for _ in threads:

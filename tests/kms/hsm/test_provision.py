@@ -17,8 +17,10 @@ from pkcs11 import exceptions as p11
 from kms.api.secrets import SecretBytes
 from kms.hsm import provision
 from kms.hsm.check_value import verify_check_value
+from kms.hsm.driver import DEFAULT
 from kms.hsm.errors import CredentialRejected
 from kms.hsm.interface import NotOffered, Protection, RootIdentity, RootMisconfigured
+from kms.hsm.key_plan import KeyPlan, wrapping_plan
 from kms.hsm.pkcs11 import PKCS11Root
 from kms.hsm.provision import (
     MODULE_ENVIRONMENT,
@@ -28,11 +30,14 @@ from kms.hsm.provision import (
     provision_root,
     write_softhsm_config,
 )
-from kms.hsm.root_keys import AUDIT_SIGN, ROOT, ROOT_MAC, ROOT_STRICT, KeyPlan, find_keys
+from kms.hsm.root_keys import AUDIT_SIGN, ROOT_MAC, find_keys, strict_plan
 from kms.hsm.templates import UNWRAPPED_SECRET
 from kms.hsm.tokens import find_token, log_in
 from kms.hsm.uri import TokenURI, parse_uri
 from tests.kms.hsm.conftest import PIN, SO_PIN, SoftToken, make_token
+
+ROOT = wrapping_plan(Mechanism.AES_KEY_WRAP)
+ROOT_STRICT = strict_plan(DEFAULT)
 
 
 def test_softhsm_is_found_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +143,7 @@ def test_a_pin_does_not_suffice_to_read_or_weaken_a_root(token: SoftToken, plan:
     token.module.ready()
     with token.module.calls():
         session = log_in(find_token(token.module, token.uri), PIN, rw=True)
-        (key,) = find_keys(session, plan, plan.label(token.uri), token.root.root_id)
+        (key,) = find_keys(session, plan, token.uri, token.root.root_id)
         with pytest.raises(p11.AttributeSensitive):
             key[Attribute.VALUE]
         assert key[Attribute.LOCAL]
@@ -174,7 +179,7 @@ def test_a_pin_and_a_wrapped_key_do_not_suffice_to_get_it_out_of_root_strict(
     wrapped = root.generate_wrapped_key(Protection.HSM)
     with token.module.calls():
         session = log_in(find_token(token.module, token.uri), PIN, rw=True)
-        (strict,) = find_keys(session, ROOT_STRICT, ROOT_STRICT.label(token.uri), token.root.root_id)
+        (strict,) = find_keys(session, ROOT_STRICT, token.uri, token.root.root_id)
         arguments = {"mechanism": Mechanism.AES_KEY_WRAP, "store": False}
         with pytest.raises(p11.TemplateInconsistent):
             strict.unwrap_key(
@@ -202,7 +207,9 @@ def remove_keys(token: SoftToken, *plans: KeyPlan) -> None:
         session = log_in(find_token(token.module, token.uri), PIN, rw=True)
         for plan in plans:
             for object_class in (plan.object_class, ObjectClass.PUBLIC_KEY):
-                for key in session.get_objects({Attribute.CLASS: object_class, Attribute.LABEL: plan.label(token.uri)}):
+                for key in session.get_objects(
+                    {Attribute.CLASS: object_class, Attribute.LABEL: token.uri.label + plan.suffix}
+                ):
                     key.destroy()
         session.close()
 
@@ -245,7 +252,7 @@ def test_a_strict_root_that_unwraps_to_anything_is_not_used(token: SoftToken) ->
             KeyType.AES,
             256,
             id=token.root.root_id,
-            label=ROOT_STRICT.label(token.uri),
+            label=token.uri.label + ROOT_STRICT.suffix,
             store=True,
             capabilities=ROOT_STRICT.capabilities,
             template=lax,
