@@ -1,14 +1,17 @@
-"""May this principal do this: the one question every operation asks, and its answer.
+"""May this principal do this: the question that operations ask which have no policies of their own yet.
 
-For now an account's root user may do everything with what its account owns, and nobody may do anything else. The
-policy evaluator will answer the same question with the same type.
+Until identities and buckets have policies, the evaluator is asked without any: the root user of the owning account may
+do everything with what the account owns, and nobody else anything.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from iam.principals import Principal, PrincipalKind
+from iam.policy.evaluation import AccessRequest, PoliciesInForce, evaluate
+from iam.principals import Principal
+
+_NO_POLICIES = PoliciesInForce()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +24,5 @@ class Decision:
 
 def authorise(principal: Principal, action: str, resource_arn: str, resource_account_id: str) -> Decision:
     """Whether `principal` may do `action` (`s3:GetObject`) on the resource, which `resource_account_id` owns."""
-    if principal.kind is not PrincipalKind.ROOT:
-        return Decision(
-            False, f"no policy allows {action} on {resource_arn} to {principal.arn or principal.kind.value}"
-        )
-    if principal.account_id != resource_account_id:
-        return Decision(False, f"no resource-based policy allows {action} on {resource_arn} to {principal.arn}")
-    return Decision(True, "root user of the owning account")
+    decision = evaluate(AccessRequest(principal, action, resource_arn, resource_account_id, {}), _NO_POLICIES)
+    return Decision(decision.is_allowed, decision.decided_by if decision.is_allowed else decision.because(action))

@@ -24,13 +24,16 @@ class Principal:
     """An authenticated identity.
 
     `account_id` is 12 digits; `arn` is the full ARN (`arn:aws:iam::123456789012:root`); `principal_id` is what AWS
-    calls aws:userid (the account id for the root user).
+    calls aws:userid (the account id for the root user). `role_arn` is, for a session of a role, the role's own ARN with
+    its path, which the session's ARN leaves out; `tags` are the principal's and its session's (aws:PrincipalTag).
     """
 
     kind: PrincipalKind
     account_id: str
     arn: str
     principal_id: str
+    role_arn: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""Policy variables: `${aws:username}`, `${aws:PrincipalTag/team, 'none'}`, and `${*}`, `${?}`, `${$}` for themselves.
+
+Only documents of version 2012-10-17 have them; in older ones they are text. Source: IAM User Guide, "IAM policy
+elements: Variables and tags".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from iam.policy.match import Token, tokenise
+
+Context = Mapping[str, tuple[str, ...]]
+"""What is known about a request: condition keys in lower case, each with its values; a key without values is absent."""
+
+_VARIABLE = re.compile(r"\$\{([*?$]|[A-Za-z0-9:/._@+=\- ]+?)(?:, *'([^'{}]*)')?\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`key` is the condition key in lower case; `default` stands in where the request has none."""
+
+    key: str
+    default: str | None
+
+    def value(self, context: Context) -> str | None:
+        """The one value of the key, else the default; None where the variable says nothing. Lists are not for text."""
+        values = context.get(self.key, ())
+        return values[0] if len(values) == 1 else self.default
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text of a policy cut at its variables. Wildcards count only where the policy itself wrote them."""
+
+    parts: tuple[Token | Variable, ...]
+
+    @property
+    def is_constant(self) -> bool:
+        return not any(isinstance(part, Variable) for part in self.parts)
+
+    def tokens(self, context: Context) -> tuple[Token, ...] | None:
+        """The pattern for one request; None if a variable has no value, and then nothing matches."""
+        tokens: list[Token] = []
+        for part in self.parts:
+            token = part.value(context) if isinstance(part, Variable) else part
+            if token is None:
+                return None
+            tokens.append(token)
+        return tuple(tokens)
+
+
+def parse_template(text: str, *, has_variables: bool) -> Template:
+    """Cut `text` into literals, wildcards and, if `has_variables`, variables."""
+    if not has_variables or "${" not in text:
+        return Template(tokenise(text))
+    parts: list[Token | Variable] = []
+    end = 0
+    for found in _VARIABLE.finditer(text):
+        parts += tokenise(text[end : found.start()])
+        name, default = found[1], found[2]
+        parts.append(name if name in {"*", "?", "$"} else Variable(name.strip().lower(), default))
+        end = found.end()
+    parts += tokenise(text[end:])
+    return Template(tuple(parts))
