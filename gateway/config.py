@@ -98,6 +98,11 @@ class KMSSettings:
         None, "driver profile of the token, as `sealgate hsm probe` writes it (docs/hsm.md)", relative_to_data=True
     )
     root_file: Path = setting(Path("kms/root"), 'the sealed root, when root is "file"', relative_to_data=True)
+    protection: str = setting(
+        "software",
+        "where a new KMS key may be in the clear unless it chooses itself: in kmsd for a lease, or in the HSM alone",
+        choices=("software", "hsm"),
+    )
     lease_seconds: float = setting(
         300.0, "an unwrapped KMS key is used without asking the root again", minimum=1, maximum=86_400
     )

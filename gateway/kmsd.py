@@ -41,6 +41,7 @@ def kmsd_command(
         region=settings.region,
         root=root_settings(settings),
         listen_fd=listen_fd,
+        protection=settings.kms.protection,
         lease_seconds=settings.kms.lease_seconds,
         root_deadline_seconds=settings.kms.call_seconds * ROOT_SHARE,
         log_level=settings.log.level,

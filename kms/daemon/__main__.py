@@ -71,6 +71,7 @@ async def _serve(settings: DaemonSettings) -> None:
         service_settings = ServiceSettings(
             region=settings.region,
             lease_seconds=settings.lease_seconds,
+            protection=settings.protection,
             root_deadline_seconds=settings.root_deadline_seconds,
         )
         async with EmbeddedKeyService(store, root, epoch, service_settings) as service:

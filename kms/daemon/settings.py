@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from kms.hsm.interface import Protection
+
 
 class SettingsError(Exception):
     """The order is not one of this release; the message names what is wrong with it."""
@@ -35,12 +37,16 @@ class RootSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSettings:
-    """`listen_fd`, an inherited listening Unix socket, or `socket_path`, where to make one: exactly one of them."""
+    """`listen_fd`, an inherited listening Unix socket, or `socket_path`, where to make one: exactly one of them.
+
+    `protection` is that of keys whose CreateKey does not choose.
+    """
 
     keys_path: Path
     epoch_path: Path
     region: str
     root: RootSettings
+    protection: str = "software"
     listen_fd: int | None = None
     socket_path: Path | None = None
     lease_seconds: float = 300.0
@@ -61,6 +67,8 @@ class DaemonSettings:
             raise SettingsError(f"the order to kmsd cannot be read: {error}") from None
         if (settings.listen_fd is None) == (settings.socket_path is None):
             raise SettingsError("kmsd listens on either listen_fd or socket_path")
+        if settings.protection not in set(Protection):
+            raise SettingsError(f"protection {settings.protection!r} is neither software nor hsm")
         if settings.root.kind not in {"pkcs11", "file"}:
             raise SettingsError(f"root kind {settings.root.kind!r} is neither pkcs11 nor file")
         if settings.root.kind == "file" and settings.root.root_file is None:

@@ -21,7 +21,7 @@ from kms.hsm import software_signing
 from kms.hsm.check_value import make_check_value, verify_check_value
 from kms.hsm.description import RootDescription
 from kms.hsm.errors import RootLost
-from kms.hsm.interface import NotOffered, Protection, RootIdentity, RootMisconfigured, UnwrapFailed
+from kms.hsm.interface import HeldKey, NotOffered, Protection, RootIdentity, RootMisconfigured, UnwrapFailed
 from kms.hsm.sealed_file import (
     BY_KEY_FILE,
     BY_PASSPHRASE,
@@ -38,6 +38,7 @@ from kms.hsm.uri import DEFAULT_LABEL
 log = logging.getLogger(__name__)
 
 PROFILE = "file"
+_NO_HSM = "a file root is no HSM: it has no keys of protection hsm"
 WRAPPED_SIZE = KEY_SIZE + 8
 MAX_RANDOM_BYTES = 1024
 MIN_PASSPHRASE_SIZE = 8
@@ -119,7 +120,7 @@ class FileRoot:
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         root = self._key(self._keys.root)
         if protection is not Protection.SOFTWARE:
-            raise NotOffered("a file root is no HSM: it has no keys of protection hsm")
+            raise NotOffered(_NO_HSM)
         if len(key) != KEY_SIZE:
             raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {len(key)}")
         return aes_key_wrap(root, key.reveal())
@@ -132,6 +133,10 @@ class FileRoot:
             return SecretBytes(aes_key_unwrap(root, wrapped))
         except InvalidUnwrap:
             raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from None
+
+    def hold_key(self, wrapped: bytes) -> HeldKey:
+        self._key(self._keys.root)
+        raise NotOffered(_NO_HSM)
 
     def mac(self, message: bytes) -> bytes:
         return hmac.digest(self._key(self._keys.root_mac), message, "sha256")

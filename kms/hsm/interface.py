@@ -33,6 +33,10 @@ class NotOffered(RootError):
     """This root works, and cannot do this; another one may. The message says what is missing."""
 
 
+class KeyLetGo(RootError):
+    """The held key was closed before the call, which says nothing about the root: hold it again if need be."""
+
+
 class Protection(StrEnum):
     """Where the bytes of a KMS key may be in the clear."""
 
@@ -54,6 +58,18 @@ class RootIdentity:
     root_id: bytes
     label: str
     mechanism: int = 0x2109  # CKM_AES_KEY_WRAP
+
+
+class HeldKey(Protocol):
+    """A key inside the HSM, to be used and never read. Safe to call from several threads; calls block."""
+
+    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
+        """HMAC with SHA-224, -256, -384 or -512, whole. Raises KeyLetGo after `close`, other RootErrors."""
+        ...
+
+    def close(self) -> None:
+        """Destroy the object once calls under way are done; may be called twice. Blocks, raises nothing."""
+        ...
 
 
 class Root(Protocol):
@@ -84,6 +100,13 @@ class Root(Protocol):
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
         """The 32 bytes inside what root-soft wrapped. Raises UnwrapFailed for bytes that this root did not wrap."""
+        ...
+
+    def hold_key(self, wrapped: bytes) -> HeldKey:
+        """What root-strict wrapped, unwrapped to an object that stays inside and cannot be read. The caller closes it.
+
+        Raises NotOffered without root-strict, UnwrapFailed for bytes that it did not wrap.
+        """
         ...
 
     def mac(self, message: bytes) -> bytes:

@@ -13,7 +13,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from pkcs11 import Attribute, Mechanism, ObjectClass
@@ -23,7 +23,9 @@ from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import verify_check_value
 from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import RootLost, translate
+from kms.hsm.held_key import TokenKey
 from kms.hsm.interface import (
+    HeldKey,
     NotOffered,
     Protection,
     RootError,
@@ -35,7 +37,7 @@ from kms.hsm.interface import (
 from kms.hsm.module import Module, load
 from kms.hsm.profiles.choice import choose_profile, profiles
 from kms.hsm.profiles.interface import KEY_SIZE, RootSession, SigningKey, WrappingKey, WrappingProfile
-from kms.hsm.profiles.key_wrap import as_mechanism, generate_under, wrap_under
+from kms.hsm.profiles.key_wrap import as_mechanism, generate_under, hold_under, wrap_under
 from kms.hsm.root_keys import (
     AUDIT_SIGN,
     ROOT_MAC,
@@ -55,9 +57,11 @@ from kms.hsm.tokens import find_token, log_in, token_serial
 from kms.hsm.uri import TokenURI
 
 if TYPE_CHECKING:
-    from pkcs11.types import Session, Token
+    from pkcs11.types import Object, Session, Token
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 5.0
 """How long a call waits for a free session before the token counts as hanging."""
@@ -113,9 +117,13 @@ class PKCS11Root:
         self._profile, self._known_wrapped = choose_profile(first, candidates)
         self._identity = RootIdentity(self._profile.name, root_id, uri.label, self._profile.mechanism)
         self._strict_identity: RootIdentity | None = None
+        self._known_held: bytes | None = None
+        self._holder: RootSession | None = None
+        self._holding = threading.Lock()
         if first.root_strict is not None and can_hold(first.session, first.root_strict, driver):
             label = uri.label + self._strict_plan.suffix
             self._strict_identity = RootIdentity("kw", root_id, label, driver.key_wrap_mechanism)
+            self._known_held = generate_under(first.session, first.root_strict, self._strict_mechanism)
         self._audit_public_key = None if first.audit_sign is None else _audit_public_key(first.session, uri, root_id)
         self._pool.put(first)
 
@@ -230,6 +238,13 @@ class PKCS11Root:
             raise UnwrapFailed(f"a wrapped key holds {KEY_SIZE} bytes")
         return SecretBytes(key)
 
+    def hold_key(self, wrapped: bytes) -> HeldKey:
+        """One at a time, in the session that owns all held keys; they are used from the pool's."""
+        if len(wrapped) % 8 or not KEY_SIZE < len(wrapped) <= MAX_HELD_KEY_BYTES + 8:
+            raise UnwrapFailed(f"{len(wrapped)} bytes are no wrapped key")
+        with self._holding:
+            return self._guarded("holding a key", lambda: self._hold(wrapped))
+
     def mac(self, message: bytes) -> bytes:
         return self._call("authenticating a record", lambda at: at.mac(message))
 
@@ -271,7 +286,46 @@ class PKCS11Root:
                     at = self._pool.get_nowait()
                     if at is not None:
                         _close_quietly(at.session)
+            if self._holder is not None:
+                _close_quietly(self._holder.session)
             _close_quietly(self._login)
+
+    def _hold(self, wrapped: bytes) -> HeldKey:
+        if self._holder is None:
+            self._holder = self._open_session()
+        at = self._holder
+        root_strict = self._strict_root(at)
+        key = self._hold_or_not(root_strict, wrapped)
+        assert key.handle is not None
+        return TokenKey(key.handle, self._call, lambda: self._let_go(key))
+
+    def _hold_or_not(self, root_strict: WrappingKey, wrapped: bytes) -> Object:
+        """As `_unwrap`, with the known good key of root-strict."""
+        with contextlib.suppress(*_AMBIGUOUS):
+            return hold_under(root_strict, self._strict_mechanism, wrapped)
+        assert self._known_held is not None
+        hold_under(root_strict, self._strict_mechanism, self._known_held).destroy()
+        try:
+            return hold_under(root_strict, self._strict_mechanism, wrapped)
+        except _AMBIGUOUS as error:
+            raise UnwrapFailed("root-strict did not wrap these bytes, or they were changed") from error
+
+    def _let_go(self, key: Object) -> None:
+        """Destroy a held key. What cannot be destroyed goes with its session."""
+        with contextlib.suppress(RootError), self._holding:
+            self._guarded("letting a key go", key.destroy)
+
+    def _guarded(self, doing: str, operation: Callable[[], T]) -> T:
+        """`operation` in the holder's session, with `_holding` taken."""
+        if self._closed:
+            raise RootLost(f"{doing}: the root was closed")
+        with self._module.calls():
+            if self._generation != self._module.generation:
+                raise RootLost(f"{doing}: the module was initialised anew")
+            try:
+                return operation()
+            except p11.PKCS11Error as error:
+                raise self._failure(error, doing) from error
 
     def _call(self, doing: str, operation: Callable[[RootSession], bytes]) -> bytes:
         if self._closed:

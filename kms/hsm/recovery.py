@@ -31,6 +31,8 @@ from typing import TypeVar
 from kms.api.secrets import SecretBytes
 from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.interface import (
+    HeldKey,
+    KeyLetGo,
     Protection,
     Root,
     RootError,
@@ -141,6 +143,12 @@ class RecoveringRoot:
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
         return self._call(lambda root: root.unwrap_key(wrapped))
+
+    def hold_key(self, wrapped: bytes) -> HeldKey:
+        """A key that is held anew, when it is next used, by the root that comes after a loss."""
+        key = _RecoveringKey(wrapped, self._call)
+        self._call(key.held_in)
+        return key
 
     def mac(self, message: bytes) -> bytes:
         return self._call(lambda root: root.mac(message))
@@ -258,6 +266,36 @@ class RecoveringRoot:
         self._failure = failure
         self._failures += 1
         self._retry_at = self._clock() + delay
+
+
+class _RecoveringKey:
+    """Implements `HeldKey` over those of one root after another. `call` runs a function on the present root."""
+
+    def __init__(self, wrapped: bytes, call: Callable[[Callable[[Root], bytes]], bytes]) -> None:
+        self._wrapped = wrapped
+        self._call = call
+        self._lock = threading.Lock()
+        self._root: Root | None = None
+        self._held: HeldKey | None = None
+        self._closed = False
+
+    def held_in(self, root: Root) -> HeldKey:
+        with self._lock:
+            if self._closed:
+                raise KeyLetGo("the held key was closed")
+            if self._held is None or self._root is not root:
+                # What an earlier root held went with its sessions.
+                self._held, self._root = root.hold_key(self._wrapped), root
+            return self._held
+
+    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
+        return self._call(lambda root: self.held_in(root).mac(message, hash_name))
+
+    def close(self) -> None:
+        with self._lock:
+            held, self._held, self._closed = self._held, None, True
+        if held is not None:
+            held.close()
 
 
 def _same_kind(failure: RootError) -> RootError:

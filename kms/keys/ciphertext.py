@@ -62,19 +62,43 @@ def identify_blob(blob: bytes) -> BlobIdentity:
     return BlobIdentity(bytes(blob[2:key_id_end]), int.from_bytes(blob[key_id_end:IDENTITY_BYTES], "big"))
 
 
+def new_derivation(key_id: bytes, key_version: int, salt: bytes) -> bytes:
+    """What the message secret of a new blob is the HMAC-SHA256 of, under the key version.
+
+    `key_id` is the key's 16 bytes; `salt` is 32 fresh random bytes, never used before.
+    """
+    assert len(key_id) == KEY_ID_BYTES and len(salt) == SALT_BYTES
+    return b"".join((_DERIVE_LABEL, _PREFIX, key_id, key_version.to_bytes(4, "big"), salt))
+
+
+def derivation_of(blob: bytes) -> bytes:
+    """The same of a blob that exists. Raises InvalidCiphertextException for what is no blob."""
+    identify_blob(blob)
+    return _DERIVE_LABEL + bytes(blob[:COMMITMENT_OFFSET])
+
+
+def derive(key: bytes | bytearray, derivation: bytes) -> bytes:
+    """The message secret, 32 bytes: what an HSM computes for a key that never leaves it."""
+    assert len(key) == KEY_BYTES
+    return hmac.digest(key, derivation, "sha256")
+
+
 def seal_blob(
     key: bytes | bytearray, key_id: bytes, key_version: int, *, salt: bytes, plaintext: bytes, context: bytes
 ) -> bytes:
-    """Encrypt 1..4096 bytes under a key version.
+    """Encrypt 1..4096 bytes under the 32 bytes of a key version; the rest as `new_derivation` and `seal_derived`."""
+    derivation = new_derivation(key_id, key_version, salt)
+    return seal_derived(derive(key, derivation), derivation, plaintext=plaintext, context=context)
 
-    `key` is the 32 bytes of the version, `key_id` its key's 16; `salt` is 32 fresh random bytes, never used before;
+
+def seal_derived(message_secret: bytes, derivation: bytes, *, plaintext: bytes, context: bytes) -> bytes:
+    """Encrypt 1..4096 bytes under the secret that was derived by `derivation`, which must be new.
+
     `context` is `canonical_context(...)`. Sizes are the caller's to keep: others are a fault of the program.
     """
-    assert len(key) == KEY_BYTES and len(key_id) == KEY_ID_BYTES and len(salt) == SALT_BYTES
     assert 1 <= len(plaintext) <= MAX_PLAINTEXT_BYTES
-    derived_from = b"".join((_PREFIX, key_id, key_version.to_bytes(4, "big"), salt))
-    expanded = _expand(key, derived_from)
-    header = derived_from + expanded[KEY_BYTES:]
+    expanded = _expand(message_secret)
+    header = derivation.removeprefix(_DERIVE_LABEL) + expanded[KEY_BYTES:]
     return header + AESGCM(expanded[:KEY_BYTES]).encrypt(_NONCE, plaintext, header + context)
 
 
@@ -84,9 +108,14 @@ def open_blob(key: bytes | bytearray, blob: bytes, *, context: bytes) -> bytes:
     Raises InvalidCiphertextException, with an empty message, for a wrong key or context, a changed, missing or
     added byte; the cases cannot be told apart.
     """
+    return open_derived(derive(key, derivation_of(blob)), blob, context=context)
+
+
+def open_derived(message_secret: bytes, blob: bytes, *, context: bytes) -> bytes:
+    """As `open_blob`, with the secret that was derived by `derivation_of(blob)`."""
     identify_blob(blob)
     header = bytes(blob[:HEADER_BYTES])
-    expanded = _expand(key, header[:COMMITMENT_OFFSET])
+    expanded = _expand(message_secret)
     if not hmac.compare_digest(expanded[KEY_BYTES:], header[COMMITMENT_OFFSET:]):
         raise invalid_ciphertext()
     try:
@@ -95,7 +124,6 @@ def open_blob(key: bytes | bytearray, blob: bytes, *, context: bytes) -> bytes:
         raise invalid_ciphertext() from None
 
 
-def _expand(key: bytes | bytearray, derived_from: bytes) -> bytes:
+def _expand(message_secret: bytes) -> bytes:
     """Message key (32 bytes) and commitment (32 bytes), RFC 5869 §2.3 over one HMAC of the key version."""
-    message_secret = hmac.digest(key, _DERIVE_LABEL + derived_from, "sha256")
     return HKDFExpand(SHA256(), KEY_BYTES + COMMITMENT_BYTES, _EXPAND_LABEL).derive(message_secret)

@@ -20,7 +20,8 @@ from iam.principals import Caller, PrincipalKind
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import KeyManager, Request
 from kms.epoch import Epoch
-from kms.hsm.interface import Root
+from kms.hsm.interface import HeldKey, KeyLetGo, Root
+from kms.keys.ciphertext import derive
 from kms.keys.state import ACCEPTS_ALIAS, CRYPTOGRAPHIC, Operation, check_state
 from kms.service.authorisation import Authorise, access_denied, access_denied_abroad
 from kms.service.call import Call
@@ -52,6 +53,8 @@ class ServiceSettings:
     probe_seconds: float = 5.0
     """Between two questions to the root whether it is there; a fifth of it while it is not."""
     sweep_seconds: float = 60.0
+    protection: str = "software"
+    """Of keys whose CreateKey does not choose."""
     max_keys: int = 100_000
     """Keys of one account."""
     max_aliases: int = 50
@@ -61,6 +64,17 @@ class ServiceSettings:
 def now_us() -> int:
     """Microseconds since the epoch, UTC."""
     return time.time_ns() // 1000
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Derived:
+    """A message secret (32 bytes), what it was derived by, and the key and version that it was derived from."""
+
+    key: StoredKey
+    version: int
+    material_id: str
+    derivation: bytes
+    secret: bytes
 
 
 class Core:
@@ -142,6 +156,32 @@ class Core:
                 return key, version, lease
             await self.leases.open(name)
         raise KMSUnavailable("The key changed while it was being opened.", 1)
+
+    async def derive(
+        self, find: Callable[[], tuple[StoredKey, int]], derivation: Callable[[StoredKey, int], bytes]
+    ) -> Derived:
+        """HMAC-SHA256 of `derivation(key, version)` under the material that `find` names, as `material` finds it.
+
+        With a key of protection hsm the HSM computes it: one call, after which the key is found and checked anew.
+        """
+        for _ in range(_OPENING_ATTEMPTS):
+            key, version, lease = await self.material(find)
+            message = derivation(key, version)
+            held = lease.held
+            if held is None:
+                return Derived(key, version, lease.material_id, message, derive(lease.key, message))
+            secret = await self._derive_inside(held.key, message)
+            found, found_version = find()
+            if secret is not None and (found.key_bytes, found_version) == (key.key_bytes, version):
+                return Derived(found, version, lease.material_id, message, secret)
+        raise KMSUnavailable("The key changed while it was being used.", 1)
+
+    async def _derive_inside(self, held: HeldKey, message: bytes) -> bytes | None:
+        """None when the key was let go meanwhile."""
+        try:
+            return await self.root.call(lambda _: held.mac(message))
+        except KeyLetGo:
+            return None
 
     # Changes
 

@@ -15,10 +15,12 @@ from kms.keys.ciphertext import (
     MAX_PLAINTEXT_BYTES,
     SALT_BYTES,
     BlobIdentity,
+    derivation_of,
     identify_blob,
     invalid_ciphertext,
-    open_blob,
-    seal_blob,
+    new_derivation,
+    open_derived,
+    seal_derived,
 )
 from kms.keys.context import canonical_context
 from kms.keys.state import Operation
@@ -102,10 +104,11 @@ async def seal(
     if dry_run:
         find()
         raise dry_run_succeeded()
-    key, version, lease = await core.material(find)
-    salt = os.urandom(SALT_BYTES)
-    blob = seal_blob(lease.key, key.key_bytes, version, salt=salt, plaintext=plaintext, context=canonical)
-    return Ciphertext(blob, key.metadata.key_arn, version, lease.material_id)
+    derived = await core.derive(
+        find, lambda key, version: new_derivation(key.key_bytes, version, os.urandom(SALT_BYTES))
+    )
+    blob = seal_derived(derived.secret, derived.derivation, plaintext=plaintext, context=canonical)
+    return Ciphertext(blob, derived.key.metadata.key_arn, derived.version, derived.material_id)
 
 
 async def open_sealed(
@@ -133,9 +136,9 @@ async def open_sealed(
             )
         return key, _version_of_blob(identity)
 
-    key, version, lease = await core.material(find)
-    plaintext = open_blob(lease.key, blob, context=canonical)
-    return Plaintext(SecretBytes(plaintext), key.metadata.key_arn, version, lease.material_id)
+    derived = await core.derive(find, lambda key, version: derivation_of(blob))
+    plaintext = open_derived(derived.secret, blob, context=canonical)
+    return Plaintext(SecretBytes(plaintext), derived.key.metadata.key_arn, derived.version, derived.material_id)
 
 
 def dry_run_succeeded() -> KMSError:

@@ -10,6 +10,7 @@ from kms.service.call import Call
 from kms.service.constraints import check_length
 from kms.service.core import Core
 from kms.service.predefined import make_key, make_predefined_key, new_metadata
+from kms.service.protection import chosen_protection
 
 MAX_DESCRIPTION_LENGTH = 8192
 MAX_TAGS = 50
@@ -23,9 +24,12 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     _check_offered(request)
     _check_tags(request.tags)
     check_length("description", len(request.description), 0, MAX_DESCRIPTION_LENGTH, request.description)
+    protection = chosen_protection(request, core.settings.protection)
     if core.store.count_keys(call.account_id, call.region) >= core.settings.max_keys:
         raise KMSError("LimitExceededException", f"An account can have {core.settings.max_keys} KMS keys.")
-    metadata = new_metadata(call.region, call.account_id, core.clock_us(), description=request.description)
+    metadata = new_metadata(
+        call.region, call.account_id, core.clock_us(), description=request.description, protection=protection
+    )
     new = await core.root.call(lambda root: make_key(root, metadata, tags=request.tags))
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata

@@ -1,46 +1,71 @@
-"""Key versions in the clear, each for one lease.
+"""Key versions in the clear, or held in the HSM, each for one lease.
 
-A version is opened by the root when it is first needed and kept for the lease; then it is wiped, and the root must
-open it again, so that an HSM that was taken away ends the use of its keys within one lease. Whoever needs a version
-meanwhile waits for the same call of the root. Leases say nothing about permission: `kms.service.core` checks state
-and authorisation at every use.
+A version is opened by the root when it is first needed and kept for the lease; then it is wiped (a held one let go),
+and the root must open it again, so that an HSM that was taken away ends the use of its keys within one lease. Whoever
+needs a version meanwhile waits for the same call of the root. Leases say nothing about permission: `kms.service.core`
+checks state and authorisation at every use.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from kms.api.errors import KMSError
-from kms.hsm.interface import Root
-from kms.keys.wrapping import open_record
+from kms.hsm.interface import HeldKey, Protection, Root
+from kms.keys.record_format import parse_header
+from kms.keys.wrapping import hold_record, open_record
 from kms.service.root_calls import RootCalls
 from kms.store.records import StoredVersion, key_bytes
 
 MAX_LEASES = 50_000
 """Versions in memory at once, some 20 MB; beyond, the one that ends first is dropped early."""
 
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Held:
+    """A held key, with a way to let it go that does not wait for the HSM."""
+
+    key: HeldKey
+    root: RootCalls
+
+    def let_go(self) -> None:
+        self.root.release(self.key.close)
+
+
 LeaseName = tuple[str, int]
 """Key id and version."""
 
 
 class Lease:
-    """One version in the clear: valid until the event loop's time `expires`, wiped after. Blank repr.
+    """One version: valid until the event loop's time `expires`, wiped after. Blank repr.
 
-    `key` is 32 bytes; use it at once and keep no reference across an await.
+    `key` is its material (32 bytes of a symmetric key); use it at once and keep no reference across an await. Of a key
+    of protection hsm there is `held` instead, whose calls block and raise KeyLetGo once the lease has ended.
     """
 
-    __slots__ = ("expires", "key", "material_id")
+    __slots__ = ("_key", "expires", "held", "material_id")
 
-    def __init__(self, key: bytearray, material_id: str, expires: float) -> None:
-        self.key: Final = key
+    def __init__(self, key: bytearray | None, material_id: str, expires: float, held: Held | None = None) -> None:
+        assert (key is None) is not (held is None)
+        self._key: Final = key
+        self.held: Final = held
         self.material_id: Final = material_id
         self.expires: Final = expires
 
+    @property
+    def key(self) -> bytearray:
+        assert self._key is not None, "a held key has no bytes"
+        return self._key
+
     def wipe(self) -> None:
-        self.key[:] = bytes(len(self.key))
+        if self._key is not None:
+            self._key[:] = bytes(len(self._key))
+        if self.held is not None:
+            self.held.let_go()
 
     def __repr__(self) -> str:
         return "Lease()"
@@ -127,11 +152,26 @@ class Leases:
             raise KMSError("InvalidCiphertextException")
         record, key_uuid = stored.record, UUID(bytes=key_bytes(key_id))
 
-        def unwrap(root: Root) -> bytearray:
-            return bytearray(open_record(root, record, key_uuid, version).reveal())
+        is_abandoned = False
 
-        key = await self._root.call(unwrap)
-        lease = Lease(key, stored.material_id, self._clock() + self._lease_seconds)
+        def unwrap(root: Root) -> bytearray | HeldKey:
+            if parse_header(record).protection is not Protection.HSM:
+                return bytearray(open_record(root, record, key_uuid, version).reveal())
+            held = hold_record(root, record, key_uuid, version)
+            if is_abandoned:
+                held.close()
+            return held
+
+        try:
+            opened = await self._root.call(unwrap)
+        except BaseException:
+            is_abandoned = True  # the call may yet end, with nobody there to let the key go
+            raise
+        expires = self._clock() + self._lease_seconds
+        if isinstance(opened, bytearray):
+            lease = Lease(opened, stored.material_id, expires)
+        else:
+            lease = Lease(None, stored.material_id, expires, Held(opened, self._root))
         if self._opening.get(name) is not asyncio.current_task():
             lease.wipe()  # dropped meanwhile: the key was disabled or deleted
             return

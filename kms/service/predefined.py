@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from iam.principals import SERVICE_ACCOUNT_ID, PrincipalKind
 from kms.api.types import S3_KEY_ALIAS, SERVICE_KEY_ALIAS, KeyManager, KeyMetadata, KeyState, Tag
-from kms.hsm.interface import Root
+from kms.hsm.interface import Protection, Root
 from kms.keys.state import Operation
 from kms.keys.wrapping import make_record
 from kms.service.call import Call
@@ -32,7 +32,13 @@ _MAKES_KEY = frozenset(
 
 
 def new_metadata(
-    region: str, account_id: str, created_us: int, *, description: str = "", manager: KeyManager = KeyManager.CUSTOMER
+    region: str,
+    account_id: str,
+    created_us: int,
+    *,
+    description: str = "",
+    manager: KeyManager = KeyManager.CUSTOMER,
+    protection: str = "software",
 ) -> KeyMetadata:
     """A symmetric key as it is when made: Enabled, with a fresh id and material id."""
     key_id = str(uuid4())
@@ -45,6 +51,7 @@ def new_metadata(
         state=KeyState.ENABLED,
         description=description,
         manager=manager,
+        protection=protection,
         # Random, not derived: an id that is public must not be a function of the material.
         key_material_id=os.urandom(32).hex(),
     )
@@ -52,7 +59,13 @@ def new_metadata(
 
 def make_key(root: Root, metadata: KeyMetadata, *, tags: tuple[Tag, ...] = (), alias_name: str | None = None) -> NewKey:
     """Make the first version's material inside the root. Blocks; raises RootError. Stores nothing."""
-    record = make_record(root, UUID(bytes=key_bytes(metadata.key_id)), 1, created_us=metadata.created_us)
+    record = make_record(
+        root,
+        UUID(bytes=key_bytes(metadata.key_id)),
+        1,
+        created_us=metadata.created_us,
+        protection=Protection(metadata.protection),
+    )
     assert metadata.key_material_id is not None
     version = StoredVersion(metadata.key_id, 1, metadata.key_material_id, record, metadata.created_us)
     alias = None

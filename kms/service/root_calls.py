@@ -9,6 +9,7 @@ more: callers are refused at once, until one of those calls ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +17,15 @@ from typing import Any, TypeVar
 
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Health, HealthState
-from kms.hsm.interface import Root, RootError, RootMisconfigured, RootUnavailable, UnwrapFailed
+from kms.hsm.interface import (
+    KeyLetGo,
+    NotOffered,
+    Root,
+    RootError,
+    RootMisconfigured,
+    RootUnavailable,
+    UnwrapFailed,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +71,9 @@ class RootCalls:
     async def call(self, function: Callable[[Root], T]) -> T:
         """`function(root)` in a thread.
 
-        Raises KMSUnavailable when the root is absent, misconfigured or slower than the deadline, and
-        KMSInternalException for a record that the root refuses to open.
+        Raises KMSUnavailable when the root is absent, misconfigured or slower than the deadline,
+        KMSInternalException for a record that the root refuses to open, UnsupportedOperationException for what the
+        root does not offer, and KeyLetGo as a held key does.
         """
         if self._waiting >= MAX_WAITING or self._is_hanging():
             raise self.unavailable()
@@ -87,6 +97,11 @@ class RootCalls:
             self._succeeded()
             log.error("integrity: a key record does not open: %s", error)
             raise KMSError("KMSInternalException", "The key material cannot be opened.") from error
+        except NotOffered as error:
+            self._succeeded()
+            raise KMSError("UnsupportedOperationException", f"{error}.") from error
+        except KeyLetGo:
+            raise
         except RootError as error:
             self._failed(str(error), RETRY_SECONDS)
             raise self.unavailable() from error
@@ -94,6 +109,11 @@ class RootCalls:
             self._waiting -= 1
         self._succeeded()
         return result
+
+    def release(self, function: Callable[[], None]) -> None:
+        """Run `function`, which raises nothing, in a thread some time soon; not at all once this is closed."""
+        with contextlib.suppress(RuntimeError):
+            self._threads.submit(function)
 
     async def probe(self) -> None:
         """Ask the root for its check value, so that health is true also while nobody needs the root."""

@@ -130,7 +130,7 @@ CREATE_REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "UnsupportedOperationException",
         "Tags is not supported.",
     ),
-    ({"CustomKeyStoreId": "cks-1"}, "UnsupportedOperationException", "CustomKeyStoreId is not supported."),
+    ({"CustomKeyStoreId": "cks-1"}, "CustomKeyStoreNotFoundException", "CustomKeyStore cks-1 does not exist."),
 ]
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import software_signing
-from kms.hsm.interface import NotOffered, Protection, RootError, RootIdentity, UnwrapFailed
+from kms.hsm.interface import HeldKey, KeyLetGo, NotOffered, Protection, RootError, RootIdentity, UnwrapFailed
 
 
 class MemoryRoot:
@@ -30,6 +30,8 @@ class MemoryRoot:
         self.calls: dict[str, int] = {}
         self.unwrapped: list[bytes] = []
         self._root_key = os.urandom(32)
+        self._strict_key = os.urandom(32)
+        self.held: list[MemoryKey] = []
         self._mac_key = os.urandom(32)
         self._audit_key = software_signing.generate_key()
         self._lock = threading.Lock()
@@ -50,6 +52,17 @@ class MemoryRoot:
             raise UnwrapFailed("not wrapped by this root") from None
         self.unwrapped.append(key)
         return SecretBytes(key)
+
+    def hold_key(self, wrapped: bytes) -> HeldKey:
+        self._enter("hold_key")
+        if self.strict_identity is None:
+            raise NotOffered("a root in memory has no keys of protection hsm")
+        try:
+            key = MemoryKey(self, aes_key_unwrap(self._strict_key, wrapped))
+        except InvalidUnwrap:
+            raise UnwrapFailed("not wrapped by this root") from None
+        self.held.append(key)
+        return key
 
     def mac(self, message: bytes) -> bytes:
         self._enter("mac")
@@ -74,9 +87,15 @@ class MemoryRoot:
         self._enter("close")
 
     def _wrap(self, key: bytes, protection: Protection) -> bytes:
-        if protection is not Protection.SOFTWARE:
+        if protection is Protection.SOFTWARE:
+            return aes_key_wrap(self._root_key, key)
+        if self.strict_identity is None:
             raise NotOffered("a root in memory has no keys of protection hsm")
-        return aes_key_wrap(self._root_key, key)
+        return aes_key_wrap(self._strict_key, key)
+
+    def offer_hsm(self) -> None:
+        """Have keys of protection hsm from now on."""
+        self.strict_identity = RootIdentity("kw", self.identity.root_id, "root-strict")
 
     def _enter(self, name: str) -> None:
         with self._lock:
@@ -86,3 +105,19 @@ class MemoryRoot:
             assert self.go_on.wait(30)
         if self.failure is not None:
             raise self.failure
+
+
+class MemoryKey:
+    """Implements `HeldKey`; its calls count among the root's, as "held_mac"."""
+
+    def __init__(self, root: MemoryRoot, key: bytes) -> None:
+        self._root, self._key, self.is_closed = root, key, False
+
+    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
+        self._root._enter("held_mac")
+        if self.is_closed:
+            raise KeyLetGo("closed")
+        return hmac.digest(self._key, message, hash_name)
+
+    def close(self) -> None:
+        self.is_closed = True

@@ -18,7 +18,7 @@ MAX_WINDOW_DAYS = 30
 
 
 async def create_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("Policy", "Tags", "CustomKeyStoreId", "XksKeyId", "MultiRegion")
+    request.refuse_members("Policy", "Tags", "XksKeyId", "MultiRegion")
     request.refuse_members("BypassPolicyLockoutSafetyCheck")
     key_spec = _key_spec(request)
     key_usage = request.text_or_none("KeyUsage")
@@ -27,7 +27,9 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
     if origin != "AWS_KMS":
         raise KMSError("UnsupportedOperationException", f"Origin {origin} is not supported.")
     description = request.text_or_none("Description") or ""
-    return {"KeyMetadata": key_metadata(await service.call(caller, t.CreateKey(description=description)))}
+    custom_key_store_id = request.text_or_none("CustomKeyStoreId")
+    new_key = t.CreateKey(description=description, custom_key_store_id=custom_key_store_id)
+    return {"KeyMetadata": key_metadata(await service.call(caller, new_key))}
 
 
 def _key_spec(request: ParsedRequest) -> str:

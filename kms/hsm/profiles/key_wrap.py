@@ -15,12 +15,16 @@ from kms.hsm.profiles.interface import KEY_SIZE, RootSession, WrappingKey
 from kms.hsm.profiles.refusals import UNSUPPORTED
 
 if TYPE_CHECKING:
-    from pkcs11.types import SecretKey, Session
+    from pkcs11.types import Object, SecretKey, Session
 
 WRAPPED_SIZE = KEY_SIZE + 8
 
 _NO_USE: Final = MechanismFlag(0)
-_KEPT: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False}
+_KEPT: Final[dict[Attribute, bool]] = {
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.MODIFIABLE: False,  # NSS would let a key be made extractable afterwards
+}
 _TO_BE_WRAPPED: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: True}
 _TO_BE_READ: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True}
 
@@ -92,6 +96,19 @@ def wrap_under(session: Session, wrapping_key: WrappingKey, mechanism: Mechanism
     return _wrap_and_destroy(wrapping_key, mechanism, cast("SecretKey", key))
 
 
+def hold_under(wrapping_key: WrappingKey, mechanism: Mechanism, wrapped: bytes) -> Object:
+    """A session object of what the key wrapped, for HMAC: sensitive, not extractable, good for nothing else."""
+    return wrapping_key.unwrap_key(
+        ObjectClass.SECRET_KEY,
+        KeyType.GENERIC_SECRET,
+        wrapped,
+        mechanism=mechanism,
+        store=False,
+        capabilities=MechanismFlag.SIGN,
+        template=_KEPT,
+    )
+
+
 def _wrap_and_destroy(wrapping_key: WrappingKey, mechanism: Mechanism, key: SecretKey) -> bytes:
     try:
         return wrapping_key.wrap_key(key, mechanism=mechanism)
@@ -102,13 +119,15 @@ def _wrap_and_destroy(wrapping_key: WrappingKey, mechanism: Mechanism, key: Secr
 def unwraps_only_by_template(session: Session, wrapping_key: WrappingKey, mechanism: Mechanism) -> bool:
     """Whether a key with CKA_UNWRAP_TEMPLATE keeps what it unwraps inside, tried by each way to get it out.
 
-    The key must unwrap what it wrapped to an HMAC key that is sensitive and not extractable, and refuse when it is
-    asked for as readable, as wrappable, as AES, or as fit for derivation. Raises PKCS11Error for failures that say
-    nothing about it.
+    The key must unwrap what it wrapped to an HMAC key that is sensitive and not extractable, which the token then wraps
+    under no other key, and refuse when it is asked for as readable, as wrappable, as AES, or as fit for derivation.
+    Raises PKCS11Error for failures that say nothing about it.
     """
     if not unwraps_to_kept(session, wrapping_key, mechanism):
         return False
     wrapped = generate_under(session, wrapping_key, mechanism)
+    if _wraps_unextractable(wrapping_key, mechanism, wrapped):
+        return False
     return not any(_unwraps(wrapping_key, mechanism, wrapped, wanted) for wanted in _WAYS_OUT)
 
 
@@ -116,6 +135,18 @@ def unwraps_to_kept(session: Session, wrapping_key: WrappingKey, mechanism: Mech
     """Whether a key unwraps what it wrapped to an HMAC key that is sensitive and not extractable."""
     wrapped = generate_under(session, wrapping_key, mechanism)
     return _unwraps(wrapping_key, mechanism, wrapped, _AS_WANTED)
+
+
+def _wraps_unextractable(wrapping_key: WrappingKey, mechanism: Mechanism, wrapped: bytes) -> bool:
+    """NSS does, whatever CKA_EXTRACTABLE says."""
+    key = hold_under(wrapping_key, mechanism, wrapped)
+    try:
+        wrapping_key.wrap_key(cast("SecretKey", key), mechanism=mechanism)
+    except UNSUPPORTED:
+        return False
+    finally:
+        key.destroy()
+    return True
 
 
 _Wanted = tuple[KeyType, MechanismFlag, dict[Attribute, bool]]

@@ -118,6 +118,22 @@ async def test_file_root_serves_with_a_warning(make_kmsd: MakeKmsd, caller: Call
 
 
 @pytest.mark.hsm
+async def test_a_key_of_protection_hsm_outlives_kmsd(make_kmsd: MakeKmsd, caller: Caller) -> None:
+    kmsd = make_kmsd()
+    if kmsd.settings.root.kind == "file":
+        pytest.skip("a file root holds no keys")
+    kmsd.start()
+    async with client_of(kmsd) as client:
+        key = await client.call(caller, t.CreateKey(custom_key_store_id="hsm"))
+        assert key.protection == "hsm"
+        blob = (await client.call(caller, encrypt(key.key_id))).ciphertext_blob
+        kmsd.stop(signal.SIGKILL)
+        await asyncio.to_thread(kmsd.start)
+        await wait_for_state(client, t.HealthState.READY)
+        assert (await client.call(caller, t.Decrypt(blob))).plaintext == SecretBytes(b"plaintext")
+
+
+@pytest.mark.hsm
 async def test_lost_token_ends_with_the_lease_and_heals(make_kmsd: MakeKmsd, caller: Caller) -> None:
     kmsd = make_kmsd(lease_seconds=1.0)
     if kmsd.settings.root.kind == "file":
@@ -278,6 +294,7 @@ def test_settings_that_contradict_themselves(settings: DaemonSettings) -> None:
         replace(settings, socket_path=Path("/x")),
         replace(settings, root=RootSettings(kind="tpm")),
         replace(settings, root=RootSettings(kind="file")),
+        replace(settings, protection="tpm"),
     ):
         with pytest.raises(SettingsError):
             DaemonSettings.from_json(wrong.to_json())

@@ -16,7 +16,9 @@ import pytest
 
 from kms.api.secrets import SecretBytes
 from kms.hsm.description import RootDescription
+from kms.hsm.driver import Driver, StrictRoot
 from kms.hsm.module import Module, load
+from kms.hsm.nss import create_nss_token, find_nss, nss_parameters
 from kms.hsm.pkcs11 import PKCS11Root
 from kms.hsm.provision import (
     SOFTHSM_ENVIRONMENT,
@@ -36,6 +38,76 @@ def softhsm_or_skip() -> Path:
     if module is None:
         pytest.skip("SoftHSM2 is not installed")
     return module
+
+
+KINDS = ("softhsm", "nss")
+
+
+def nss_or_skip() -> Path:
+    module = find_nss()
+    if module is None:
+        pytest.skip("NSS softokn (libnss3) is not installed")
+    return module
+
+
+@dataclass(frozen=True)
+class AnyToken:
+    """A token without root keys. One module serves one of them at a time: `use` before each test."""
+
+    directory: Path
+    path: Path
+    driver: Driver
+
+    @property
+    def uri(self) -> TokenURI:
+        return TokenURI(self.path, "sealgate")
+
+    def use(self) -> None:
+        if not self.driver.library_parameters:
+            os.environ[SOFTHSM_ENVIRONMENT] = str(self.directory / "softhsm2.conf")
+        load(self.path).finalize()
+        load(self.path, self.driver)
+
+
+def make_softhsm(directory: Path) -> AnyToken:
+    path = softhsm_or_skip()
+    create_softhsm_token(directory, "sealgate", SO_PIN, PIN, path)
+    return AnyToken(directory, path, Driver())
+
+
+def make_nss(directory: Path) -> AnyToken:
+    path = nss_or_skip()
+    load(path).finalize()
+    # softokn does not know CKA_UNWRAP_TEMPLATE, so that root-strict holds as far as the PIN's holders are trusted.
+    driver = Driver(library_parameters=nss_parameters(directory, "sealgate"), strict_root=StrictRoot.UNENFORCED)
+    create_nss_token(directory, "sealgate", PIN, path, driver)
+    return AnyToken(directory, path, driver)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def made_token(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnyToken:
+    directory = tmp_path_factory.mktemp(request.param) / "hsm"
+    before = os.environ.get(SOFTHSM_ENVIRONMENT)
+    try:
+        return make_softhsm(directory) if request.param == "softhsm" else make_nss(directory)
+    finally:
+        _restore(before)
+
+
+@pytest.fixture
+def any_token(made_token: AnyToken) -> Iterator[AnyToken]:
+    before = os.environ.get(SOFTHSM_ENVIRONMENT)
+    made_token.use()
+    yield made_token
+    load(made_token.path).finalize()
+    _restore(before)
+
+
+def _restore(environment: str | None) -> None:
+    if environment is None:
+        os.environ.pop(SOFTHSM_ENVIRONMENT, None)
+    else:
+        os.environ[SOFTHSM_ENVIRONMENT] = environment
 
 
 @dataclass(frozen=True)

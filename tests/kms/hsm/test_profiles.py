@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,93 +15,22 @@ from pkcs11 import Attribute, Mechanism
 
 from kms.hsm.cryptoki import GCMParameters, RawMechanism
 from kms.hsm.description import RootDescription
-from kms.hsm.driver import Driver, IVMode, StrictRoot, Wrapping
+from kms.hsm.driver import Driver, IVMode, Wrapping
 from kms.hsm.file_root import FileRoot, create_key_file
 from kms.hsm.interface import Root, RootMisconfigured, UnwrapFailed
 from kms.hsm.module import load
-from kms.hsm.nss import create_nss_token, find_nss, nss_parameters
 from kms.hsm.pkcs11 import PKCS11Root
 from kms.hsm.profiles.choice import profiles
 from kms.hsm.profiles.gcm import GCMProfile
 from kms.hsm.profiles.interface import RootSession
 from kms.hsm.profiles.key_wrap import as_mechanism
-from kms.hsm.provision import SOFTHSM_ENVIRONMENT, create_softhsm_token, provision_root
+from kms.hsm.provision import provision_root
 from kms.hsm.rehearsal import rehearse
 from kms.hsm.tokens import find_token, log_in
-from kms.hsm.uri import TokenURI, parse_uri
+from kms.hsm.uri import parse_uri
 from kms.keys.record_format import PROFILES
 from tests.conformance.root import RootContract
-from tests.kms.hsm.conftest import PIN, SO_PIN, softhsm_or_skip
-
-KINDS = ("softhsm", "nss")
-
-
-def nss_or_skip() -> Path:
-    module = find_nss()
-    if module is None:
-        pytest.skip("NSS softokn (libnss3) is not installed")
-    return module
-
-
-@dataclass(frozen=True)
-class AnyToken:
-    """A token without root keys. One module serves one of them at a time: `use` before each test."""
-
-    directory: Path
-    path: Path
-    driver: Driver
-
-    @property
-    def uri(self) -> TokenURI:
-        return TokenURI(self.path, "sealgate")
-
-    def use(self) -> None:
-        if not self.driver.library_parameters:
-            os.environ[SOFTHSM_ENVIRONMENT] = str(self.directory / "softhsm2.conf")
-        load(self.path).finalize()
-        load(self.path, self.driver)
-
-
-def make_softhsm(directory: Path) -> AnyToken:
-    path = softhsm_or_skip()
-    create_softhsm_token(directory, "sealgate", SO_PIN, PIN, path)
-    return AnyToken(directory, path, Driver())
-
-
-def make_nss(directory: Path) -> AnyToken:
-    path = nss_or_skip()
-    load(path).finalize()
-    # softokn does not know CKA_UNWRAP_TEMPLATE, so that root-strict holds as far as the PIN's holders are trusted.
-    driver = Driver(library_parameters=nss_parameters(directory, "sealgate"), strict_root=StrictRoot.UNENFORCED)
-    create_nss_token(directory, "sealgate", PIN, path, driver)
-    return AnyToken(directory, path, driver)
-
-
-@pytest.fixture(scope="session", params=KINDS)
-def made_token(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AnyToken:
-    directory = tmp_path_factory.mktemp(request.param) / "hsm"
-    before = os.environ.get(SOFTHSM_ENVIRONMENT)
-    try:
-        return make_softhsm(directory) if request.param == "softhsm" else make_nss(directory)
-    finally:
-        _restore(before)
-
-
-@pytest.fixture
-def any_token(made_token: AnyToken) -> Iterator[AnyToken]:
-    before = os.environ.get(SOFTHSM_ENVIRONMENT)
-    made_token.use()
-    yield made_token
-    load(made_token.path).finalize()
-    _restore(before)
-
-
-def _restore(environment: str | None) -> None:
-    if environment is None:
-        os.environ.pop(SOFTHSM_ENVIRONMENT, None)
-    else:
-        os.environ[SOFTHSM_ENVIRONMENT] = environment
-
+from tests.kms.hsm.conftest import PIN, AnyToken
 
 Made = dict[tuple[Path, Wrapping], RootDescription]
 

@@ -1,0 +1,40 @@
+"""Where the bytes of a new key may be in the clear, as its CreateKey chooses: in kmsd for a lease, or nowhere.
+
+Chosen once, by the tag `sealgate:protection` = `software` or `hsm`, or by a CustomKeyStoreId of these names: two ways
+since tools differ in which they let their users set. A tag that is changed later changes nothing. Terms: docs/hsm.md.
+"""
+
+from __future__ import annotations
+
+from kms.api.errors import KMSError
+from kms.api.types import CreateKey
+from kms.hsm.interface import Protection
+
+TAG_KEY = "sealgate:protection"
+HELD_KEY_SPECS = frozenset({"SYMMETRIC_DEFAULT"})
+"""Keys that root-strict wraps, and the HSM uses by an HMAC."""
+
+
+def chosen_protection(request: CreateKey, default: str) -> Protection:
+    """What the request chooses, or the default where it fits.
+
+    Raises CustomKeyStoreNotFoundException or TagException for another value, ValidationException for two that are at
+    odds, UnsupportedOperationException for a key spec that cannot be held.
+    """
+    by_tag = next((tag.value for tag in request.tags if tag.key == TAG_KEY), None)
+    by_store = request.custom_key_store_id
+    if by_store is not None and by_store not in set(Protection):
+        raise KMSError("CustomKeyStoreNotFoundException", f"CustomKeyStore {by_store} does not exist.")
+    if by_tag is not None and by_tag not in set(Protection):
+        raise KMSError("TagException", f"The tag {TAG_KEY} is {' or '.join(Protection)}.")
+    if None not in {by_tag, by_store} and by_tag != by_store:
+        raise KMSError("ValidationException", f"CustomKeyStoreId {by_store} contradicts the tag {TAG_KEY}.")
+    protection = Protection(by_store or by_tag or default)
+    if protection is Protection.SOFTWARE or request.key_spec in HELD_KEY_SPECS:
+        return protection
+    if by_store is by_tag is None:
+        return Protection.SOFTWARE  # a default is for the keys that it fits
+    raise KMSError(
+        "UnsupportedOperationException",
+        f"A key of spec {request.key_spec} cannot be used inside the HSM: its protection can only be software.",
+    )
