@@ -8,6 +8,7 @@ import click
 
 from gateway.commands.blob import blob
 from gateway.commands.doctor import doctor
+from gateway.commands.hsm import hsm
 from gateway.commands.init import init
 from gateway.commands.serve import serve
 
@@ -46,3 +47,4 @@ main.add_command(init)
 main.add_command(serve)
 main.add_command(doctor)
 main.add_command(blob)
+main.add_command(hsm)

@@ -47,7 +47,7 @@ def rehearse(session: Session, cryptoki: Cryptoki, profile: WrappingProfile) -> 
         return None if notices_changes(at, profile, wrapped) else "a changed byte is not noticed"
     except (RootMisconfigured, UnwrapFailed) as error:
         return str(error)
-    except _LOST:
+    except LOST:
         raise
     except p11.PKCS11Error as error:
         return str(error) if type(error) is p11.PKCS11Error else type(error).__name__
@@ -57,4 +57,4 @@ def rehearse(session: Session, cryptoki: Cryptoki, profile: WrappingProfile) -> 
                 key.destroy()
 
 
-_LOST = (p11.DeviceRemoved, p11.TokenNotPresent, p11.SessionClosed, p11.SessionHandleInvalid, p11.UserNotLoggedIn)
+LOST = (p11.DeviceRemoved, p11.TokenNotPresent, p11.SessionClosed, p11.SessionHandleInvalid, p11.UserNotLoggedIn)
