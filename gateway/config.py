@@ -19,6 +19,7 @@ from gateway.config_reader import ConfigError, Reader, format_example, setting, 
 __all__ = [
     "CONFIG_NAME",
     "AdminSettings",
+    "AuditSettings",
     "ConfigError",
     "KMSSettings",
     "ListenSettings",
@@ -115,6 +116,29 @@ class KMSSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSettings:
+    """The audit trail of the KMS: a chained line for each call, written by kmsd."""
+
+    directory: Path = setting(
+        Path("audit"), "where the trail's files are; better on a disk of its own", relative_to_data=True
+    )
+    sync: str = setting(
+        "background",
+        "when lines reach the disk; background: those of changes before the answer, the others right after; "
+        "before_answer: all before the answer",
+        choices=("background", "before_answer"),
+    )
+    fail_closed: bool = setting(True, "while lines cannot be written no key is used; false: the loss is noted later")
+    rotate_bytes: int = setting(
+        67_108_864, "size at which a new file is begun, bytes", minimum=65_536, maximum=1_099_511_627_776
+    )
+    rotate_seconds: float = setting(86_400.0, "age at which a new file is begun", minimum=60, maximum=31_536_000)
+    checkpoint_seconds: float = setting(
+        1.0, "pause between two checkpoints signed by the root, while there are new lines", minimum=0.1, maximum=3600
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
     """Index and blobs, in the data directory."""
 
@@ -151,6 +175,7 @@ class Settings:
     listen: ListenSettings = field(default_factory=ListenSettings)
     admin: AdminSettings = field(default_factory=AdminSettings)
     kms: KMSSettings = field(default_factory=KMSSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from gateway.commands.audit import audit
 from gateway.commands.blob import blob
 from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
@@ -46,5 +47,6 @@ def show_version() -> None:
 main.add_command(init)
 main.add_command(serve)
 main.add_command(doctor)
+main.add_command(audit)
 main.add_command(blob)
 main.add_command(hsm)
