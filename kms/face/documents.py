@@ -51,6 +51,33 @@ def alias_page(page: t.AliasPage) -> Document:
     return {"Aliases": [_alias(alias) for alias in page.aliases], **_next(page.next_marker)}
 
 
+def grant_page(page: t.GrantPage) -> Document:
+    return {"Grants": [_grant(grant) for grant in page.grants], **_next(page.next_marker)}
+
+
+def _grant(grant: t.Grant) -> Document:
+    document: dict[str, object] = {
+        "CreationDate": timestamp(grant.created_us),
+        "GrantId": grant.grant_id,
+        "GranteePrincipal": grant.grantee_principal,
+        "IssuingAccount": f"arn:aws:iam::{grant.issuing_account_id}:root",
+        "KeyId": grant.key_arn,
+        "Name": grant.name,
+        "Operations": list(grant.operations),
+    }
+    if grant.retiring_principal is not None:
+        document["RetiringPrincipal"] = grant.retiring_principal
+    constraints = {
+        "EncryptionContextEquals": grant.constraints.encryption_context_equals,
+        "EncryptionContextSubset": grant.constraints.encryption_context_subset,
+        "SourceArn": grant.constraints.source_arn,
+    }
+    present = {name: value for name, value in constraints.items() if value is not None}
+    if present:
+        document["Constraints"] = present
+    return document
+
+
 def _next(marker: str | None) -> Document:
     return {"Truncated": False} if marker is None else {"Truncated": True, "NextMarker": marker}
 

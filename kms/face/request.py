@@ -37,6 +37,26 @@ class ParsedRequest:
         assert isinstance(value, str)
         return value
 
+    def needed_text(self, member: str) -> str:
+        """A member that the model does not require, but the operation does. Raises ValidationException."""
+        value = self.text_or_none(member)
+        if value is None:
+            refuse([missing(member_path("", member))])
+        assert value is not None
+        return value
+
+    def texts(self, member: str) -> tuple[str, ...]:
+        """A list of strings, empty if absent."""
+        values = self._values.get(member, [])
+        assert isinstance(values, list)
+        return tuple(str(each) for each in values)
+
+    def structure(self, member: str) -> Mapping[str, Value]:
+        """The members of a structure, empty if absent."""
+        value = self._values.get(member, _NOTHING)
+        assert isinstance(value, Mapping)
+        return value
+
     def integer_or_none(self, member: str) -> int | None:
         value = self._values.get(member)
         assert value is None or isinstance(value, int)

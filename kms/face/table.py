@@ -8,7 +8,7 @@ from iam.principals import Caller
 from kms.api.service import KeyService
 from kms.face.documents import Document
 from kms.face.model import INPUTS
-from kms.face.operations import aliases, encryption, generation, keys
+from kms.face.operations import aliases, encryption, generation, grants, keys, policies
 from kms.face.request import ParsedRequest
 
 Handler = Callable[[KeyService, Caller, ParsedRequest], Awaitable[Document | None]]
@@ -17,6 +17,7 @@ Handler = Callable[[KeyService, Caller, ParsedRequest], Awaitable[Document | Non
 _SERVED: Mapping[str, Handler] = {
     "CancelKeyDeletion": keys.cancel_key_deletion,
     "CreateAlias": aliases.create_alias,
+    "CreateGrant": grants.create_grant,
     "CreateKey": keys.create_key,
     "Decrypt": encryption.decrypt,
     "DeleteAlias": aliases.delete_alias,
@@ -27,9 +28,16 @@ _SERVED: Mapping[str, Handler] = {
     "GenerateDataKey": generation.generate_data_key,
     "GenerateDataKeyWithoutPlaintext": generation.generate_data_key_without_plaintext,
     "GenerateRandom": generation.generate_random,
+    "GetKeyPolicy": policies.get_key_policy,
     "ListAliases": aliases.list_aliases,
+    "ListGrants": grants.list_grants,
+    "ListKeyPolicies": policies.list_key_policies,
     "ListKeys": keys.list_keys,
+    "ListRetirableGrants": grants.list_retirable_grants,
+    "PutKeyPolicy": policies.put_key_policy,
     "ReEncrypt": encryption.re_encrypt,
+    "RetireGrant": grants.retire_grant,
+    "RevokeGrant": grants.revoke_grant,
     "ScheduleKeyDeletion": keys.schedule_key_deletion,
     "UpdateAlias": aliases.update_alias,
 }

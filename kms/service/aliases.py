@@ -19,6 +19,7 @@ from kms.store.records import StoredAlias, StoredKey
 async def create_alias(core: Core, call: Call[CreateAlias]) -> None:
     name = call.request.name
     check_alias_name(name)
+    _authorise_alias(core, call, name, Operation.CREATE_ALIAS)
     key = _target(core, call, call.request.target_key_id, Operation.CREATE_ALIAS)
     now_us = core.clock_us()
     alias = StoredAlias(call.account_id, call.region, name, key.metadata.key_id, now_us, now_us)
@@ -35,8 +36,12 @@ async def create_alias(core: Core, call: Call[CreateAlias]) -> None:
 async def update_alias(core: Core, call: Call[UpdateAlias]) -> None:
     name = call.request.name
     check_alias_name(name)
+    _authorise_alias(core, call, name, Operation.UPDATE_ALIAS)
     key = _target(core, call, call.request.target_key_id, Operation.UPDATE_ALIAS)
     current_key_id = _find(core, call, name)
+    current = core.cache.key(current_key_id, call.region)
+    if current is not None:
+        core.authorise(call, Operation.UPDATE_ALIAS.action, current)
     if current_key_id != key.metadata.key_id:
         _check_quota(core, key)
     now_us, key_id = core.clock_us(), key.metadata.key_id
@@ -53,6 +58,7 @@ async def update_alias(core: Core, call: Call[UpdateAlias]) -> None:
 async def delete_alias(core: Core, call: Call[DeleteAlias]) -> None:
     name = call.request.name
     check_alias_name(name)
+    _authorise_alias(core, call, name, Operation.DELETE_ALIAS)
     current = core.cache.key(_find(core, call, name), call.region)
     if current is None:
         raise _not_found(call, name)
@@ -71,7 +77,11 @@ async def list_aliases(core: Core, call: Call[ListAliases]) -> AliasPage:
     after = paging.parse_alias_marker(request.marker)
     of_key = None
     if request.key_id is not None:
-        of_key = core.key_for(call, request.key_id, Operation.LIST_ALIASES).metadata.key_id
+        # Permitted by identities' policies alone, and in the caller's own account only.
+        metadata = core.find(call, request.key_id, Operation.LIST_ALIASES).metadata
+        if metadata.account_id != call.account_id:
+            raise access_denied_abroad(call.caller, Operation.LIST_ALIASES.action)
+        of_key = metadata.key_id
     limit = request.limit
     stored = core.store.aliases(call.account_id, call.region, key_id=of_key, after=after, limit=limit + 1)
     aliases = [_alias(alias) for alias in stored]
@@ -90,6 +100,11 @@ def _target(core: Core, call: Call[Any], target_key_id: str, operation: Operatio
     if key.metadata.account_id != call.account_id:
         raise access_denied_abroad(call.caller, operation.action)
     return key
+
+
+def _authorise_alias(core: Core, call: Call[Any], name: str, operation: Operation) -> None:
+    """Permission on the alias, which identities' policies give; that on the key is asked for besides."""
+    core.authorise(call, operation.action, None, alias_arn(call.region, call.account_id, name))
 
 
 def _find(core: Core, call: Call[Any], name: str) -> str:

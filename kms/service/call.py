@@ -43,5 +43,10 @@ class Call(Generic[Q_co]):
     def account_id(self) -> str:
         return self.caller.principal.account_id
 
+    def note(self, decided: Decided) -> None:
+        """Remember a decision, once: what had to be opened first is decided again, on the same grounds or others."""
+        if decided not in self.decisions:
+            self.decisions.append(decided)
+
     def __repr__(self) -> str:
         return f"Call({type(self.request).__name__})"

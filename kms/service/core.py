@@ -16,14 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from iam.principals import Caller, PrincipalKind
+from iam.principals import Caller
 from kms.api.errors import KMSError, KMSUnavailable
-from kms.api.types import KeyManager, Request
+from kms.api.types import Request
 from kms.epoch import Epoch
 from kms.hsm.interface import HeldKey, KeyLetGo, Root
 from kms.keys.ciphertext import derive
-from kms.keys.state import ACCEPTS_ALIAS, CRYPTOGRAPHIC, Operation, check_state
-from kms.service.authorisation import Authorise, access_denied, access_denied_abroad
+from kms.keys.state import ACCEPTS_ALIAS, Operation, check_state
+from kms.service.authorisation import Authorise, PolicyAuthoriser, access_denied_abroad
 from kms.service.call import Call
 from kms.service.key_cache import KeyCache
 from kms.service.key_names import KeyName, alias_arn, key_arn, parse_key_name
@@ -35,7 +35,6 @@ from kms.store.records import StoredKey
 T = TypeVar("T")
 Q = TypeVar("Q", bound=Request[Any])
 
-_READS_MANAGED = frozenset({Operation.DESCRIBE_KEY, Operation.LIST_ALIASES})
 _OPENING_ATTEMPTS = 3
 
 
@@ -59,6 +58,8 @@ class ServiceSettings:
     """Keys of one account."""
     max_aliases: int = 50
     """Aliases of one key."""
+    max_grants: int = 50_000
+    """Grants of one key."""
 
 
 def now_us() -> int:
@@ -87,15 +88,16 @@ class Core:
         epoch: Epoch,
         settings: ServiceSettings,
         *,
-        authorise: Authorise,
+        authorise: Authorise | None = None,
         clock_us: Callable[[], int],
     ) -> None:
         self.store = store
         self.settings = settings
         self.regions = (settings.region, *settings.other_regions)
-        self.authorise = authorise
         self.clock_us = clock_us
         self.cache = KeyCache(store, epoch)
+        self.policies = PolicyAuthoriser(self.cache, clock_us)
+        self.authorise: Authorise = authorise or self.policies
         self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds)
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
         self.making_predefined = asyncio.Lock()
@@ -139,8 +141,6 @@ class Core:
         """Raise unless the caller may do `operation` with the key, and the key's state admits it."""
         metadata = key.metadata
         self.authorise(call, operation.action, key)
-        if metadata.manager is KeyManager.AWS and not _serves_managed(call, operation):
-            raise access_denied(call.caller, operation.action, metadata)
         check_state(operation, metadata.state, metadata.key_arn)
 
     async def material(self, find: Callable[[], tuple[StoredKey, int]]) -> tuple[StoredKey, int, Lease]:
@@ -209,14 +209,6 @@ class Core:
         """While the root was never available nothing is answered: neither the keys nor their states are proven."""
         if self.root.is_sealed:
             raise self.root.unavailable()
-
-
-def _serves_managed(call: Call[Any], operation: Operation) -> bool:
-    """An AWS-managed key serves the gateway itself, and callers of the service that it belongs to."""
-    if operation in CRYPTOGRAPHIC:
-        caller = call.caller
-        return caller.principal.kind is PrincipalKind.SERVICE or caller.via_service == f"s3.{call.region}.amazonaws.com"
-    return operation in _READS_MANAGED
 
 
 def _not_found(call: Call[Any], name: KeyName) -> KMSError:

@@ -9,6 +9,7 @@ from kms.service import paging
 from kms.service.call import Call
 from kms.service.constraints import check_length
 from kms.service.core import Core
+from kms.service.policies import check_new_policy
 from kms.service.predefined import make_key, make_predefined_key, new_metadata
 from kms.service.protection import chosen_protection
 
@@ -23,6 +24,8 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     core.authorise(call, Operation.CREATE_KEY.action, None)
     _check_offered(request)
     _check_tags(request.tags)
+    if request.policy is not None:
+        check_new_policy(core, call, request.policy, bypass_lockout_check=request.bypass_policy_lockout_safety_check)
     check_length("description", len(request.description), 0, MAX_DESCRIPTION_LENGTH, request.description)
     protection = chosen_protection(request, core.settings.protection)
     if core.store.count_keys(call.account_id, call.region) >= core.settings.max_keys:
@@ -30,7 +33,7 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     metadata = new_metadata(
         call.region, call.account_id, core.clock_us(), description=request.description, protection=protection
     )
-    new = await core.root.call(lambda root: make_key(root, metadata, tags=request.tags))
+    new = await core.root.call(lambda root: make_key(root, metadata, tags=request.tags, policy=request.policy or ""))
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata
 
@@ -64,8 +67,6 @@ def _check_offered(request: CreateKey) -> None:
         raise KMSError("UnsupportedOperationException", f"Origin {request.origin} is not supported.")
     if request.multi_region:
         raise KMSError("UnsupportedOperationException", "Multi-Region keys are not supported.")
-    if request.policy is not None:
-        raise KMSError("UnsupportedOperationException", "Key policies are not supported.")
 
 
 def _check_tags(tags: tuple[Tag, ...]) -> None:

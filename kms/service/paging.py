@@ -10,9 +10,11 @@ from kms.service.constraints import check_range
 
 MAX_KEYS = 1000
 MAX_ALIASES = 100
+MAX_GRANTS = 100
 _MAX_MARKER_LENGTH = 1024
 _KEYS = b"k"
 _ALIASES = b"a"
+_GRANTS = b"g"
 
 
 def format_key_marker(sequence: int) -> str:
@@ -22,13 +24,17 @@ def format_key_marker(sequence: int) -> str:
 
 def parse_key_marker(marker: str | None) -> int:
     """The sequence number to go on after; 0 without a marker. Raises InvalidMarkerException."""
-    if marker is None:
-        return 0
-    body = _decode(marker, _KEYS)
-    sequence = int.from_bytes(body, "big")
-    if len(body) != 8 or sequence >= 2**63:
-        raise _invalid()
-    return sequence
+    return _parse_sequence(marker, _KEYS)
+
+
+def format_grant_marker(sequence: int) -> str:
+    """Go on after the grant with this sequence number."""
+    return _encode(_GRANTS + sequence.to_bytes(8, "big"))
+
+
+def parse_grant_marker(marker: str | None) -> int:
+    """The sequence number to go on after; 0 without a marker. Raises InvalidMarkerException."""
+    return _parse_sequence(marker, _GRANTS)
 
 
 def format_alias_marker(name: str) -> str:
@@ -48,6 +54,16 @@ def parse_alias_marker(marker: str | None) -> str:
 
 def check_limit(limit: int, maximum: int) -> None:
     check_range("limit", limit, 1, maximum)
+
+
+def _parse_sequence(marker: str | None, kind: bytes) -> int:
+    if marker is None:
+        return 0
+    body = _decode(marker, kind)
+    sequence = int.from_bytes(body, "big")
+    if len(body) != 8 or sequence >= 2**63:
+        raise _invalid()
+    return sequence
 
 
 def _encode(raw: bytes) -> str:

@@ -57,7 +57,14 @@ def new_metadata(
     )
 
 
-def make_key(root: Root, metadata: KeyMetadata, *, tags: tuple[Tag, ...] = (), alias_name: str | None = None) -> NewKey:
+def make_key(
+    root: Root,
+    metadata: KeyMetadata,
+    *,
+    tags: tuple[Tag, ...] = (),
+    alias_name: str | None = None,
+    policy: str = "",
+) -> NewKey:
     """Make the first version's material inside the root. Blocks; raises RootError. Stores nothing."""
     record = make_record(
         root,
@@ -72,7 +79,7 @@ def make_key(root: Root, metadata: KeyMetadata, *, tags: tuple[Tag, ...] = (), a
     if alias_name is not None:
         made_us = metadata.created_us
         alias = StoredAlias(metadata.account_id, metadata.region, alias_name, metadata.key_id, made_us, made_us)
-    return NewKey(metadata, version, tags, alias)
+    return NewKey(metadata, version, tags, alias, policy)
 
 
 async def make_predefined_key(core: Core, call: Call[Any], named: str, operation: Operation) -> None:

@@ -15,8 +15,9 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.epoch import Epoch
 from kms.hsm.interface import Root
 from kms.service import states
-from kms.service.authorisation import Authorise, authorise_account
+from kms.service.authorisation import Authorise
 from kms.service.core import Core, ServiceSettings, now_us
+from kms.service.grants import check_tokens
 from kms.service.table import HANDLERS
 from kms.store.interface import KeyStore, StoreUnavailable
 
@@ -39,7 +40,7 @@ class EmbeddedKeyService:
         epoch: Epoch,
         settings: ServiceSettings,
         *,
-        authorise: Authorise = authorise_account,
+        authorise: Authorise | None = None,
         clock_us: Callable[[], int] = now_us,
     ) -> None:
         self._core = Core(store, root, epoch, settings, authorise=authorise, clock_us=clock_us)
@@ -70,6 +71,7 @@ class EmbeddedKeyService:
         """See `kms.api.service.KeyService.call`."""
         self._core.require_unsealed()
         try:
+            check_tokens(self._core, getattr(request, "grant_tokens", ()))
             answer: R = await HANDLERS[type(request)](self._core, self._core.new_call(caller, request))
         except KMSError:
             raise

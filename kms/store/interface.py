@@ -10,10 +10,11 @@ Every method raises StoreUnavailable when the database cannot be read or written
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from kms.api.types import KeyState
-from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredGrant, StoredKey, StoredVersion
 
 
 class StoreError(Exception):
@@ -34,6 +35,14 @@ class AliasExists(StoreError):
 
 class AliasNotFound(StoreError):
     """No such alias."""
+
+
+class GrantNotFound(StoreError):
+    """No such grant on this key."""
+
+
+class TooManyGrants(StoreError):
+    """The key has as many grants as it may have."""
 
 
 class KeyConflict(StoreError):
@@ -91,6 +100,44 @@ class KeyStore(Protocol):
         Aliases, and wrapped records with the last region of a key, are deleted and overwritten on disk, copies in
         backups excepted.
         """
+        ...
+
+    def set_policy(self, key_id: str, region: str, policy: str) -> None:
+        """Replace the key policy, in whatever state the key is. Raises KeyConflict when it was destroyed."""
+        ...
+
+    def insert_grant(self, grant: StoredGrant, limit: int) -> StoredGrant:
+        """Write the grant, unless there is one already of which it is a retry; returns the one that is there now.
+
+        Raises TooManyGrants when the key has `limit` grants, KeyConflict when it was destroyed.
+        """
+        ...
+
+    def grant(self, grant_id: str) -> StoredGrant | None: ...
+
+    def grants_to(self, key_id: str, region: str, grantees: Sequence[str]) -> list[StoredGrant]:
+        """The grants of a key to any of these principals, in order of creation."""
+        ...
+
+    def grants(
+        self,
+        key_id: str,
+        region: str,
+        *,
+        grant_id: str | None,
+        grantee: str | None,
+        after: int,
+        limit: int,
+    ) -> list[StoredGrant]:
+        """Up to `limit` grants of a key with a sequence above `after`, in order of creation; filtered if asked."""
+        ...
+
+    def retirable_grants(self, region: str, retiring: str, *, after: int, limit: int) -> list[StoredGrant]:
+        """The same, for grants of whichever key that `retiring` may retire."""
+        ...
+
+    def delete_grant(self, grant_id: str, key_id: str, region: str) -> None:
+        """Raises GrantNotFound."""
         ...
 
     def meta(self, name: str) -> bytes | None: ...

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
-from kms.api.types import KeyMetadata, KeyState, Tag
+from kms.api.types import GrantConstraints, KeyMetadata, KeyState, Tag
 
 MULTI_REGION_PREFIX = "mrk-"
 
@@ -91,3 +91,33 @@ class NewKey:
     tags: tuple[Tag, ...] = ()
     alias: StoredAlias | None = None
     policy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredGrant:
+    """A grant on the key `key_id` in `region`.
+
+    `sequence` grows with creation and orders listings (0 before it was stored). `token_key` is 32 random bytes that
+    authenticate its tokens.
+    """
+
+    grant_id: str
+    key_id: str
+    region: str
+    grantee_principal: str
+    retiring_principal: str | None
+    issuing_account_id: str
+    name: str
+    operations: tuple[str, ...]
+    constraints: GrantConstraints
+    created_us: int
+    token_key: bytes = field(repr=False)
+    sequence: int = 0
+
+    def is_retry_of(self, other: StoredGrant) -> bool:
+        """Whether both were asked for with the same name and parameters, so that they are one grant."""
+        return bool(self.name) and self._parameters() == other._parameters()
+
+    def _parameters(self) -> tuple[object, ...]:
+        principals = self.grantee_principal, self.retiring_principal, self.issuing_account_id
+        return self.key_id, self.region, self.name, principals, frozenset(self.operations), self.constraints

@@ -420,10 +420,10 @@ def test_a_dry_run_opens_the_ciphertext(kms: Any, blob: bytes, changes: dict[str
 
 
 @pytest.mark.parametrize("operation", CRYPTO)
-def test_grant_tokens_are_refused_and_not_ignored(kms: Any, kms_key: str, blob: bytes, operation: str) -> None:
+def test_grant_tokens_that_are_not_ours_are_refused(kms: Any, kms_key: str, blob: bytes, operation: str) -> None:
     request = crypto_requests(kms_key, blob)[operation]
     assert error_of(getattr(kms, operation), **request, GrantTokens=["token"])["Error"] == error(
-        "UnsupportedOperationException", "GrantTokens is not supported."
+        "InvalidGrantTokenException", "The grant token is not valid."
     )
 
 

@@ -27,6 +27,7 @@ from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
 
 REGION = "us-east-1"
+S3 = f"s3.{REGION}.amazonaws.com"
 CONTEXT = {"aws:s3:arn": "arn:aws:s3:::bucket/key"}
 
 
@@ -91,7 +92,7 @@ class KeyServiceSuite:
             (t.CreateKey(key_usage="SIGN_VERIFY"), "ValidationException"),
             (t.CreateKey(origin="EXTERNAL"), "UnsupportedOperationException"),
             (t.CreateKey(multi_region=True), "UnsupportedOperationException"),
-            (t.CreateKey(policy="{}"), "UnsupportedOperationException"),
+            (t.CreateKey(policy="{}"), "MalformedPolicyDocumentException"),
             (t.CreateKey(description="x" * 8193), "ValidationException"),
             (t.CreateKey(tags=(t.Tag("a", "1"), t.Tag("a", "2"))), "TagException"),
             (t.CreateKey(tags=(t.Tag("aws:a", "1"),)), "TagException"),
@@ -226,10 +227,23 @@ class KeyServiceSuite:
             service.call(other, t.ListKeys(limit=1, marker=None)),
             service.call(other, t.ListAliases(key_id=None, limit=1, marker=None)),
             service.call(other, t.GenerateDataKey(key.key_arn, 32)),
-            service.call(other, t.GenerateDataKey("alias/aws/s3", 32)),
             service.call(other, t.GenerateRandom(1)),
         ):
             await assert_refused(call, "AccessDeniedException")
+
+    async def test_the_managed_key_serves_everyone_of_the_account_through_s3(
+        self, service: KeyService, caller: Caller
+    ) -> None:
+        account_id = caller.principal.account_id
+        user = Principal(PrincipalKind.USER, account_id, f"arn:aws:iam::{account_id}:user/u", "AIDA0")
+        data_key = await service.call(Caller(user, "R", via_service=S3), t.GenerateDataKey(t.S3_KEY_ALIAS, 32, CONTEXT))
+        blob = data_key.ciphertext.ciphertext_blob
+        assert (await service.call(via_s3(caller), t.Decrypt(blob, None, CONTEXT))).plaintext == data_key.plaintext
+        await assert_refused(service.call(Caller(user, "R"), t.Decrypt(blob, None, CONTEXT)), "AccessDeniedException")
+        nobody = Principal(PrincipalKind.ANONYMOUS, account_id, "", "")
+        await assert_refused(
+            service.call(Caller(nobody, "R", via_service=S3), t.Decrypt(blob, None, CONTEXT)), "AccessDeniedException"
+        )
 
     async def test_service_key_serves_the_gateway_alone(self, service: KeyService, caller: Caller) -> None:
         gateway = service_caller("R")

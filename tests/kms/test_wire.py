@@ -75,7 +75,16 @@ def test_every_request_has_a_number_and_a_handler() -> None:
 
 def test_what_changes_twice_is_not_repeated() -> None:
     repeated = {request.operation_name() for request in t.REQUESTS if not request.is_idempotent}
-    assert repeated == {"CreateKey", "CreateAlias", "DeleteAlias", "ScheduleKeyDeletion", "CancelKeyDeletion"}
+    assert repeated == {
+        "CreateKey",
+        "CreateAlias",
+        "CreateGrant",
+        "DeleteAlias",
+        "ScheduleKeyDeletion",
+        "CancelKeyDeletion",
+        "RetireGrant",
+        "RevokeGrant",
+    }
 
 
 @pytest.mark.parametrize("error", [KMSError("DisabledException", "é is disabled."), KMSUnavailable("away", 7)])

@@ -12,6 +12,17 @@ from typing import Any
 from kms.api.types.aliases import Alias, AliasPage, CreateAlias, DeleteAlias, ListAliases, UpdateAlias
 from kms.api.types.data_keys import DataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom
 from kms.api.types.encryption import Ciphertext, Decrypt, Encrypt, Plaintext, ReEncrypt, ReEncrypted
+from kms.api.types.grants import (
+    CreateGrant,
+    Grant,
+    GrantConstraints,
+    GrantPage,
+    ListGrants,
+    ListRetirableGrants,
+    NewGrant,
+    RetireGrant,
+    RevokeGrant,
+)
 from kms.api.types.health import Health, HealthState
 from kms.api.types.keys import (
     S3_KEY_ALIAS,
@@ -30,9 +41,18 @@ from kms.api.types.keys import (
     ScheduleKeyDeletion,
     Tag,
 )
+from kms.api.types.policies import (
+    DEFAULT_POLICY_NAME,
+    GetKeyPolicy,
+    KeyPolicy,
+    ListKeyPolicies,
+    PolicyNames,
+    PutKeyPolicy,
+)
 from kms.api.types.request import EncryptionContext, Request
 
 __all__ = [
+    "DEFAULT_POLICY_NAME",
     "REQUESTS",
     "S3_KEY_ALIAS",
     "SERVICE_KEY_ALIAS",
@@ -41,6 +61,7 @@ __all__ = [
     "CancelKeyDeletion",
     "Ciphertext",
     "CreateAlias",
+    "CreateGrant",
     "CreateKey",
     "DataKey",
     "Decrypt",
@@ -53,19 +74,32 @@ __all__ = [
     "GenerateDataKey",
     "GenerateDataKeyWithoutPlaintext",
     "GenerateRandom",
+    "GetKeyPolicy",
+    "Grant",
+    "GrantConstraints",
+    "GrantPage",
     "Health",
     "HealthState",
     "KeyListEntry",
     "KeyManager",
     "KeyMetadata",
     "KeyPage",
+    "KeyPolicy",
     "KeyState",
     "ListAliases",
+    "ListGrants",
+    "ListKeyPolicies",
     "ListKeys",
+    "ListRetirableGrants",
+    "NewGrant",
     "Plaintext",
+    "PolicyNames",
+    "PutKeyPolicy",
     "ReEncrypt",
     "ReEncrypted",
     "Request",
+    "RetireGrant",
+    "RevokeGrant",
     "ScheduleKeyDeletion",
     "Tag",
     "UpdateAlias",

@@ -11,7 +11,6 @@ from kms.face.request import ParsedRequest
 
 
 async def encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("GrantTokens")
     _check_algorithm(request, "EncryptionAlgorithm")
     answer = await service.call(
         caller,
@@ -19,6 +18,7 @@ async def encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
             key_id=request.text("KeyId"),
             plaintext=request.secret("Plaintext"),
             encryption_context=request.encryption_context(),
+            grant_tokens=request.texts("GrantTokens"),
             dry_run=request.flag("DryRun"),
         ),
     )
@@ -30,7 +30,7 @@ async def encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
 
 
 async def decrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("GrantTokens", "Recipient", "DryRunModifiers")
+    request.refuse_members("Recipient", "DryRunModifiers")
     _check_algorithm(request, "EncryptionAlgorithm")
     answer = await service.call(
         caller,
@@ -38,6 +38,7 @@ async def decrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
             ciphertext_blob=request.blob("CiphertextBlob"),
             key_id=request.text_or_none("KeyId"),
             encryption_context=request.encryption_context(),
+            grant_tokens=request.texts("GrantTokens"),
             dry_run=request.flag("DryRun"),
         ),
     )
@@ -50,7 +51,7 @@ async def decrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
 
 
 async def re_encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("GrantTokens", "DryRunModifiers")
+    request.refuse_members("DryRunModifiers")
     _check_algorithm(request, "SourceEncryptionAlgorithm")
     _check_algorithm(request, "DestinationEncryptionAlgorithm")
     answer = await service.call(
@@ -61,6 +62,7 @@ async def re_encrypt(service: KeyService, caller: Caller, request: ParsedRequest
             source_key_id=request.text_or_none("SourceKeyId"),
             source_encryption_context=request.encryption_context("SourceEncryptionContext"),
             destination_encryption_context=request.encryption_context("DestinationEncryptionContext"),
+            grant_tokens=request.texts("GrantTokens"),
             dry_run=request.flag("DryRun"),
         ),
     )

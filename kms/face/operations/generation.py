@@ -16,7 +16,7 @@ _DATA_KEY_BYTES = {"AES_128": 16, "AES_256": 32}
 
 
 async def generate_data_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("GrantTokens", "Recipient")
+    request.refuse_members("Recipient")
     answer = await service.call(caller, t.GenerateDataKey(**_wanted(request)))
     return {
         "CiphertextBlob": answer.ciphertext.ciphertext_blob,
@@ -27,7 +27,6 @@ async def generate_data_key(service: KeyService, caller: Caller, request: Parsed
 
 
 async def generate_data_key_without_plaintext(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("GrantTokens")
     answer = await service.call(caller, t.GenerateDataKeyWithoutPlaintext(**_wanted(request)))
     return {
         "CiphertextBlob": answer.ciphertext_blob,
@@ -40,6 +39,7 @@ class _Wanted(TypedDict):
     key_id: str
     number_of_bytes: int
     encryption_context: Mapping[str, str]
+    grant_tokens: tuple[str, ...]
     dry_run: bool
 
 
@@ -55,6 +55,7 @@ def _wanted(request: ParsedRequest) -> _Wanted:
         "key_id": request.text("KeyId"),
         "number_of_bytes": number_of_bytes,
         "encryption_context": request.encryption_context(),
+        "grant_tokens": request.texts("GrantTokens"),
         "dry_run": request.flag("DryRun"),
     }
 

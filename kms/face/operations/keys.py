@@ -18,8 +18,7 @@ MAX_WINDOW_DAYS = 30
 
 
 async def create_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("Policy", "Tags", "XksKeyId", "MultiRegion")
-    request.refuse_members("BypassPolicyLockoutSafetyCheck")
+    request.refuse_members("Tags", "XksKeyId", "MultiRegion")
     key_spec = _key_spec(request)
     key_usage = request.text_or_none("KeyUsage")
     _check_usage(key_spec, key_usage)
@@ -27,9 +26,16 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
     if origin != "AWS_KMS":
         raise KMSError("UnsupportedOperationException", f"Origin {origin} is not supported.")
     description = request.text_or_none("Description") or ""
-    custom_key_store_id = request.text_or_none("CustomKeyStoreId")
-    new_key = t.CreateKey(description=description, custom_key_store_id=custom_key_store_id)
-    return {"KeyMetadata": key_metadata(await service.call(caller, new_key))}
+    made = await service.call(
+        caller,
+        t.CreateKey(
+            description=description,
+            policy=request.text_or_none("Policy"),
+            bypass_policy_lockout_safety_check=request.flag("BypassPolicyLockoutSafetyCheck"),
+            custom_key_store_id=request.text_or_none("CustomKeyStoreId"),
+        ),
+    )
+    return {"KeyMetadata": key_metadata(made)}
 
 
 def _key_spec(request: ParsedRequest) -> str:
@@ -57,8 +63,11 @@ def _check_usage(key_spec: str, key_usage: str | None) -> None:
 
 
 async def describe_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("GrantTokens")
-    return {"KeyMetadata": key_metadata(await service.call(caller, t.DescribeKey(request.text("KeyId"))))}
+    return {
+        "KeyMetadata": key_metadata(
+            await service.call(caller, t.DescribeKey(request.text("KeyId"), request.texts("GrantTokens")))
+        )
+    }
 
 
 async def list_keys(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:

@@ -99,3 +99,25 @@ SELECT
     ) END AS replica_regions
 FROM kms_key k
 LEFT JOIN kms_key_version v ON v.key_id = k.key_id AND v.version = k.current_version;
+
+-- Grants in order of creation. `operations` is a JSON list, `constraints` a JSON object; `token_key` authenticates the
+-- grant's tokens, which prove nothing but that they were given out here.
+CREATE TABLE kms_grant (
+    sequence           INTEGER PRIMARY KEY AUTOINCREMENT,
+    grant_id           TEXT NOT NULL UNIQUE,
+    key_id             TEXT NOT NULL,
+    region             TEXT NOT NULL,
+    grantee_principal  TEXT NOT NULL,
+    retiring_principal TEXT,
+    issuing_account_id TEXT NOT NULL,
+    name               TEXT NOT NULL,
+    operations         TEXT NOT NULL,
+    constraints        TEXT NOT NULL,
+    created_us         INTEGER NOT NULL,
+    token_key          BLOB NOT NULL,
+    FOREIGN KEY (key_id, region) REFERENCES kms_key (key_id, region)
+) STRICT;
+
+CREATE INDEX kms_grant_by_key ON kms_grant (key_id, region, grantee_principal, sequence);
+CREATE INDEX kms_grant_by_retiring ON kms_grant (region, retiring_principal, sequence)
+    WHERE retiring_principal IS NOT NULL;

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from kms.store.sqlite.aliases import SQLiteAliases
 from kms.store.sqlite.database import Database
+from kms.store.sqlite.grants import SQLiteGrants
 from kms.store.sqlite.keys import SQLiteKeys
 from kms.store.sqlite.meta import SQLiteMeta
 
 __all__ = ["SQLiteKeyStore"]
 
 
-class SQLiteKeyStore(SQLiteKeys, SQLiteAliases, SQLiteMeta):
+class SQLiteKeyStore(SQLiteKeys, SQLiteAliases, SQLiteGrants, SQLiteMeta):
     """`KeyStore` in the SQLite database at `path`, made (mode 0600) and migrated when opened.
 
     Raises StoreUnavailable when the file cannot be opened, StoreTooNew when a later release wrote it.

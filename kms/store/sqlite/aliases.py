@@ -34,13 +34,13 @@ class SQLiteAliases(StorePart):
     @translated
     def insert_alias(self, alias: StoredAlias) -> None:
         with self._database.transaction() as connection:
-            _require_target(connection, alias.key_id, alias.region)
+            require_key(connection, alias.key_id, alias.region)
             insert_alias(connection, alias)
 
     @translated
     def retarget_alias(self, account_id: str, region: str, name: str, *, key_id: str, now_us: int) -> None:
         with self._database.transaction() as connection:
-            _require_target(connection, key_id, region)
+            require_key(connection, key_id, region)
             changed = connection.execute(
                 "UPDATE kms_alias SET key_id = ?, updated_us = ? WHERE account_id = ? AND region = ? AND name = ?",
                 (key_id, now_us, account_id, region, name),
@@ -58,7 +58,8 @@ class SQLiteAliases(StorePart):
                 raise AliasNotFound(name)
 
 
-def _require_target(connection: sqlite3.Connection, key_id: str, region: str) -> None:
+def require_key(connection: sqlite3.Connection, key_id: str, region: str) -> None:
+    """Raises KeyConflict when the key was destroyed."""
     row = connection.execute(
         "SELECT 1 FROM kms_key WHERE key_id = ? AND region = ? AND destroyed_us IS NULL", (key_id, region)
     ).fetchone()

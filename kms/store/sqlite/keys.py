@@ -88,6 +88,16 @@ class SQLiteKeys(StorePart):
                 raise KeyConflict(f"key {key_id} in {region} is not in state {expected.value}")
 
     @translated
+    def set_policy(self, key_id: str, region: str, policy: str) -> None:
+        with self._database.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE kms_key SET policy = ? WHERE key_id = ? AND region = ? AND destroyed_us IS NULL",
+                (policy, key_id, region),
+            )
+            if changed.rowcount != 1:
+                raise KeyConflict(f"key {key_id} in {region} was destroyed")
+
+    @translated
     def destroy_expired(self, now_us: int, limit: int) -> list[StoredKey]:
         with self._database.transaction() as connection:
             rows = connection.execute(
@@ -154,6 +164,7 @@ def insert_version(connection: sqlite3.Connection, version: StoredVersion) -> No
 def _destroy(connection: sqlite3.Connection, key_id: str, region: str, now_us: int) -> None:
     """Destroy a key in one region, and its material once it has no other."""
     connection.execute("DELETE FROM kms_alias WHERE key_id = ? AND region = ?", (key_id, region))
+    connection.execute("DELETE FROM kms_grant WHERE key_id = ? AND region = ?", (key_id, region))
     connection.execute("UPDATE kms_key SET destroyed_us = ? WHERE key_id = ? AND region = ?", (now_us, key_id, region))
     connection.execute(
         "DELETE FROM kms_key_version WHERE key_id = :key_id"

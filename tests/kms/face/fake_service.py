@@ -21,6 +21,20 @@ ALIASES = (
     t.Alias("alias/a", ALIAS_ARN, KEY_ID, CREATED_US, CREATED_US + 1_000_000),
     t.Alias("alias/aws/s3", ALIAS_ARN + "ws/s3", None, None, None),
 )
+USER_ARN = "arn:aws:iam::123456789012:user/u"
+GRANT = t.Grant(
+    grant_id="ab" * 32,
+    key_arn=KEY_ARN,
+    grantee_principal=USER_ARN,
+    retiring_principal=USER_ARN,
+    issuing_account_id="123456789012",
+    name="g",
+    operations=("Decrypt",),
+    constraints=t.GrantConstraints(
+        encryption_context_equals={"a": "b"}, source_arn="arn:aws:logs:us-east-1:123456789012:log-group:g"
+    ),
+    created_us=CREATED_US,
+)
 CIPHERTEXT = t.Ciphertext(b"\x00blob\xff", KEY_ARN, 1, MATERIAL)
 
 
@@ -53,6 +67,14 @@ ANSWERS: Mapping[type[t.Request[Any]], object] = {
     t.ReEncrypt: t.ReEncrypted(CIPHERTEXT, OTHER_ARN, "cd" * 32),
     t.ScheduleKeyDeletion: metadata(t.KeyState.PENDING_DELETION, DELETION_US),
     t.UpdateAlias: None,
+    t.CreateGrant: t.NewGrant("ab" * 32, "token"),
+    t.ListGrants: t.GrantPage((GRANT,), "next"),
+    t.ListRetirableGrants: t.GrantPage((GRANT,), None),
+    t.RetireGrant: None,
+    t.RevokeGrant: None,
+    t.GetKeyPolicy: t.KeyPolicy("{}", "default"),
+    t.PutKeyPolicy: None,
+    t.ListKeyPolicies: t.PolicyNames(("default",)),
 }
 """What each request is answered, apart from those whose answer depends on the request."""
 

@@ -22,6 +22,7 @@ from kms.api.service import KeyService
 from kms.face.aws_json import answer
 from kms.face.response import FaceResponse
 from kms.face.table import OPERATIONS
+from tests.kms.face import access_cases
 from tests.kms.face.fake_service import (
     ALIAS_ARN,
     CIPHERTEXT,
@@ -113,17 +114,18 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
             "KeyUsage": "ENCRYPT_DECRYPT",
             "Origin": "AWS_KMS",
             "MultiRegion": False,
-            "BypassPolicyLockoutSafetyCheck": False,
+            "BypassPolicyLockoutSafetyCheck": True,
             "CustomKeyStoreId": "hsm",
+            "Policy": "{}",
             "Tags": [],
         },
-        t.CreateKey(description="d", custom_key_store_id="hsm"),
+        t.CreateKey(description="d", policy="{}", bypass_policy_lockout_safety_check=True, custom_key_store_id="hsm"),
         {"KeyMetadata": KEY_METADATA},
     ),
     (
         "DescribeKey",
-        {"KeyId": "alias/a", "GrantTokens": []},
-        t.DescribeKey("alias/a"),
+        {"KeyId": "alias/a", "GrantTokens": ["t"]},
+        t.DescribeKey("alias/a", ("t",)),
         {
             "KeyMetadata": {
                 **KEY_METADATA,
@@ -178,14 +180,14 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
     ("CancelKeyDeletion", {"KeyId": KEY_ID}, t.CancelKeyDeletion(KEY_ID), {"KeyId": KEY_ARN}),
     (
         "Encrypt",
-        {"KeyId": "k", "Plaintext": b"p\x00", "EncryptionContext": CONTEXT, "DryRun": True},
-        t.Encrypt("k", SecretBytes(b"p\x00"), CONTEXT, dry_run=True),
+        {"KeyId": "k", "Plaintext": b"p\x00", "EncryptionContext": CONTEXT, "DryRun": True, "GrantTokens": ["t"]},
+        t.Encrypt("k", SecretBytes(b"p\x00"), CONTEXT, grant_tokens=("t",), dry_run=True),
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
     ),
     (
         "Decrypt",
-        {"CiphertextBlob": b"c", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"},
-        t.Decrypt(b"c"),
+        {"CiphertextBlob": b"c", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT", "GrantTokens": ["t"]},
+        t.Decrypt(b"c", grant_tokens=("t",)),
         {
             "Plaintext": b"plain",
             "KeyId": KEY_ARN,
@@ -213,8 +215,9 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
             "DestinationKeyId": "d",
             "DestinationEncryptionContext": {"x": "y"},
             "DryRun": True,
+            "GrantTokens": ["t"],
         },
-        t.ReEncrypt(b"c", "d", "s", CONTEXT, {"x": "y"}, dry_run=True),
+        t.ReEncrypt(b"c", "d", "s", CONTEXT, {"x": "y"}, grant_tokens=("t",), dry_run=True),
         {
             "CiphertextBlob": BLOB,
             "SourceKeyId": OTHER_ARN,
@@ -233,14 +236,14 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
     ),
     (
         "GenerateDataKey",
-        {"KeyId": "k", "NumberOfBytes": 1024, "DryRun": True},
-        t.GenerateDataKey("k", 1024, dry_run=True),
+        {"KeyId": "k", "NumberOfBytes": 1024, "DryRun": True, "GrantTokens": ["t"]},
+        t.GenerateDataKey("k", 1024, grant_tokens=("t",), dry_run=True),
         {"CiphertextBlob": BLOB, "Plaintext": bytes(1024), "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
     (
         "GenerateDataKeyWithoutPlaintext",
-        {"KeyId": "k", "KeySpec": "AES_128"},
-        t.GenerateDataKeyWithoutPlaintext("k", 16),
+        {"KeyId": "k", "KeySpec": "AES_128", "GrantTokens": ["t"]},
+        t.GenerateDataKeyWithoutPlaintext("k", 16, grant_tokens=("t",)),
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
     (
@@ -250,6 +253,7 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
     ("GenerateRandom", {"NumberOfBytes": 7}, t.GenerateRandom(7), {"Plaintext": bytes(7)}),
+    *access_cases.SUCCESSES,
 ]
 
 
@@ -287,29 +291,22 @@ async def test_unknown_targets(target: str) -> None:
 
 
 UNSUPPORTED: list[tuple[str, Parameters, str]] = [
-    ("CreateKey", {"Policy": "{}"}, "Policy"),
+    *access_cases.UNSUPPORTED,
     ("CreateKey", {"Tags": [{"TagKey": "a", "TagValue": ""}]}, "Tags"),
     ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
     ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
-    ("CreateKey", {"BypassPolicyLockoutSafetyCheck": True}, "BypassPolicyLockoutSafetyCheck"),
     ("CreateKey", {"Origin": "EXTERNAL"}, "Origin EXTERNAL"),
     ("CreateKey", {"KeySpec": "RSA_2048", "KeyUsage": "SIGN_VERIFY"}, "KeySpec RSA_2048"),
     ("CreateKey", {"CustomerMasterKeySpec": "HMAC_256", "KeyUsage": "GENERATE_VERIFY_MAC"}, "KeySpec HMAC_256"),
-    ("DescribeKey", {"KeyId": "k", "GrantTokens": ["t"]}, "GrantTokens"),
     ("ListKeys", {"ResourceOwners": ["SELF"]}, "ResourceOwners"),
-    ("Encrypt", {"KeyId": "k", "Plaintext": b"p", "GrantTokens": ["t"]}, "GrantTokens"),
-    ("Decrypt", {"CiphertextBlob": b"c", "GrantTokens": ["t"]}, "GrantTokens"),
     ("Decrypt", {"CiphertextBlob": b"c", "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
     ("Decrypt", {"DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),
-    ("ReEncrypt", {"CiphertextBlob": b"c", "DestinationKeyId": "d", "GrantTokens": ["t"]}, "GrantTokens"),
     ("ReEncrypt", {"DestinationKeyId": "d", "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),
-    ("GenerateDataKey", {"KeyId": "k", "KeySpec": "AES_256", "GrantTokens": ["t"]}, "GrantTokens"),
     (
         "GenerateDataKey",
         {"KeyId": "k", "KeySpec": "AES_256", "Recipient": {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}},
         "Recipient",
     ),
-    ("GenerateDataKeyWithoutPlaintext", {"KeyId": "k", "KeySpec": "AES_256", "GrantTokens": ["t"]}, "GrantTokens"),
     ("GenerateRandom", {"NumberOfBytes": 1, "CustomKeyStoreId": "c"}, "CustomKeyStoreId"),
     ("GenerateRandom", {"NumberOfBytes": 1, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
 ]

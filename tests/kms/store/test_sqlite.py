@@ -12,8 +12,9 @@ import pytest
 from kms.api.types import KeyState, Tag
 from kms.store.interface import StoreTooNew, StoreUnavailable
 from kms.store.migration import migrations
-from kms.store.records import StoredAlias, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredVersion
 from kms.store.sqlite import SQLiteKeyStore
+from tests.conformance.grants import GrantSuite
 from tests.conformance.key_store import ACCOUNT, NOW, REGION, KeyStoreSuite, destroyed, inserted, new_key, schedule
 
 
@@ -29,7 +30,14 @@ def store(path: Path) -> Iterator[SQLiteKeyStore]:
     store.close()
 
 
-class TestSQLiteKeyStore(KeyStoreSuite):
+@pytest.fixture
+def stored(store: SQLiteKeyStore) -> NewKey:
+    new = new_key()
+    store.insert_key(new)
+    return new
+
+
+class TestSQLiteKeyStore(KeyStoreSuite, GrantSuite):
     pass
 
 
