@@ -19,11 +19,13 @@ from gateway.storage.errors import (
     NoSuchBucket,
     NoSuchKey,
     NoSuchUpload,
+    NoSuchVersion,
     StorageUnavailable,
 )
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.records import (
     BucketRow,
+    Deletion,
     KeyEpochRow,
     NewBlob,
     ObjectPage,
@@ -32,6 +34,8 @@ from gateway.storage.index.records import (
     RowKind,
     UploadPage,
     UploadRow,
+    VersionEntry,
+    VersionPage,
 )
 
 T = TypeVar("T")
@@ -109,29 +113,64 @@ class MemoryIndex:
             self._blobs[blob_id].refs += 1
         self._place(row, blobs)
 
-    async def get_object(self, bucket_id: bytes, key: bytes) -> ObjectRow:
+    async def get_object(self, bucket_id: bytes, key: bytes, version_id: str | None = None) -> ObjectRow:
         self._check_open()
-        versions = self._versions.get((bucket_id, key))
-        if not versions:
-            raise NoSuchKey
-        return versions[-1]
+        version = self._version(bucket_id, key, version_id)
+        if version is None:
+            raise NoSuchKey if version_id is None else NoSuchVersion
+        return version
 
     async def delete_object(
-        self, bucket_id: bytes, key: bytes, precondition: Precondition | None = None
+        self, bucket_id: bytes, deletion: Deletion, precondition: Precondition | None = None
     ) -> ObjectRow | None:
         self._check_open()
-        versions = self._versions.get((bucket_id, key), [])
+        version = self._version(bucket_id, deletion.key, deletion.version_id)
         if precondition:
-            precondition(versions[-1] if versions else None)
-        if not versions:
+            precondition(version)
+        if deletion.marker is not None:
+            self._require_bucket(bucket_id)
+            self._place(deletion.marker, ())
             return None
-        row = versions.pop()
-        self._release(_blobs_of(row))
-        return row
+        if version is not None:
+            self._versions[bucket_id, deletion.key].remove(version)
+            self._release(_blobs_of(version))
+        return version
 
-    async def delete_objects(self, bucket_id: bytes, keys: Sequence[bytes]) -> None:
-        for key in keys:
-            await self.delete_object(bucket_id, key)
+    async def delete_objects(self, bucket_id: bytes, deletions: Sequence[Deletion]) -> Sequence[ObjectRow | None]:
+        return [await self.delete_object(bucket_id, deletion) for deletion in deletions]
+
+    async def list_versions(
+        self,
+        bucket_id: bytes,
+        *,
+        prefix: bytes,
+        delimiter: bytes,
+        after: tuple[bytes, str | None] | None,
+        max_keys: int,
+    ) -> VersionPage:
+        self._check_open()
+        entries = [
+            VersionEntry(replace(row, sealed_parts=None), row is versions[-1])
+            for (bucket, _), versions in sorted(self._versions.items())
+            if bucket == bucket_id
+            for row in reversed(versions)
+        ]
+        given = b""
+        if after is not None:
+            key, version_id = after
+            same = [n for n, entry in enumerate(entries) if (entry.row.key, entry.row.version_id) == after]
+            if same:
+                entries = entries[same[0] + 1 :]
+            else:
+                entries = [e for e in entries if e.row.key > key or (version_id is not None and e.row.key == key)]
+            if delimiter and key.startswith(prefix) and delimiter in key[len(prefix) :]:
+                given = key[: key.index(delimiter, len(prefix)) + len(delimiter)]
+        rows = [(e.row.key, e) for e in entries if not (given and e.row.key.startswith(given))]
+        taken, prefixes, last = _page(rows, prefix, delimiter, b"", max_keys)
+        next_after = None
+        if last is not None:
+            next_after = (last.row.key, last.row.version_id) if isinstance(last, VersionEntry) else (last, None)
+        return VersionPage(tuple(taken), tuple(prefixes), next_after)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
@@ -283,6 +322,12 @@ class MemoryIndex:
     def _require_bucket(self, bucket_id: bytes) -> None:
         if bucket_id not in self._buckets:
             raise NoSuchBucket
+
+    def _version(self, bucket_id: bytes, key: bytes, version_id: str | None) -> ObjectRow | None:
+        versions = self._versions.get((bucket_id, key), [])
+        if version_id is None:
+            return versions[-1] if versions else None
+        return next((row for row in versions if row.version_id == version_id), None)
 
     def _ask(self, precondition: Precondition | None, row: ObjectRow) -> None:
         versions = self._versions.get((row.bucket_id, row.key))

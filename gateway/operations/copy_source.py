@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.operations.context import Call, checked_key
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of
-from gateway.operations.object.get import check_version_id
+from gateway.operations.versioning import find_version, named_version
 from gateway.protocol.conditions import check_copy_source
 from gateway.protocol.copy_source import parse_copy_source
 from gateway.protocol.errors import S3Error
@@ -29,14 +29,18 @@ class CopySource:
     row: ObjectRow
     document: ObjectDocument
     arn: str
+    is_version_named: bool
     blobs: Sequence[BlobSlice]
 
 
 async def find_copy_source(call: Call) -> CopySource:
-    """What `x-amz-copy-source` names. Raises S3Error NoSuchBucket, NoSuchKey, AccessDenied, PreconditionFailed."""
+    """What `x-amz-copy-source` names.
+
+    Raises S3Error NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed; InvalidRequest for a
+    version that is a delete marker.
+    """
     headers = call.request.headers
     named = parse_copy_source(headers["x-amz-copy-source"])
-    check_version_id(named.version_id)
     key = checked_key(named.key)
     try:
         bucket = await call.bucket_named(named.bucket)
@@ -45,14 +49,22 @@ async def find_copy_source(call: Call) -> CopySource:
     expected_owner = headers.get("x-amz-source-expected-bucket-owner")
     if expected_owner is not None and expected_owner != bucket.account_id:
         raise S3Error("AccessDenied")
+    version_id = named_version(call, bucket, named.version_id)
     try:
-        row = await call.services.index.get_object(bucket.bucket_id, key.encode())
+        row = await find_version(call, bucket, key, version_id)
     except NoSuchKey:
         raise S3Error("NoSuchKey", fields={"Key": key}) from None
+    except S3Error as error:
+        if error.code == "MethodNotAllowed":
+            raise S3Error(
+                "InvalidRequest",
+                "The source of a copy request may not specifically refer to a delete marker by version id.",
+            ) from None
+        raise
     document = call.services.rows.open_object(row)
     check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
     arn = object_arn(BucketName(named.bucket), key)
-    return CopySource(bucket, row, document, arn, blobs_of(call.services, row, document))
+    return CopySource(bucket, row, document, arn, version_id is not None, blobs_of(call.services, row, document))
 
 
 def check_copy_size(size: int) -> None:

@@ -11,9 +11,11 @@ import msgspec
 
 
 class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Configuration of a bucket. `encryption` is the ServerSideEncryptionConfiguration as stored XML text."""
+    """Configuration of a bucket. `encryption` is the ServerSideEncryptionConfiguration as stored XML text, `versioning`
+    "Enabled" or "Suspended"."""
 
     encryption: str | None = None
+    versioning: str | None = None
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.operations.context import Call
+from gateway.operations.versioning import etag_of
 from gateway.protocol.conditions import check_delete, check_write, check_write_headers
 from gateway.storage.errors import NoSuchKey
 from gateway.storage.index.interface import Precondition
@@ -18,8 +19,7 @@ def write_precondition(call: Call) -> Precondition | None:
     check_write_headers(headers)
 
     def check(current: ObjectRow | None) -> None:
-        etag = None if current is None else call.services.rows.open_object(current).etag
-        check_write(headers, etag)
+        check_write(headers, etag_of(call, current))
 
     return check
 
@@ -31,7 +31,7 @@ def delete_precondition(call: Call) -> Precondition | None:
         return None
 
     def check(current: ObjectRow | None) -> None:
-        check_delete(headers, None if current is None else call.services.rows.open_object(current).etag)
+        check_delete(headers, etag_of(call, current))
 
     return check
 

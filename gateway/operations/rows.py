@@ -13,6 +13,7 @@ from gateway.operations.bucket import (
     encryption,
     head,
     list_objects,
+    list_versions,
     location,
     versioning,
 )
@@ -54,6 +55,18 @@ SERVED = (
         handler=encryption.delete,
     ),
     Operation("GetBucketVersioning", "GET", BUCKET, "s3:GetBucketVersioning", ("versioning",), handler=versioning.get),
+    Operation(
+        "PutBucketVersioning",
+        "PUT",
+        BUCKET,
+        "s3:PutBucketVersioning",
+        ("versioning",),
+        body=Body.DOCUMENT,
+        handler=versioning.put,
+    ),
+    Operation(
+        "ListObjectVersions", "GET", BUCKET, "s3:ListBucketVersions", ("versions",), handler=list_versions.handle
+    ),
     Operation("ListObjects", "GET", BUCKET, "s3:ListBucket", handler=list_objects.handle_v1),
     Operation("ListObjectsV2", "GET", BUCKET, "s3:ListBucket", ("list-type=2",), handler=list_objects.handle_v2),
     Operation(

@@ -28,6 +28,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         "The unspecified location constraint is incompatible for the region specific endpoint this request was sent "
         "to.",
     ),
+    "IllegalVersioningConfigurationException": (400, "The Versioning element must be specified"),
     "IncompleteBody": (400, "The request body terminated unexpectedly"),
     "InvalidArgument": (400, "Invalid Argument"),
     "InvalidBucketAclWithObjectOwnership": (

@@ -151,6 +151,33 @@ class ListObjectsV2Parameters:
 
 
 @dataclass(frozen=True, slots=True)
+class ListVersionsParameters:
+    prefix: str
+    delimiter: str
+    key_marker: str
+    version_id_marker: str
+    max_keys: int
+    url_encoded: bool
+
+    @classmethod
+    def parse(cls, query: Query) -> Self:
+        key_marker, version_id_marker = _text(query, "key-marker"), _text(query, "version-id-marker")
+        if version_id_marker and not key_marker:
+            message = "A version-id marker cannot be specified without a key marker."
+            raise invalid_argument("version-id-marker", version_id_marker, message)
+        if query.has("version-id-marker") and not version_id_marker and key_marker:
+            raise invalid_argument("version-id-marker", "", "A version-id marker cannot be empty.")
+        return cls(
+            prefix=_text(query, "prefix"),
+            delimiter=_text(query, "delimiter"),
+            key_marker=key_marker,
+            version_id_marker=version_id_marker,
+            max_keys=_page(query, "max-keys", "maxKeys"),
+            url_encoded=_url_encoded(query),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class ListUploadsParameters:
     """`upload_id_marker` is empty without a `key_marker`, since it means nothing then."""
 

@@ -27,6 +27,10 @@ class NoSuchKey(StorageError):
     pass
 
 
+class NoSuchVersion(StorageError):
+    """The key has no version of that id."""
+
+
 class NoSuchUpload(StorageError):
     pass
 

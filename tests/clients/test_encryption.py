@@ -54,7 +54,7 @@ def put_multipart(s3: Any, where: dict[str, str], **parameters: Any) -> Any:
     parts = []
     for number, body in ((1, PART), (2, TAIL)):
         answer = s3.upload_part(**upload, PartNumber=number, Body=body, **checksum)
-        told = {name: value for name, value in answer.items() if name == "ETag" or name in CHECKSUMS}
+        told = {name: value for name, value in answer.items() if name == "ETag" or (checksum and name in CHECKSUMS)}
         parts.append({"PartNumber": number, **told})
     return s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
 

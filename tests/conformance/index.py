@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.protocol.modes import Mode, Wrap
+from gateway.protocol.version_ids import format_version_id
 from gateway.storage.errors import (
     BlobMissing,
     BucketExists,
@@ -18,17 +19,21 @@ from gateway.storage.errors import (
     NoSuchBucket,
     NoSuchKey,
     NoSuchUpload,
+    NoSuchVersion,
     StorageUnavailable,
 )
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
     BucketRow,
+    Deletion,
     KeyEpochRow,
     NewBlob,
     ObjectRow,
     PartRow,
     RowKind,
     UploadRow,
+    VersionEntry,
+    VersionPage,
 )
 
 NOW_US = 1_790_000_000_000_000
@@ -109,6 +114,28 @@ def completed(upload: UploadRow, parts: list[PartRow]) -> ObjectRow:
     )
 
 
+def version_row(bucket_id: bytes, number: int, key: bytes = b"key", **changes: object) -> ObjectRow:
+    """A version with an id of its own, made `number` microseconds after NOW_US."""
+    modified_us = NOW_US + number
+    version_id = format_version_id(modified_us, new_id())
+    return object_row(bucket_id, key, version_id=version_id, modified_us=modified_us, **changes)
+
+
+async def many_versions(index: Index, bucket_id: bytes) -> None:
+    """Keys with one version and with several, null ones and markers among them, not in the order of listings."""
+    for number, key in enumerate((b"c", b"a", b"b/1", b"b/2", b"a", b"b/1", b"a", b"b/1")):
+        await put(index, version_row(bucket_id, number, key))
+    await put(index, object_row(bucket_id, b"a", modified_us=NOW_US + 20))
+    for number, key in ((30, b"b/1"), (31, b"c")):
+        marker = version_row(bucket_id, number, key, kind=RowKind.DELETE_MARKER, blob_ids=())
+        await index.delete_object(bucket_id, Deletion(key, marker=marker))
+    await put(index, version_row(bucket_id, 40, b"c"))
+
+
+async def all_versions(index: Index, bucket_id: bytes, *, prefix: bytes = b"", delimiter: bytes = b"") -> VersionPage:
+    return await index.list_versions(bucket_id, prefix=prefix, delimiter=delimiter, after=None, max_keys=1000)
+
+
 async def condemned(index: Index, before_us: int = EVER_US) -> list[bytes]:
     return list(await index.condemned_blobs(before_us=before_us, limit=1000))
 
@@ -186,7 +213,7 @@ class IndexSuite:
         await put(index, object_row(bucket_id))
         with pytest.raises(BucketNotEmpty):
             await index.delete_bucket(bucket_id)
-        await index.delete_object(bucket_id, b"key")
+        await index.delete_object(bucket_id, Deletion(b"key"))
         await index.delete_bucket(bucket_id)
         with pytest.raises(NoSuchBucket):
             await index.get_bucket("photos")
@@ -234,7 +261,7 @@ class IndexSuite:
         assert page.rows == (replace(row, sealed_parts=None),)
         assert page.next_after is None
         assert hash(page.rows[0].wrap) == hash(row.wrap)
-        assert await index.delete_object(bucket_id, row.key) == row
+        assert await index.delete_object(bucket_id, Deletion(row.key)) == row
 
     async def test_missing_object_is_no_such_key(self, index: Index, bucket_id: bytes) -> None:
         await put(index, object_row(bucket_id, b"key"))
@@ -269,8 +296,8 @@ class IndexSuite:
         await index.put_object(row, [NewBlob(row.blob_ids[0], 5)], expect(None))
         other = object_row(bucket_id, revision=2)
         await index.put_object(other, [NewBlob(other.blob_ids[0], 5)], expect(row))
-        assert await index.delete_object(bucket_id, b"key", expect(other)) == other
-        assert await index.delete_object(bucket_id, b"key", expect(None)) is None
+        assert await index.delete_object(bucket_id, Deletion(b"key"), expect(other)) == other
+        assert await index.delete_object(bucket_id, Deletion(b"key"), expect(None)) is None
 
     async def test_refused_precondition_changes_nothing(self, index: Index, bucket_id: bytes) -> None:
         row = await put(index, object_row(bucket_id))
@@ -278,7 +305,7 @@ class IndexSuite:
         with pytest.raises(Refused):
             await index.put_object(other, [NewBlob(other.blob_ids[0], 5, b"inline")], refuse)
         with pytest.raises(Refused):
-            await index.delete_object(bucket_id, b"key", refuse)
+            await index.delete_object(bucket_id, Deletion(b"key"), refuse)
         assert await index.get_object(bucket_id, b"key") == row
         assert await condemned(index) == []
         assert await index.known_blobs(other.blob_ids) == frozenset()
@@ -303,34 +330,35 @@ class IndexSuite:
         row = await put(index, object_row(bucket_id, b"a", manifest_id=new_id()))
         copy = replace(row, key=b"b", row_uid=new_id())
         await index.put_object(copy, [])
-        await index.delete_object(bucket_id, b"a")
+        await index.delete_object(bucket_id, Deletion(b"a"))
         assert await condemned(index) == []
-        await index.delete_object(bucket_id, b"b")
+        await index.delete_object(bucket_id, Deletion(b"b"))
         assert sorted(await condemned(index)) == sorted([*row.blob_ids, row.manifest_id or b""])
 
     async def test_copy_onto_itself_keeps_the_blobs(self, index: Index, bucket_id: bytes) -> None:
         row = await put(index, object_row(bucket_id))
         await index.put_object(replace(row, row_uid=new_id(), sealed=b"new metadata"), [])
         assert await condemned(index) == []
-        await index.delete_object(bucket_id, b"key")
+        await index.delete_object(bucket_id, Deletion(b"key"))
         assert await condemned(index) == list(row.blob_ids)
 
     async def test_sharing_a_condemned_or_unknown_blob_is_a_conflict(self, index: Index, bucket_id: bytes) -> None:
         live = await put(index, object_row(bucket_id, b"live"))
         row = await put(index, object_row(bucket_id, b"a"))
-        await index.delete_object(bucket_id, b"a")
+        await index.delete_object(bucket_id, Deletion(b"a"))
         for blob_id in (row.blob_ids[0], new_id()):
             copy = object_row(bucket_id, b"b", blob_ids=(*live.blob_ids, blob_id))
             with pytest.raises(Conflict):
                 await index.put_object(copy, [])
         with pytest.raises(NoSuchKey):
             await index.get_object(bucket_id, b"b")
-        await index.delete_object(bucket_id, b"live")
+        await index.delete_object(bucket_id, Deletion(b"live"))
         assert set(await condemned(index)) == {*row.blob_ids, *live.blob_ids}
 
     async def test_delete_objects_removes_many_and_minds_none_missing(self, index: Index, bucket_id: bytes) -> None:
         rows = [await put(index, object_row(bucket_id, b"k%d" % i)) for i in range(5)]
-        await index.delete_objects(bucket_id, [b"k0", b"missing", b"k3", b"k0"])
+        gone = await index.delete_objects(bucket_id, [Deletion(key) for key in (b"k0", b"missing", b"k3", b"k0")])
+        assert gone == [rows[0], None, rows[3], None]
         page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
         assert [row.key for row in page.rows] == [b"k1", b"k2", b"k4"]
         assert set(await condemned(index)) == {*rows[0].blob_ids, *rows[3].blob_ids}
@@ -340,7 +368,7 @@ class IndexSuite:
         await index.create_bucket(other)
         await put(index, object_row(bucket_id, b"mine"))
         theirs = await put(index, object_row(other.bucket_id, b"theirs"))
-        await index.delete_object(other.bucket_id, b"mine")
+        await index.delete_object(other.bucket_id, Deletion(b"mine"))
         page = await index.list_objects(other.bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
         assert page.rows == (theirs,)
         assert (await index.get_object(bucket_id, b"mine")).key == b"mine"
@@ -354,7 +382,7 @@ class IndexSuite:
         assert await condemned(index) == []
         for row in reversed(rows):
             assert await index.get_object(bucket_id, b"key") == row
-            assert await index.delete_object(bucket_id, b"key") == row
+            assert await index.delete_object(bucket_id, Deletion(b"key")) == row
         with pytest.raises(NoSuchKey):
             await index.get_object(bucket_id, b"key")
         assert set(await condemned(index)) == {row.blob_ids[0] for row in rows}
@@ -364,9 +392,9 @@ class IndexSuite:
         other = await put(index, object_row(bucket_id, version_id="v1"))
         newer = await put(index, object_row(bucket_id))
         assert await condemned(index) == list(null.blob_ids)
-        assert await index.delete_object(bucket_id, b"key") == newer
-        assert await index.delete_object(bucket_id, b"key") == other
-        assert await index.delete_object(bucket_id, b"key") is None
+        assert await index.delete_object(bucket_id, Deletion(b"key")) == newer
+        assert await index.delete_object(bucket_id, Deletion(b"key")) == other
+        assert await index.delete_object(bucket_id, Deletion(b"key")) is None
 
     async def test_delete_marker_hides_the_object_from_listings(self, index: Index, bucket_id: bytes) -> None:
         row = await put(index, object_row(bucket_id, version_id="v1"))
@@ -377,10 +405,114 @@ class IndexSuite:
         assert page.rows == ()
         with pytest.raises(BucketNotEmpty):
             await index.delete_bucket(bucket_id)
-        assert await index.delete_object(bucket_id, b"key") == marker
+        assert await index.delete_object(bucket_id, Deletion(b"key")) == marker
         assert await index.get_object(bucket_id, b"key") == row
         page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
         assert page.rows == (row,)
+
+    async def test_versions_are_found_and_removed_by_id(self, index: Index, bucket_id: bytes) -> None:
+        null = await put(index, object_row(bucket_id))
+        rows = [await put(index, version_row(bucket_id, n)) for n in range(3)]
+        for row in (null, *rows):
+            assert await index.get_object(bucket_id, b"key", row.version_id) == row
+        with pytest.raises(NoSuchVersion):
+            await index.get_object(bucket_id, b"key", version_row(bucket_id, 1).version_id)
+        with pytest.raises(NoSuchVersion):
+            await index.get_object(bucket_id, b"other", "null")
+        assert await index.delete_object(bucket_id, Deletion(b"key", rows[1].version_id), expect(rows[1])) == rows[1]
+        assert await index.delete_object(bucket_id, Deletion(b"key", rows[1].version_id), expect(None)) is None
+        assert await index.get_object(bucket_id, b"key") == rows[2]
+        assert await index.delete_object(bucket_id, Deletion(b"key", rows[2].version_id)) == rows[2]
+        assert await index.get_object(bucket_id, b"key") == rows[0]
+        assert await index.delete_object(bucket_id, Deletion(b"key", "null")) == null
+        assert await index.get_object(bucket_id, b"key") == rows[0]
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (rows[0],)
+        assert set(await condemned(index)) == {*rows[1].blob_ids, *rows[2].blob_ids, *null.blob_ids}
+
+    async def test_markers_are_placed_by_deletion(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, version_row(bucket_id, 0))
+        marker = version_row(bucket_id, 1, kind=RowKind.DELETE_MARKER, blob_ids=())
+        assert await index.delete_object(bucket_id, Deletion(b"key", marker=marker), expect(row)) is None
+        assert await index.get_object(bucket_id, b"key") == marker
+        assert await index.get_object(bucket_id, b"key", row.version_id) == row
+        fresh = version_row(bucket_id, 2, b"never was", kind=RowKind.DELETE_MARKER, blob_ids=())
+        again = version_row(bucket_id, 3, kind=RowKind.DELETE_MARKER, blob_ids=())
+        deletions = [Deletion(b"never was", marker=fresh), Deletion(b"key", marker=again)]
+        assert await index.delete_objects(bucket_id, deletions) == [None, None]
+        assert await index.get_object(bucket_id, b"never was") == fresh
+        deletions = [Deletion(b"key", again.version_id), Deletion(b"key", marker.version_id)]
+        assert await index.delete_objects(bucket_id, deletions) == [again, marker]
+        assert await index.get_object(bucket_id, b"key") == row
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (row,)
+
+    async def test_null_marker_replaces_the_null_version(self, index: Index, bucket_id: bytes) -> None:
+        null = await put(index, object_row(bucket_id))
+        newer = await put(index, version_row(bucket_id, 0))
+        marker = object_row(bucket_id, kind=RowKind.DELETE_MARKER, blob_ids=(), modified_us=NOW_US + 9)
+        await index.delete_object(bucket_id, Deletion(b"key", marker=marker))
+        assert await condemned(index) == list(null.blob_ids)
+        page = await all_versions(index, bucket_id)
+        assert [(entry.row, entry.is_latest) for entry in page.entries] == [(marker, True), (newer, False)]
+
+    async def test_a_marker_needs_its_bucket(self, index: Index) -> None:
+        marker = object_row(new_id(), kind=RowKind.DELETE_MARKER, blob_ids=())
+        with pytest.raises(NoSuchBucket):
+            await index.delete_object(marker.bucket_id, Deletion(b"key", marker=marker))
+
+    async def test_versions_of_a_clock_that_went_back_keep_their_order(self, index: Index, bucket_id: bytes) -> None:
+        rows = [await put(index, version_row(bucket_id, n)) for n in (5, 3, 4)]
+        assert await index.get_object(bucket_id, b"key") == rows[2]
+        page = await all_versions(index, bucket_id)
+        assert [entry.row for entry in page.entries] == rows[::-1]
+        for row in rows:
+            assert await index.get_object(bucket_id, b"key", row.version_id) == row
+
+    @pytest.mark.parametrize("max_keys", [1, 2, 3, 100])
+    @pytest.mark.parametrize(
+        ("prefix", "delimiter"), [(b"", b""), (b"", b"/"), (b"b/", b""), (b"b/", b"/"), (b"z", b"")]
+    )
+    async def test_pages_of_versions_joined_are_all_of_them(
+        self, index: Index, bucket_id: bytes, prefix: bytes, delimiter: bytes, max_keys: int
+    ) -> None:
+        await many_versions(index, bucket_id)
+        whole = await all_versions(index, bucket_id, prefix=prefix, delimiter=delimiter)
+        assert whole.next_after is None
+        entries: list[VersionEntry] = []
+        prefixes: list[bytes] = []
+        after: tuple[bytes, str | None] | None = None
+        while True:
+            page = await index.list_versions(
+                bucket_id, prefix=prefix, delimiter=delimiter, after=after, max_keys=max_keys
+            )
+            assert len(page.entries) + len(page.common_prefixes) <= max_keys
+            entries += page.entries
+            prefixes += page.common_prefixes
+            after = page.next_after
+            if after is None:
+                break
+        assert (tuple(entries), tuple(prefixes)) == (whole.entries, whole.common_prefixes)
+        latest = [entry.row.key for entry in entries if entry.is_latest]
+        assert latest == sorted({entry.row.key for entry in entries})
+
+    async def test_deleting_page_by_page_misses_none(self, index: Index, bucket_id: bytes) -> None:
+        await many_versions(index, bucket_id)
+        after: tuple[bytes, str | None] | None = None
+        while True:
+            page = await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=2)
+            await index.delete_objects(
+                bucket_id, [Deletion(entry.row.key, entry.row.version_id) for entry in page.entries]
+            )
+            after = page.next_after
+            if after is None:
+                break
+        await index.delete_bucket(bucket_id)
+
+    async def test_versions_after_a_key(self, index: Index, bucket_id: bytes) -> None:
+        await many_versions(index, bucket_id)
+        page = await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=(b"b/1", None), max_keys=100)
+        assert {entry.row.key for entry in page.entries} == {b"b/2", b"c"}
 
     # Listing
 
@@ -440,7 +572,7 @@ class IndexSuite:
     ) -> None:
         row = await put(index, object_row(bucket_id), inline=b"body")
         other = await put(index, object_row(bucket_id, b"other"), inline=b"other body")
-        await index.delete_object(bucket_id, b"key")
+        await index.delete_object(bucket_id, Deletion(b"key"))
         assert await index.read_inline(row.blob_ids[0]) == b"body"
         assert await condemned(index) == []
         assert await index.forget_inline_blobs(before_us=clock.now_us, limit=10) == 0
@@ -497,7 +629,7 @@ class IndexSuite:
         assert set(await condemned(index)) == {*old.blob_ids, parts[1].blob_id, parts[3].blob_id}
         with pytest.raises(NoSuchUpload):
             await index.complete_upload(upload.upload_id, row, NewBlob(new_id(), 9))
-        await index.delete_object(bucket_id, b"key")
+        await index.delete_object(bucket_id, Deletion(b"key"))
         expected = {*old.blob_ids, *(part.blob_id for part in parts), row.manifest_id}
         assert set(await condemned(index)) == expected
 
@@ -542,7 +674,7 @@ class IndexSuite:
         row = completed(upload, parts)
         await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9))
         assert await index.get_object(bucket_id, b"key") == row
-        await index.delete_object(bucket_id, b"key")
+        await index.delete_object(bucket_id, Deletion(b"key"))
         assert len(await index.condemned_blobs(before_us=EVER_US, limit=20_000)) == 10_001
 
     async def test_uploads_are_listed_by_key_and_id(self, index: Index, bucket_id: bytes) -> None:
@@ -572,7 +704,7 @@ class IndexSuite:
         rows = [await put(index, object_row(bucket_id, b"k%d" % i)) for i in range(4)]
         for i in (2, 0, 3):
             clock.now_us += 10
-            await index.delete_object(bucket_id, rows[i].key)
+            await index.delete_object(bucket_id, Deletion(rows[i].key))
         blobs = [rows[i].blob_ids[0] for i in (2, 0, 3)]
         assert await condemned(index, clock.now_us + 1) == blobs
         assert await condemned(index, clock.now_us) == blobs[:2]
@@ -581,7 +713,7 @@ class IndexSuite:
     async def test_forgetting_spares_blobs_that_are_referenced(self, index: Index, bucket_id: bytes) -> None:
         live = await put(index, object_row(bucket_id, b"live"))
         dead = await put(index, object_row(bucket_id, b"dead"))
-        await index.delete_object(bucket_id, b"dead")
+        await index.delete_object(bucket_id, Deletion(b"dead"))
         both = [*live.blob_ids, *dead.blob_ids]
         assert await index.known_blobs(both) == set(both)
         await index.forget_blobs([*both, new_id()])
@@ -631,7 +763,7 @@ class IndexSuite:
         for call in (
             index.ping(),
             index.get_bucket("photos"),
-            index.delete_object(bucket_id, b"key"),
+            index.delete_object(bucket_id, Deletion(b"key")),
             index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=1),
         ):
             with pytest.raises(StorageUnavailable):

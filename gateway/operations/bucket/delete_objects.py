@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from gateway.operations.context import Call, checked_key
-from gateway.operations.object.get import check_version_id
+from gateway.operations.object.delete import deletion_of
 from gateway.operations.render import xml_response
+from gateway.operations.versioning import etag_of
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.conditions import check_delete
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.xml.documents.delete import Delete, DeletedObject, DeleteError, DeleteResult, ObjectIdentifier
 from gateway.storage.index.interface import Precondition
-from gateway.storage.index.records import ObjectRow
+from gateway.storage.index.records import Deletion, ObjectRow, RowKind
 
 
 async def handle(call: Call) -> Response:
@@ -21,30 +22,43 @@ async def handle(call: Call) -> Response:
     if expectation.algorithm is None and expectation.content_md5 is None:
         raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
     request = Delete.parse(await call.read_document(expectation))
-    deleted: list[DeletedObject] = []
-    errors: list[DeleteError] = []
-    unconditional: list[bytes] = []
+    results: list[DeletedObject | DeleteError] = []
+    unconditional: list[tuple[int, Deletion]] = []
     for wanted in request.objects:
         try:
-            key = _checked(wanted)
+            deletion = deletion_of(call, bucket, checked_key(wanted.key), wanted.version_id)
             if wanted.etag is None:
-                unconditional.append(key)
+                unconditional.append((len(results), deletion))
+                results.append(_deleted(wanted, deletion, None))  # as it will be told unless it was a marker
             else:
-                await call.services.index.delete_object(bucket.bucket_id, key, _if_match(call, wanted.etag))
-            deleted.append(DeletedObject(wanted.key, wanted.version_id))
+                gone = await call.services.index.delete_object(bucket.bucket_id, deletion, _if_match(call, wanted.etag))
+                results.append(_deleted(wanted, deletion, gone))
         except S3Error as error:
-            errors.append(DeleteError(wanted.key, wanted.version_id, error.code, error.message))
-    await call.services.index.delete_objects(bucket.bucket_id, unconditional)
-    return xml_response(DeleteResult(() if request.quiet else tuple(deleted), tuple(errors)))
+            results.append(_failed(wanted, error))
+    all_gone = await call.services.index.delete_objects(bucket.bucket_id, [each for _, each in unconditional])
+    for (place, deletion), gone in zip(unconditional, all_gone, strict=True):
+        results[place] = _deleted(request.objects[place], deletion, gone)
+    deleted = tuple(each for each in results if isinstance(each, DeletedObject))
+    errors = tuple(each for each in results if isinstance(each, DeleteError))
+    return xml_response(DeleteResult(() if request.quiet else deleted, errors))
 
 
-def _checked(wanted: ObjectIdentifier) -> bytes:
-    check_version_id(wanted.version_id)
-    return checked_key(wanted.key).encode()
+def _deleted(wanted: ObjectIdentifier, deletion: Deletion, gone: ObjectRow | None) -> DeletedObject:
+    marker = deletion.marker
+    if marker is None and gone is not None and gone.kind is RowKind.DELETE_MARKER:
+        marker = gone
+    return DeletedObject(wanted.key, wanted.version_id, None if marker is None else marker.version_id)
+
+
+def _failed(wanted: ObjectIdentifier, error: S3Error) -> DeleteError:
+    """Recorded: what is no version id is told as a version that does not exist."""
+    if error.code == "InvalidArgument" and error.fields.get("ArgumentName") == "versionId":
+        error = S3Error("NoSuchVersion")
+    return DeleteError(wanted.key, wanted.version_id, error.code, error.message)
 
 
 def _if_match(call: Call, etag: str) -> Precondition:
     def check(current: ObjectRow | None) -> None:
-        check_delete({"if-match": etag}, None if current is None else call.services.rows.open_object(current).etag)
+        check_delete({"if-match": etag}, etag_of(call, current))
 
     return check

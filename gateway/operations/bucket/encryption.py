@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from gateway.operations.bucket.configuration import change_bucket
 from gateway.operations.context import Call
-from gateway.operations.documents import BucketDocument
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
-from gateway.storage.index.records import BucketRow
 
 DEFAULT = ServerSideEncryptionConfiguration(Mode.SSE_S3)
 """What a bucket without a configuration of its own answers: since 2023 there is no request without encryption."""
@@ -20,7 +17,7 @@ async def put(call: Call) -> Response:
     """The key is kept as it was written, and resolved when an object is written: it need not exist yet."""
     bucket = await call.bucket()
     configuration = ServerSideEncryptionConfiguration.parse(await call.read_document())
-    await _store(call, bucket, configuration.format().decode())
+    await change_bucket(call, bucket, encryption=configuration.format().decode())
     return Response()
 
 
@@ -33,12 +30,5 @@ async def get(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """Back to SSE-S3; idempotent."""
-    await _store(call, await call.bucket(), None)
+    await change_bucket(call, await call.bucket(), encryption=None)
     return Response(status=204)
-
-
-async def _store(call: Call, bucket: BucketRow, encryption: str | None) -> None:
-    """Raises storage's Conflict (409 OperationAborted) if another change came in between."""
-    changed = replace(bucket, revision=bucket.revision + 1)
-    sealed = call.services.rows.seal_bucket(changed, BucketDocument(encryption=encryption))
-    await call.services.index.update_bucket(sealed)

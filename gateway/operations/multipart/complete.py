@@ -17,11 +17,12 @@ from gateway.operations.multipart.parts import ChosenParts, check_declared_size,
 from gateway.operations.multipart.upload_id import find_upload, is_no_such_upload, parse_upload_id
 from gateway.operations.preconditions import check_early, current_or_none
 from gateway.operations.render import xml_response
+from gateway.operations.versioning import new_version_id, written_headers
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import BlobKind, Wrap
+from gateway.protocol.modes import BlobKind
 from gateway.protocol.xml.documents.multipart import (
     CompletedPart,
     CompleteMultipartUpload,
@@ -42,7 +43,7 @@ async def handle(call: Call) -> Response:
         if completed is None:
             raise
         row, document = completed
-        return _answer(call, document, row.wrap)
+        return _answer(call, document, row)
 
 
 async def _completed_before(call: Call, wanted: Sequence[CompletedPart]) -> tuple[ObjectRow, ObjectDocument] | None:
@@ -72,7 +73,7 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         context=asked.context,
         upload_id=upload.upload_id,
     )
-    row = _row(upload, chosen)
+    row = _row(upload, chosen, new_version_id(call, bucket, upload.initiated_us))
     descriptor = ObjectDescriptor(
         key=call.key,
         row_uid=row.row_uid,
@@ -91,10 +92,10 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, chosen.entries)
         await call.services.index.complete_upload(upload.upload_id, sealed, manifest.blob, precondition)
         manifest.keep()
-    return _answer(call, document, upload.wrap)
+    return _answer(call, document, row)
 
 
-def _answer(call: Call, document: ObjectDocument, wrap: Wrap) -> Response:
+def _answer(call: Call, document: ObjectDocument, row: ObjectRow) -> Response:
     result = CompleteMultipartUploadResult(
         location=_location(call),
         bucket=call.bucket_name,
@@ -103,15 +104,15 @@ def _answer(call: Call, document: ObjectDocument, wrap: Wrap) -> Response:
         checksums=document.checksums,
         checksum_type=document.checksum_type,
     )
-    return xml_response(result, headers=encryption_response_headers(wrap))
+    return xml_response(result, headers={**encryption_response_headers(row.wrap), **written_headers(row)})
 
 
-def _row(upload: UploadRow, chosen: ChosenParts) -> ObjectRow:
+def _row(upload: UploadRow, chosen: ChosenParts, version_id: str) -> ObjectRow:
     return ObjectRow(
         bucket_id=upload.bucket_id,
         key=upload.key,
         row_uid=upload.row_uid,
-        version_id="null",
+        version_id=version_id,
         kind=RowKind.OBJECT,
         size=chosen.size,
         modified_us=upload.initiated_us,

@@ -17,6 +17,7 @@ from gateway.operations.download import open_range
 from gateway.operations.multipart.part_target import find_part_target
 from gateway.operations.render import xml_response
 from gateway.operations.upload import store
+from gateway.operations.versioning import COPY_SOURCE_VERSION_HEADER, read_headers
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.encryption import encryption_response_headers
@@ -42,7 +43,11 @@ async def handle(call: Call) -> Response:
         modified_us=call.now_us,
         checksums={told: document.checksums[told]} if told else {},
     )
-    return xml_response(result, headers=encryption_response_headers(target.upload.wrap))
+    headers = {
+        **encryption_response_headers(target.upload.wrap),
+        **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
+    }
+    return xml_response(result, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)

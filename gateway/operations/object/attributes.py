@@ -9,6 +9,7 @@ from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.object.get import find_object
 from gateway.operations.render import xml_response
+from gateway.operations.versioning import read_headers
 from gateway.protocol.messages import Response
 from gateway.protocol.object_attributes import ObjectAttributesParameters
 from gateway.protocol.timestamps import format_http_date
@@ -18,7 +19,7 @@ from gateway.storage.index.records import ObjectRow
 
 async def handle(call: Call) -> Response:
     parameters = ObjectAttributesParameters.parse(call.request.headers)
-    _, row, document = await find_object(call)
+    bucket, row, document = await find_object(call)
     wanted = parameters.wanted
     has_checksum = "Checksum" in wanted and bool(document.checksums)
     has_parts = "ObjectParts" in wanted and row.part_count > 0
@@ -31,7 +32,8 @@ async def handle(call: Call) -> Response:
         storage_class=document.storage_class if "StorageClass" in wanted else None,
         size=row.size if "ObjectSize" in wanted else None,
     )
-    return xml_response(answer, headers={"Last-Modified": format_http_date(row.modified_us)})
+    headers = {"Last-Modified": format_http_date(row.modified_us), **read_headers(call, bucket, row)}
+    return xml_response(answer, headers=headers)
 
 
 def _without_part_count(document: ObjectDocument) -> dict[str, str]:

@@ -17,6 +17,12 @@ from gateway.operations.manifest import store_manifest
 from gateway.operations.preconditions import check_early
 from gateway.operations.render import xml_response
 from gateway.operations.upload import opaque_etag
+from gateway.operations.versioning import (
+    COPY_SOURCE_VERSION_HEADER,
+    new_version_id,
+    read_headers,
+    written_headers,
+)
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.encryption import SSE, encryption_response_headers
@@ -46,7 +52,7 @@ async def handle(call: Call) -> Response:
         bucket_id=bucket.bucket_id,
         key=call.key.encode(),
         row_uid=row_uid,
-        version_id="null",
+        version_id=new_version_id(call, bucket, call.now_us),
         kind=RowKind.OBJECT,
         size=source.row.size,
         modified_us=call.now_us,
@@ -71,7 +77,12 @@ async def handle(call: Call) -> Response:
         checksums=document.checksums,
         checksum_type=document.checksum_type,
     )
-    return xml_response(result, headers=encryption_response_headers(wrap, choice.context))
+    headers = {
+        **encryption_response_headers(wrap, choice.context),
+        **written_headers(row),
+        **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
+    }
+    return xml_response(result, headers=headers)
 
 
 def _described(call: Call, bucket: BucketRow, source: CopySource) -> ObjectHeaders:
@@ -91,7 +102,10 @@ def _described(call: Call, bucket: BucketRow, source: CopySource) -> ObjectHeade
 
 
 def _is_itself(call: Call, bucket: BucketRow, source: CopySource) -> bool:
-    return source.row.bucket_id == bucket.bucket_id and source.row.key == call.key.encode()
+    """A version that the request names is something else than the key: copying an older one brings it back."""
+    return (
+        not source.is_version_named and source.row.bucket_id == bucket.bucket_id and source.row.key == call.key.encode()
+    )
 
 
 def _changes_something(call: Call, bucket: BucketRow, source: CopySource, storage_class: str) -> bool:

@@ -10,9 +10,9 @@ from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BATCH_BYTES, blobs_of, open_range, read_range
 from gateway.operations.encryption import open_data_key
 from gateway.operations.object.selection import Selection, select
+from gateway.operations.versioning import find_version, named_version, read_headers
 from gateway.protocol.conditions import check_read
 from gateway.protocol.encryption import encryption_response_headers
-from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.object_headers import metadata_headers, response_overrides
 from gateway.protocol.timestamps import format_http_date
@@ -20,9 +20,9 @@ from gateway.storage.index.records import BucketRow, ObjectRow
 
 
 async def handle_head(call: Call) -> Response:
-    _, row, document = await find_object(call)
+    bucket, row, document = await find_object(call)
     selection = select(call, row, document)
-    return selection.apply(Response(headers=_headers(call, row, document, selection)))
+    return selection.apply(Response(headers=_headers(call, bucket, row, document, selection)))
 
 
 async def handle_get(call: Call) -> Response:
@@ -31,7 +31,7 @@ async def handle_get(call: Call) -> Response:
     data_key = await open_data_key(call, bucket, row.row_uid, row.wrap, document.context)
     blobs = blobs_of(call.services, row, document)
     start, end = selection.start, selection.end
-    response = Response(headers=_headers(call, row, document, selection))
+    response = Response(headers=_headers(call, bucket, row, document, selection))
     if end - start <= BATCH_BYTES:
         response.body = await read_range(call.services, data_key, blobs, start, end)
     else:
@@ -41,22 +41,16 @@ async def handle_get(call: Call) -> Response:
 
 async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]:
     """The object that GET or HEAD names, after its conditions were checked."""
-    check_version_id(call.query.get("versionId"))
     bucket = await call.bucket()
-    row = await call.services.index.get_object(bucket.bucket_id, call.key.encode())
+    row = await find_version(call, bucket, call.key, named_version(call, bucket, call.query.get("versionId")))
     document = call.services.rows.open_object(row)
     check_read(call.request.headers, etag=document.etag, modified_us=row.modified_us)
     return bucket, row, document
 
 
-def check_version_id(version_id: str | None) -> None:
-    """In a bucket without versioning the one version of a key is called "null"."""
-    if version_id is not None and version_id != "null":
-        fields = {"ArgumentName": "versionId", "ArgumentValue": version_id[:1024]}
-        raise S3Error("InvalidArgument", "Invalid version id specified", fields=fields)
-
-
-def _headers(call: Call, row: ObjectRow, document: ObjectDocument, selection: Selection) -> dict[str, str]:
+def _headers(
+    call: Call, bucket: BucketRow, row: ObjectRow, document: ObjectDocument, selection: Selection
+) -> dict[str, str]:
     headers = {
         "ETag": f'"{document.etag}"',
         "Last-Modified": format_http_date(row.modified_us),
@@ -64,6 +58,7 @@ def _headers(call: Call, row: ObjectRow, document: ObjectDocument, selection: Se
         **document.headers,
         **metadata_headers(document.metadata),
         **encryption_response_headers(row.wrap),
+        **read_headers(call, bucket, row),
     }
     if document.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = document.storage_class

@@ -8,6 +8,7 @@ from gateway.operations.encryption import EncryptionChoice, choose_encryption, n
 from gateway.operations.footers import object_envelope
 from gateway.operations.preconditions import check_early
 from gateway.operations.upload import Digested, checksum_headers, receive
+from gateway.operations.versioning import new_version_id, written_headers
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
@@ -29,7 +30,7 @@ async def handle(call: Call) -> Response:
     described = ObjectHeaders.parse(call.request.headers)
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
-    row_uid = new_id()
+    row_uid, version_id = new_id(), new_version_id(call, bucket, call.now_us)
     data_key, wrap = await new_data_key(call, bucket, row_uid, choice)
 
     def document_of(digested: Digested) -> ObjectDocument:
@@ -47,7 +48,7 @@ async def handle(call: Call) -> Response:
         descriptor = ObjectDescriptor(
             key=call.key,
             row_uid=row_uid,
-            version_id="null",
+            version_id=version_id,
             modified_us=call.now_us,
             size=digested.size,
             document=document_of(digested),
@@ -68,7 +69,7 @@ async def handle(call: Call) -> Response:
             bucket_id=bucket.bucket_id,
             key=call.key.encode(),
             row_uid=row_uid,
-            version_id="null",
+            version_id=version_id,
             kind=RowKind.OBJECT,
             size=upload.digested.size,
             modified_us=call.now_us,
@@ -82,7 +83,7 @@ async def handle(call: Call) -> Response:
         document = document_of(upload.digested)
         await call.services.index.put_object(call.services.rows.seal_object(row, document), [upload.blob], precondition)
         upload.keep()
-    return Response(headers=write_headers(wrap, choice, document))
+    return Response(headers={**write_headers(wrap, choice, document), **written_headers(row)})
 
 
 def write_headers(wrap: Wrap, choice: EncryptionChoice, document: ObjectDocument) -> dict[str, str]:

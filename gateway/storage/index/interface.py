@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.storage.index.records import (
     BucketRow,
+    Deletion,
     KeyEpochRow,
     NewBlob,
     ObjectPage,
@@ -20,12 +21,13 @@ from gateway.storage.index.records import (
     PartRow,
     UploadPage,
     UploadRow,
+    VersionPage,
 )
 
 Precondition = Callable[[ObjectRow | None], None]
-"""Given the current version of the key (None: there is none) inside the writing transaction, perhaps in another thread.
-Raises to refuse: the transaction is rolled back and the exception reaches the caller unchanged. Must be quick, and must
-not touch the index."""
+"""Given the newest version of the key (None: there is none; it may be a delete marker) inside the writing transaction,
+perhaps in another thread. Raises to refuse: the transaction is rolled back and the exception reaches the caller
+unchanged. Must be quick, and must not touch the index."""
 
 
 class BucketIndex(Protocol):
@@ -65,18 +67,41 @@ class ObjectIndex(Protocol):
         """
         ...
 
-    async def get_object(self, bucket_id: bytes, key: bytes) -> ObjectRow:
-        """The current version, with `sealed_parts`. Raises NoSuchKey."""
+    async def get_object(self, bucket_id: bytes, key: bytes, version_id: str | None = None) -> ObjectRow:
+        """The newest version, or the one of that id, with `sealed_parts`; it may be a delete marker.
+
+        Raises NoSuchKey, or with `version_id` NoSuchVersion.
+        """
         ...
 
     async def delete_object(
-        self, bucket_id: bytes, key: bytes, precondition: Precondition | None = None
+        self, bucket_id: bytes, deletion: Deletion, precondition: Precondition | None = None
     ) -> ObjectRow | None:
-        """Remove the current version; its row, or None if there was none. Blobs lose a reference."""
+        """Do one deletion; the row that went, or None if there was none. Blobs lose a reference.
+
+        The precondition is given the version that is named, else the newest one. When the newest version goes, the one
+        before it becomes the newest. Raises NoSuchBucket for a marker in a bucket that is gone.
+        """
         ...
 
-    async def delete_objects(self, bucket_id: bytes, keys: Sequence[bytes]) -> None:
-        """Remove the current versions of up to 1 000 keys in one transaction; missing ones are no error."""
+    async def delete_objects(self, bucket_id: bytes, deletions: Sequence[Deletion]) -> Sequence[ObjectRow | None]:
+        """Up to 1 000 deletions in one transaction, in order; what went for each, as above."""
+        ...
+
+    async def list_versions(
+        self,
+        bucket_id: bytes,
+        *,
+        prefix: bytes,
+        delimiter: bytes,
+        after: tuple[bytes, str | None] | None,
+        max_keys: int,
+    ) -> VersionPage:
+        """All versions and delete markers by key, newest first, after `after`; (key, None) means after all of that key.
+
+        After a version that is gone, the listing goes on with all versions of its key: whoever deletes page by page
+        misses none.
+        """
         ...
 
     async def list_objects(

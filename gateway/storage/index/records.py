@@ -44,7 +44,7 @@ class NewBlob:
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
-    """One object version.
+    """One object version, or a delete marker, which has no blobs.
 
     `blob_ids` are in part order; for a completed multipart upload the manifest blob is `manifest_id` and not among
     them. `sealed_parts` is the sealed part table of a multipart object, None for a single body; listings leave
@@ -77,6 +77,37 @@ class ObjectPage:
     rows: tuple[ObjectRow, ...]
     common_prefixes: tuple[bytes, ...]
     next_after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What is to go: the version `version_id` of a key, or with None its newest version.
+
+    With `marker` nothing goes: the marker becomes the newest version of the key, replacing the version of its own
+    version id if there is one (the null version, in a bucket whose versioning is suspended).
+    """
+
+    key: bytes
+    version_id: str | None = None
+    marker: ObjectRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """A version in a listing; `is_latest`: there is no newer one of its key."""
+
+    row: ObjectRow
+    is_latest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPage:
+    """As ObjectPage, ordered by key and then newest first; `next_after` is (key, version id) of the last version, or
+    (common prefix, None)."""
+
+    entries: tuple[VersionEntry, ...]
+    common_prefixes: tuple[bytes, ...]
+    next_after: tuple[bytes, str | None] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import BlobMissing, StorageUnavailable
 from gateway.storage.index.interface import Index
+from gateway.storage.index.records import Deletion
 from gateway.storage.index.sqlite import open_sqlite_index
 from gateway.storage.sweep import Sweeper, SweepReport
 from tests.conformance.blobs import load_blob, store_blob
@@ -60,7 +61,7 @@ async def test_condemned_blobs_go_after_their_grace(
 ) -> None:
     keys = [b"k%d" % i for i in range(8)]
     ids = [await store_object(index, blobs, bucket_id, key) for key in keys]
-    await index.delete_objects(bucket_id, keys[1:])
+    await index.delete_objects(bucket_id, [Deletion(key) for key in keys[1:]])
     assert (await sweeper.sweep()).condemned_blobs == 0
     assert len(blobs.blobs) == 8
     clock.now_us += 15 * 60 * 1_000_000 + 1
@@ -74,7 +75,7 @@ async def test_condemned_inline_blobs_go_after_their_grace(
     sweeper: Sweeper, index: MemoryIndex, bucket_id: bytes, clock: Clock
 ) -> None:
     rows = [await put(index, object_row(bucket_id, b"k%d" % i), inline=b"body") for i in range(5)]
-    await index.delete_objects(bucket_id, [row.key for row in rows[1:]])
+    await index.delete_objects(bucket_id, [Deletion(row.key) for row in rows[1:]])
     assert (await sweeper.sweep()).inline_blobs == 0
     clock.now_us += HOUR_US
     assert (await sweeper.sweep()).inline_blobs == 4
@@ -112,7 +113,7 @@ async def test_condemned_blobs_are_no_orphans(
 ) -> None:
     await store_object(index, blobs, bucket_id, b"key")
     clock.now_us += 48 * HOUR_US
-    await index.delete_object(bucket_id, b"key")
+    await index.delete_object(bucket_id, Deletion(b"key"))
     report = await sweeper.sweep()
     assert (report.orphans, report.condemned_blobs, len(blobs.blobs)) == (0, 0, 1)
 
@@ -144,7 +145,7 @@ async def test_sweep_that_fails_goes_on_next_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ids = [await store_object(index, blobs, bucket_id, b"k%d" % i) for i in range(5)]
-    await index.delete_objects(bucket_id, [b"k%d" % i for i in range(5)])
+    await index.delete_objects(bucket_id, [Deletion(b"k%d" % i) for i in range(5)])
     clock.now_us += HOUR_US
     delete = blobs.delete
 
@@ -185,7 +186,7 @@ class TestRealStores:
     ) -> None:
         ids = [await store_object(index, blobs, bucket_id, b"k%d" % i) for i in range(6)]
         inline = await put(index, object_row(bucket_id, b"inline"), inline=b"body")
-        await index.delete_objects(bucket_id, [b"k0", b"k1", b"k2", b"k3", b"inline"])
+        await index.delete_objects(bucket_id, [Deletion(key) for key in (b"k0", b"k1", b"k2", b"k3", b"inline")])
         orphan = new_id(NOW_US - HOUR_US)
         await store_blob(blobs, orphan, b"orphan")
         clock.now_us += 10**6 * 10**9  # far later than the files' own times

@@ -82,11 +82,3 @@ class LocationConstraint:
     def parse(cls, body: bytes) -> Self:
         """Raises S3Error MalformedXML."""
         return cls(text_of(read_document(body, "LocationConstraint")) or None)
-
-
-@dataclass(frozen=True, slots=True)
-class VersioningConfiguration:
-    """Of a bucket that never had versioning: without Status."""
-
-    def format(self) -> bytes:
-        return document("VersioningConfiguration", ())

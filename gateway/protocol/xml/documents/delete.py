@@ -79,8 +79,11 @@ def _identifier(members: dict[str, str]) -> ObjectIdentifier:
 
 @dataclass(frozen=True, slots=True)
 class DeletedObject:
+    """`marker_version_id` is that of the delete marker that was made or, with `version_id`, removed."""
+
     key: str
     version_id: str | None = None
+    marker_version_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,8 @@ class DeleteResult:
             "DeleteResult",
             (
                 *(
-                    f"<Deleted><Key>{escape(item.key)}</Key>{element('VersionId', item.version_id)}</Deleted>"
+                    f"<Deleted><Key>{escape(item.key)}</Key>{element('VersionId', item.version_id)}"
+                    f"{_marker(item)}</Deleted>"
                     for item in self.deleted
                 ),
                 *(
@@ -111,3 +115,9 @@ class DeleteResult:
                 ),
             ),
         )
+
+
+def _marker(item: DeletedObject) -> str:
+    if item.marker_version_id is None:
+        return ""
+    return f"{flag('DeleteMarker', True)}{element('DeleteMarkerVersionId', item.marker_version_id)}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from gateway.storage.errors import BlobMissing, NoSuchKey
+from gateway.storage.errors import BlobMissing, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
-from gateway.storage.index.records import NewBlob, ObjectPage, ObjectRow
+from gateway.storage.index.records import Deletion, NewBlob, ObjectPage, ObjectRow, VersionEntry, VersionPage
 from gateway.storage.index.sqlite.blob_rows import share_blobs
 from gateway.storage.index.sqlite.bucket_rows import require_bucket
 from gateway.storage.index.sqlite.part import IndexPart
@@ -19,10 +19,11 @@ from gateway.storage.index.sqlite.versions import (
     add_blobs,
     all_blobs,
     current_version,
+    find_version,
     listed_row,
     object_row,
     place_version,
-    remove_current,
+    remove_version,
 )
 
 MAX_PAGE_BLOBS = 100_000
@@ -33,6 +34,15 @@ _LIST = f"""
     SELECT {COLUMNS} FROM object_version
     WHERE bucket_id = ? AND history = 0 AND key >= ? AND key < ? ORDER BY key LIMIT ?
 """  # noqa: S608  # constants only
+
+_RANGE = "bucket_id = ? AND history = {history} AND (key, vsort) > (?, ?) AND key < ?"
+_LIST_VERSIONS = f"""
+    SELECT {COLUMNS}, vsort, history FROM object_version WHERE {_RANGE.format(history=0)}
+    UNION ALL
+    SELECT {COLUMNS}, vsort, history FROM object_version WHERE {_RANGE.format(history=1)}
+    ORDER BY key, vsort LIMIT ?
+"""  # noqa: S608  # constants only
+_TIE_BYTES = 8
 
 
 class SQLiteObjects(IndexPart):
@@ -52,7 +62,12 @@ class SQLiteObjects(IndexPart):
 
         await self._database.write(put)
 
-    async def get_object(self, bucket_id: bytes, key: bytes) -> ObjectRow:
+    async def get_object(self, bucket_id: bytes, key: bytes, version_id: str | None = None) -> ObjectRow:
+        if version_id is not None:
+            version = find_version(self._database, bucket_id, key, version_id)
+            if version is None:
+                raise NoSuchVersion
+            return version.row
         found = self._database.row(GET_CURRENT, (bucket_id, key)) or self._database.row(
             GET_NEWEST_IN_HISTORY, (bucket_id, key)
         )
@@ -61,28 +76,44 @@ class SQLiteObjects(IndexPart):
         return object_row(bucket_id, found)
 
     async def delete_object(
-        self, bucket_id: bytes, key: bytes, precondition: Precondition | None = None
+        self, bucket_id: bytes, deletion: Deletion, precondition: Precondition | None = None
     ) -> ObjectRow | None:
         def delete(connection: sqlite3.Connection) -> ObjectRow | None:
-            current = current_version(connection, bucket_id, key)
-            if precondition:
-                precondition(current.row if current else None)
-            if current is None:
-                return None
-            remove_current(connection, current, self._clock_us())
-            return current.row
+            return _delete(connection, bucket_id, deletion, precondition, self._clock_us())
 
         return await self._database.write(delete)
 
-    async def delete_objects(self, bucket_id: bytes, keys: Sequence[bytes]) -> None:
-        def delete(connection: sqlite3.Connection) -> None:
+    async def delete_objects(self, bucket_id: bytes, deletions: Sequence[Deletion]) -> Sequence[ObjectRow | None]:
+        def delete(connection: sqlite3.Connection) -> list[ObjectRow | None]:
             now_us = self._clock_us()
-            for key in keys:
-                current = current_version(connection, bucket_id, key)
-                if current is not None:
-                    remove_current(connection, current, now_us)
+            return [_delete(connection, bucket_id, deletion, None, now_us) for deletion in deletions]
 
-        await self._database.write(delete)
+        return await self._database.write(delete)
+
+    async def list_versions(
+        self,
+        bucket_id: bytes,
+        *,
+        prefix: bytes,
+        delimiter: bytes,
+        after: tuple[bytes, str | None] | None,
+        max_keys: int,
+    ) -> VersionPage:
+        with self._database.snapshot():
+            position = self._after_version(bucket_id, after)
+            page = list_page(
+                lambda position, end, limit: self._list_versions(bucket_id, position, end, limit),
+                skip_given_prefix(position, prefix=prefix, delimiter=delimiter, after=after[0] if after else b""),
+                prefix=prefix,
+                delimiter=delimiter,
+                page_size=max_keys,
+                is_full=_BlobBudget(),
+            )
+            entries = tuple(self._entries(bucket_id, page.rows, position))
+        last: tuple[bytes, str | None] | None = None
+        if page.is_truncated:
+            last = (page.last_prefix, None) if page.last_prefix else (entries[-1].row.key, entries[-1].row.version_id)
+        return VersionPage(entries, tuple(page.common_prefixes), last)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
@@ -113,6 +144,60 @@ class SQLiteObjects(IndexPart):
         # One row a key is all there is here: a tie means "after this key".
         key, tie = position
         return self._database.rows(_LIST, (bucket_id, key + b"\0" if tie else key, end, limit))
+
+    def _after_version(self, bucket_id: bytes, after: tuple[bytes, str | None] | None) -> Position:
+        if after is None:
+            return (b"", b"")
+        key, version_id = after
+        if version_id is None:
+            return (key + b"\0", b"")
+        version = find_version(self._database, bucket_id, key, version_id)
+        return (key, b"" if version is None else _tie(version.vsort))
+
+    def _list_versions(self, bucket_id: bytes, position: Position, end: bytes, limit: int) -> Sequence[Row]:
+        """Rows for `list_page`: key, place among the key's versions, and at the end the columns as they came."""
+        key, tie = position
+        after = int.from_bytes(tie[:_TIE_BYTES], "big") if tie else -1
+        bounds = (bucket_id, key, after, end)
+        rows = self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, limit))
+        return [(row[0], _tie(row[-2]), row[2], row[3], row) for row in rows]
+
+    def _entries(self, bucket_id: bytes, rows: Sequence[Row], first: Position) -> Iterator[VersionEntry]:
+        """The first row of a key is its latest version, unless the page began after another one of that key."""
+        previous = first[0] if first[1] else None
+        for key, _, _, _, row in rows:
+            *columns, _vsort, history = row
+            yield VersionEntry(listed_row(self._database, bucket_id, columns), history == 0 or key != previous)
+            previous = key
+
+
+def _delete(
+    connection: sqlite3.Connection,
+    bucket_id: bytes,
+    deletion: Deletion,
+    precondition: Precondition | None,
+    now_us: int,
+) -> ObjectRow | None:
+    """See ObjectIndex.delete_object; inside a write transaction."""
+    key, version_id, marker = deletion.key, deletion.version_id, deletion.marker
+    if version_id is None:
+        version = current_version(connection, bucket_id, key)
+    else:
+        version = find_version(connection, bucket_id, key, version_id)
+    if precondition:
+        precondition(version.row if version else None)
+    if marker is not None:
+        require_bucket(connection, bucket_id)
+        place_version(connection, marker, version, now_us)
+        return None
+    if version is None:
+        return None
+    remove_version(connection, version, now_us)
+    return version.row
+
+
+def _tie(vsort: int) -> bytes:
+    return vsort.to_bytes(_TIE_BYTES, "big")
 
 
 class _BlobBudget:

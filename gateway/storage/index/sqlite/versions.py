@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.protocol.modes import Mode
+from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
 from gateway.storage.errors import RowDamaged
 from gateway.storage.index.fast_rows import make_object_row, make_wrap
 from gateway.storage.index.listing import Row
@@ -20,7 +21,7 @@ from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
 from gateway.storage.index.sqlite.connection import Database
 
 _ID_BYTES = 16
-_LATEST = 2**63 - 1
+LATEST = 2**63 - 1
 _KINDS = {kind.value: kind for kind in RowKind}
 _MODES = {mode.value: mode for mode in Mode}
 
@@ -41,7 +42,12 @@ _WITH_PARTS = f"""
 
 GET_CURRENT = _WITH_PARTS + "WHERE bucket_id = ? AND history = 0 AND key = ?"
 GET_NEWEST_IN_HISTORY = _WITH_PARTS + "WHERE bucket_id = ? AND history = 1 AND key = ? ORDER BY vsort LIMIT 1"
-_GET_VERSION_IN_HISTORY = _WITH_PARTS + "WHERE bucket_id = ? AND history = 1 AND key = ? AND version_id = ?"
+_GET_NULL_IN_HISTORY = _WITH_PARTS + "WHERE bucket_id = ? AND history = 1 AND key = ? AND version_id = 'null'"
+# A version never stands behind the place that its time gives it (see `place_version`): usually it is the first row.
+_GET_VERSION_IN_HISTORY = (
+    _WITH_PARTS
+    + "WHERE bucket_id = ? AND history = 1 AND key = ? AND vsort <= ? AND version_id = ? ORDER BY vsort DESC LIMIT 1"
+)
 
 _INSERT = """
     INSERT INTO object_version (
@@ -50,6 +56,7 @@ _INSERT = """
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _DELETE = "DELETE FROM object_version WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
+_HAS_CURRENT = "SELECT 1 FROM object_version WHERE bucket_id = ? AND history = 0 AND key = ?"
 _MOVE = "UPDATE object_version SET history = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
 
 
@@ -141,6 +148,26 @@ def add_blobs(connection: sqlite3.Connection, blobs: Iterable[NewBlob]) -> None:
         add_blob(connection, blob)
 
 
+def find_version(
+    connection: sqlite3.Connection | Database, bucket_id: bytes, key: bytes, version_id: str
+) -> StoredVersion | None:
+    """The version of that id, newest or older."""
+    current = _one(connection, GET_CURRENT, (bucket_id, key))
+    if current is not None and current.row.version_id == version_id:
+        return current
+    return _version_in_history(connection, bucket_id, key, version_id)
+
+
+def _version_in_history(
+    connection: sqlite3.Connection | Database, bucket_id: bytes, key: bytes, version_id: str
+) -> StoredVersion | None:
+    if version_id == NULL_VERSION_ID:
+        return _one(connection, _GET_NULL_IN_HISTORY, (bucket_id, key))
+    time_us = time_of_version(version_id)
+    first = LATEST if time_us is None else LATEST - time_us
+    return _one(connection, _GET_VERSION_IN_HISTORY, (bucket_id, key, first, version_id))
+
+
 def current_version(connection: sqlite3.Connection, bucket_id: bytes, key: bytes) -> StoredVersion | None:
     """The newest version of the key, be it an object or a delete marker."""
     return _one(connection, GET_CURRENT, (bucket_id, key)) or _one(connection, GET_NEWEST_IN_HISTORY, (bucket_id, key))
@@ -151,12 +178,12 @@ def place_version(connection: sqlite3.Connection, row: ObjectRow, current: Store
 
     The version with the same version id, newest or older, is replaced; any other one stays as history.
     """
-    vsort = _LATEST - row.modified_us
+    vsort = LATEST - row.modified_us
     if current is not None:
         vsort = min(vsort, current.vsort - 1)  # newest by rank also when the clock went back
         replaced: StoredVersion | None = current
         if current.row.version_id != row.version_id:
-            replaced = _one(connection, _GET_VERSION_IN_HISTORY, (row.bucket_id, row.key, row.version_id))
+            replaced = _version_in_history(connection, row.bucket_id, row.key, row.version_id)
             if not current.history:
                 connection.execute(_MOVE, (1, *current.position))
         if replaced is not None:
@@ -164,17 +191,22 @@ def place_version(connection: sqlite3.Connection, row: ObjectRow, current: Store
     _insert(connection, row, vsort)
 
 
-def remove_current(connection: sqlite3.Connection, current: StoredVersion, now_us: int) -> None:
-    """Remove the newest version; the one before it, if any, becomes current."""
-    _remove(connection, current, now_us)
-    position = (current.row.bucket_id, current.row.key)
+def remove_version(connection: sqlite3.Connection, version: StoredVersion, now_us: int) -> None:
+    """Remove a version; if the newest one then is an object that stands in history, it becomes current."""
+    _remove(connection, version, now_us)
+    position = (version.row.bucket_id, version.row.key)
+    if connection.execute(_HAS_CURRENT, position).fetchone() is not None:
+        return
     newest = _one(connection, GET_NEWEST_IN_HISTORY, position)
     if newest is not None and newest.row.kind is RowKind.OBJECT:
         connection.execute(_MOVE, (0, *newest.position))
 
 
-def _one(connection: sqlite3.Connection, sql: str, parameters: tuple[Any, ...]) -> StoredVersion | None:
-    columns = connection.execute(sql, parameters).fetchone()
+def _one(connection: sqlite3.Connection | Database, sql: str, parameters: tuple[Any, ...]) -> StoredVersion | None:
+    if isinstance(connection, Database):
+        columns = connection.row(sql, parameters)
+    else:
+        columns = connection.execute(sql, parameters).fetchone()
     if columns is None:
         return None
     vsort, history = columns[-2:]

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.storage.errors import NoSuchKey, StorageUnavailable
 from gateway.storage.index.interface import Index
-from gateway.storage.index.records import NewBlob, ObjectRow
+from gateway.storage.index.records import Deletion, NewBlob, ObjectRow
 from gateway.storage.index.sqlite import SQLiteIndex, objects, open_sqlite_index
 from gateway.storage.index.sqlite.schema import migrations
 from gateway.storage.index.sqlite.write_lock import WriteLock
@@ -84,7 +84,7 @@ async def test_precondition_that_raises_stop_iteration_is_reported(index: SQLite
         next(iter(()))
 
     with pytest.raises(RuntimeError, match="StopIteration"):
-        await index.delete_object(bucket_id, b"key", exhausted)
+        await index.delete_object(bucket_id, Deletion(b"key"), exhausted)
     await put(index, object_row(bucket_id))
 
 

@@ -1,0 +1,83 @@
+"""ListObjectVersions (API reference: API_ListObjectVersions).
+
+Answered from the sealed rows alone: never asks the KMS.
+"""
+
+from __future__ import annotations
+
+from gateway.operations.context import Call
+from gateway.operations.render import xml_response
+from gateway.protocol.messages import Response
+from gateway.protocol.query import ListVersionsParameters
+from gateway.protocol.version_ids import check_version_id
+from gateway.protocol.xml.documents.versioning import ListedVersion, ListVersionsResult
+from gateway.storage.index.records import BucketRow, RowKind, VersionPage
+
+_EMPTY_PAGE = VersionPage((), (), None)
+
+
+async def handle(call: Call) -> Response:
+    """All versions and delete markers, also of a bucket that never had versioning: then the null versions."""
+    parameters = ListVersionsParameters.parse(call.query)
+    bucket = await call.bucket()
+    page = await _page(call, bucket, parameters)
+    next_key, next_version_id = page.next_after or (None, None)
+    return xml_response(
+        ListVersionsResult(
+            name=bucket.name,
+            prefix=parameters.prefix,
+            delimiter=parameters.delimiter,
+            key_marker=parameters.key_marker,
+            version_id_marker=parameters.version_id_marker,
+            max_keys=parameters.max_keys,
+            url_encoded=parameters.url_encoded,
+            is_truncated=next_key is not None,
+            next_key_marker=None if next_key is None else next_key.decode(),
+            next_version_id_marker=next_version_id,
+            versions=_listed(call, bucket, page),
+            common_prefixes=tuple(prefix.decode() for prefix in page.common_prefixes),
+        )
+    )
+
+
+async def _page(call: Call, bucket: BucketRow, parameters: ListVersionsParameters) -> VersionPage:
+    after: tuple[bytes, str | None] | None = None
+    if parameters.key_marker:
+        version_id = parameters.version_id_marker
+        if version_id:
+            check_version_id(version_id, argument="version-id-marker")
+        after = (parameters.key_marker.encode(), version_id or None)
+    if parameters.max_keys == 0:
+        return _EMPTY_PAGE
+    return await call.services.index.list_versions(
+        bucket.bucket_id,
+        prefix=parameters.prefix.encode(),
+        delimiter=parameters.delimiter.encode(),
+        after=after,
+        max_keys=parameters.max_keys,
+    )
+
+
+def _listed(call: Call, bucket: BucketRow, page: VersionPage) -> list[ListedVersion]:
+    owner = call.services.owner_of(bucket.account_id)
+    open_object = call.services.rows.open_object
+    listed = []
+    for entry in page.entries:
+        row, document = entry.row, open_object(entry.row)
+        is_object = row.kind is RowKind.OBJECT
+        listed.append(
+            ListedVersion(
+                key=row.key.decode(),
+                version_id=row.version_id,
+                is_latest=entry.is_latest,
+                modified_us=row.modified_us,
+                owner_id=owner.canonical_id,
+                owner_display_name=owner.display_name,
+                etag=document.etag if is_object else None,
+                size=row.size,
+                storage_class=document.storage_class,
+                checksum_algorithms=tuple(document.checksums),
+                checksum_type=document.checksum_type if document.checksums else None,
+            )
+        )
+    return listed
