@@ -39,7 +39,9 @@ class ActionSet:
 
     def matches(self, action: str) -> bool:
         """`action` is in lower case, `kms:decrypt`."""
-        found = action in self.exact or action.startswith(self.prefixes) or any(each(action) for each in self.matchers)
+        found = action in self.exact or action.startswith(self.prefixes)
+        if not found and self.matchers:
+            found = any(each(action) for each in self.matchers)
         return found is not self.is_negated
 
 
@@ -53,10 +55,10 @@ class ResourceSet:
     is_negated: bool = False
 
     def matches(self, arn: str, context: Context) -> bool:
-        found = (
-            self.is_all
-            or any(each(arn) for each in self.matchers)
-            or any(_matches_template(each, arn, context) for each in self.templates)
+        if self.is_all:
+            return not self.is_negated
+        found = any(each(arn) for each in self.matchers) or any(
+            _matches_template(each, arn, context) for each in self.templates
         )
         return found is not self.is_negated
 
@@ -102,13 +104,12 @@ class Statement:
 
     def covers(self, action: str, resource_arn: str, context: Context) -> bool:
         """Whether it is about this action (in lower case) on this resource under these circumstances."""
-        return (
-            self.actions is not None
-            and self.resources is not None
-            and self.actions.matches(action)
-            and self.resources.matches(resource_arn, context)
-            and all(each.holds(context) for each in self.conditions)
-        )
+        actions, resources = self.actions, self.resources
+        if actions is None or resources is None or not actions.matches(action):
+            return False
+        if not resources.matches(resource_arn, context):
+            return False
+        return not self.conditions or all(each.holds(context) for each in self.conditions)
 
 
 @dataclass(frozen=True, slots=True)

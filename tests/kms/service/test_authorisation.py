@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from kms.api import types as t
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
+from kms.face.model import INPUTS, SHAPES
 from kms.service.call import Call
 from kms.service.conditions import CONDITION_KEYS, CallContext
 from kms.service.service import EmbeddedKeyService
@@ -368,6 +370,107 @@ async def test_what_a_call_has_is_listed_and_what_it_has_not_is_absent(
     assert context["kms:calleraccount"] == (ACCOUNT,)
     for absent in ("kms:keyspec", "kms:viaservice", "kms:encryptioncontext:a", "aws:sourceip", "aws:nothing"):
         assert context.get(absent) is None
+
+
+# Keys whose operations have their own families: what the request says is what the policy sees
+
+PARAMETERS = {
+    "BypassPolicyLockoutSafetyCheck": "bypass_policy_lockout_safety_check",
+    "Constraints": "constraints",
+    "EncryptionAlgorithm": "encryption_algorithm",
+    "EncryptionContext": "encryption_context",
+    "ExpirationModel": "expiration_model",
+    "GranteePrincipal": "grantee_principal",
+    "KeyAgreementAlgorithm": "key_agreement_algorithm",
+    "KeyPairSpec": "key_pair_spec",
+    "MacAlgorithm": "mac_algorithm",
+    "MessageType": "message_type",
+    "Operations": "operations",
+    "PendingWindowInDays": "pending_window_days",
+    "PolicyName": "policy_name",
+    "PrimaryRegion": "primary_region",
+    "ReplicaRegion": "replica_region",
+    "RetiringPrincipal": "retiring_principal",
+    "RotationPeriodInDays": "rotation_period_days",
+    "SigningAlgorithm": "signing_algorithm",
+    "TagKeys": "tag_keys",
+    "Tags": "tags",
+    "ValidTo": "valid_to_us",
+    "WrappingAlgorithm": "wrapping_algorithm",
+    "WrappingKeySpec": "wrapping_key_spec",
+    "GrantTokens": "grant_tokens",
+}
+"""Parameters of the API that conditions (and the check of grant tokens) read, and the names they read them by."""
+
+
+@pytest.mark.parametrize("request_", t.REQUESTS, ids=lambda request: request.__name__)
+def test_requests_carry_what_conditions_ask_for_under_the_name_they_ask(request_: type[t.Request[object]]) -> None:
+    members = SHAPES[INPUTS[request_.operation_name()]].members
+    wanted = {attribute for member, attribute in PARAMETERS.items() if member in members}
+    carried = {field.name for field in fields(request_)}  # type: ignore[arg-type]
+    assert wanted <= carried
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """A request with every parameter that the requests of other families have."""
+
+    key_id: str = "k"
+    expiration_model: str = "KEY_MATERIAL_EXPIRES"
+    key_agreement_algorithm: str = "ECDH"
+    key_pair_spec: str = "RSA_3072"
+    mac_algorithm: str = "HMAC_SHA_256"
+    message_type: str = "DIGEST"
+    primary_region: str = "eu-west-1"
+    replica_region: str = "eu-west-2"
+    rotation_period_days: int = 180
+    signing_algorithm: str = "ECDSA_SHA_256"
+    tag_keys: tuple[str, ...] = ("a", "b")
+    valid_to_us: int = 1_800_000_000_000_000
+    wrapping_algorithm: str = "RSAES_OAEP_SHA_256"
+    wrapping_key_spec: str = "RSA_4096"
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("kms:ExpirationModel", ("KEY_MATERIAL_EXPIRES",)),
+        ("kms:KeyAgreementAlgorithm", ("ECDH",)),
+        ("kms:DataKeyPairSpec", ("RSA_3072",)),
+        ("kms:MacAlgorithm", ("HMAC_SHA_256",)),
+        ("kms:MessageType", ("DIGEST",)),
+        ("kms:PrimaryRegion", ("eu-west-1",)),
+        ("kms:ReplicaRegion", ("eu-west-2",)),
+        ("kms:RotationPeriodInDays", ("180",)),
+        ("kms:SigningAlgorithm", ("ECDSA_SHA_256",)),
+        ("kms:ValidTo", ("2027-01-15T08:00:00Z",)),
+        ("kms:WrappingAlgorithm", ("RSAES_OAEP_SHA_256",)),
+        ("kms:WrappingKeySpec", ("RSA_4096",)),
+        ("aws:TagKeys", ("a", "b")),
+    ],
+)
+async def test_parameters_of_other_families(
+    service: EmbeddedKeyService, clock: Clock, name: str, values: tuple[str, ...]
+) -> None:
+    call: Call[t.Request[object]] = Call(user(), cast("t.Request[object]", Everything()), REGION)
+    context = CallContext(call, "kms:Any", None, service._core.cache, clock())
+    assert context.get(name.lower()) == values
+    bare = CallContext(Call(user(), t.ListKeys(), REGION), "kms:Any", None, service._core.cache, clock())
+    assert bare.get(name.lower()) is None
+
+
+@pytest.mark.parametrize(("primary", "kind"), [(REGION, "PRIMARY"), ("eu-west-1", "REPLICA")])
+async def test_multi_region_keys(service: EmbeddedKeyService, clock: Clock, primary: str, kind: str) -> None:
+    key = await key_with(service)
+    stored = service._core.cache.key(key.key_id, REGION)
+    assert stored is not None
+    multi = replace(stored, metadata=replace(stored.metadata, multi_region=True, primary_region=primary))
+    call = Call(user(), t.DescribeKey(key.key_id), REGION)
+    context = CallContext(call, "kms:DescribeKey", multi, service._core.cache, clock())
+    assert context["kms:multiregion"] == ("true",)
+    assert context["kms:multiregionkeytype"] == (kind,)
+    alone = CallContext(call, "kms:DescribeKey", stored, service._core.cache, clock())
+    assert alone.get("kms:multiregionkeytype") is None
 
 
 async def test_nobody_may_anything(service: KeyService) -> None:
