@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tests.clients.checks import error_of, refusal
+from tests.harness import Gateway
 
 WORKER = "arn:aws:iam::444455556666:role/worker"
 
@@ -111,6 +113,48 @@ def test_a_grant_permits_what_the_key_policy_does_not(kms: Any, root_arn: str) -
     assert refusal(kms.describe_key, KeyId=key) == (400, "AccessDeniedException")
     kms.revoke_grant(KeyId=key, GrantId=made["GrantId"])
     assert refusal(kms.encrypt, KeyId=key, Plaintext=b"x") == (400, "AccessDeniedException")
+
+
+def test_a_revoked_grant_permits_nothing_once_that_is_answered(gateway: Gateway, kms: Any, root_arn: str) -> None:
+    """Users go on all the time, through both workers; a call that begins after the answer never succeeds."""
+    admin = {
+        "Effect": "Allow",
+        "Principal": {"AWS": root_arn},
+        "Action": ["kms:PutKeyPolicy", "kms:*Grant"],
+        "Resource": "*",
+    }
+    key = kms.create_key(Policy=json.dumps({"Version": "2012-10-17", "Statement": admin}))["KeyMetadata"]["Arn"]
+    made = kms.create_grant(KeyId=key, GranteePrincipal=root_arn, Operations=["Encrypt"])
+    revoked, stop = threading.Event(), threading.Event()
+    before: list[str] = []
+    after: list[str] = []
+
+    def use() -> None:
+        client = gateway.client("kms")
+        while not stop.is_set():
+            outcomes = after if revoked.is_set() else before
+            try:
+                client.encrypt(KeyId=key, Plaintext=b"x")
+                outcomes.append("ok")
+            except client.exceptions.ClientError as error:
+                outcomes.append(error.response["Error"]["Code"])
+
+    users = [threading.Thread(target=use) for _ in range(4)]
+    for user in users:
+        user.start()
+    try:
+        for _ in range(10):
+            assert kms.encrypt(KeyId=key, Plaintext=b"x")["KeyId"] == key
+        kms.revoke_grant(KeyId=key, GrantId=made["GrantId"])
+        revoked.set()
+        for _ in range(20):
+            assert refusal(kms.encrypt, KeyId=key, Plaintext=b"x") == (400, "AccessDeniedException")
+    finally:
+        stop.set()
+        for user in users:
+            user.join()
+    assert "ok" in before
+    assert set(after) == {"AccessDeniedException"}
 
 
 def test_refusals(kms: Any, key: str) -> None:

@@ -16,6 +16,8 @@ import pytest
 from iam.principals import (
     SERVICE_ACCOUNT_ID,
     Caller,
+    IdentityPolicies,
+    PolicyText,
     Principal,
     PrincipalKind,
     root_principal,
@@ -264,6 +266,49 @@ class KeyServiceSuite:
             await assert_refused(call, "AccessDeniedException")
         key = await service.call(caller, t.CreateKey())
         await assert_refused(service.call(gateway, encrypt(key.key_arn)), "AccessDeniedException")
+
+    # Policies and grants
+
+    async def test_policies_travel_as_they_were_put(self, service: KeyService, caller: Caller) -> None:
+        key = await service.call(caller, t.CreateKey())
+        default = await service.call(caller, t.GetKeyPolicy(key.key_id))
+        text = default.policy.replace("Enable IAM", "Ermögliche IAM")
+        await service.call(caller, t.PutKeyPolicy(key.key_id, text))
+        assert (await service.call(caller, t.GetKeyPolicy(key.key_id))).policy == text
+        made = await service.call(caller, t.CreateKey(policy=text))
+        assert (await service.call(caller, t.GetKeyPolicy(made.key_id))).policy == text
+        assert (await service.call(caller, t.ListKeyPolicies(key.key_id))).names == ("default",)
+        await assert_refused(service.call(caller, t.PutKeyPolicy(key.key_id, "{")), "MalformedPolicyDocumentException")
+
+    async def test_the_policies_of_a_caller_travel_with_the_call(self, service: KeyService, caller: Caller) -> None:
+        account_id = caller.principal.account_id
+        text = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Encrypt","Resource":"*"}}'
+        user = Principal(PrincipalKind.USER, account_id, f"arn:aws:iam::{account_id}:user/u", "AIDA0")
+        key = await service.call(caller, t.CreateKey())
+        permitted = Caller(user, "R", policies=IdentityPolicies((PolicyText("p", text),)))
+        assert (await service.call(permitted, encrypt(key.key_arn))).key_arn == key.key_arn
+        await assert_refused(service.call(permitted, t.DescribeKey(key.key_arn)), "AccessDeniedException")
+        await assert_refused(service.call(Caller(user, "R"), encrypt(key.key_arn)), "AccessDeniedException")
+
+    async def test_the_life_of_a_grant(self, service: KeyService, caller: Caller) -> None:
+        key = await service.call(caller, t.CreateKey())
+        account_id = caller.principal.account_id
+        user = Caller(Principal(PrincipalKind.USER, account_id, f"arn:aws:iam::{account_id}:user/u", "AIDA0"), "R")
+        constraints = t.GrantConstraints(encryption_context_subset={"ä": "ö"})
+        await assert_refused(service.call(user, encrypt(key.key_arn)), "AccessDeniedException")
+        made = await service.call(
+            caller,
+            t.CreateGrant(key.key_id, user.principal.arn, ("Encrypt",), user.principal.arn, constraints, "name"),
+        )
+        (listed,) = (await service.call(caller, t.ListGrants(key.key_id))).grants
+        assert (listed.grant_id, listed.constraints, listed.name) == (made.grant_id, constraints, "name")
+        (retirable,) = (await service.call(caller, t.ListRetirableGrants(user.principal.arn))).grants
+        assert retirable == listed
+        use = t.Encrypt(key.key_arn, SecretBytes(b"x"), {"ä": "ö"}, grant_tokens=(made.grant_token,))
+        assert (await service.call(user, use)).key_arn == key.key_arn
+        await service.call(user, t.RetireGrant(made.grant_token))
+        await assert_refused(service.call(user, use), "InvalidGrantTokenException")
+        await assert_refused(service.call(caller, t.RevokeGrant(key.key_id, made.grant_id)), "NotFoundException")
 
     # Aliases
 
