@@ -66,7 +66,10 @@ def make_record(
         assert material is not None
         authenticated = _seal(root, header, material)
     else:
-        wrapped = root.generate_wrapped_key(protection) if material is None else root.wrap_key(material, protection)
+        if material is None:
+            wrapped = root.generate_wrapped_key(protection)
+        else:
+            wrapped = root.wrap_key(_as_wrapped(header, material), protection)
         authenticated = format_header(header, len(wrapped), 0) + wrapped
     return authenticated + root.mac(_MAC_LABEL + authenticated)
 
@@ -116,6 +119,16 @@ def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> Parsed
             f"not to version {key_version} of key {key_id}"
         )
     return parsed
+
+
+def _as_wrapped(header: RecordHeader, material: SecretBytes) -> SecretBytes:
+    """AES key wrap takes multiples of 8 bytes, and HMAC pads its key by zeros itself (RFC 2104 §2): it is the same key.
+
+    Only HMAC_224 needs it, whose 28 bytes become 32; no key is longer than its hash's block.
+    """
+    if header.key_spec == "HMAC_224" and header.protection is Protection.HSM:
+        return SecretBytes(material.reveal().ljust(KEY_SIZE, b"\0"))
+    return material
 
 
 def _identity(root: Root, protection: Protection) -> RootIdentity:

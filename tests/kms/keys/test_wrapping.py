@@ -31,7 +31,8 @@ from kms.keys.record_format import (
     RecordHeader,
     parse_header,
 )
-from kms.keys.wrapping import make_record, open_record
+from kms.keys.wrapping import hold_record, make_record, open_record
+from tests.kms.roots import MemoryRoot
 
 PAGE = Path(__file__).parents[3] / "docs" / "formats" / "cmk-record.md"
 KEY_ID = UUID("1234abcd-12ab-34cd-56ef-1234567890ab")
@@ -336,6 +337,29 @@ def test_a_record_of_protection_hsm_is_never_opened() -> None:
     with pytest.raises(UnwrapFailed):
         open_record(root, changed, KEY_ID, 3)
     assert root.unwraps == 0
+
+
+@pytest.mark.parametrize(
+    ("key_spec", "size", "hash_name"),
+    [("HMAC_224", 28, "sha224"), ("HMAC_256", 32, "sha256"), ("HMAC_384", 48, "sha384"), ("HMAC_512", 64, "sha512")],
+)
+def test_a_held_hmac_key_is_the_same_key(key_spec: str, size: int, hash_name: str) -> None:
+    root = MemoryRoot()
+    root.offer_hsm()
+    material = SecretBytes(bytes(range(1, size + 1)))
+    record = make_record(
+        root, KEY_ID, 3, created_us=CREATED_US, protection=Protection.HSM, key_spec=key_spec, material=material
+    )
+    held = hold_record(root, record, KEY_ID, 3)
+    assert held.mac(b"message", hash_name) == hmac.digest(material.reveal(), b"message", hash_name)
+    for key_id, version in ((UUID(int=1), 3), (KEY_ID, 2)):
+        with pytest.raises(UnwrapFailed, match="belongs to version 3"):
+            hold_record(root, record, key_id, version)
+
+
+def test_a_record_of_protection_software_is_not_held() -> None:
+    with pytest.raises(ValueError, match="opened, not held"):
+        hold_record(a_root(), a_record(a_root()), KEY_ID, 3)
 
 
 def test_a_root_without_that_protection_makes_no_record_of_it() -> None:
