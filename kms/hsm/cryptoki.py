@@ -88,6 +88,24 @@ class GCMParameters(ctypes.Structure):
     ]
 
 
+class PSSParameters(ctypes.Structure):
+    """CK_RSA_PKCS_PSS_PARAMS."""
+
+    _fields_ = [("hash", ctypes.c_ulong), ("mgf", ctypes.c_ulong), ("salt_length", ctypes.c_ulong)]
+
+
+class OAEPParameters(ctypes.Structure):
+    """CK_RSA_PKCS_OAEP_PARAMS."""
+
+    _fields_ = [
+        ("hash", ctypes.c_ulong),
+        ("mgf", ctypes.c_ulong),
+        ("source", ctypes.c_ulong),
+        ("source_data", ctypes.c_void_p),
+        ("source_length", ctypes.c_ulong),
+    ]
+
+
 _Init = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong)
 _Operate = ctypes.CFUNCTYPE(
     ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p
@@ -108,8 +126,17 @@ class Cryptoki:
         return _answer(operate, session, data, max_size)
 
     def decrypt(self, session: int, mechanism: RawMechanism, key: int, data: bytes, max_size: int) -> bytes:
-        init, operate = self._decrypt
+        self.begin_decrypt(session, mechanism, key)
+        return self.finish_decrypt(session, data, max_size)
+
+    def begin_decrypt(self, session: int, mechanism: RawMechanism, key: int) -> None:
+        """C_DecryptInit alone: what it refuses is the mechanism or the key, not the ciphertext."""
+        init, _ = self._decrypt
         _require_ok(init(session, ctypes.addressof(mechanism), key))
+
+    def finish_decrypt(self, session: int, data: bytes, max_size: int) -> bytes:
+        """C_Decrypt, which ends what `begin_decrypt` began, also when it fails."""
+        _, operate = self._decrypt
         return _answer(operate, session, data, max_size)
 
     def sign(self, session: int, mechanism: RawMechanism, key: int, data: bytes, max_size: int) -> bytes:

@@ -21,7 +21,16 @@ from kms.hsm import software_signing
 from kms.hsm.check_value import make_check_value, verify_check_value
 from kms.hsm.description import RootDescription
 from kms.hsm.errors import RootLost
-from kms.hsm.interface import HeldKey, NotOffered, Protection, RootIdentity, RootMisconfigured, UnwrapFailed
+from kms.hsm.interface import (
+    HeldKey,
+    HeldPrivateKey,
+    NotOffered,
+    PrivateKeyType,
+    Protection,
+    RootIdentity,
+    RootMisconfigured,
+    UnwrapFailed,
+)
 from kms.hsm.sealed_file import (
     BY_KEY_FILE,
     BY_PASSPHRASE,
@@ -135,6 +144,14 @@ class FileRoot:
             raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from None
 
     def hold_key(self, wrapped: bytes) -> HeldKey:
+        self._key(self._keys.root)
+        raise NotOffered(_NO_HSM)
+
+    def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
+        self._key(self._keys.root)
+        raise NotOffered(_NO_HSM)
+
+    def hold_private_key(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
         self._key(self._keys.root)
         raise NotOffered(_NO_HSM)
 

@@ -1,28 +1,47 @@
-"""`TokenKey`: a key of protection `hsm` as a session object, from its lease's beginning to its end.
+"""Keys of protection `hsm` as session objects, from their lease's beginning to its end.
 
-The object belongs to a session of its own that the root keeps open, and is used from every session of the pool: session
+An object belongs to a session of its own that the root keeps open, and is used from every session of the pool: session
 objects are visible to all sessions of a process (PKCS#11 v2.40 base, §2.6.7). It is destroyed when the last call that
 uses it is done, never under it: a handle that is gone looks like a token that is gone.
 """
 
 from __future__ import annotations
 
+import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from kms.hsm.cryptoki import plain
-from kms.hsm.interface import KeyLetGo
+from pkcs11 import exceptions as p11
+
+from kms.hsm.cryptoki import OAEPParameters, PSSParameters, RawMechanism, plain
+from kms.hsm.interface import KeyLetGo, NotOffered, SignatureScheme, UnwrapFailed
 from kms.hsm.profiles.interface import RootSession
 
-# CKM_SHA224_HMAC and so on (PKCS#11 v2.40 mechanisms, §2.21-2.24), and the size of the answer.
+# Numbers of PKCS#11 v2.40 mechanisms, §2.1 (RSA), §2.3 (EC) and §2.20-2.24 (hashes).
 _MACS: Final = {"sha224": (0x256, 28), "sha256": (0x251, 32), "sha384": (0x261, 48), "sha512": (0x271, 64)}
+_HASHES: Final = {"sha1": 0x220, "sha256": 0x250, "sha384": 0x260, "sha512": 0x270}
+_MGFS: Final = {"sha1": 1, "sha256": 2, "sha384": 3, "sha512": 4}
+_CKM_RSA_PKCS = 0x1
+_CKM_RSA_PKCS_OAEP = 0x9
+_CKM_RSA_PKCS_PSS = 0xD
+_CKM_ECDSA = 0x1041
+_CKZ_DATA_SPECIFIED = 1
+# DigestInfo before the digest, RFC 8017 §9.2.
+_DIGEST_INFO: Final = {
+    "sha256": bytes.fromhex("3031300d060960864801650304020105000420"),
+    "sha384": bytes.fromhex("3041300d060960864801650304020205000430"),
+    "sha512": bytes.fromhex("3051300d060960864801650304020305000440"),
+}
+_MAX_SIGNATURE = 1024
+_MAX_PLAINTEXT = 1024
 
 Run = Callable[[str, Callable[[RootSession], bytes]], bytes]
 
 
-class TokenKey:
-    """Implements `kms.hsm.interface.HeldKey`. `run` runs a function in a session; `destroy` destroys the object."""
+class _Held:
+    """A handle with its users counted. `run` runs a function in a session; `destroy` destroys the object."""
 
     def __init__(self, handle: int, run: Run, destroy: Callable[[], None]) -> None:
         self._handle = handle
@@ -32,17 +51,6 @@ class TokenKey:
         self._users = 0
         self._closed = False
 
-    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
-        mechanism, size = _MACS[hash_name]
-        self._enter()
-        try:
-            return self._run(
-                "deriving by a held key",
-                lambda at: at.cryptoki.sign(at.handle, plain(mechanism), self._handle, message, size),
-            )
-        finally:
-            self._leave()
-
     def close(self) -> None:
         with self._lock:
             is_last = not self._closed and not self._users
@@ -51,13 +59,18 @@ class TokenKey:
             self._destroy()
 
     def __repr__(self) -> str:
-        return "TokenKey()"
+        return f"{type(self).__name__}()"
 
-    def _enter(self) -> None:
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
         with self._lock:
             if self._closed:
                 raise KeyLetGo("the held key was closed")
             self._users += 1
+        try:
+            yield
+        finally:
+            self._leave()
 
     def _leave(self) -> None:
         with self._lock:
@@ -65,3 +78,58 @@ class TokenKey:
             is_last = self._closed and not self._users
         if is_last:
             self._destroy()
+
+
+class TokenKey(_Held):
+    """Implements `kms.hsm.interface.HeldKey`."""
+
+    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
+        mechanism, size = _MACS[hash_name]
+        with self._in_use():
+            return self._run(
+                "deriving by a held key",
+                lambda at: at.cryptoki.sign(at.handle, plain(mechanism), self._handle, message, size),
+            )
+
+
+class TokenPrivateKey(_Held):
+    """Implements `kms.hsm.interface.HeldPrivateKey`."""
+
+    def sign(self, scheme: SignatureScheme, digest: bytes, hash_name: str) -> bytes:
+        parameters = PSSParameters(_HASHES[hash_name], _MGFS[hash_name], len(digest))
+        match scheme:
+            case SignatureScheme.ECDSA:
+                mechanism, data = plain(_CKM_ECDSA), digest
+            case SignatureScheme.RSA_PKCS1:
+                mechanism, data = plain(_CKM_RSA_PKCS), _DIGEST_INFO[hash_name] + digest
+            case SignatureScheme.RSA_PSS:
+                mechanism, data = _with(_CKM_RSA_PKCS_PSS, parameters), digest
+        with self._in_use():
+            return self._run(
+                "signing by a held key",
+                lambda at: at.cryptoki.sign(at.handle, mechanism, self._handle, data, _MAX_SIGNATURE),
+            )
+
+    def decrypt(self, ciphertext: bytes, hash_name: str) -> bytes:
+        parameters = OAEPParameters(_HASHES[hash_name], _MGFS[hash_name], _CKZ_DATA_SPECIFIED, None, 0)
+        mechanism = _with(_CKM_RSA_PKCS_OAEP, parameters)
+
+        def decrypt(at: RootSession) -> bytes:
+            try:
+                at.cryptoki.begin_decrypt(at.handle, mechanism, self._handle)
+            except (p11.ArgumentsBad, p11.MechanismInvalid, p11.MechanismParamInvalid) as error:
+                raise NotOffered(f"the token has no OAEP with {hash_name}") from error
+            try:
+                return at.cryptoki.finish_decrypt(at.handle, ciphertext, _MAX_PLAINTEXT)
+            except p11.PKCS11Error as error:
+                # Tokens say many things to a ciphertext that is wrong. If this session still works, it was that.
+                at.mac(b"")
+                raise UnwrapFailed("the ciphertext does not decrypt") from error
+
+        with self._in_use():
+            return self._run("decrypting by a held key", decrypt)
+
+
+def _with(mechanism: int, parameters: ctypes.Structure) -> RawMechanism:
+    """The caller keeps `parameters` alive until the call is over."""
+    return RawMechanism(mechanism, ctypes.addressof(parameters), ctypes.sizeof(parameters))

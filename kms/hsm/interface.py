@@ -72,6 +72,37 @@ class HeldKey(Protocol):
         ...
 
 
+class PrivateKeyType(StrEnum):
+    """What a private key of protection `hsm` is; its PKCS#8 says the rest."""
+
+    EC = "ec"
+    RSA = "rsa"
+
+
+class SignatureScheme(StrEnum):
+    ECDSA = "ecdsa"
+    RSA_PKCS1 = "rsa-pkcs1"
+    RSA_PSS = "rsa-pss"
+    """With a salt as long as the hash."""
+
+
+class HeldPrivateKey(Protocol):
+    """A private key inside the HSM. As `HeldKey` in all else."""
+
+    def sign(self, scheme: SignatureScheme, digest: bytes, hash_name: str) -> bytes:
+        """A signature of a digest by SHA-256, -384 or -512 ("sha256" …); ECDSA gives r ‖ s of equal lengths."""
+        ...
+
+    def decrypt(self, ciphertext: bytes, hash_name: str) -> bytes:
+        """RSAES-OAEP with SHA-1 or SHA-256 for hash and MGF1, empty label.
+
+        Raises UnwrapFailed for whatever does not decrypt, NotOffered for a hash that the token does not have.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 class Root(Protocol):
     """The root of the key hierarchy: wrapping keys, an HMAC key and a signing key, none of them ever readable.
 
@@ -107,6 +138,17 @@ class Root(Protocol):
 
         Raises NotOffered without root-strict, UnwrapFailed for bytes that it did not wrap.
         """
+        ...
+
+    def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
+        """Wrap a private key (DER, unencrypted) under root-strict-private, and prove that the token holds its like.
+
+        Raises NotOffered where there is no such root key, or the token refuses such keys.
+        """
+        ...
+
+    def hold_private_key(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
+        """As `hold_key`, for what `wrap_private_key` wrapped."""
         ...
 
     def mac(self, message: bytes) -> bytes:

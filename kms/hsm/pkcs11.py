@@ -23,10 +23,12 @@ from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import verify_check_value
 from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import RootLost, translate
-from kms.hsm.held_key import TokenKey
+from kms.hsm.holder import AMBIGUOUS, Holder
 from kms.hsm.interface import (
     HeldKey,
+    HeldPrivateKey,
     NotOffered,
+    PrivateKeyType,
     Protection,
     RootError,
     RootIdentity,
@@ -37,11 +39,9 @@ from kms.hsm.interface import (
 from kms.hsm.module import Module, load
 from kms.hsm.profiles.choice import choose_profile, profiles
 from kms.hsm.profiles.interface import KEY_SIZE, RootSession, SigningKey, WrappingKey, WrappingProfile
-from kms.hsm.profiles.key_wrap import as_mechanism, generate_under, hold_under, wrap_under
 from kms.hsm.root_keys import (
     AUDIT_SIGN,
     ROOT_MAC,
-    can_hold,
     find_audit_point,
     find_key,
     find_key_or_none,
@@ -50,6 +50,7 @@ from kms.hsm.root_keys import (
     make_missing_keys,
     require,
     strict_plan,
+    strict_private_plan,
 )
 from kms.hsm.software_signing import SIGNATURE_SIZE, format_public_key, require_digest
 from kms.hsm.templates import attribute_mapper
@@ -57,7 +58,7 @@ from kms.hsm.tokens import find_token, log_in, token_serial
 from kms.hsm.uri import TokenURI
 
 if TYPE_CHECKING:
-    from pkcs11.types import Object, Session, Token
+    from pkcs11.types import Session, Token
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +68,6 @@ BUSY_SECONDS = 5.0
 """How long a call waits for a free session before the token counts as hanging."""
 
 MAX_RANDOM_BYTES = 1024
-
-MAX_HELD_KEY_BYTES = 128
-"""The longest key that HMAC does not hash first (RFC 2104 with SHA-384 and SHA-512)."""
-
-# What a token says to trouble of its own, and SoftHSM also to bytes that it did not wrap.
-_AMBIGUOUS = (p11.GeneralError, p11.FunctionFailed, p11.DeviceError)
 
 
 class PKCS11Root:
@@ -91,8 +86,7 @@ class PKCS11Root:
     ) -> None:
         """For `open` alone, which holds the module while calling this."""
         self._driver = driver
-        self._strict_plan = strict_plan(driver)
-        self._strict_mechanism = as_mechanism(driver.key_wrap_mechanism)
+        self._plans = (strict_plan(driver), AUDIT_SIGN, strict_private_plan(driver))
         self._module = module
         self._generation = module.generation
         self._token = token
@@ -116,14 +110,8 @@ class PKCS11Root:
         require(first.root, candidates[0].plan, uri.label)
         self._profile, self._known_wrapped = choose_profile(first, candidates)
         self._identity = RootIdentity(self._profile.name, root_id, uri.label, self._profile.mechanism)
-        self._strict_identity: RootIdentity | None = None
-        self._known_held: bytes | None = None
-        self._holder: RootSession | None = None
-        self._holding = threading.Lock()
-        if first.root_strict is not None and can_hold(first.session, first.root_strict, driver):
-            label = uri.label + self._strict_plan.suffix
-            self._strict_identity = RootIdentity("kw", root_id, label, driver.key_wrap_mechanism)
-            self._known_held = generate_under(first.session, first.root_strict, self._strict_mechanism)
+        self._owner = self._open_owner()
+        self._holder = Holder(self._owner, uri, root_id, driver, run=self._call, guard=self._guarded)
         self._audit_public_key = None if first.audit_sign is None else _audit_public_key(first.session, uri, root_id)
         self._pool.put(first)
 
@@ -215,21 +203,19 @@ class PKCS11Root:
 
     @property
     def strict_identity(self) -> RootIdentity | None:
-        return self._strict_identity
+        return self._holder.identity
 
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         if protection is Protection.HSM:
-            return self._call("generating a key", self._generate_strict)
+            return self._holder.generate()
         return self._call("generating a key", self._profile.generate)
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
-        size, value = len(key), key.reveal()
+        value = key.reveal()
         if protection is Protection.HSM:
-            if size % 8 or not KEY_SIZE <= size <= MAX_HELD_KEY_BYTES:
-                raise ValueError(f"a key to be held has a multiple of 8 bytes, {KEY_SIZE} to {MAX_HELD_KEY_BYTES}")
-            return self._call("wrapping a key", lambda at: self._wrap_strict(at, value))
-        if size != KEY_SIZE:
-            raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {size}")
+            return self._holder.wrap(value)
+        if len(value) != KEY_SIZE:
+            raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {len(value)}")
         return self._call("wrapping a key", lambda at: self._profile.wrap(at, value))
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
@@ -239,11 +225,13 @@ class PKCS11Root:
         return SecretBytes(key)
 
     def hold_key(self, wrapped: bytes) -> HeldKey:
-        """One at a time, in the session that owns all held keys; they are used from the pool's."""
-        if len(wrapped) % 8 or not KEY_SIZE < len(wrapped) <= MAX_HELD_KEY_BYTES + 8:
-            raise UnwrapFailed(f"{len(wrapped)} bytes are no wrapped key")
-        with self._holding:
-            return self._guarded("holding a key", lambda: self._hold(wrapped))
+        return self._holder.hold(wrapped)
+
+    def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
+        return self._holder.wrap_private(pkcs8.reveal(), key_type)
+
+    def hold_private_key(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
+        return self._holder.hold_private(wrapped, key_type)
 
     def mac(self, message: bytes) -> bytes:
         return self._call("authenticating a record", lambda at: at.mac(message))
@@ -286,37 +274,12 @@ class PKCS11Root:
                     at = self._pool.get_nowait()
                     if at is not None:
                         _close_quietly(at.session)
-            if self._holder is not None:
-                _close_quietly(self._holder.session)
+            if self._owner is not None:
+                _close_quietly(self._owner.session)
             _close_quietly(self._login)
 
-    def _hold(self, wrapped: bytes) -> HeldKey:
-        if self._holder is None:
-            self._holder = self._open_session()
-        at = self._holder
-        root_strict = self._strict_root(at)
-        key = self._hold_or_not(root_strict, wrapped)
-        assert key.handle is not None
-        return TokenKey(key.handle, self._call, lambda: self._let_go(key))
-
-    def _hold_or_not(self, root_strict: WrappingKey, wrapped: bytes) -> Object:
-        """As `_unwrap`, with the known good key of root-strict."""
-        with contextlib.suppress(*_AMBIGUOUS):
-            return hold_under(root_strict, self._strict_mechanism, wrapped)
-        assert self._known_held is not None
-        hold_under(root_strict, self._strict_mechanism, self._known_held).destroy()
-        try:
-            return hold_under(root_strict, self._strict_mechanism, wrapped)
-        except _AMBIGUOUS as error:
-            raise UnwrapFailed("root-strict did not wrap these bytes, or they were changed") from error
-
-    def _let_go(self, key: Object) -> None:
-        """Destroy a held key. What cannot be destroyed goes with its session."""
-        with contextlib.suppress(RootError), self._holding:
-            self._guarded("letting a key go", key.destroy)
-
     def _guarded(self, doing: str, operation: Callable[[], T]) -> T:
-        """`operation` in the holder's session, with `_holding` taken."""
+        """`operation` in a session that is not the pool's, and that the caller shares with nobody meanwhile."""
         if self._closed:
             raise RootLost(f"{doing}: the root was closed")
         with self._module.calls():
@@ -392,27 +355,13 @@ class PKCS11Root:
         opens a key that is known to be good, and answers the same again, the fault was in `wrapped`; said once only,
         it was a trouble of the token's that has passed, and no verdict.
         """
-        with contextlib.suppress(*_AMBIGUOUS):
+        with contextlib.suppress(*AMBIGUOUS):
             return self._profile.unwrap(at, wrapped)
         self._profile.unwrap(at, self._known_wrapped)
         try:
             return self._profile.unwrap(at, wrapped)
-        except _AMBIGUOUS as error:
+        except AMBIGUOUS as error:
             raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from error
-
-    def _strict_root(self, at: RootSession) -> WrappingKey:
-        if self._strict_identity is None or at.root_strict is None:
-            raise NotOffered(
-                f"keys of protection hsm need a key {self._uri.label + self._strict_plan.suffix!r} in a token that"
-                " enforces CKA_UNWRAP_TEMPLATE: `sealgate hsm probe` tells"
-            )
-        return at.root_strict
-
-    def _generate_strict(self, at: RootSession) -> bytes:
-        return generate_under(at.session, self._strict_root(at), self._strict_mechanism)
-
-    def _wrap_strict(self, at: RootSession, value: bytes) -> bytes:
-        return wrap_under(at.session, self._strict_root(at), self._strict_mechanism, value)
 
     def _signing(self, digest: bytes) -> Callable[[RootSession], bytes]:
         def sign(at: RootSession) -> bytes:
@@ -425,14 +374,22 @@ class PKCS11Root:
     def _no_audit_key(self) -> str:
         return f"the token holds no key {self._uri.label + AUDIT_SIGN.suffix!r} to sign the audit trail with"
 
+    def _open_owner(self) -> RootSession | None:
+        """The session that owns held keys; None where the token has too few to spare one."""
+        try:
+            return self._open_session()
+        except p11.SessionCount:
+            log.info("the token allows too few sessions for keys of protection hsm")
+            return None
+
     def _open_session(self) -> RootSession:
         # Without PIN: the login counts for all sessions, and python-pkcs11 logs all out when one with a PIN is closed.
         session = self._token.open(attribute_mapper=attribute_mapper())
         try:
             root = find_root(session, self._uri, self._root_id)
             root_mac = find_key(session, ROOT_MAC, self._uri, self._root_id)
-            root_strict, audit_sign = (
-                find_key_or_none(session, plan, self._uri, self._root_id) for plan in (self._strict_plan, AUDIT_SIGN)
+            root_strict, audit_sign, root_strict_private = (
+                find_key_or_none(session, plan, self._uri, self._root_id) for plan in self._plans
             )
             return RootSession(
                 session,
@@ -441,6 +398,7 @@ class PKCS11Root:
                 cast("SigningKey", root_mac),
                 cast("WrappingKey | None", root_strict),
                 cast("SigningKey | None", audit_sign),
+                cast("WrappingKey | None", root_strict_private),
             )
         except BaseException:
             _close_quietly(session)

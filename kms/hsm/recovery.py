@@ -26,19 +26,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from kms.api.secrets import SecretBytes
 from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.interface import (
     HeldKey,
+    HeldPrivateKey,
     KeyLetGo,
+    PrivateKeyType,
     Protection,
     Root,
     RootError,
     RootIdentity,
     RootMisconfigured,
     RootUnavailable,
+    SignatureScheme,
 )
 
 log = logging.getLogger(__name__)
@@ -146,7 +149,16 @@ class RecoveringRoot:
 
     def hold_key(self, wrapped: bytes) -> HeldKey:
         """A key that is held anew, when it is next used, by the root that comes after a loss."""
-        key = _RecoveringKey(wrapped, self._call)
+        key = _RecoveringKey(self._call, lambda root: root.hold_key(wrapped))
+        self._call(key.held_in)
+        return key
+
+    def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
+        return self._call(lambda root: root.wrap_private_key(pkcs8, key_type))
+
+    def hold_private_key(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
+        """As `hold_key`."""
+        key = _RecoveringPrivateKey(self._call, lambda root: root.hold_private_key(wrapped, key_type))
         self._call(key.held_in)
         return key
 
@@ -268,34 +280,54 @@ class RecoveringRoot:
         self._retry_at = self._clock() + delay
 
 
-class _RecoveringKey:
-    """Implements `HeldKey` over those of one root after another. `call` runs a function on the present root."""
+H = TypeVar("H", HeldKey, HeldPrivateKey)
 
-    def __init__(self, wrapped: bytes, call: Callable[[Callable[[Root], bytes]], bytes]) -> None:
-        self._wrapped = wrapped
+
+class _Recovering(Generic[H]):
+    """A key held by one root after another. `call` runs a function on the present root, `hold` holds the key in one."""
+
+    def __init__(self, call: Callable[[Callable[[Root], Any]], Any], hold: Callable[[Root], H]) -> None:
         self._call = call
+        self._hold: Callable[[Root], H] = hold
         self._lock = threading.Lock()
         self._root: Root | None = None
-        self._held: HeldKey | None = None
+        self._held: H | None = None
         self._closed = False
 
-    def held_in(self, root: Root) -> HeldKey:
+    def held_in(self, root: Root) -> H:
         with self._lock:
             if self._closed:
                 raise KeyLetGo("the held key was closed")
             if self._held is None or self._root is not root:
                 # What an earlier root held went with its sessions.
-                self._held, self._root = root.hold_key(self._wrapped), root
+                self._held, self._root = self._hold(root), root
             return self._held
-
-    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
-        return self._call(lambda root: self.held_in(root).mac(message, hash_name))
 
     def close(self) -> None:
         with self._lock:
             held, self._held, self._closed = self._held, None, True
         if held is not None:
             held.close()
+
+
+class _RecoveringKey(_Recovering[HeldKey]):
+    """Implements `HeldKey`."""
+
+    def mac(self, message: bytes, hash_name: str = "sha256") -> bytes:
+        tag: bytes = self._call(lambda root: self.held_in(root).mac(message, hash_name))
+        return tag
+
+
+class _RecoveringPrivateKey(_Recovering[HeldPrivateKey]):
+    """Implements `HeldPrivateKey`."""
+
+    def sign(self, scheme: SignatureScheme, digest: bytes, hash_name: str) -> bytes:
+        signature: bytes = self._call(lambda root: self.held_in(root).sign(scheme, digest, hash_name))
+        return signature
+
+    def decrypt(self, ciphertext: bytes, hash_name: str) -> bytes:
+        plaintext: bytes = self._call(lambda root: self.held_in(root).decrypt(ciphertext, hash_name))
+        return plaintext
 
 
 def _same_kind(failure: RootError) -> RootError:

@@ -5,6 +5,7 @@
     sealgate-root-mac         root-mac, HMAC-SHA256            with the root
     sealgate-root-audit       audit-sign, EC P-256, a pair     with the root, or when an older root is opened
     sealgate-root-strict      root-strict, AES-256             likewise, where the token enforces unwrap templates
+    …-strict-private          the same, for private keys       likewise
 
 The root key's CKA_ID is 16 random bytes; those of the others begin with it and end in what their labels end in, so that
 the set is exact however many roots a token comes to hold under one label. In tokens of the first release all have the
@@ -26,10 +27,15 @@ from kms.hsm.driver import Driver, StrictRoot
 from kms.hsm.interface import RootMisconfigured
 from kms.hsm.key_plan import KeyPlan, Template, templates, wrapping_plan
 from kms.hsm.profiles.interface import KEY_SIZE
-from kms.hsm.profiles.key_wrap import as_mechanism, unwraps_only_by_template, unwraps_to_kept
+from kms.hsm.profiles.key_wrap import (
+    as_mechanism,
+    private_unwraps_only_by_template,
+    unwraps_only_by_template,
+    unwraps_to_kept,
+)
 from kms.hsm.profiles.refusals import UNSUPPORTED
 from kms.hsm.profiles.rsa_oaep import MODULUS_BITS
-from kms.hsm.templates import UNWRAPPED_SECRET
+from kms.hsm.templates import UNWRAPPED_PRIVATE, UNWRAPPED_SECRET, PackedTemplate
 from kms.hsm.uri import ROOT_ID_SIZE, TokenURI
 
 if TYPE_CHECKING:
@@ -60,9 +66,18 @@ AUDIT_SIGN: Final = KeyPlan(
 
 
 def strict_plan(driver: Driver) -> KeyPlan:
-    """root-strict: what it unwraps, it unwraps by template."""
-    plan = wrapping_plan(driver.key_wrap_mechanism, "-strict")
-    by_template = tuple({**template, Attribute.UNWRAP_TEMPLATE: UNWRAPPED_SECRET.packed} for template in plan.templates)
+    """root-strict: what it unwraps, it unwraps by template, to secret keys."""
+    return _by_template(driver, "-strict", UNWRAPPED_SECRET)
+
+
+def strict_private_plan(driver: Driver) -> KeyPlan:
+    """root-strict-private: likewise, to private keys."""
+    return _by_template(driver, "-strict-private", UNWRAPPED_PRIVATE)
+
+
+def _by_template(driver: Driver, suffix: str, unwrapped: PackedTemplate) -> KeyPlan:
+    plan = wrapping_plan(driver.key_wrap_mechanism, suffix)
+    by_template = tuple({**template, Attribute.UNWRAP_TEMPLATE: unwrapped.packed} for template in plan.templates)
     if driver.strict_root is StrictRoot.UNENFORCED:
         by_template += plan.templates
     return replace(plan, templates=by_template)
@@ -105,22 +120,21 @@ def make_missing_keys(session: Session, uri: TokenURI, root_id: bytes, driver: D
 
     What the token refuses is logged and left: the root serves without it. Raises PKCS11Error for anything else.
     """
-    strict = strict_plan(driver)
     if not find_keys(session, AUDIT_SIGN, uri, root_id):
         try:
             _generate_stored(session, AUDIT_SIGN, uri, root_id)
         except (*UNSUPPORTED, p11.DomainParamsInvalid, p11.GeneralError) as error:
             log.warning("the token makes no P-256 key to sign the audit trail with: %s", type(error).__name__)
-    if find_keys(session, strict, uri, root_id):
-        return
-    try:
-        (key,) = _generate_stored(session, strict, uri, root_id)
-        if can_hold(session, cast("WrappingKey", key), driver):
-            return
-        key.destroy()
-        log.info("the token does not enforce CKA_UNWRAP_TEMPLATE: keys of protection hsm are not offered")
-    except (*UNSUPPORTED, p11.GeneralError) as error:
-        log.info("the token makes no root for keys of protection hsm: %s", type(error).__name__)
+    for plan, can in ((strict_plan(driver), can_hold), (strict_private_plan(driver), can_hold_private)):
+        if find_keys(session, plan, uri, root_id):
+            continue
+        try:
+            (key,) = _generate_stored(session, plan, uri, root_id)
+            if not can(session, cast("WrappingKey", key), driver):
+                key.destroy()
+                log.info("the token holds no keys of protection hsm under a key %r", uri.label + plan.suffix)
+        except (*UNSUPPORTED, p11.GeneralError) as error:
+            log.info("the token makes no key %r: %s", uri.label + plan.suffix, type(error).__name__)
 
 
 def can_hold(session: Session, root_strict: WrappingKey, driver: Driver) -> bool:
@@ -129,6 +143,14 @@ def can_hold(session: Session, root_strict: WrappingKey, driver: Driver) -> bool
     if driver.strict_root is StrictRoot.UNENFORCED:
         return unwraps_to_kept(session, root_strict, mechanism)
     return unwraps_only_by_template(session, root_strict, mechanism)
+
+
+def can_hold_private(session: Session, root_strict_private: WrappingKey, driver: Driver) -> bool:
+    """The same of private keys; where nothing is enforced, it shows when one is to be held."""
+    if driver.strict_root is StrictRoot.UNENFORCED:
+        return True
+    mechanism = as_mechanism(driver.key_wrap_mechanism)
+    return private_unwraps_only_by_template(session, root_strict_private, mechanism)
 
 
 def find_keys(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes) -> list[Object]:

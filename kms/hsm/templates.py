@@ -51,6 +51,18 @@ class PackedTemplate:
         return bytes(self._array)
 
 
+UNWRAPPED_PRIVATE: Final = PackedTemplate(
+    {
+        Attribute.CLASS: ObjectClass.PRIVATE_KEY,
+        Attribute.SENSITIVE: True,
+        Attribute.EXTRACTABLE: False,
+        Attribute.DERIVE: False,
+        Attribute.UNWRAP: False,
+    }
+)
+"""What root-strict-private unwraps to: a key for signatures or decryption. A root key of its own, since one that may
+unwrap to either class would unwrap private keys as secrets."""
+
 UNWRAPPED_SECRET: Final = PackedTemplate(
     {
         Attribute.CLASS: ObjectClass.SECRET_KEY,

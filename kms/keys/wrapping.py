@@ -19,7 +19,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from kms.api.secrets import SecretBytes
-from kms.hsm.interface import HeldKey, NotOffered, Protection, Root, RootIdentity, UnwrapFailed
+from kms.hsm.interface import (
+    HeldKey,
+    HeldPrivateKey,
+    NotOffered,
+    PrivateKeyType,
+    Protection,
+    Root,
+    RootIdentity,
+    UnwrapFailed,
+)
 from kms.keys.record_format import (
     COMMITMENT_SIZE,
     KEY_SIZE,
@@ -35,6 +44,18 @@ from kms.keys.record_format import (
 _MAC_LABEL: Final = b"sealgate/v1/cmk-record"
 _SEAL_LABEL: Final = b"sealgate/v1/cmk-record/material"
 _NONCE: Final = bytes(12)
+
+_SECRET_KEYS: Final = frozenset({"SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"})
+PRIVATE_KEY_TYPES: Final = {
+    "RSA_2048": PrivateKeyType.RSA,
+    "RSA_3072": PrivateKeyType.RSA,
+    "RSA_4096": PrivateKeyType.RSA,
+    "ECC_NIST_P256": PrivateKeyType.EC,
+    "ECC_NIST_P384": PrivateKeyType.EC,
+    "ECC_NIST_P521": PrivateKeyType.EC,
+    "ECC_SECG_P256K1": PrivateKeyType.EC,
+}
+"""Specs whose PKCS#8 a token may take; which of them it does take, it shows when one is wrapped."""
 
 
 def make_record(
@@ -66,10 +87,7 @@ def make_record(
         assert material is not None
         authenticated = _seal(root, header, material)
     else:
-        if material is None:
-            wrapped = root.generate_wrapped_key(protection)
-        else:
-            wrapped = root.wrap_key(_as_wrapped(header, material), protection)
+        wrapped = root.generate_wrapped_key(protection) if material is None else _wrap(root, header, material)
         authenticated = format_header(header, len(wrapped), 0) + wrapped
     return authenticated + root.mac(_MAC_LABEL + authenticated)
 
@@ -91,12 +109,21 @@ def open_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> Se
 def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> HeldKey:
     """The key of a record of protection `hsm`, held inside; the caller closes it. Two calls of the root.
 
-    Raises as `open_record`; ValueError for a record of protection `software`.
+    For symmetric and HMAC keys. Raises as `open_record`; ValueError for a record of another kind.
     """
     parsed = _verify(root, record, key_id, key_version)
-    if parsed.header.protection is not Protection.HSM:
-        raise ValueError("a key of protection software is opened, not held")
+    if parsed.header.protection is not Protection.HSM or parsed.header.key_spec not in _SECRET_KEYS:
+        raise ValueError("this is no record of a secret key of protection hsm, to be held")
     return root.hold_key(parsed.wrapped)
+
+
+def hold_private_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> HeldPrivateKey:
+    """As `hold_record`, for RSA keys and those on elliptic curves."""
+    parsed = _verify(root, record, key_id, key_version)
+    key_type = PRIVATE_KEY_TYPES.get(parsed.header.key_spec)
+    if parsed.header.protection is not Protection.HSM or key_type is None:
+        raise ValueError("this is no record of a private key of protection hsm, to be held")
+    return root.hold_private_key(parsed.wrapped, key_type)
 
 
 def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> ParsedRecord:
@@ -119,6 +146,14 @@ def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> Parsed
             f"not to version {key_version} of key {key_id}"
         )
     return parsed
+
+
+def _wrap(root: Root, header: RecordHeader, material: SecretBytes) -> bytes:
+    if header.key_spec in PRIVATE_KEY_TYPES:
+        return root.wrap_private_key(material, PRIVATE_KEY_TYPES[header.key_spec])
+    if header.key_spec not in _SECRET_KEYS:
+        raise NotOffered(f"no token takes keys of spec {header.key_spec}: their protection is software")
+    return root.wrap_key(_as_wrapped(header, material), header.protection)
 
 
 def _as_wrapped(header: RecordHeader, material: SecretBytes) -> SecretBytes:

@@ -10,7 +10,17 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import software_signing
-from kms.hsm.interface import HeldKey, KeyLetGo, NotOffered, Protection, RootError, RootIdentity, UnwrapFailed
+from kms.hsm.interface import (
+    HeldKey,
+    HeldPrivateKey,
+    KeyLetGo,
+    NotOffered,
+    PrivateKeyType,
+    Protection,
+    RootError,
+    RootIdentity,
+    UnwrapFailed,
+)
 
 
 class MemoryRoot:
@@ -63,6 +73,12 @@ class MemoryRoot:
             raise UnwrapFailed("not wrapped by this root") from None
         self.held.append(key)
         return key
+
+    def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
+        raise NotOffered("a root in memory holds no private keys")
+
+    def hold_private_key(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
+        raise NotOffered("a root in memory holds no private keys")
 
     def mac(self, message: bytes) -> bytes:
         self._enter("mac")

@@ -55,6 +55,7 @@ class RootSession:
     root_mac: SigningKey
     root_strict: WrappingKey | None = None
     audit_sign: SigningKey | None = None
+    root_strict_private: WrappingKey | None = None
 
     @property
     def handle(self) -> int:

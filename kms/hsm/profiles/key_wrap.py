@@ -5,11 +5,15 @@ No padding is needed, since 32 is a multiple of 8. All work is on session object
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
+from pkcs11 import exceptions as p11
+from pkcs11.constants import DEFAULT
 
-from kms.hsm.interface import UnwrapFailed
+from kms.hsm.interface import PrivateKeyType, UnwrapFailed
 from kms.hsm.key_plan import wrapping_plan
 from kms.hsm.profiles.interface import KEY_SIZE, RootSession, WrappingKey
 from kms.hsm.profiles.refusals import UNSUPPORTED
@@ -27,6 +31,22 @@ _KEPT: Final[dict[Attribute, bool]] = {
 }
 _TO_BE_WRAPPED: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: True}
 _TO_BE_READ: Final[dict[Attribute, bool]] = {Attribute.SENSITIVE: False, Attribute.EXTRACTABLE: True}
+
+
+# DEFAULT leaves out what python-pkcs11 would add, and what tokens do not know in a private key.
+_KEPT_PRIVATE: Final[dict[Attribute, Any]] = {
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.DERIVE: False,
+    Attribute.UNWRAP: False,
+    Attribute.ENCRYPT: DEFAULT,
+    Attribute.VERIFY: DEFAULT,
+    Attribute.WRAP: DEFAULT,
+}
+_PRIVATE: Final = {
+    PrivateKeyType.EC: (KeyType.EC, MechanismFlag.SIGN),
+    PrivateKeyType.RSA: (KeyType.RSA, MechanismFlag.SIGN | MechanismFlag.DECRYPT),
+}
 
 
 class KeyWrapProfile:
@@ -107,6 +127,69 @@ def hold_under(wrapping_key: WrappingKey, mechanism: Mechanism, wrapped: bytes) 
         capabilities=MechanismFlag.SIGN,
         template=_KEPT,
     )
+
+
+def hold_private_under(
+    wrapping_key: WrappingKey, mechanism: Mechanism, wrapped: bytes, key_type: PrivateKeyType
+) -> Object:
+    """A session object of the private key, for signatures and, of RSA, decryption; good for nothing else."""
+    token_type, capabilities = _PRIVATE[key_type]
+    return wrapping_key.unwrap_key(
+        ObjectClass.PRIVATE_KEY,
+        token_type,
+        wrapped,
+        mechanism=mechanism,
+        store=False,
+        capabilities=capabilities,
+        template=_KEPT_PRIVATE,
+    )
+
+
+def private_unwraps_only_by_template(session: Session, wrapping_key: WrappingKey, mechanism: Mechanism) -> bool:
+    """As `unwraps_only_by_template`, for private keys: tried with a P-256 key that is thrown away."""
+    wrapped = wrap_under(session, wrapping_key, mechanism, padded(_fresh_p256()))
+    if not unwraps_private(wrapping_key, mechanism, wrapped, PrivateKeyType.EC):
+        return False
+    ways_out: tuple[tuple[ObjectClass, KeyType, MechanismFlag, dict[Attribute, Any]], ...] = (
+        (ObjectClass.SECRET_KEY, KeyType.GENERIC_SECRET, MechanismFlag.SIGN, _TO_BE_READ),
+        (ObjectClass.SECRET_KEY, KeyType.GENERIC_SECRET, MechanismFlag.SIGN, _KEPT),
+        (ObjectClass.PRIVATE_KEY, KeyType.EC, MechanismFlag.SIGN, {**_KEPT_PRIVATE, **_TO_BE_READ}),
+        (ObjectClass.PRIVATE_KEY, KeyType.EC, MechanismFlag.SIGN, {**_KEPT_PRIVATE, **_TO_BE_WRAPPED}),
+    )
+    for object_class, key_type, capabilities, template in ways_out:
+        try:
+            wrapping_key.unwrap_key(
+                object_class,
+                key_type,
+                wrapped,
+                mechanism=mechanism,
+                store=False,
+                capabilities=capabilities,
+                template=template,
+            ).destroy()
+        except UNSUPPORTED:
+            continue
+        return False
+    return True
+
+
+def unwraps_private(wrapping_key: WrappingKey, mechanism: Mechanism, wrapped: bytes, key_type: PrivateKeyType) -> bool:
+    """Whether the token holds such a private key."""
+    try:
+        hold_private_under(wrapping_key, mechanism, wrapped, key_type).destroy()
+    except (*UNSUPPORTED, p11.FunctionFailed, p11.DomainParamsInvalid):
+        return False
+    return True
+
+
+def padded(pkcs8: bytes) -> bytes:
+    """AES key wrap takes multiples of 8 bytes; a DER structure knows where it ends."""
+    return pkcs8 + bytes(-len(pkcs8) % 8)
+
+
+def _fresh_p256() -> bytes:
+    key = generate_private_key(SECP256R1())
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _wrap_and_destroy(wrapping_key: WrappingKey, mechanism: Mechanism, key: SecretKey) -> bytes:

@@ -115,10 +115,10 @@ def test_a_held_key_cannot_be_read_exported_or_changed(root: PKCS11Root, any_tok
                     key[attribute] = value
             if is_soft:
                 with pytest.raises(p11.KeyUnextractable):
-                    at.root.wrap_key(key, mechanism=root._strict_mechanism)
+                    at.root.wrap_key(key, mechanism=root._holder._mechanism)
             else:
                 # softokn wraps whatever it is asked to: on NSS protection hsm holds against kmsd, not against the PIN.
-                assert at.root.wrap_key(key, mechanism=root._strict_mechanism)
+                assert at.root.wrap_key(key, mechanism=root._holder._mechanism)
         return b""
 
     root._call("looking", look)
@@ -228,7 +228,7 @@ def test_sessions_that_were_closed_under_it_are_recovered(token: SoftToken) -> N
     token.module.suspect(token.module.generation)
     assert held.mac(b"message") == hmac.digest(KEY.reveal(), b"message", "sha256")
     opened = root._root
-    assert isinstance(opened, PKCS11Root) and opened._holder is not None
-    opened._holder.session.close()  # and with it all keys that it owns
+    assert isinstance(opened, PKCS11Root) and opened._owner is not None
+    opened._owner.session.close()  # and with it all keys that it owns
     assert held.mac(b"message") == hmac.digest(KEY.reveal(), b"message", "sha256")
     root.close()

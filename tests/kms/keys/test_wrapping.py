@@ -358,7 +358,7 @@ def test_a_held_hmac_key_is_the_same_key(key_spec: str, size: int, hash_name: st
 
 
 def test_a_record_of_protection_software_is_not_held() -> None:
-    with pytest.raises(ValueError, match="opened, not held"):
+    with pytest.raises(ValueError, match="to be held"):
         hold_record(a_root(), a_record(a_root()), KEY_ID, 3)
 
 

@@ -1,0 +1,164 @@
+"""Keys of protection `hsm` under root-strict: wrapped, and held in a session that owns all held objects.
+
+Objects are made and destroyed in that one session, one call at a time, and used from the pool's. It is opened with the
+root, so that a pool that has all the sessions a token allows cannot keep it out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from pkcs11 import exceptions as p11
+
+from kms.hsm.driver import Driver
+from kms.hsm.held_key import Run, TokenKey, TokenPrivateKey
+from kms.hsm.interface import (
+    HeldKey,
+    HeldPrivateKey,
+    NotOffered,
+    PrivateKeyType,
+    RootError,
+    RootIdentity,
+    UnwrapFailed,
+)
+from kms.hsm.profiles.interface import KEY_SIZE, RootSession, WrappingKey
+from kms.hsm.profiles.key_wrap import (
+    as_mechanism,
+    generate_under,
+    hold_private_under,
+    hold_under,
+    padded,
+    unwraps_private,
+    wrap_under,
+)
+from kms.hsm.root_keys import can_hold, can_hold_private, strict_plan
+from kms.hsm.uri import TokenURI
+
+if TYPE_CHECKING:
+    from pkcs11.types import Object
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_HELD_KEY_BYTES = 128
+"""The longest key that HMAC does not hash first (RFC 2104 with SHA-384 and SHA-512)."""
+MAX_PRIVATE_KEY_BYTES = 4088
+"""PKCS#8; wrapped, what a key record holds."""
+
+AMBIGUOUS: Final = (p11.GeneralError, p11.FunctionFailed, p11.DeviceError)
+"""What tokens answer to wrapped bytes that are not theirs as well as to a fault of their own."""
+
+Guard = Callable[[str, Callable[[], Any]], Any]
+
+
+class Holder:
+    """`run` runs a function in a session of the pool; `guard` runs one with the module held and errors translated.
+
+    `owner` is the session that owns what is held, None where there is none to spare; the holder closes nothing.
+    """
+
+    def __init__(
+        self, owner: RootSession | None, uri: TokenURI, root_id: bytes, driver: Driver, *, run: Run, guard: Guard
+    ) -> None:
+        self._owner = owner
+        self._mechanism = as_mechanism(driver.key_wrap_mechanism)
+        self._run = run
+        self._guard = guard
+        self._lock = threading.Lock()
+        self._label = uri.label + strict_plan(driver).suffix
+        self._known_good: bytes | None = None
+        self.identity: RootIdentity | None = None
+        self._holds_private = False
+        if owner is None or owner.root_strict is None or not can_hold(owner.session, owner.root_strict, driver):
+            return
+        self.identity = RootIdentity("kw", root_id, self._label, driver.key_wrap_mechanism)
+        self._known_good = generate_under(owner.session, owner.root_strict, self._mechanism)
+        private = owner.root_strict_private
+        self._holds_private = private is not None and can_hold_private(owner.session, private, driver)
+
+    def generate(self) -> bytes:
+        return self._run("generating a key", lambda at: generate_under(at.session, self._strict(at), self._mechanism))
+
+    def wrap(self, value: bytes) -> bytes:
+        """Raises ValueError for a length that is not held."""
+        if len(value) % 8 or not KEY_SIZE <= len(value) <= MAX_HELD_KEY_BYTES:
+            raise ValueError(f"a key to be held has a multiple of 8 bytes, {KEY_SIZE} to {MAX_HELD_KEY_BYTES}")
+        return self._run("wrapping a key", lambda at: wrap_under(at.session, self._strict(at), self._mechanism, value))
+
+    def hold(self, wrapped: bytes) -> HeldKey:
+        _require_size(wrapped, MAX_HELD_KEY_BYTES)
+        handle, let_go = self._hold(lambda: hold_under(self._strict(self._owner), self._mechanism, wrapped))
+        return TokenKey(handle, self._run, let_go)
+
+    def wrap_private(self, pkcs8: bytes, key_type: PrivateKeyType) -> bytes:
+        """Wrap, and prove that the token holds such a key. Raises NotOffered, ValueError for a length out of bounds."""
+        if not 1 <= len(pkcs8) <= MAX_PRIVATE_KEY_BYTES:
+            raise ValueError(f"a private key has 1 to {MAX_PRIVATE_KEY_BYTES} bytes, not {len(pkcs8)}")
+
+        def wrap(at: RootSession) -> bytes:
+            root = self._strict_private(at)
+            wrapped = wrap_under(at.session, root, self._mechanism, padded(pkcs8))
+            if not unwraps_private(root, self._mechanism, wrapped, key_type):
+                raise NotOffered("the token does not take private keys of this kind: their protection is software")
+            return wrapped
+
+        return self._run("wrapping a private key", wrap)
+
+    def hold_private(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
+        _require_size(wrapped, MAX_PRIVATE_KEY_BYTES)
+
+        def hold() -> Object:
+            return hold_private_under(self._strict_private(self._owner), self._mechanism, wrapped, key_type)
+
+        handle, let_go = self._hold(hold)
+        return TokenPrivateKey(handle, self._run, let_go)
+
+    def _hold(self, hold: Callable[[], Object]) -> tuple[int, Callable[[], None]]:
+        with self._lock:
+            key: Object = self._guard("holding a key", lambda: self._hold_or_not(hold))
+        assert key.handle is not None
+        return key.handle, lambda: self._let_go(key)
+
+    def _hold_or_not(self, hold: Callable[[], Object]) -> Object:
+        """Hold; when the answer may mean a loss as well, find out by a key that is known to be good.
+
+        As `PKCS11Root._unwrap`: said twice with a good one held in between, it is a verdict on the bytes.
+        """
+        with contextlib.suppress(*AMBIGUOUS):
+            return hold()
+        assert self._known_good is not None
+        hold_under(self._strict(self._owner), self._mechanism, self._known_good).destroy()
+        try:
+            return hold()
+        except AMBIGUOUS as error:
+            raise UnwrapFailed("root-strict did not wrap these bytes, or they were changed") from error
+
+    def _let_go(self, key: Object) -> None:
+        """Destroy a held key. What cannot be destroyed goes with its session."""
+        with contextlib.suppress(RootError), self._lock:
+            self._guard("letting a key go", key.destroy)
+
+    def _strict(self, at: RootSession | None) -> WrappingKey:
+        if self.identity is None or at is None or at.root_strict is None:
+            raise NotOffered(
+                f"keys of protection hsm need a key {self._label!r} in a token that enforces CKA_UNWRAP_TEMPLATE:"
+                " `sealgate hsm probe` tells"
+            )
+        return at.root_strict
+
+    def _strict_private(self, at: RootSession | None) -> WrappingKey:
+        self._strict(at)
+        if not self._holds_private or at is None or at.root_strict_private is None:
+            raise NotOffered("the token holds no private keys: their protection is software")
+        return at.root_strict_private
+
+
+def _require_size(wrapped: bytes, max_key_size: int) -> None:
+    """AES key wrap gives a multiple of 8 bytes, 8 more than it was given."""
+    if len(wrapped) % 8 or not KEY_SIZE < len(wrapped) <= max_key_size + 8:
+        raise UnwrapFailed(f"{len(wrapped)} bytes are no wrapped key")
