@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from iam.policy.bucket import parse_bucket_policy
+from iam.policy.errors import Fault, PolicyError
+from tests.iam.policy.checks import document, statement
+
+BUCKET = "arn:aws:s3:::bucket"
+OBJECTS = "arn:aws:s3:::bucket/*"
+
+
+def policy(action: object, resource: object, **more: object) -> str:
+    return document({**statement(action=action, resource=resource), "Principal": "*", **more})
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", OBJECTS),
+        ("S3:getobject", OBJECTS),
+        ("s3:ListBucket", BUCKET),
+        (["s3:ListBucket", "s3:GetObject"], [BUCKET, OBJECTS]),
+        ("s3:*", BUCKET),
+        ("s3:*", OBJECTS),
+        ("s3:Get*", OBJECTS),
+        ("*", OBJECTS),
+        ("s3:GetObject", "arn:aws:s3:::bucket*"),
+        ("s3:GetObject", "arn:aws:s3:::buck?t/a"),
+        ("s3:GetObject", "arn:aws:s3:::bucket/${aws:username}/*"),
+    ],
+)
+def test_policies_of_a_bucket(action: object, resource: object) -> None:
+    assert len(parse_bucket_policy(policy(action, resource), "bucket").allows) == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "fault", "message"),
+    [
+        ("s3:GetObject", "arn:aws:s3:::other/*", Fault.INVALID_RESOURCE, "Policy has invalid resource"),
+        ("s3:GetObject", "arn:aws:s3:::bucket2/*", Fault.INVALID_RESOURCE, "Policy has invalid resource"),
+        ("s3:GetObject", [OBJECTS, "arn:aws:sqs:::bucket/*"], Fault.INVALID_RESOURCE, "Policy has invalid resource"),
+        ("kms:Decrypt", OBJECTS, Fault.INVALID_ACTION, "Policy has invalid action"),
+        (
+            "s3:GetObject",
+            BUCKET,
+            Fault.ACTION_RESOURCE,
+            "Action does not apply to any resource(s) in statement",
+        ),
+        (
+            ["s3:GetObject", "s3:ListBucket"],
+            OBJECTS,
+            Fault.ACTION_RESOURCE,
+            "Action does not apply to any resource(s) in statement",
+        ),
+    ],
+)
+def test_what_no_policy_of_the_bucket_says(action: object, resource: object, fault: Fault, message: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_bucket_policy(policy(action, resource), "bucket")
+    assert (refused.value.fault, refused.value.message) == (fault, message)
+
+
+def test_left_out_resources_lie_in_the_bucket_too() -> None:
+    whole = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject"}
+    assert parse_bucket_policy(document({**whole, "NotResource": OBJECTS}), "bucket").denies
+    with pytest.raises(PolicyError) as refused:
+        parse_bucket_policy(document({**whole, "NotResource": "arn:aws:s3:::other/*"}), "bucket")
+    assert refused.value.fault is Fault.INVALID_RESOURCE
