@@ -55,6 +55,59 @@ def grant_page(page: t.GrantPage) -> Document:
     return {"Grants": [_grant(grant) for grant in page.grants], **_next(page.next_marker)}
 
 
+def tag_page(page: t.TagPage) -> Document:
+    return {"Tags": [{"TagKey": tag.key, "TagValue": tag.value} for tag in page.tags], **_next(page.next_marker)}
+
+
+def rotation_status(status: t.RotationStatus) -> Document:
+    document: dict[str, object] = {
+        "KeyId": status.key_arn,
+        "KeyRotationEnabled": status.rotation_period_days is not None,
+    }
+    if status.rotation_period_days is not None and status.next_rotation_us is not None:
+        document["RotationPeriodInDays"] = status.rotation_period_days
+        document["NextRotationDate"] = timestamp(status.next_rotation_us)
+    return document
+
+
+def material_page(page: t.MaterialPage) -> Document:
+    return {"Rotations": [_material(material) for material in page.materials], **_next(page.next_marker)}
+
+
+def key_last_usage(usage: t.KeyLastUsage) -> Document:
+    last: dict[str, object] = {}
+    if usage.operation is not None and usage.used_us is not None:
+        last = {"Operation": usage.operation, "Timestamp": timestamp(usage.used_us)}
+        if usage.request_id is not None:
+            last["KmsRequestId"] = usage.request_id
+    return {
+        "KeyCreationDate": timestamp(usage.created_us),
+        "KeyId": usage.key_id,
+        "KeyLastUsage": last,
+        "TrackingStartDate": timestamp(usage.tracked_since_us),
+    }
+
+
+def _material(material: t.KeyMaterial) -> Document:
+    document: dict[str, object] = {
+        "KeyId": material.key_id,
+        "KeyMaterialId": material.material_id,
+        "KeyMaterialState": material.state,
+    }
+    if material.rotated_us is not None:
+        document["RotationDate"] = timestamp(material.rotated_us)
+        document["RotationType"] = material.rotation_type
+    if material.is_imported is not None:
+        document["ImportState"] = "IMPORTED" if material.is_imported else "PENDING_IMPORT"
+        expires = material.valid_to_us is not None
+        document["ExpirationModel"] = "KEY_MATERIAL_EXPIRES" if expires else "KEY_MATERIAL_DOES_NOT_EXPIRE"
+    if material.valid_to_us is not None:
+        document["ValidTo"] = timestamp(material.valid_to_us)
+    if material.description is not None:
+        document["KeyMaterialDescription"] = material.description
+    return document
+
+
 def _grant(grant: t.Grant) -> Document:
     document: dict[str, object] = {
         "CreationDate": timestamp(grant.created_us),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
+from kms.api.types import Tag
 from kms.face.validation import Value, check, constraint_error, member_path, missing, refuse
 
 _NOTHING: Mapping[str, Value] = {}
@@ -50,6 +51,12 @@ class ParsedRequest:
         values = self._values.get(member, [])
         assert isinstance(values, list)
         return tuple(str(each) for each in values)
+
+    def tags(self, member: str) -> tuple[Tag, ...]:
+        """A list of TagKey and TagValue, empty if absent."""
+        values = self._values.get(member, [])
+        assert isinstance(values, list)
+        return tuple(Tag(str(each["TagKey"]), str(each["TagValue"])) for each in values if isinstance(each, Mapping))
 
     def structure(self, member: str) -> Mapping[str, Value]:
         """The members of a structure, empty if absent."""

@@ -8,7 +8,7 @@ from iam.principals import Caller
 from kms.api.service import KeyService
 from kms.face.documents import Document
 from kms.face.model import INPUTS
-from kms.face.operations import aliases, encryption, generation, grants, keys, policies
+from kms.face.operations import aliases, encryption, generation, grants, keys, policies, rotation, tags
 from kms.face.request import ParsedRequest
 
 Handler = Callable[[KeyService, Caller, ParsedRequest], Awaitable[Document | None]]
@@ -23,23 +23,33 @@ _SERVED: Mapping[str, Handler] = {
     "DeleteAlias": aliases.delete_alias,
     "DescribeKey": keys.describe_key,
     "DisableKey": keys.disable_key,
+    "DisableKeyRotation": rotation.disable_key_rotation,
     "EnableKey": keys.enable_key,
+    "EnableKeyRotation": rotation.enable_key_rotation,
     "Encrypt": encryption.encrypt,
     "GenerateDataKey": generation.generate_data_key,
     "GenerateDataKeyWithoutPlaintext": generation.generate_data_key_without_plaintext,
     "GenerateRandom": generation.generate_random,
+    "GetKeyLastUsage": rotation.get_key_last_usage,
     "GetKeyPolicy": policies.get_key_policy,
+    "GetKeyRotationStatus": rotation.get_key_rotation_status,
     "ListAliases": aliases.list_aliases,
     "ListGrants": grants.list_grants,
     "ListKeyPolicies": policies.list_key_policies,
+    "ListKeyRotations": rotation.list_key_rotations,
     "ListKeys": keys.list_keys,
+    "ListResourceTags": tags.list_resource_tags,
     "ListRetirableGrants": grants.list_retirable_grants,
     "PutKeyPolicy": policies.put_key_policy,
     "ReEncrypt": encryption.re_encrypt,
     "RetireGrant": grants.retire_grant,
     "RevokeGrant": grants.revoke_grant,
+    "RotateKeyOnDemand": rotation.rotate_key_on_demand,
     "ScheduleKeyDeletion": keys.schedule_key_deletion,
+    "TagResource": tags.tag_resource,
+    "UntagResource": tags.untag_resource,
     "UpdateAlias": aliases.update_alias,
+    "UpdateKeyDescription": tags.update_key_description,
 }
 
 OPERATIONS: Mapping[str, Handler | None] = {name: _SERVED.get(name) for name in INPUTS}

@@ -29,7 +29,8 @@ from kms.service.key_cache import KeyCache
 from kms.service.key_names import KeyName, alias_arn, key_arn, parse_key_name
 from kms.service.leases import Lease, Leases
 from kms.service.root_calls import RootCalls
-from kms.store.interface import KeyStore
+from kms.service.usage_tracker import UsageTracker
+from kms.store.interface import KeyConflict, KeyStore
 from kms.store.records import StoredKey
 
 T = TypeVar("T")
@@ -101,6 +102,7 @@ class Core:
         self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds)
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
         self.making_predefined = asyncio.Lock()
+        self.usage = UsageTracker()
         self._epoch = epoch
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="key-store")
 
@@ -200,6 +202,14 @@ class Core:
                     self._epoch.advance()
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, run)
+
+    async def edit(self, key: StoredKey, edit: Callable[[StoredKey], StoredKey]) -> None:
+        """Change what `KeyStore.edit_key` changes. `edit` runs in the writer's thread and may raise KMSError."""
+        metadata = key.metadata
+        try:
+            await self.change(lambda: self.store.edit_key(metadata.key_id, metadata.region, edit))
+        except KeyConflict:
+            raise KMSError("NotFoundException", f"Key '{metadata.key_arn}' does not exist") from None
 
     def advance_epoch(self) -> None:
         """Make every process ask again about everything it remembers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kms.api.errors import KMSError
-from kms.api.types import CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys, Tag
+from kms.api.types import CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys
 from kms.keys.state import Operation
 from kms.service import paging
 from kms.service.call import Call
@@ -12,18 +12,14 @@ from kms.service.core import Core
 from kms.service.policies import check_new_policy
 from kms.service.predefined import make_key, make_predefined_key, new_metadata
 from kms.service.protection import chosen_protection
-
-MAX_DESCRIPTION_LENGTH = 8192
-MAX_TAGS = 50
-MAX_TAG_KEY_LENGTH = 128
-MAX_TAG_VALUE_LENGTH = 256
+from kms.service.tags import MAX_DESCRIPTION_LENGTH, check_tags
 
 
 async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     request = call.request
     core.authorise(call, Operation.CREATE_KEY.action, None)
     _check_offered(request)
-    _check_tags(request.tags)
+    check_tags(request.tags)
     if request.policy is not None:
         check_new_policy(core, call, request.policy, bypass_lockout_check=request.bypass_policy_lockout_safety_check)
     check_length("description", len(request.description), 0, MAX_DESCRIPTION_LENGTH, request.description)
@@ -67,18 +63,3 @@ def _check_offered(request: CreateKey) -> None:
         raise KMSError("UnsupportedOperationException", f"Origin {request.origin} is not supported.")
     if request.multi_region:
         raise KMSError("UnsupportedOperationException", "Multi-Region keys are not supported.")
-
-
-def _check_tags(tags: tuple[Tag, ...]) -> None:
-    if len(tags) > MAX_TAGS:
-        raise KMSError("TagException", "Too many tags")
-    if len({tag.key for tag in tags}) != len(tags):
-        raise KMSError("TagException", "Duplicate tag keys")
-    for tag in tags:
-        if tag.key.startswith("aws:"):
-            raise KMSError("TagException", "Tags beginning with aws: are reserved")
-        if not 1 <= len(tag.key) <= MAX_TAG_KEY_LENGTH or len(tag.value) > MAX_TAG_VALUE_LENGTH:
-            raise KMSError(
-                "TagException",
-                f"A tag has a key of 1 to {MAX_TAG_KEY_LENGTH} and a value of up to {MAX_TAG_VALUE_LENGTH} characters",
-            )

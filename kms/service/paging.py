@@ -11,10 +11,14 @@ from kms.service.constraints import check_range
 MAX_KEYS = 1000
 MAX_ALIASES = 100
 MAX_GRANTS = 100
+MAX_TAGS = 50
+MAX_ROTATIONS = 1000
 _MAX_MARKER_LENGTH = 1024
 _KEYS = b"k"
 _ALIASES = b"a"
 _GRANTS = b"g"
+_TAGS = b"t"
+_ROTATIONS = b"r"
 
 
 def format_key_marker(sequence: int) -> str:
@@ -50,6 +54,31 @@ def parse_alias_marker(marker: str | None) -> str:
         return _decode(marker, _ALIASES).decode()
     except UnicodeDecodeError:
         raise _invalid() from None
+
+
+def format_tag_marker(tag_key: str) -> str:
+    """Go on after the tag of this key."""
+    return _encode(_TAGS + tag_key.encode())
+
+
+def parse_tag_marker(marker: str | None) -> str | None:
+    """The key of the tag to go on after; None without a marker. Raises InvalidMarkerException."""
+    if marker is None:
+        return None
+    try:
+        return _decode(marker, _TAGS).decode()
+    except UnicodeDecodeError:
+        raise _invalid() from None
+
+
+def format_rotation_marker(version: int) -> str:
+    """Go on after this version."""
+    return _encode(_ROTATIONS + version.to_bytes(8, "big"))
+
+
+def parse_rotation_marker(marker: str | None) -> int:
+    """The version to go on after; 0 without a marker. Raises InvalidMarkerException."""
+    return _parse_sequence(marker, _ROTATIONS)
 
 
 def check_limit(limit: int, maximum: int) -> None:

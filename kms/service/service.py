@@ -14,7 +14,7 @@ from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.epoch import Epoch
 from kms.hsm.interface import Root
-from kms.service import states
+from kms.service import rotation, states, usage
 from kms.service.authorisation import Authorise
 from kms.service.core import Core, ServiceSettings, now_us
 from kms.service.grants import check_tokens
@@ -49,13 +49,14 @@ class EmbeddedKeyService:
     async def start(self) -> None:
         """Ask the root once, and begin to watch it and to destroy keys whose deletion window ends."""
         await self._core.root.probe()
-        self._background = [asyncio.create_task(self._watch_root()), asyncio.create_task(self._destroy_expired())]
+        self._background = [asyncio.create_task(work()) for work in (self._watch_root, self._sweep, self._note_usage)]
 
     async def close(self) -> None:
         """End background work and wipe all keys. Does not wait for a root that hangs."""
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._flush_usage()
         self._core.close()
 
     async def __aenter__(self) -> Self:
@@ -72,7 +73,9 @@ class EmbeddedKeyService:
         self._core.require_unsealed()
         try:
             check_tokens(self._core, getattr(request, "grant_tokens", ()))
-            answer: R = await HANDLERS[type(request)](self._core, self._core.new_call(caller, request))
+            call = self._core.new_call(caller, request)
+            answer: R = await HANDLERS[type(request)](self._core, call)
+            self._core.usage.note(call, self._core.clock_us())
         except KMSError:
             raise
         except StoreUnavailable as error:
@@ -106,10 +109,28 @@ class EmbeddedKeyService:
             except Exception:
                 log.exception("probing the root failed")
 
-    async def _destroy_expired(self) -> None:
+    async def _sweep(self) -> None:
+        """What becomes due by time: the end of keys, and rotation."""
         while True:
             try:
                 await states.destroy_expired_keys(self._core)
             except Exception:
                 log.exception("keys due for deletion were not destroyed; they stay refused, and it is tried again")
+            try:
+                await rotation.rotate_due_keys(self._core)
+            except KMSUnavailable as error:
+                log.warning("keys due for rotation wait: %s", error.message)
+            except Exception:
+                log.exception("keys due for rotation were not rotated; it is tried again")
             await asyncio.sleep(self._core.settings.sweep_seconds)
+
+    async def _note_usage(self) -> None:
+        while True:
+            await asyncio.sleep(usage.FLUSH_SECONDS)
+            await self._flush_usage()
+
+    async def _flush_usage(self) -> None:
+        try:
+            await usage.flush_usage(self._core)
+        except Exception:
+            log.exception("the last use of keys was not written down")

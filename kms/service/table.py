@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kms.api import types as t
-from kms.service import aliases, data_keys, encryption, grants, keys, policies, states
+from kms.service import aliases, data_keys, encryption, grants, keys, policies, rotation, states, tags, usage
 from kms.service.call import Call
 from kms.service.core import Core
 
@@ -21,22 +21,32 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.DeleteAlias: aliases.delete_alias,
     t.DescribeKey: keys.describe_key,
     t.DisableKey: states.disable_key,
+    t.DisableKeyRotation: rotation.disable_key_rotation,
     t.EnableKey: states.enable_key,
+    t.EnableKeyRotation: rotation.enable_key_rotation,
     t.Encrypt: encryption.encrypt,
     t.GenerateDataKey: data_keys.generate_data_key,
     t.GenerateDataKeyWithoutPlaintext: data_keys.generate_data_key_without_plaintext,
     t.GenerateRandom: data_keys.generate_random,
+    t.GetKeyLastUsage: usage.get_key_last_usage,
     t.GetKeyPolicy: policies.get_key_policy,
+    t.GetKeyRotationStatus: rotation.get_key_rotation_status,
     t.ListAliases: aliases.list_aliases,
     t.ListGrants: grants.list_grants,
     t.ListKeyPolicies: policies.list_key_policies,
+    t.ListKeyRotations: rotation.list_key_rotations,
     t.ListKeys: keys.list_keys,
+    t.ListResourceTags: tags.list_resource_tags,
     t.ListRetirableGrants: grants.list_retirable_grants,
     t.PutKeyPolicy: policies.put_key_policy,
     t.ReEncrypt: encryption.re_encrypt,
     t.RetireGrant: grants.retire_grant,
     t.RevokeGrant: grants.revoke_grant,
+    t.RotateKeyOnDemand: rotation.rotate_key_on_demand,
     t.ScheduleKeyDeletion: states.schedule_key_deletion,
+    t.TagResource: tags.tag_resource,
+    t.UntagResource: tags.untag_resource,
     t.UpdateAlias: aliases.update_alias,
+    t.UpdateKeyDescription: tags.update_key_description,
 }
 """A row for every request of `kms.api.types`."""

@@ -10,11 +10,11 @@ Every method raises StoreUnavailable when the database cannot be read or written
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kms.api.types import KeyState
-from kms.store.records import NewKey, StoredAlias, StoredGrant, StoredKey, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredGrant, StoredKey, StoredUsage, StoredVersion
 
 
 class StoreError(Exception):
@@ -100,6 +100,44 @@ class KeyStore(Protocol):
         Aliases, and wrapped records with the last region of a key, are deleted and overwritten on disk, copies in
         backups excepted.
         """
+        ...
+
+    def edit_key(self, key_id: str, region: str, edit: Callable[[StoredKey], StoredKey]) -> None:
+        """Replace description, tags and rotation by what `edit` makes of the stored key, inside the transaction.
+
+        What `edit` raises passes through, and nothing is changed. Raises KeyConflict when the key was destroyed.
+        """
+        ...
+
+    def versions(self, key_id: str) -> list[StoredVersion]:
+        """All versions of a key's material, in order."""
+        ...
+
+    def keys_due_for_rotation(self, now_us: int, limit: int) -> list[StoredKey]:
+        """Enabled keys whose next rotation is not after `now_us`, the most overdue first."""
+        ...
+
+    def add_version(self, version: StoredVersion, *, expected_current: int, next_rotation_us: int | None) -> None:
+        """Add a version and make it the current one in every region of the key.
+
+        Raises KeyConflict unless `expected_current` is the current one and the key (its primary) is enabled.
+        """
+        ...
+
+    def make_current(
+        self, key_id: str, version: int, *, expected_current: int, now_us: int, rotation_type: str
+    ) -> None:
+        """Make a version current that was there before. Raises KeyConflict unless `expected_current` is current."""
+        ...
+
+    def usage(self, key_id: str, region: str) -> StoredUsage | None:
+        """The last use that was written down."""
+        ...
+
+    def usage_tracked_since(self) -> int: ...
+
+    def put_usage(self, usages: Sequence[StoredUsage]) -> None:
+        """Write down uses; one that is older than what stands there changes nothing."""
         ...
 
     def set_policy(self, key_id: str, region: str, policy: str) -> None:

@@ -40,6 +40,8 @@ class StoredKey:
     policy: str = ""
     rotation_period_days: int | None = None
     next_rotation_us: int | None = None
+    newest_version: int = 1
+    """The highest version there is: above `current_version` while imported material waits for its rotation."""
 
     def is_gone(self, now_us: int) -> bool:
         """Whether the key counts as deleted: destroyed, or its deletion window is over."""
@@ -67,6 +69,17 @@ class StoredVersion:
     valid_to_us: int | None = None
     description: str | None = None
     material_check: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredUsage:
+    """The last use of a key: `operation` as GetKeyLastUsage spells it."""
+
+    key_id: str
+    region: str
+    operation: str
+    used_us: int
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
 from kms.api.types import KeyManager, KeyMetadata, KeyState, Tag
 from kms.store.interface import AliasExists, AliasNotFound, KeyConflict, KeyStore
-from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredKey, StoredUsage, StoredVersion
 
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "us-east-1"
 NOW = 1_800_000_000_000_000
@@ -205,6 +206,75 @@ class KeyStoreSuite:
             schedule(store, key_id, NOW + number)
         assert destroyed(store.destroy_expired(NOW + 100, 3)) == keys[:3]
         assert destroyed(store.destroy_expired(NOW + 100, 3)) == keys[3:]
+
+    # Editing and rotation
+
+    def test_an_edit_is_of_the_stored_key(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+
+        def edit(key: StoredKey) -> StoredKey:
+            tags = (*key.tags, Tag(f"t{len(key.tags)}", "é"))
+            metadata = replace(key.metadata, description="new")
+            return replace(key, metadata=metadata, tags=tags, rotation_period_days=90, next_rotation_us=NOW + 5)
+
+        store.edit_key(key_id, REGION, edit)
+        store.edit_key(key_id, REGION, edit)
+        key = store.key(key_id, REGION)
+        assert key is not None
+        assert (key.metadata.description, key.tags) == ("new", (Tag("t0", "é"), Tag("t1", "é")))
+        assert (key.rotation_period_days, key.next_rotation_us) == (90, NOW + 5)
+
+    def test_a_refused_edit_changes_nothing(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+
+        def refuse(key: StoredKey) -> StoredKey:
+            raise ValueError(key.metadata.key_id)
+
+        with pytest.raises(ValueError, match=key_id):
+            store.edit_key(key_id, REGION, refuse)
+        schedule(store, key_id, NOW + 1)
+        store.destroy_expired(NOW + 1, 10)
+        with pytest.raises(KeyConflict):
+            store.edit_key(key_id, REGION, lambda key: key)
+
+    def test_a_rotation_needs_the_current_version_and_an_enabled_key(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+        second = StoredVersion(key_id, 2, "cd" * 32, b"record 2", NOW, NOW, "ON_DEMAND")
+        store.add_version(second, expected_current=1, next_rotation_us=None)
+        key = store.key(key_id, REGION)
+        assert key is not None
+        assert (key.current_version, key.newest_version, key.metadata.key_material_id) == (2, 2, "cd" * 32)
+        assert [version.version for version in store.versions(key_id)] == [1, 2]
+        assert store.version(key_id, 2) == second
+        third = replace(second, version=3)
+        with pytest.raises(KeyConflict):
+            store.add_version(third, expected_current=1, next_rotation_us=None)
+        schedule(store, key_id, NOW + 1)
+        with pytest.raises(KeyConflict):
+            store.add_version(third, expected_current=2, next_rotation_us=None)
+        assert [version.version for version in store.versions(key_id)] == [1, 2]
+
+    def test_keys_due_for_rotation(self, store: KeyStore) -> None:
+        late, later, disabled, never = [inserted(store) for _ in range(4)]
+        for key_id, next_us in ((late, NOW), (later, NOW + 5), (disabled, NOW)):
+            store.edit_key(
+                key_id, REGION, lambda key, us=next_us: replace(key, rotation_period_days=90, next_rotation_us=us)
+            )
+        store.change_state(
+            disabled, REGION, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW
+        )
+        assert destroyed(store.keys_due_for_rotation(NOW, 10)) == [late]
+        assert destroyed(store.keys_due_for_rotation(NOW + 5, 10)) == [late, later]
+        assert never not in destroyed(store.keys_due_for_rotation(NOW + 10**15, 10))
+
+    def test_last_use_is_the_latest(self, store: KeyStore) -> None:
+        key_id = inserted(store)
+        assert store.usage(key_id, REGION) is None
+        assert store.usage_tracked_since() > 0
+        newest = StoredUsage(key_id, REGION, "Decrypt", NOW + 5, "R2")
+        store.put_usage([StoredUsage(key_id, REGION, "Encrypt", NOW, "R1"), newest])
+        store.put_usage([StoredUsage(key_id, REGION, "Encrypt", NOW + 1, "late")])
+        assert store.usage(key_id, REGION) == newest
 
     def test_meta_is_overwritten(self, store: KeyStore) -> None:
         store.set_meta("name", b"\0one")

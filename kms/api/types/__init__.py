@@ -50,6 +50,18 @@ from kms.api.types.policies import (
     PutKeyPolicy,
 )
 from kms.api.types.request import EncryptionContext, Request
+from kms.api.types.rotation import (
+    DisableKeyRotation,
+    EnableKeyRotation,
+    GetKeyRotationStatus,
+    KeyMaterial,
+    ListKeyRotations,
+    MaterialPage,
+    RotateKeyOnDemand,
+    RotationStatus,
+)
+from kms.api.types.tagging import ListResourceTags, TagPage, TagResource, UntagResource, UpdateKeyDescription
+from kms.api.types.usage import GetKeyLastUsage, KeyLastUsage
 
 __all__ = [
     "DEFAULT_POLICY_NAME",
@@ -68,20 +80,26 @@ __all__ = [
     "DeleteAlias",
     "DescribeKey",
     "DisableKey",
+    "DisableKeyRotation",
     "EnableKey",
+    "EnableKeyRotation",
     "Encrypt",
     "EncryptionContext",
     "GenerateDataKey",
     "GenerateDataKeyWithoutPlaintext",
     "GenerateRandom",
+    "GetKeyLastUsage",
     "GetKeyPolicy",
+    "GetKeyRotationStatus",
     "Grant",
     "GrantConstraints",
     "GrantPage",
     "Health",
     "HealthState",
+    "KeyLastUsage",
     "KeyListEntry",
     "KeyManager",
+    "KeyMaterial",
     "KeyMetadata",
     "KeyPage",
     "KeyPolicy",
@@ -89,8 +107,11 @@ __all__ = [
     "ListAliases",
     "ListGrants",
     "ListKeyPolicies",
+    "ListKeyRotations",
     "ListKeys",
+    "ListResourceTags",
     "ListRetirableGrants",
+    "MaterialPage",
     "NewGrant",
     "Plaintext",
     "PolicyNames",
@@ -100,9 +121,15 @@ __all__ = [
     "Request",
     "RetireGrant",
     "RevokeGrant",
+    "RotateKeyOnDemand",
+    "RotationStatus",
     "ScheduleKeyDeletion",
     "Tag",
+    "TagPage",
+    "TagResource",
+    "UntagResource",
     "UpdateAlias",
+    "UpdateKeyDescription",
 ]
 
 REQUESTS: tuple[type[Request[Any]], ...] = tuple(

@@ -18,7 +18,7 @@ MAX_WINDOW_DAYS = 30
 
 
 async def create_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("Tags", "XksKeyId", "MultiRegion")
+    request.refuse_members("XksKeyId", "MultiRegion")
     key_spec = _key_spec(request)
     key_usage = request.text_or_none("KeyUsage")
     _check_usage(key_spec, key_usage)
@@ -32,6 +32,7 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
             description=description,
             policy=request.text_or_none("Policy"),
             bypass_policy_lockout_safety_check=request.flag("BypassPolicyLockoutSafetyCheck"),
+            tags=request.tags("Tags"),
             custom_key_store_id=request.text_or_none("CustomKeyStoreId"),
         ),
     )

@@ -96,7 +96,8 @@ SELECT
     CASE WHEN k.multi_region THEN (
         SELECT json_group_array(r.region) FROM kms_key r
         WHERE r.key_id = k.key_id AND r.region <> k.primary_region AND r.destroyed_us IS NULL
-    ) END AS replica_regions
+    ) END AS replica_regions,
+    coalesce((SELECT max(n.version) FROM kms_key_version n WHERE n.key_id = k.key_id), 0) AS newest_version
 FROM kms_key k
 LEFT JOIN kms_key_version v ON v.key_id = k.key_id AND v.version = k.current_version;
 

@@ -1,8 +1,9 @@
-"""Keys and the versions of their material."""
+"""Keys."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,27 +17,19 @@ from kms.store.sqlite.database import StorePart, translated
 _tags = msgspec.json.Decoder(tuple[Tag, ...])
 _regions = msgspec.json.Decoder(tuple[str, ...])
 
-_VERSION_COLUMNS = (
+VERSION_COLUMNS = (
     "key_id, version, material_id, record, created_us, rotated_us, rotation_type, valid_to_us, description,"
     " material_check"
 )
 
 
 class SQLiteKeys(StorePart):
-    """The part of `KeyStore` about keys and versions."""
+    """The part of `KeyStore` about keys."""
 
     @translated
     def key(self, key_id: str, region: str) -> StoredKey | None:
         row = self._database.one("SELECT * FROM kms_key_row WHERE key_id = ? AND region = ?", (key_id, region))
-        return _key(row) if row else None
-
-    @translated
-    def version(self, key_id: str, version: int) -> StoredVersion | None:
-        row = self._database.one(
-            f"SELECT {_VERSION_COLUMNS} FROM kms_key_version WHERE key_id = ? AND version = ?",  # noqa: S608 - constant
-            (key_id, version),
-        )
-        return StoredVersion(*row) if row else None
+        return key_of_row(row) if row else None
 
     @translated
     def keys(self, account_id: str, region: str, *, after: int, now_us: int, limit: int) -> list[StoredKey]:
@@ -46,7 +39,7 @@ class SQLiteKeys(StorePart):
             " ORDER BY sequence LIMIT :limit",
             {"account_id": account_id, "region": region, "after": after, "now_us": now_us, "limit": limit},
         )
-        return [_key(row) for row in rows]
+        return [key_of_row(row) for row in rows]
 
     @translated
     def count_keys(self, account_id: str, region: str) -> int:
@@ -98,6 +91,28 @@ class SQLiteKeys(StorePart):
                 raise KeyConflict(f"key {key_id} in {region} was destroyed")
 
     @translated
+    def edit_key(self, key_id: str, region: str, edit: Callable[[StoredKey], StoredKey]) -> None:
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT * FROM kms_key_row WHERE key_id = ? AND region = ? AND destroyed_us IS NULL", (key_id, region)
+            ).fetchone()
+            if row is None:
+                raise KeyConflict(f"key {key_id} in {region} was destroyed")
+            edited = edit(key_of_row(row))
+            connection.execute(
+                "UPDATE kms_key SET description = ?, tags = ?, rotation_period_days = ?, next_rotation_us = ?"
+                " WHERE key_id = ? AND region = ?",
+                (
+                    edited.metadata.description,
+                    msgspec.json.encode(edited.tags).decode(),
+                    edited.rotation_period_days,
+                    edited.next_rotation_us,
+                    key_id,
+                    region,
+                ),
+            )
+
+    @translated
     def destroy_expired(self, now_us: int, limit: int) -> list[StoredKey]:
         with self._database.transaction() as connection:
             rows = connection.execute(
@@ -105,7 +120,7 @@ class SQLiteKeys(StorePart):
                 " ORDER BY deletion_us LIMIT ?",
                 (KeyState.PENDING_DELETION.value, now_us, limit),
             ).fetchall()
-            keys = [_key(row) for row in rows]
+            keys = [key_of_row(row) for row in rows]
             for key in keys:
                 _destroy(connection, key.metadata.key_id, key.metadata.region, now_us)
         if keys:
@@ -145,7 +160,7 @@ def insert_key(connection: sqlite3.Connection, new: NewKey) -> None:
 
 def insert_version(connection: sqlite3.Connection, version: StoredVersion) -> None:
     connection.execute(
-        f"INSERT INTO kms_key_version ({_VERSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant
+        f"INSERT INTO kms_key_version ({VERSION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant
         (
             version.key_id,
             version.version,
@@ -173,11 +188,11 @@ def _destroy(connection: sqlite3.Connection, key_id: str, region: str, now_us: i
     )
 
 
-def _key(row: tuple[Any, ...]) -> StoredKey:
+def key_of_row(row: tuple[Any, ...]) -> StoredKey:
     (sequence, key_id, account_id, region, created_us, state, deletion_us, destroyed_us, description) = row[:9]
     (manager, key_spec, key_usage, origin, multi_region, tags, current_version, material_id) = row[9:17]
     (policy, protection, primary_region, pending_window_days, rotation_period_days, next_rotation_us) = row[17:23]
-    (valid_to_us, replica_regions) = row[23:]
+    (valid_to_us, replica_regions, newest_version) = row[23:]
     metadata = KeyMetadata(
         account_id=account_id,
         region=region,
@@ -209,4 +224,5 @@ def _key(row: tuple[Any, ...]) -> StoredKey:
         policy,
         rotation_period_days,
         next_rotation_us,
+        newest_version,
     )

@@ -252,6 +252,74 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
         t.GenerateDataKeyWithoutPlaintext("k", 5, CONTEXT, dry_run=True),
         {"CiphertextBlob": BLOB, "KeyId": KEY_ARN, "KeyMaterialId": MATERIAL},
     ),
+    (
+        "CreateKey",
+        {"Tags": [{"TagKey": "a", "TagValue": ""}]},
+        t.CreateKey(tags=(t.Tag("a", ""),)),
+        {"KeyMetadata": KEY_METADATA},
+    ),
+    (
+        "TagResource",
+        {"KeyId": KEY_ID, "Tags": [{"TagKey": "a", "TagValue": "b"}, {"TagKey": "c", "TagValue": ""}]},
+        t.TagResource(KEY_ID, (t.Tag("a", "b"), t.Tag("c", ""))),
+        {},
+    ),
+    ("UntagResource", {"KeyId": KEY_ID, "TagKeys": ["a"]}, t.UntagResource(KEY_ID, ("a",)), {}),
+    (
+        "ListResourceTags",
+        {"KeyId": KEY_ID, "Limit": 7, "Marker": "m"},
+        t.ListResourceTags(KEY_ID, 7, "m"),
+        {"Tags": [{"TagKey": "a", "TagValue": "b"}], "Truncated": True, "NextMarker": "next"},
+    ),
+    (
+        "UpdateKeyDescription",
+        {"KeyId": KEY_ID, "Description": ""},
+        t.UpdateKeyDescription(KEY_ID, ""),
+        {},
+    ),
+    ("EnableKeyRotation", {"KeyId": KEY_ID}, t.EnableKeyRotation(KEY_ID, 365), {}),
+    ("EnableKeyRotation", {"KeyId": KEY_ID, "RotationPeriodInDays": 90}, t.EnableKeyRotation(KEY_ID, 90), {}),
+    ("DisableKeyRotation", {"KeyId": KEY_ID}, t.DisableKeyRotation(KEY_ID), {}),
+    (
+        "GetKeyRotationStatus",
+        {"KeyId": KEY_ID},
+        t.GetKeyRotationStatus(KEY_ID),
+        {"KeyId": KEY_ARN, "KeyRotationEnabled": True, "RotationPeriodInDays": 100, "NextRotationDate": DELETION},
+    ),
+    ("RotateKeyOnDemand", {"KeyId": KEY_ID}, t.RotateKeyOnDemand(KEY_ID), {"KeyId": KEY_ARN}),
+    (
+        "ListKeyRotations",
+        {"KeyId": KEY_ID, "IncludeKeyMaterial": "ALL_KEY_MATERIAL", "Limit": 7, "Marker": "m"},
+        t.ListKeyRotations(KEY_ID, all_material=True, limit=7, marker="m"),
+        {
+            "Rotations": [
+                {"KeyId": KEY_ID, "KeyMaterialId": MATERIAL, "KeyMaterialState": "NON_CURRENT"},
+                {
+                    "KeyId": KEY_ID,
+                    "KeyMaterialId": MATERIAL,
+                    "KeyMaterialState": "CURRENT",
+                    "RotationDate": DELETION,
+                    "RotationType": "ON_DEMAND",
+                    "ImportState": "IMPORTED",
+                    "ExpirationModel": "KEY_MATERIAL_EXPIRES",
+                    "ValidTo": DELETION,
+                    "KeyMaterialDescription": "mine",
+                },
+            ],
+            "Truncated": False,
+        },
+    ),
+    (
+        "GetKeyLastUsage",
+        {"KeyId": KEY_ID},
+        t.GetKeyLastUsage(KEY_ID),
+        {
+            "KeyId": KEY_ID,
+            "KeyCreationDate": CREATED,
+            "TrackingStartDate": CREATED,
+            "KeyLastUsage": {"Operation": "Decrypt", "Timestamp": DELETION, "KmsRequestId": "R"},
+        },
+    ),
     ("GenerateRandom", {"NumberOfBytes": 7}, t.GenerateRandom(7), {"Plaintext": bytes(7)}),
     *access_cases.SUCCESSES,
 ]
@@ -292,7 +360,6 @@ async def test_unknown_targets(target: str) -> None:
 
 UNSUPPORTED: list[tuple[str, Parameters, str]] = [
     *access_cases.UNSUPPORTED,
-    ("CreateKey", {"Tags": [{"TagKey": "a", "TagValue": ""}]}, "Tags"),
     ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
     ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
     ("CreateKey", {"Origin": "EXTERNAL"}, "Origin EXTERNAL"),
