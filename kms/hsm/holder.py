@@ -32,9 +32,9 @@ from kms.hsm.profiles.key_wrap import (
     hold_private_under,
     hold_under,
     padded,
-    unwraps_private,
     wrap_under,
 )
+from kms.hsm.profiles.refusals import UNSUPPORTED
 from kms.hsm.root_keys import can_hold, can_hold_private, strict_plan
 from kms.hsm.uri import TokenURI
 
@@ -52,6 +52,8 @@ MAX_PRIVATE_KEY_BYTES = 4088
 
 AMBIGUOUS: Final = (p11.GeneralError, p11.FunctionFailed, p11.DeviceError)
 """What tokens answer to wrapped bytes that are not theirs as well as to a fault of their own."""
+
+_NOT_TAKEN: Final = "the token does not take private keys of this kind: their protection is software"
 
 Guard = Callable[[str, Callable[[], Any]], Any]
 
@@ -101,19 +103,23 @@ class Holder:
             raise ValueError(f"a private key has 1 to {MAX_PRIVATE_KEY_BYTES} bytes, not {len(pkcs8)}")
 
         def wrap(at: RootSession) -> bytes:
-            root = self._strict_private(at)
-            wrapped = wrap_under(at.session, root, self._mechanism, padded(pkcs8))
-            if not unwraps_private(root, self._mechanism, wrapped, key_type):
-                raise NotOffered("the token does not take private keys of this kind: their protection is software")
-            return wrapped
+            return wrap_under(at.session, self._strict_private(at), self._mechanism, padded(pkcs8))
 
-        return self._run("wrapping a private key", wrap)
+        wrapped = self._run("wrapping a private key", wrap)
+        try:
+            self.hold_private(wrapped, key_type).close()
+        except UnwrapFailed as error:
+            raise NotOffered(_NOT_TAKEN) from error
+        return wrapped
 
     def hold_private(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
         _require_size(wrapped, MAX_PRIVATE_KEY_BYTES)
 
         def hold() -> Object:
-            return hold_private_under(self._strict_private(self._owner), self._mechanism, wrapped, key_type)
+            try:
+                return hold_private_under(self._strict_private(self._owner), self._mechanism, wrapped, key_type)
+            except (*UNSUPPORTED, p11.DomainParamsInvalid) as error:
+                raise NotOffered(_NOT_TAKEN) from error
 
         handle, let_go = self._hold(hold)
         return TokenPrivateKey(handle, self._run, let_go)

@@ -177,7 +177,7 @@ def unwraps_private(wrapping_key: WrappingKey, mechanism: Mechanism, wrapped: by
     """Whether the token holds such a private key."""
     try:
         hold_private_under(wrapping_key, mechanism, wrapped, key_type).destroy()
-    except (*UNSUPPORTED, p11.FunctionFailed, p11.DomainParamsInvalid):
+    except (*UNSUPPORTED, p11.DomainParamsInvalid):
         return False
     return True
 

@@ -5,6 +5,7 @@ The steps are not listed here but taken from a trace of the healthy call, so tha
 
 from __future__ import annotations
 
+import hmac
 import os
 import shutil
 import threading
@@ -13,11 +14,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import pkcs11 as pkcs11_root
 from kms.hsm.driver import MAX_SESSIONS
-from kms.hsm.interface import Root, RootError, RootMisconfigured, RootUnavailable, UnwrapFailed
+from kms.hsm.interface import (
+    HeldKey,
+    HeldPrivateKey,
+    PrivateKeyType,
+    Protection,
+    Root,
+    RootError,
+    RootMisconfigured,
+    RootUnavailable,
+    SignatureScheme,
+    UnwrapFailed,
+)
 from kms.hsm.provision import SOFTHSM_ENVIRONMENT, write_softhsm_config
 from kms.hsm.recovery import RecoveringRoot, RootState
 from tests.hsm_faults.build import build, find_compiler
@@ -31,6 +45,10 @@ _SEARCH_ENDED_TWICE = "ignore:.*pkcs11._pkcs11.OperationContext.__del__:pytest.P
 pytestmark = [pytest.mark.hsm, pytest.mark.filterwarnings(_SEARCH_ENDED_TWICE)]
 
 MESSAGE = b"a record"
+HELD = SecretBytes(bytes(range(32)))
+PRIVATE = SecretBytes(
+    ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+)
 
 MAX_CALLS = 400
 """Calls of the module that one call of the root may make at most, its recovery included: it needs some 90."""
@@ -94,11 +112,16 @@ class Operation:
     wrapped: bytes
     key: SecretBytes
     tag: bytes
+    held: HeldKey
+    held_private: HeldPrivateKey
 
     @classmethod
     def on(cls, root: RecoveringRoot) -> Operation:
         wrapped = root.generate_wrapped_key()
-        return cls(root, wrapped, root.unwrap_key(wrapped), root.mac(MESSAGE))
+        held = root.hold_key(root.wrap_key(HELD, Protection.HSM))
+        private = root.hold_private_key(root.wrap_private_key(PRIVATE, PrivateKeyType.EC), PrivateKeyType.EC)
+        root.sign(bytes(32))  # python-pkcs11 asks once what type a key is
+        return cls(root, wrapped, root.unwrap_key(wrapped), root.mac(MESSAGE), held, private)
 
     def generate(self) -> bool:
         return len(self.root.generate_wrapped_key()) == len(self.wrapped)
@@ -116,12 +139,27 @@ class Operation:
         self.root.check()
         return True
 
+    def sign(self) -> bool:
+        return len(self.root.sign(bytes(32))) == 64
+
+    def hold(self) -> bool:
+        held = self.root.hold_key(self.root.wrap_key(HELD, Protection.HSM))
+        tag = held.mac(MESSAGE)
+        held.close()
+        return tag == hmac.digest(HELD.reveal(), MESSAGE, "sha256")
+
+    def derive(self) -> bool:
+        return self.held.mac(MESSAGE) == hmac.digest(HELD.reveal(), MESSAGE, "sha256")
+
+    def sign_inside(self) -> bool:
+        return len(self.held_private.sign(SignatureScheme.ECDSA, bytes(32), "sha256")) == 64
+
     def by_name(self, name: str) -> Callable[[], bool]:
         call: Callable[[], bool] = getattr(self, name)
         return call
 
 
-OPERATIONS = ("generate", "unwrap", "mac", "random", "check")
+OPERATIONS = ("generate", "unwrap", "mac", "random", "check", "sign", "hold", "derive", "sign_inside")
 
 code_of = pytest.mark.parametrize("code", LOSSES, ids=lambda code: code.name)
 operation_of = pytest.mark.parametrize("operation", OPERATIONS)
@@ -146,6 +184,12 @@ def test_a_loss_at_any_step_costs_the_caller_nothing(faulty: FaultyToken, operat
         assert faulty.faults.is_used_up
         assert state_of(root) is RootState.READY
         assert faulty.faults.calls("C_Login") <= logins + 1
+
+
+def test_a_data_key_costs_one_call_of_the_hsm_inside_and_none_in_software(faulty: FaultyToken) -> None:
+    """The derivation: C_SignInit and C_Sign, with nothing searched, unwrapped or read."""
+    operation = Operation.on(faulty.root())
+    assert faulty.steps(operation.derive) == ["C_SignInit", "C_Sign"]
 
 
 @operation_of
