@@ -24,6 +24,10 @@ from kms.store.records import StoredVersion, key_bytes
 MAX_LEASES = 50_000
 """Versions in memory at once, some 20 MB; beyond, the one that ends first is dropped early."""
 
+MAX_HELD = 1000
+"""Versions held in the HSM at once, beyond which the one that ends first is let go early. Tokens have little memory for
+session objects, and one that runs out of it looks like one that failed."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Held:
@@ -91,6 +95,7 @@ class Leases:
         self._clock = clock or asyncio.get_running_loop().time
         # In order of insertion, which is the order in which they end, all leases being equally long.
         self._leases: dict[LeaseName, Lease] = {}
+        self._held: dict[LeaseName, None] = {}  # those of them that are held in the HSM, in the same order
         self._opening: dict[LeaseName, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -120,7 +125,7 @@ class Leases:
     def drop(self, key_id: str) -> None:
         """End all leases on a key, and take none from what the root is opening for it just now."""
         for name in [name for name in self._leases if name[0] == key_id]:
-            self._leases.pop(name).wipe()
+            self._end(name)
         for name in [name for name in self._opening if name[0] == key_id]:
             del self._opening[name]
 
@@ -131,7 +136,7 @@ class Leases:
             name = next(iter(self._leases))
             if self._leases[name].expires > now:
                 break
-            self._leases.pop(name).wipe()
+            self._end(name)
         self._arm()
 
     def close(self) -> None:
@@ -141,9 +146,8 @@ class Leases:
         for task in self._opening.values():
             task.cancel()
         self._opening.clear()
-        for lease in self._leases.values():
-            lease.wipe()
-        self._leases.clear()
+        for name in list(self._leases):
+            self._end(name)
 
     async def _open(self, name: LeaseName) -> None:
         key_id, version = name
@@ -176,10 +180,18 @@ class Leases:
             lease.wipe()  # dropped meanwhile: the key was disabled or deleted
             return
         if len(self._leases) >= MAX_LEASES:
-            self._leases.pop(next(iter(self._leases))).wipe()
+            self._end(next(iter(self._leases)))
+        if lease.held is not None:
+            if len(self._held) >= MAX_HELD:
+                self._end(next(iter(self._held)))
+            self._held[name] = None
         self._leases[name] = lease
         if self._timer is None:
             self._arm()
+
+    def _end(self, name: LeaseName) -> None:
+        self._held.pop(name, None)
+        self._leases.pop(name).wipe()
 
     def _opened(self, name: LeaseName, task: asyncio.Task[None]) -> None:
         if self._opening.get(name) is task:

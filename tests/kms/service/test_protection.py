@@ -153,6 +153,22 @@ async def test_a_lease_that_ends_lets_the_key_go(service: EmbeddedKeyService, ro
     assert [one.is_closed for one in root.held] == [True, False]
 
 
+async def test_no_more_keys_are_held_than_a_token_has_room_for(
+    service: EmbeddedKeyService, root: MemoryRoot, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kms.service.leases.MAX_HELD", 3)
+    outside = await service.call(caller, t.CreateKey())
+    await service.call(caller, encrypt(outside.key_id))
+    keys = [await make_key(service, caller) for _ in range(5)]
+    for key in keys:
+        await service.call(caller, encrypt(key.key_id))
+    await until(lambda: sum(held.is_closed for held in root.held) == 2)
+    assert [held.is_closed for held in root.held] == [True, True, False, False, False]
+    assert len(service._core.leases) == 4  # those in software have room of their own
+    await service.call(caller, encrypt(keys[0].key_id))
+    await until(lambda: root.held[2].is_closed)
+
+
 async def test_disabling_lets_the_key_go(service: EmbeddedKeyService, root: MemoryRoot, caller: Caller) -> None:
     key = await make_key(service, caller)
     await service.call(caller, encrypt(key.key_id))
