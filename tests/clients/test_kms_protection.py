@@ -31,3 +31,30 @@ def test_a_key_of_the_hsm_serves_as_any_other(kms: Any) -> None:
     kms.disable_key(KeyId=key_id)
     with pytest.raises(kms.exceptions.DisabledException):
         kms.decrypt(CiphertextBlob=data_key["CiphertextBlob"], EncryptionContext={"a": "b"})
+
+
+def test_a_tag_chooses_as_well_and_rotation_keeps_the_level(kms: Any) -> None:
+    tags = [{"TagKey": "sealgate:protection", "TagValue": "hsm"}, {"TagKey": "team", "TagValue": "ledger"}]
+    key_id = kms.create_key(Tags=tags)["KeyMetadata"]["KeyId"]
+    blobs = [kms.encrypt(KeyId=key_id, Plaintext=b"before")["CiphertextBlob"]]
+    kms.rotate_key_on_demand(KeyId=key_id)
+    blobs.append(kms.encrypt(KeyId=key_id, Plaintext=b"after")["CiphertextBlob"])
+    assert [kms.decrypt(CiphertextBlob=blob)["Plaintext"] for blob in blobs] == [b"before", b"after"]
+    assert kms.list_resource_tags(KeyId=key_id)["Tags"] == tags
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"Tags": [{"TagKey": "sealgate:protection", "TagValue": "tpm"}]}, "TagException"),
+        ({"CustomKeyStoreId": "cks-1234567890abcdef0"}, "CustomKeyStoreNotFoundException"),
+        (
+            {"CustomKeyStoreId": "hsm", "Tags": [{"TagKey": "sealgate:protection", "TagValue": "software"}]},
+            "ValidationException",
+        ),
+    ],
+)
+def test_another_choice_is_refused(kms: Any, parameters: dict[str, Any], code: str) -> None:
+    with pytest.raises(kms.exceptions.ClientError) as caught:
+        kms.create_key(**parameters)
+    assert caught.value.response["Error"]["Code"] == code

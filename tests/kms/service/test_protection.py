@@ -127,6 +127,22 @@ async def test_the_blob_is_what_software_makes_of_the_same_key(
     assert root.unwrapped == []  # its bytes never left
 
 
+async def test_a_rotated_key_stays_inside(
+    service: EmbeddedKeyService, store: SQLiteKeyStore, root: MemoryRoot, caller: Caller
+) -> None:
+    key = await make_key(service, caller)
+    blob = (await service.call(caller, encrypt(key.key_id))).ciphertext_blob
+    await service.call(caller, t.RotateKeyOnDemand(key.key_id))
+    again = (await service.call(caller, encrypt(key.key_id))).ciphertext_blob
+    for version in (1, 2):
+        stored = store.version(key.key_id, version)
+        assert stored is not None and stored.record is not None
+        assert parse_header(stored.record).protection is Protection.HSM
+    for one in (blob, again):
+        assert (await service.call(caller, t.Decrypt(one))).plaintext == SecretBytes(b"plaintext")
+    assert root.unwrapped == []
+
+
 @pytest.mark.parametrize("position", [0, 2, 20, 30, 60, 90, -1])
 async def test_a_changed_blob_is_invalid_as_any_other(
     service: EmbeddedKeyService, caller: Caller, position: int
