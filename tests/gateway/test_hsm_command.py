@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from gateway.commands.main import main
 from kms.hsm.driver import Driver, Wrapping, read_driver
+from kms.hsm.nss import find_nss
 from kms.hsm.provision import find_softhsm
 
 REPOSITORY = Path(__file__).parents[2]
@@ -34,6 +35,43 @@ def test_a_probe_tells_the_matrix_and_writes_the_profile(tmp_path: Path) -> None
     assert read_driver(driver) == Driver(wrapping=Wrapping.KEY_WRAP)
     again = sealgate("hsm", "probe", "--data", data, "--write", driver)
     assert (again.returncode, "File exists" in again.stderr) == (1, True)
+
+
+MAKE_TOKEN = """
+import sys
+from pathlib import Path
+from kms.api.secrets import SecretBytes
+from kms.hsm.driver import Driver, StrictRoot, Wrapping, format_driver
+from kms.hsm.nss import create_nss_token, find_nss, nss_parameters
+place = Path(sys.argv[1])
+driver = Driver(
+    wrapping=Wrapping(sys.argv[2]),
+    library_parameters=nss_parameters(place / "token", "vendor"),
+    strict_root=StrictRoot.UNENFORCED,
+)
+create_nss_token(place / "token", "vendor", SecretBytes(b"1234-user"), find_nss(), driver)
+(place / "driver.toml").write_text(format_driver(driver))
+"""
+
+
+@pytest.mark.hsm
+@pytest.mark.skipif(find_nss() is None, reason="NSS softokn (libnss3) is not installed")
+@pytest.mark.parametrize("wrapping", ["kw", "rsa-oaep"])
+def test_a_data_directory_in_another_token_by_its_driver_profile(tmp_path: Path, wrapping: str) -> None:
+    subprocess.run([sys.executable, "-c", MAKE_TOKEN, tmp_path, wrapping], cwd=REPOSITORY, check=True, timeout=60)
+    (tmp_path / "pin").write_text("1234-user\n")
+    (tmp_path / "pin").chmod(0o600)
+    data, uri = tmp_path / "data", f"pkcs11:token=vendor?module-path={find_nss()}"
+    made = sealgate(
+        *("init", data, "--root", "pkcs11", "--pkcs11-uri", uri, "--pin-file", tmp_path / "pin"),
+        *("--driver", tmp_path / "driver.toml", "--listen", "127.0.0.1:0"),
+    )
+    assert made.returncode == 0, made.stderr
+    assert read_driver(data / "driver.toml") == read_driver(tmp_path / "driver.toml")
+    found = sealgate("doctor", data)
+    assert "is the one this data directory was made with" in found.stdout
+    (data / "driver.toml").write_text((data / "driver.toml").read_text().replace(wrapping, "cbc+hmac"))
+    assert "driver profile" in sealgate("doctor", data).stdout
 
 
 @pytest.mark.parametrize(
