@@ -75,6 +75,7 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         data,
         data / CONFIG_NAME,
         data / DEV_ENV,
+        settings.audit.directory,
         *(database.path.parent for database in _known_databases(settings)),
     ]
     problems = []

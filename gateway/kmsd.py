@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gateway.config import Settings
 from gateway.processes import Command
+from kms.audit.trail import TrailSettings
 from kms.daemon.settings import DaemonSettings, RootSettings
 from kms.hsm.provision import write_softhsm_config
 
@@ -26,6 +27,19 @@ def root_settings(settings: Settings) -> RootSettings:
     )
 
 
+def trail_settings(settings: Settings) -> TrailSettings:
+    """The audit trail of these settings, as the KMS is told."""
+    audit = settings.audit
+    return TrailSettings(
+        directory=audit.directory,
+        is_synced_first=audit.sync == "before_answer",
+        fails_closed=audit.fail_closed,
+        rotate_bytes=audit.rotate_bytes,
+        rotate_seconds=audit.rotate_seconds,
+        checkpoint_seconds=audit.checkpoint_seconds,
+    )
+
+
 def kmsd_command(
     settings: Settings,
     listen_fd: int,
@@ -40,6 +54,7 @@ def kmsd_command(
         epoch_path=settings.epoch_path,
         region=settings.region,
         root=root_settings(settings),
+        audit=trail_settings(settings),
         listen_fd=listen_fd,
         protection=settings.kms.protection,
         lease_seconds=settings.kms.lease_seconds,

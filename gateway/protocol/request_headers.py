@@ -14,6 +14,9 @@ from gateway.protocol.checksums import unknown_checksum_header
 from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 
+MAX_USER_AGENT_CHARACTERS = 1024
+"""CloudTrail cuts userAgent at 1 KB."""
+
 SERVED = frozenset(
     {
         "x-amz-checksum-algorithm",
@@ -146,3 +149,9 @@ def _acl_error(operation: str) -> S3Error:
     if operation == "CreateBucket":
         return S3Error("InvalidBucketAclWithObjectOwnership")
     return S3Error("AccessControlListNotSupported")
+
+
+def user_agent(headers: Mapping[str, str]) -> str:
+    """What the client calls itself, for the audit trail and for conditions; bytes that are no UTF-8 become "?"."""
+    named = headers.get("user-agent", "")[:MAX_USER_AGENT_CHARACTERS]
+    return named.encode("utf-8", "replace").decode("utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from gateway.protocol.modes import Mode, Wrap
@@ -53,7 +54,7 @@ class DataKeys:
             return data_key, Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
             request = GenerateDataKey(kms_key_id or S3_MANAGED_KEY_ALIAS, KEY_SIZE, kms_context(context, object_arn))
-            made = await self._kms.call(caller, request)
+            made = await self._kms.call(_acting_on(object_arn, caller), request)
             by = made.ciphertext
             return made.plaintext, Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
         raise ValueError(f"{mode.name} is not served")
@@ -78,7 +79,7 @@ class DataKeys:
             return Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
             request = Encrypt(kms_key_id or S3_MANAGED_KEY_ALIAS, data_key, kms_context(context, object_arn))
-            by = await self._kms.call(caller, request)
+            by = await self._kms.call(_acting_on(object_arn, caller), request)
             return Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
         raise ValueError(f"{mode.name} is not served")
 
@@ -105,7 +106,7 @@ class DataKeys:
                 error.row_uid = row_uid
                 raise
         if wrap.mode is Mode.SSE_KMS:
-            return await self._decrypt(caller, wrap, kms_context(context, object_arn), row_uid)
+            return await self._decrypt(_acting_on(object_arn, caller), wrap, kms_context(context, object_arn), row_uid)
         raise ValueError(f"{wrap.mode.name} is not served")
 
     async def _decrypt(self, caller: Caller, wrap: Wrap, context: Mapping[str, str], row_uid: bytes) -> SecretBytes:
@@ -118,6 +119,11 @@ class DataKeys:
         if len(opened.plaintext) != KEY_SIZE:
             raise AuthenticationFailed(row_uid=row_uid)
         return opened.plaintext
+
+
+def _acting_on(object_arn: str, caller: Caller) -> Caller:
+    """The caller, with the object that the gateway works on for it: so the audit trail names it."""
+    return replace(caller, resource_arn=object_arn)
 
 
 def kms_context(context: Mapping[str, str], object_arn: str) -> dict[str, str]:

@@ -20,7 +20,7 @@ from gateway.protocol.content_sha256 import ContentSHA256
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.query import Query
-from gateway.protocol.request_headers import check_request_headers
+from gateway.protocol.request_headers import check_request_headers, user_agent
 from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import Entry, current_entry
@@ -137,7 +137,13 @@ class Dispatcher:
 
     def _authentication(self, authenticated: Authenticated, request: Request) -> Authentication:
         content = ContentSHA256.parse(authenticated.payload_hash)
-        caller = Caller(authenticated.principal, request.request_id, request.remote_ip, via_service=self._via_service)
+        caller = Caller(
+            authenticated.principal,
+            request.request_id,
+            request.remote_ip,
+            via_service=self._via_service,
+            user_agent=user_agent(request.headers),
+        )
         return Authentication(caller, content, authenticated.chunk_verifier() if content.is_signed_stream else None)
 
     def _authorise(self, authenticated: Authenticated, operation: Operation, address: Address) -> None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request, Response
+from gateway.protocol.request_headers import user_agent
 from gateway.server.access_log import Entry
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
@@ -67,7 +68,9 @@ class KMSEdge:
         if authenticated is None:
             return anonymous_failure(request.request_id)
         entry.principal = authenticated.principal.arn
-        caller = Caller(authenticated.principal, request.request_id, request.remote_ip)
+        caller = Caller(
+            authenticated.principal, request.request_id, request.remote_ip, user_agent=user_agent(request.headers)
+        )
         return await answer(self._service, caller, target, body)
 
 

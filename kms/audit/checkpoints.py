@@ -95,8 +95,9 @@ class Checkpoints:
         self._wake.set()
 
     def notice(self, seq: int) -> None:
-        """The trail has come to line `seq`."""
-        if seq - self._covered >= MAX_UNCOVERED_LINES:
+        """The trail has come to line `seq`. While the HSM does not sign, its next attempt has its own time."""
+        is_due = seq - self._covered >= MAX_UNCOVERED_LINES or not self._asked.empty()
+        if is_due and self._failure is None:
             self._wake.set()
 
     def end(self) -> None:

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from kms.audit.checkpoints import Checkpoints, Position
 from kms.audit.event import Event
@@ -76,6 +77,15 @@ class AuditTrail:
         """Open the trail, beside; what is recorded meanwhile waits."""
         self._writer.start()
         self._checkpoints.start()
+
+    async def __aenter__(self) -> Self:
+        self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def close(self) -> None:
         """Write and sync everything, with a last checkpoint if the HSM signs; bounded in time."""

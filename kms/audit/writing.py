@@ -29,7 +29,10 @@ MAX_BATCH_BYTES: Final = 4 << 20
 RETRY_SECONDS: Final = 0.5
 """Between two attempts to write, or to sync, after one that failed."""
 
-FINAL_CHECKPOINT_SECONDS: Final = 2.0
+SYNC_PAUSE_SECONDS: Final = 0.01
+"""How long a line that nobody waits for may lie unsynced before its sync begins."""
+
+FINAL_CHECKPOINT_SECONDS: Final = 1.0
 """What the HSM may take for the last checkpoint; without it the end of the trail is not covered."""
 
 
@@ -250,6 +253,8 @@ class Writer:
                 self._sync.wait_for(lambda: self._is_dirty or self._is_ended)
                 if not self._is_dirty:
                     return
+                # Nobody waits: let some more come, for a write has to wait while its file is synced.
+                self._sync.wait_for(lambda: self._unsynced or self._is_ended, SYNC_PAUSE_SECONDS)
                 waiting, self._unsynced = self._unsynced, []
                 self._is_dirty = False
             journal = self._journal

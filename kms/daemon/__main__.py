@@ -20,6 +20,7 @@ from collections.abc import Iterator
 
 import uvloop
 
+from kms.audit.trail import AuditTrail
 from kms.daemon.hardening import harden
 from kms.daemon.root import recovering_root
 from kms.daemon.server import KMSServer
@@ -74,7 +75,10 @@ async def _serve(settings: DaemonSettings) -> None:
             protection=settings.protection,
             root_deadline_seconds=settings.root_deadline_seconds,
         )
-        async with EmbeddedKeyService(store, root, epoch, service_settings) as service:
+        async with (
+            AuditTrail(settings.audit, root, lambda: epoch.value) as trail,
+            EmbeddedKeyService(store, root, epoch, service_settings, trail=trail) as service,
+        ):
             server = KMSServer(service, request_seconds=settings.root_deadline_seconds + 2.0)
             await server.listen(_listener(settings))
             print("ready", flush=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from kms.audit.trail import TrailSettings
 from kms.hsm.interface import Protection
 
 
@@ -46,6 +47,7 @@ class DaemonSettings:
     epoch_path: Path
     region: str
     root: RootSettings
+    audit: TrailSettings
     protection: str = "software"
     listen_fd: int | None = None
     socket_path: Path | None = None

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from iam.principals import Caller
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Request
+from kms.audit.trail import AuditTrail
 from kms.epoch import Epoch
 from kms.hsm.interface import HeldKey, KeyLetGo, Root
 from kms.keys.ciphertext import derive
@@ -28,6 +29,7 @@ from kms.service.call import Call
 from kms.service.key_cache import KeyCache
 from kms.service.key_names import KeyName, alias_arn, key_arn, parse_key_name
 from kms.service.leases import Lease, Leases
+from kms.service.recording import Recorder
 from kms.service.root_calls import RootCalls
 from kms.service.usage_tracker import UsageTracker
 from kms.store.interface import KeyConflict, KeyStore
@@ -91,6 +93,7 @@ class Core:
         *,
         authorise: Authorise | None = None,
         clock_us: Callable[[], int],
+        trail: AuditTrail | None = None,
     ) -> None:
         self.store = store
         self.settings = settings
@@ -99,7 +102,8 @@ class Core:
         self.cache = KeyCache(store, epoch)
         self.policies = PolicyAuthoriser(self.cache, clock_us)
         self.authorise: Authorise = authorise or self.policies
-        self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds)
+        self.recorder = Recorder(trail, region=settings.region, clock_us=clock_us)
+        self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds, changed=self.recorder.note)
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
         self.making_predefined = asyncio.Lock()
         self.usage = UsageTracker()

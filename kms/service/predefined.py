@@ -108,6 +108,7 @@ async def make_predefined_key(core: Core, call: Call[Any], named: str, operation
             await core.change(lambda: core.store.insert_key(new), is_visible=False)
         except AliasExists:
             return  # made by another process meanwhile, which is as good
+        await core.recorder.act("CreateKey", metadata.key_arn, alias=S3_KEY_ALIAS, requestId=call.caller.request_id)
 
 
 def make_service_key(store: KeyStore, root: Root, *, region: str, created_us: int) -> None:

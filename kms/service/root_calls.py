@@ -43,8 +43,12 @@ OPERATOR_SECONDS = 60
 class RootCalls:
     """Runs functions of the root off the loop. `close` does not wait for calls that hang."""
 
-    def __init__(self, root: Root, *, deadline_seconds: float) -> None:
+    def __init__(
+        self, root: Root, *, deadline_seconds: float, changed: Callable[..., None] = lambda name, **details: None
+    ) -> None:
+        """`changed` is told when the root is unsealed, lost or back, with a name and details for the audit trail."""
         self._root = root
+        self._changed = changed
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="root")
         self._waiting = 0
@@ -133,10 +137,13 @@ class RootCalls:
     def _failed(self, detail: str, retry_after_seconds: int) -> None:
         if self._failure != (detail, retry_after_seconds):
             log.warning("root %s: %s", "lost" if self._was_ready else "absent", detail)
+            if self._failure is None:
+                self._changed("LoseRoot", cause=detail)
         self._failure = (detail, retry_after_seconds)
 
     def _succeeded(self) -> None:
         if self._failure is not None:
             log.info("root ready")
+            self._changed("RecoverRoot" if self._was_ready else "UnsealKeyService")
         self._failure = None
         self._was_ready = True

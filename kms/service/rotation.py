@@ -113,6 +113,7 @@ async def list_key_rotations(core: Core, call: Call[ListKeyRotations]) -> Materi
 async def rotate_due_keys(core: Core) -> int:
     """Rotate the keys whose period is over; returns how many. Disabled keys catch up once they are enabled again."""
     rotated = 0
+    core.recorder.require_writable()
     for key in core.store.keys_due_for_rotation(core.clock_us(), _SWEEP_BATCH):
         try:
             rotated += await _rotate(core, key, AUTOMATIC)
@@ -146,6 +147,7 @@ async def _rotate(core: Core, key: StoredKey, rotation_type: str) -> bool:
         )
     except KeyConflict:
         return False
+    await core.recorder.act("RotateKey", metadata.key_arn, rotationType=rotation_type, keyVersion=number)
     return True
 
 

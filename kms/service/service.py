@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
 from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
+from kms.audit.trail import AuditTrail
 from kms.epoch import Epoch
 from kms.hsm.interface import Root
 from kms.service import rotation, states, usage
 from kms.service.authorisation import Authorise
+from kms.service.call import Decided
 from kms.service.core import Core, ServiceSettings, now_us
 from kms.service.grants import check_tokens
+from kms.service.recording import RETRY_SECONDS
 from kms.service.table import HANDLERS
 from kms.store.interface import KeyStore, StoreUnavailable
 
@@ -29,7 +34,7 @@ R = TypeVar("R")
 class EmbeddedKeyService:
     """Implements `kms.api.service.KeyService`; belongs to one event loop, in which it must be made.
 
-    `store`, `root` and `epoch` stay the caller's to close, after `close`. The service is sealed until `start`
+    `store`, `root`, `epoch` and `trail` stay the caller's to close, after `close`. The service is sealed until `start`
     returned and the root answered; it may be used as an asynchronous context manager.
     """
 
@@ -42,12 +47,14 @@ class EmbeddedKeyService:
         *,
         authorise: Authorise | None = None,
         clock_us: Callable[[], int] = now_us,
+        trail: AuditTrail | None = None,
     ) -> None:
-        self._core = Core(store, root, epoch, settings, authorise=authorise, clock_us=clock_us)
+        self._core = Core(store, root, epoch, settings, authorise=authorise, clock_us=clock_us, trail=trail)
         self._background: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Ask the root once, and begin to watch it and to destroy keys whose deletion window ends."""
+        self._core.recorder.note("StartKeyService", processId=os.getpid())
         await self._core.root.probe()
         self._background = [asyncio.create_task(work()) for work in (self._watch_root, self._sweep, self._note_usage)]
 
@@ -57,6 +64,7 @@ class EmbeddedKeyService:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._flush_usage()
+        self._core.recorder.note("StopKeyService", processId=os.getpid())
         self._core.close()
 
     async def __aenter__(self) -> Self:
@@ -69,11 +77,30 @@ class EmbeddedKeyService:
         await self.close()
 
     async def call(self, caller: Caller, request: t.Request[R]) -> R:
-        """See `kms.api.service.KeyService.call`."""
+        """See `kms.api.service.KeyService.call`. Nothing is answered before its line is in the audit trail."""
+        recorder = self._core.recorder
+        recorder.require_writable()
+        decisions: list[Decided] = []
+        try:
+            answer = await self._answer(caller, request, decisions)
+        except KMSError as error:
+            refusal = error
+        except asyncio.CancelledError:
+            recorder.abandoned(caller, request, decisions)
+            raise
+        else:
+            await recorder.answered(caller, request, decisions, answer)
+            return answer
+        await recorder.refused(caller, request, decisions, refusal)
+        raise refusal
+
+    async def _answer(self, caller: Caller, request: t.Request[R], decisions: list[Decided]) -> R:
+        """Do it; what is decided on the way stands in `decisions`, however it ends. Raises KMSError alone."""
         self._core.require_unsealed()
+        call = self._core.new_call(caller, request)
+        call.decisions = decisions
         try:
             check_tokens(self._core, getattr(request, "grant_tokens", ()))
-            call = self._core.new_call(caller, request)
             answer: R = await HANDLERS[type(request)](self._core, call)
             self._core.usage.note(call, self._core.clock_us())
         except KMSError:
@@ -90,11 +117,18 @@ class EmbeddedKeyService:
 
     async def health(self) -> t.Health:
         """From memory and one short read; never touches the HSM."""
-        health = self._core.root.health()
+        health, recorder = self._core.root.health(), self._core.recorder
         try:
             self._core.store.meta("root")
         except StoreUnavailable as error:
             return t.Health(t.HealthState.DEGRADED, str(error), health.retry_after_seconds or 5)
+        if health.state is not t.HealthState.READY:
+            return health
+        if recorder.trouble is not None:
+            detail = f"the audit trail cannot be written: {recorder.trouble}"
+            return t.Health(t.HealthState.DEGRADED, detail, RETRY_SECONDS)
+        if recorder.unsigned is not None:
+            return replace(health, detail=f"{health.detail}; the audit trail is not signed: {recorder.unsigned}")
         return health
 
     async def _watch_root(self) -> None:

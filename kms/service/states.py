@@ -58,12 +58,14 @@ async def destroy_expired_keys(core: Core) -> int:
     destroyed = 0
     now_us = core.clock_us()
     while True:
+        core.recorder.require_writable()
         keys = await core.change(lambda: core.store.destroy_expired(now_us, _SWEEP_BATCH), is_visible=False)
         if keys:
             core.advance_epoch()
         for key in keys:
             core.leases.drop(key.metadata.key_id)
             log.warning("key %s destroyed at the end of its deletion window", key.metadata.key_arn)
+            await core.recorder.act("DeleteKey", key.metadata.key_arn)
         destroyed += len(keys)
         if len(keys) < _SWEEP_BATCH:
             return destroyed

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.protocol import request_headers
 from gateway.protocol.encryption import CHOOSING
 from gateway.protocol.errors import S3Error
-from gateway.protocol.request_headers import check_request_headers
+from gateway.protocol.request_headers import MAX_USER_AGENT_CHARACTERS, check_request_headers, user_agent
 
 OPERATIONS = [
     "AbortMultipartUpload",
@@ -148,3 +148,16 @@ def test_nothing_but_s3_errors(headers: dict[str, str], operation: str) -> None:
         check_request_headers(headers, operation)
     except S3Error as error:
         assert error.status in (400, 403, 501)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, ""),
+        ({"user-agent": "Boto3/1.40 ä"}, "Boto3/1.40 ä"),
+        ({"user-agent": "\udcff/1"}, "?/1"),
+        ({"user-agent": "x" * 5000}, "x" * MAX_USER_AGENT_CHARACTERS),
+    ],
+)
+def test_user_agent(headers: dict[str, str], expected: str) -> None:
+    assert user_agent(headers) == expected

@@ -59,9 +59,10 @@ async def test_sse_kms_is_one_call_each_way_for_the_caller() -> None:
     assert wrap.key_version == 3
     assert await data_keys(kms).open(CALLER, wrap, **ROW) == made
     context = {"team": "blue", "aws:s3:arn": ARN}
+    acting = replace(CALLER, resource_arn=ARN)
     assert kms.calls == [
-        ("GenerateDataKey", CALLER, "alias/mine", context),
-        ("Decrypt", CALLER, wrap.key_arn, context),
+        ("GenerateDataKey", acting, "alias/mine", context),
+        ("Decrypt", acting, wrap.key_arn, context),
     ]
 
 

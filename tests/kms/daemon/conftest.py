@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from kms.audit.trail import TrailSettings
 from kms.daemon.settings import DaemonSettings, RootSettings
 from tests.conformance.key_service import REGION
 
@@ -100,6 +101,7 @@ def make_settings(directory: Path, *, kind: str = "pkcs11", **changes: Any) -> D
         epoch_path=directory / "epoch",
         region=REGION,
         root=RootSettings(**root),
+        audit=TrailSettings(directory=directory / "audit"),
         # Relative to nothing and short: an address has 107 bytes (unix(7)).
         socket_path=directory / "s",
     )

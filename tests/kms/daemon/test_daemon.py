@@ -18,6 +18,7 @@ from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSUnavailable
 from kms.api.secrets import SecretBytes
+from kms.audit.trail import TrailSettings
 from kms.client import KMSClient
 from kms.daemon.settings import DaemonSettings, RootSettings, SettingsError
 from kms.epoch import SharedEpoch
@@ -261,6 +262,7 @@ def test_a_missing_key_store_is_said(tmp_path: Path) -> None:
         epoch_path=tmp_path / "epoch",
         region="us-east-1",
         root=RootSettings(kind="file", root_file=tmp_path / "root"),
+        audit=TrailSettings(directory=tmp_path / "audit"),
         socket_path=tmp_path / "s",
     )
     process = start_process(settings.to_json())
@@ -277,6 +279,7 @@ def settings(tmp_path: Path) -> Iterator[DaemonSettings]:
         epoch_path=tmp_path / "e",
         region="eu-de",
         root=RootSettings(kind="pkcs11", uri="pkcs11:token=x", pin_file=tmp_path / "pin"),
+        audit=TrailSettings(directory=tmp_path / "audit", is_synced_first=True, rotate_bytes=70_000),
         listen_fd=7,
         lease_seconds=1.5,
     )

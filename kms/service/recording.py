@@ -1,0 +1,214 @@
+"""From calls to lines of the audit trail: exactly one for each call, before it is answered.
+
+A line tells who asked for what, what was decided about it, by which rule and key, and how it ended. Lines of changes
+that took effect are on the disk before the answer, the others are written. The service's own acts are lines as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import uuid4
+
+from iam.principals import Caller, Principal, PrincipalKind, service_caller
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.types import Request
+from kms.audit.event import API_CALL, EVENT_SOURCE, SERVICE_EVENT, Decision, Event, Resource, UserIdentity
+from kms.audit.trail import AuditTrail, AuditUnavailable
+from kms.keys.state import CRYPTOGRAPHIC
+from kms.service.call import Decided
+from kms.service.request_parameters import request_parameters
+
+log = logging.getLogger(__name__)
+
+ABANDONED: Final = "RequestAbandoned"
+"""The error code of a call that its caller, or the deadline of kmsd, gave up before it was answered."""
+
+RETRY_SECONDS: Final = 5
+
+_IDENTITY_TYPES: Final = {
+    PrincipalKind.ROOT: "Root",
+    PrincipalKind.USER: "IAMUser",
+    PrincipalKind.ROLE_SESSION: "AssumedRole",
+    PrincipalKind.SERVICE: "AWSService",
+    PrincipalKind.ANONYMOUS: "Unknown",
+}
+_DATA_OPERATIONS: Final = frozenset(operation.value for operation in CRYPTOGRAPHIC) | {"GenerateRandom", "ReEncrypt"}
+_COUNTED_DIGITS: Final = 12
+_READING: Final = ("Describe", "Get", "List")
+_SERVICE: Final = service_caller("").principal
+
+
+def is_change(operation_name: str) -> bool:
+    """Whether an operation changes what the key store holds."""
+    return operation_name not in _DATA_OPERATIONS and not operation_name.startswith(_READING)
+
+
+class Recorder:
+    """Writes to `trail`; without one nothing is recorded (a service inside `sealgate init`, or a test)."""
+
+    def __init__(self, trail: AuditTrail | None, *, region: str, clock_us: Callable[[], int]) -> None:
+        self._trail = trail
+        self._region = region
+        self._clock_us = clock_us
+        self._events = itertools.count()
+        self._event_prefix = str(uuid4())[:-_COUNTED_DIGITS]
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be recorded at present."""
+        return None if self._trail is None else self._trail.trouble
+
+    @property
+    def unsigned(self) -> str | None:
+        """Why the trail's checkpoints are not signed at present."""
+        return None if self._trail is None else self._trail.unsigned
+
+    def require_writable(self) -> None:
+        """Before anything is done. Raises KMSUnavailable while it could not be recorded."""
+        if self._trail is not None:
+            try:
+                self._trail.require_writable()
+            except AuditUnavailable as error:
+                raise _unavailable() from error
+
+    async def answered(self, caller: Caller, request: Request[Any], decisions: Sequence[Decided], answer: Any) -> None:
+        """Record a call that did what it asked. Raises KMSUnavailable if that fails: then nothing is to be answered."""
+        if self._trail is not None:
+            event = self._event(caller, request, decisions, answer=answer)
+            await self._write(event, is_durable=is_change(event.event_name))
+
+    async def refused(
+        self, caller: Caller, request: Request[Any], decisions: Sequence[Decided], error: KMSError
+    ) -> None:
+        """Record a call that was refused or failed. Raises KMSUnavailable if that fails."""
+        if self._trail is not None:
+            await self._write(self._event(caller, request, decisions, error=error), is_durable=False)
+
+    def abandoned(self, caller: Caller, request: Request[Any], decisions: Sequence[Decided]) -> None:
+        """Record a call whose task was cancelled; whether it took effect is not known here."""
+        if self._trail is not None:
+            event = self._event(caller, request, decisions, code=ABANDONED, message="The call was given up.")
+            self._trail.note(event)
+
+    async def act(self, name: str, key_arn: str | None = None, **details: str | int) -> None:
+        """Record an act of the service itself that took effect; on the disk on return. Failing is logged alone."""
+        if self._trail is not None:
+            try:
+                await self._trail.record(self._own_event(name, key_arn, details), is_durable=True)
+            except AuditUnavailable as error:
+                log.error("%s is not in the audit trail yet: %s", name, error)
+
+    def note(self, name: str, **details: str | int) -> None:
+        """Record what befell the service. Waits for nothing."""
+        if self._trail is not None:
+            self._trail.note(self._own_event(name, None, details))
+
+    async def _write(self, event: Event, *, is_durable: bool) -> None:
+        assert self._trail is not None
+        try:
+            await self._trail.record(event, is_durable=is_durable)
+        except AuditUnavailable as error:
+            raise _unavailable() from error
+
+    def _event(
+        self,
+        caller: Caller,
+        request: Request[Any],
+        decisions: Sequence[Decided],
+        *,
+        answer: Any = None,
+        error: KMSError | None = None,
+        code: str | None = None,
+        message: str | None = None,
+    ) -> Event:
+        used_arn, used_version = _key_used(answer)
+        if error is not None:
+            code, message = error.code, error.message or None
+        return Event(
+            event_type=API_CALL,
+            event_time=self._now(),
+            event_source=EVENT_SOURCE,
+            event_name=request.operation_name(),
+            event_id=self._next_id(),
+            aws_region=caller.region or self._region,
+            user_identity=_identity(caller.principal),
+            request_id=caller.request_id,
+            source_ip=caller.source_ip,
+            user_agent=caller.user_agent,
+            via_service=caller.via_service,
+            resource_arn=caller.resource_arn,
+            request_parameters=request_parameters(request),
+            resources=_resources(decisions, used_arn),
+            decisions=_decisions(decisions),
+            key_version=used_version,
+            error_code=code,
+            error_message=message,
+        )
+
+    def _own_event(self, name: str, key_arn: str | None, details: dict[str, str | int]) -> Event:
+        return Event(
+            event_type=SERVICE_EVENT,
+            event_time=self._now(),
+            event_source=EVENT_SOURCE,
+            event_name=name,
+            event_id=self._next_id(),
+            aws_region=self._region,
+            user_identity=_identity(_SERVICE),
+            resources=() if key_arn is None else (_resource(key_arn),),
+            details=details,
+        )
+
+    def _next_id(self) -> str:
+        """Unique among all processes: a random UUID of this one, its last digits counted."""
+        return f"{self._event_prefix}{next(self._events):0{_COUNTED_DIGITS}x}"
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._clock_us() / 1_000_000, UTC)
+
+
+def _unavailable() -> KMSUnavailable:
+    """What clients read; the cause is for health and the log."""
+    return KMSUnavailable("The audit trail is not available.", RETRY_SECONDS)
+
+
+def _key_used(answer: Any) -> tuple[str | None, int | None]:
+    """The key, and the version of its material, that an answer names; of ReEncrypt the destination's."""
+    made_by = getattr(answer, "ciphertext", answer)
+    return getattr(made_by, "key_arn", None), getattr(made_by, "key_version", None)
+
+
+def _decisions(decided: Sequence[Decided]) -> tuple[Decision, ...]:
+    """Each once: what had to be opened first was decided again on the same grounds."""
+    unique = decided if len(decided) < 2 else tuple(dict.fromkeys(decided))
+    return tuple(
+        Decision(each.action, each.resource_arn, "Allow" if each.is_allowed else "Deny", each.decided_by)
+        for each in unique
+    )
+
+
+def _resources(decided: Sequence[Decided], used_arn: str | None) -> tuple[Resource, ...]:
+    """The keys and aliases that were decided about, and the key that was used or made."""
+    if len(decided) == 1 and used_arn in {None, decided[0].resource_arn}:
+        arn = decided[0].resource_arn
+        return () if arn == "*" else (_resource(arn),)
+    arns = dict.fromkeys(each.resource_arn for each in decided if each.resource_arn != "*")
+    if used_arn is not None:
+        arns[used_arn] = None
+    return tuple(_resource(arn) for arn in arns)
+
+
+@lru_cache(1024)
+def _resource(arn: str) -> Resource:
+    parts = arn.split(":", 5)
+    account_id, name = (parts[4], parts[5]) if len(parts) == 6 else ("", "")
+    return Resource(arn, account_id, "AWS::KMS::Alias" if name.startswith("alias/") else "AWS::KMS::Key")
+
+
+@lru_cache(1024)
+def _identity(principal: Principal) -> UserIdentity:
+    return UserIdentity(_IDENTITY_TYPES[principal.kind], principal.principal_id, principal.arn, principal.account_id)

@@ -1,0 +1,386 @@
+"""Every call of the key service is one line of the audit trail, written before its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iam.principals import Caller, Principal, PrincipalKind, root_principal, service_caller
+from kms.api import types as t
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.secrets import SecretBytes
+from kms.audit import journal as journal_module
+from kms.audit import writing
+from kms.audit.signatures import format_pem, load_public_keys
+from kms.audit.trail import AuditTrail, TrailSettings
+from kms.audit.verify import Verifier
+from kms.epoch import MemoryEpoch
+from kms.hsm.interface import RootUnavailable
+from kms.service.recording import ABANDONED, is_change
+from kms.service.service import EmbeddedKeyService
+from kms.store.sqlite import SQLiteKeyStore
+from tests.conformance.key_service import REGION
+from tests.kms.audit.trails import records
+from tests.kms.roots import MemoryRoot
+from tests.kms.service.conftest import SETTINGS, Clock
+
+ACCOUNT = "111122223333"
+CALLER = Caller(
+    root_principal(ACCOUNT),
+    "REQUEST1",
+    "192.0.2.7",
+    via_service="s3.us-east-1.amazonaws.com",
+    resource_arn="arn:aws:s3:::bucket/key",
+    user_agent="Boto3/1.40",
+)
+STRANGER = Caller(root_principal("999988887777"), "REQUEST2")
+PLAINTEXT = b"a plaintext that no line may hold"
+
+
+class Recorded:
+    """A service with a trail, and the events in it."""
+
+    def __init__(self, service: EmbeddedKeyService, trail: AuditTrail, directory: Path, root: MemoryRoot) -> None:
+        self.service = service
+        self.trail = trail
+        self.directory = directory
+        self.root = root
+
+    def events(self, kind: str = "AwsApiCall") -> list[dict[str, Any]]:
+        return [event for event in records(self.directory, "event") if event["eventType"] == kind]
+
+    async def call(self, request: t.Request[Any], caller: Caller = CALLER) -> Any:
+        """Make a call; exactly one line must be there when it ends, however it ends."""
+        before = len(self.events())
+        try:
+            return await self.service.call(caller, request)
+        finally:
+            assert len(self.events()) == before + 1
+
+    async def refusal(self, request: t.Request[Any], caller: Caller = CALLER) -> dict[str, Any]:
+        """The line of a call that is refused, which must tell what the caller was told."""
+        with pytest.raises(KMSError) as refused:
+            await self.call(request, caller)
+        event = self.events()[-1]
+        assert (event["errorCode"], event.get("errorMessage", "")) == (refused.value.code, refused.value.message)
+        return event
+
+
+@pytest.fixture
+async def recorded(
+    store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, clock: Clock, tmp_path: Path
+) -> AsyncIterator[Recorded]:
+    directory = tmp_path / "audit"
+    async with (
+        AuditTrail(TrailSettings(directory=directory), root, lambda: epoch.value) as trail,
+        EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock, trail=trail) as service,
+    ):
+        yield Recorded(service, trail, directory, root)
+    keys = load_public_keys([format_pem(root.audit_public_key())])
+    report = Verifier(keys, ends_with_stop=True).verify(directory)
+    assert report.problems == []
+    assert PLAINTEXT not in b"".join(path.read_bytes() for path in directory.iterdir())
+
+
+async def made_key(recorded: Recorded) -> t.KeyMetadata:
+    key: t.KeyMetadata = await recorded.call(t.CreateKey())
+    return key
+
+
+async def test_a_line_tells_who_what_with_which_key_for_which_object(recorded: Recorded) -> None:
+    key = await made_key(recorded)
+    await recorded.call(t.GenerateDataKey(key.key_id, 32, {"aws:s3:arn": "arn:aws:s3:::bucket/key"}))
+    event = recorded.events()[-1]
+    assert event.pop("eventID")
+    assert event.pop("eventTime") == "2027-01-15T08:00:00Z"
+    [decision] = event.pop("decisions")
+    assert (decision["action"], decision["resource"], decision["decision"]) == (
+        "kms:GenerateDataKey",
+        key.key_arn,
+        "Allow",
+    )
+    assert decision["decidedBy"]
+    for name in ("seq", "prev"):
+        del event[name]
+    assert event == {
+        "record": "event",
+        "eventType": "AwsApiCall",
+        "eventSource": "kms.amazonaws.com",
+        "eventName": "GenerateDataKey",
+        "awsRegion": REGION,
+        "userIdentity": {
+            "type": "Root",
+            "principalId": ACCOUNT,
+            "arn": f"arn:aws:iam::{ACCOUNT}:root",
+            "accountId": ACCOUNT,
+        },
+        "requestID": "REQUEST1",
+        "sourceIPAddress": "192.0.2.7",
+        "userAgent": "Boto3/1.40",
+        "viaService": "s3.us-east-1.amazonaws.com",
+        "resourceArn": "arn:aws:s3:::bucket/key",
+        "requestParameters": {
+            "keyId": key.key_id,
+            "numberOfBytes": 32,
+            "encryptionContext": {"aws:s3:arn": "arn:aws:s3:::bucket/key"},
+        },
+        "resources": [{"ARN": key.key_arn, "accountId": ACCOUNT, "type": "AWS::KMS::Key"}],
+        "keyVersion": 1,
+    }
+
+
+async def test_the_key_that_was_made_is_a_resource(recorded: Recorded) -> None:
+    key = await made_key(recorded)
+    assert [resource["ARN"] for resource in recorded.events()[-1]["resources"]] == [key.key_arn]
+
+
+async def test_re_encrypt_is_one_line_with_two_keys_and_two_decisions(recorded: Recorded) -> None:
+    source, destination = await made_key(recorded), await made_key(recorded)
+    sealed = await recorded.call(t.Encrypt(source.key_id, SecretBytes(PLAINTEXT)))
+    await recorded.call(t.ReEncrypt(sealed.ciphertext_blob, destination.key_id))
+    event = recorded.events()[-1]
+    assert [resource["ARN"] for resource in event["resources"]] == [source.key_arn, destination.key_arn]
+    assert [(decision["action"], decision["resource"]) for decision in event["decisions"]] == [
+        ("kms:ReEncryptFrom", source.key_arn),
+        ("kms:ReEncryptTo", destination.key_arn),
+    ]
+
+
+async def test_denied_and_failed_calls_are_lines(recorded: Recorded) -> None:
+    key = await made_key(recorded)
+    denied = await recorded.refusal(t.Encrypt(key.key_arn, SecretBytes(PLAINTEXT)), STRANGER)
+    assert denied["userIdentity"]["accountId"] == "999988887777"
+    assert {decision["decision"] for decision in denied["decisions"]} == {"Deny"}
+    assert denied["errorCode"] == "AccessDeniedException"
+    missing = await recorded.refusal(t.DescribeKey("alias/none"))
+    assert (missing["errorCode"], missing["requestParameters"]) == ("NotFoundException", {"keyId": "alias/none"})
+    broken = await recorded.refusal(t.Decrypt(b"x" * 200, key.key_id))
+    assert broken["errorCode"] == "InvalidCiphertextException"
+    await recorded.call(t.DisableKey(key.key_id))
+    disabled = await recorded.refusal(t.GenerateDataKey(key.key_id, 32))
+    assert (disabled["errorCode"], disabled["resources"][0]["ARN"]) == ("DisabledException", key.key_arn)
+    assert [decision["decision"] for decision in disabled["decisions"]] == ["Allow"]
+
+
+async def test_a_dry_run_is_a_line_with_its_error(recorded: Recorded) -> None:
+    key = await made_key(recorded)
+    event = await recorded.refusal(t.GenerateDataKey(key.key_id, 32, dry_run=True))
+    assert (event["errorCode"], event["requestParameters"]["dryRun"]) == ("DryRunOperationException", True)
+
+
+async def test_a_region_that_is_not_served_is_a_line(recorded: Recorded) -> None:
+    event = await recorded.refusal(t.ListKeys(), replace(CALLER, region="mars-north-1"))
+    assert event["awsRegion"] == "mars-north-1"
+
+
+async def test_a_fault_of_ours_is_a_line(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: object, **__: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(recorded.service._core, "key_for", fault)
+    event = await recorded.refusal(t.GenerateDataKey("alias/x", 32))
+    assert event["errorCode"] == "KMSInternalException"
+    assert "a fault" not in str(event)
+
+
+async def test_the_gateway_is_a_service(recorded: Recorded) -> None:
+    await recorded.call(t.Encrypt(t.SERVICE_KEY_ALIAS, SecretBytes(PLAINTEXT)), service_caller("start"))
+    event = recorded.events()[-1]
+    assert (event["userIdentity"]["type"], event["requestID"]) == ("AWSService", "start")
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        (PrincipalKind.ROOT, "Root"),
+        (PrincipalKind.USER, "IAMUser"),
+        (PrincipalKind.ROLE_SESSION, "AssumedRole"),
+        (PrincipalKind.SERVICE, "AWSService"),
+        (PrincipalKind.ANONYMOUS, "Unknown"),
+    ],
+)
+async def test_kinds_of_principals(recorded: Recorded, kind: PrincipalKind, expected: str) -> None:
+    caller = Caller(Principal(kind, ACCOUNT, f"arn:aws:iam::{ACCOUNT}:x/{kind}", "ID"), "R")
+    with pytest.raises(KMSError):
+        await recorded.call(t.DescribeKey("alias/none"), caller)
+    assert recorded.events()[-1]["userIdentity"]["type"] == expected
+
+
+async def test_the_services_own_acts_are_lines(recorded: Recorded, clock: Clock) -> None:
+    key = await made_key(recorded)
+    await recorded.call(t.ScheduleKeyDeletion(key.key_id, 7))
+    clock.pass_days(8)
+    from kms.service.states import destroy_expired_keys
+
+    assert await destroy_expired_keys(recorded.service._core) == 1
+    acts = recorded.events("AwsServiceEvent")
+    assert [event["eventName"] for event in acts] == ["StartKeyService", "UnsealKeyService", "DeleteKey"]
+    assert acts[-1]["resources"][0]["ARN"] == key.key_arn
+    assert acts[-1]["userIdentity"]["type"] == "AWSService"
+
+
+async def test_rotation_by_time_is_the_services_own_act(recorded: Recorded, clock: Clock) -> None:
+    key = await made_key(recorded)
+    await recorded.call(t.EnableKeyRotation(key.key_id, 90))
+    clock.pass_days(91)
+    from kms.service.rotation import rotate_due_keys
+
+    assert await rotate_due_keys(recorded.service._core) == 1
+    act = recorded.events("AwsServiceEvent")[-1]
+    assert (act["eventName"], act["resources"][0]["ARN"]) == ("RotateKey", key.key_arn)
+    assert act["serviceEventDetails"] == {"rotationType": "AUTOMATIC", "keyVersion": 2}
+    await recorded.call(t.GenerateDataKey(key.key_id, 32))
+    assert recorded.events()[-1]["keyVersion"] == 2
+
+
+async def test_the_managed_key_is_made_by_the_service(recorded: Recorded) -> None:
+    made = await recorded.call(t.GenerateDataKey(t.S3_KEY_ALIAS, 32))
+    [act] = [event for event in recorded.events("AwsServiceEvent") if event["eventName"] == "CreateKey"]
+    assert act["resources"][0]["ARN"] == made.ciphertext.key_arn
+    assert act["serviceEventDetails"]["requestId"] == "REQUEST1"
+
+
+async def test_a_root_that_is_lost_and_comes_back_is_told(recorded: Recorded) -> None:
+    recorded.root.failure = RootUnavailable("the token is gone")
+    await recorded.service._core.root.probe()
+    recorded.root.failure = None
+    await recorded.service._core.root.probe()
+    await made_key(recorded)
+    acts = recorded.events("AwsServiceEvent")
+    assert [event["eventName"] for event in acts][-2:] == ["LoseRoot", "RecoverRoot"]
+    assert acts[-2]["serviceEventDetails"] == {"cause": "the token is gone"}
+
+
+async def test_a_sealed_service_records_what_it_refuses(
+    store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, tmp_path: Path
+) -> None:
+    root.failure = RootUnavailable("absent")
+    directory = tmp_path / "audit"
+    async with (
+        AuditTrail(TrailSettings(directory=directory), root, lambda: epoch.value) as trail,
+        EmbeddedKeyService(store, root, epoch, SETTINGS, trail=trail) as service,
+    ):
+        event = await Recorded(service, trail, directory, root).refusal(t.ListKeys())
+    assert event["errorCode"] == "KeyUnavailableException"
+    assert [act["eventName"] for act in records(directory, "event")] == [
+        "StartKeyService",
+        "ListKeys",
+        "StopKeyService",
+    ]
+
+
+async def test_a_call_that_is_given_up_is_a_line(recorded: Recorded) -> None:
+    key = await made_key(recorded)
+    sealed = await recorded.call(t.Encrypt(key.key_id, SecretBytes(PLAINTEXT)))
+    recorded.service._core.leases.drop(key.key_id)
+    recorded.root.hangs = True
+    task = asyncio.create_task(recorded.service.call(CALLER, t.Decrypt(sealed.ciphertext_blob)))
+    await asyncio.to_thread(recorded.root.entered.wait, 20)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    recorded.root.hangs = False
+    recorded.root.go_on.set()
+    await recorded.service.call(CALLER, t.ListKeys())
+    given_up, listed = recorded.events()[-2:]
+    assert (given_up["eventName"], given_up["errorCode"]) == ("Decrypt", ABANDONED)
+    assert listed["eventName"] == "ListKeys"
+
+
+async def test_one_line_for_each_of_many_calls_at_once(recorded: Recorded) -> None:
+    key = await made_key(recorded)
+    callers = [replace(CALLER, request_id=f"R{number}") for number in range(200)]
+    await asyncio.gather(*(recorded.service.call(caller, t.GenerateDataKey(key.key_id, 32)) for caller in callers))
+    told = [event["requestID"] for event in recorded.events()[1:]]
+    assert sorted(told) == sorted(caller.request_id for caller in callers)
+
+
+async def test_nothing_is_answered_before_its_line_is_written(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await made_key(recorded)
+    go_on, write = threading.Event(), journal_module.write_all
+
+    def slow(descriptor: int, data: bytes) -> None:
+        assert go_on.wait(20)
+        write(descriptor, data)
+
+    monkeypatch.setattr(journal_module, "write_all", slow)
+    task = asyncio.create_task(recorded.service.call(CALLER, t.GenerateDataKey(key.key_id, 32)))
+    done, _ = await asyncio.wait([task], timeout=0.1)
+    assert not done
+    go_on.set()
+    assert len((await task).plaintext) == 32
+
+
+async def test_a_full_disk_answers_nothing_does_nothing_and_heals(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await made_key(recorded)
+    monkeypatch.setattr(writing, "RETRY_SECONDS", 0.01)
+
+    def full(descriptor: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "write_all", full)
+        with pytest.raises(KMSUnavailable, match="audit trail"):
+            await recorded.service.call(CALLER, t.GenerateDataKey(key.key_id, 32))
+        with pytest.raises(KMSUnavailable, match="audit trail"):
+            await recorded.service.call(CALLER, t.DisableKey(key.key_id))
+        health = await recorded.service.health()
+        assert health.state is t.HealthState.DEGRADED
+        assert "No space left" in health.detail
+    async with asyncio.timeout(20):
+        while recorded.trail.trouble is not None:
+            await asyncio.sleep(0.002)
+    assert (await recorded.service.health()).state is t.HealthState.READY
+    metadata = await recorded.call(t.DescribeKey(key.key_id))
+    assert metadata.state is t.KeyState.ENABLED
+    [trouble] = records(recorded.directory, "trouble")
+    assert (trouble["lateLines"], trouble["refusedCalls"]) == (1, 1)
+
+
+async def test_checkpoints_that_are_not_signed_show_in_health_and_stop_nothing(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sign(digest: bytes) -> bytes:
+        raise RootUnavailable("no signing today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recorded.root, "sign", sign)
+        await made_key(recorded)
+        async with asyncio.timeout(20):
+            while recorded.trail.unsigned is None:
+                await asyncio.sleep(0.01)
+        health = await recorded.service.health()
+        assert health.state is t.HealthState.READY
+        assert "no signing today" in health.detail
+        await made_key(recorded)
+    monkeypatch.setattr("kms.audit.checkpoints.RETRY_SECONDS", 0.01)
+    recorded.trail._checkpoints.ask("interval")
+    async with asyncio.timeout(20):
+        while recorded.trail.unsigned is not None:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "name", ["CreateKey", "DisableKey", "PutKeyPolicy", "CreateGrant", "ImportKeyMaterial", "RotateKeyOnDemand"]
+)
+def test_changes(name: str) -> None:
+    assert is_change(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Decrypt", "ReEncrypt", "GenerateRandom", "GenerateMac", "Verify", "DescribeKey", "ListKeys", "GetKeyPolicy"],
+)
+def test_what_is_no_change(name: str) -> None:
+    assert not is_change(name)
