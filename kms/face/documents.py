@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kms.api import types as t
+from kms.keys.specs import algorithms_of
 
 Document = Mapping[str, object]
 
@@ -33,13 +34,23 @@ def key_metadata(key: t.KeyMetadata) -> Document:
         "MultiRegion": key.multi_region,
         "Origin": key.origin,
     }
-    if key.key_usage == "ENCRYPT_DECRYPT" and key.key_spec == SYMMETRIC_DEFAULT:
-        document["EncryptionAlgorithms"] = [SYMMETRIC_DEFAULT]
-    if key.key_material_id is not None:
+    document |= algorithms(key)
+    if key.key_material_id is not None and key.key_spec == SYMMETRIC_DEFAULT:
         document["CurrentKeyMaterialId"] = key.key_material_id
     if key.deletion_us is not None:
         document["DeletionDate"] = timestamp(key.deletion_us)
     return document
+
+
+def algorithms(key: t.KeyMetadata) -> Document:
+    """The list of algorithms that goes with the key's usage."""
+    member = {
+        "ENCRYPT_DECRYPT": "EncryptionAlgorithms",
+        "GENERATE_VERIFY_MAC": "MacAlgorithms",
+        "KEY_AGREEMENT": "KeyAgreementAlgorithms",
+        "SIGN_VERIFY": "SigningAlgorithms",
+    }[key.key_usage]
+    return {member: list(algorithms_of(key.key_spec, key.key_usage))}
 
 
 def key_page(page: t.KeyPage) -> Document:

@@ -8,7 +8,7 @@ from iam.principals import Caller
 from kms.api.service import KeyService
 from kms.face.documents import Document
 from kms.face.model import INPUTS
-from kms.face.operations import aliases, encryption, generation, grants, keys, policies, rotation, tags
+from kms.face.operations import aliases, asymmetric, encryption, generation, grants, keys, policies, rotation, tags
 from kms.face.request import ParsedRequest
 
 Handler = Callable[[KeyService, Caller, ParsedRequest], Awaitable[Document | None]]
@@ -21,6 +21,7 @@ _SERVED: Mapping[str, Handler] = {
     "CreateKey": keys.create_key,
     "Decrypt": encryption.decrypt,
     "DeleteAlias": aliases.delete_alias,
+    "DeriveSharedSecret": asymmetric.derive_shared_secret,
     "DescribeKey": keys.describe_key,
     "DisableKey": keys.disable_key,
     "DisableKeyRotation": rotation.disable_key_rotation,
@@ -28,11 +29,15 @@ _SERVED: Mapping[str, Handler] = {
     "EnableKeyRotation": rotation.enable_key_rotation,
     "Encrypt": encryption.encrypt,
     "GenerateDataKey": generation.generate_data_key,
+    "GenerateDataKeyPair": asymmetric.generate_data_key_pair,
+    "GenerateDataKeyPairWithoutPlaintext": asymmetric.generate_data_key_pair_without_plaintext,
     "GenerateDataKeyWithoutPlaintext": generation.generate_data_key_without_plaintext,
+    "GenerateMac": asymmetric.generate_mac,
     "GenerateRandom": generation.generate_random,
     "GetKeyLastUsage": rotation.get_key_last_usage,
     "GetKeyPolicy": policies.get_key_policy,
     "GetKeyRotationStatus": rotation.get_key_rotation_status,
+    "GetPublicKey": asymmetric.get_public_key,
     "ListAliases": aliases.list_aliases,
     "ListGrants": grants.list_grants,
     "ListKeyPolicies": policies.list_key_policies,
@@ -46,10 +51,13 @@ _SERVED: Mapping[str, Handler] = {
     "RevokeGrant": grants.revoke_grant,
     "RotateKeyOnDemand": rotation.rotate_key_on_demand,
     "ScheduleKeyDeletion": keys.schedule_key_deletion,
+    "Sign": asymmetric.sign,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "UpdateAlias": aliases.update_alias,
     "UpdateKeyDescription": tags.update_key_description,
+    "Verify": asymmetric.verify,
+    "VerifyMac": asymmetric.verify_mac,
 }
 
 OPERATIONS: Mapping[str, Handler | None] = {name: _SERVED.get(name) for name in INPUTS}

@@ -21,6 +21,11 @@ def check_length(member: str, length: int, minimum: int, maximum: int, shown: st
         raise _broken(value, member, f"length {_bound(length, minimum, maximum)}")
 
 
+def dry_run_succeeded() -> KMSError:
+    """What DryRun answers when everything but the act itself was done."""
+    return KMSError("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+
+
 def _bound(measured: int, minimum: int, maximum: int) -> str:
     return f"greater than or equal to {minimum}" if measured < minimum else f"less than or equal to {maximum}"
 

@@ -40,6 +40,12 @@ Q = TypeVar("Q", bound=Request[Any])
 
 _OPENING_ATTEMPTS = 3
 
+COMPUTING_THREADS = 2
+"""For asymmetric keys: they are CPU work, which more threads would only queue elsewhere."""
+
+MAX_COMPUTING = 512
+"""Asymmetric operations waiting or under way; an RSA-4096 signature takes about 5 ms, so these are some seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
@@ -109,10 +115,13 @@ class Core:
         self.usage = UsageTracker()
         self._epoch = epoch
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="key-store")
+        self._workers = ThreadPoolExecutor(COMPUTING_THREADS, thread_name_prefix="asymmetric")
+        self._computing = 0
 
     def close(self) -> None:
         self.leases.close()
         self.root.close()
+        self._workers.shutdown(wait=False, cancel_futures=True)
         self._writer.shutdown(wait=True)
 
     def new_call(self, caller: Caller, request: Q) -> Call[Q]:
@@ -188,6 +197,16 @@ class Core:
             return await self.root.call(lambda _: held.mac(message))
         except KeyLetGo:
             return None
+
+    async def compute(self, function: Callable[[], T]) -> T:
+        """`function()` in a thread, for what takes milliseconds. Raises ThrottlingException when too much waits."""
+        if self._computing >= MAX_COMPUTING:
+            raise KMSError("ThrottlingException", "Rate exceeded")
+        self._computing += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._workers, function)
+        finally:
+            self._computing -= 1
 
     # Changes
 

@@ -23,23 +23,27 @@ from kms.keys.ciphertext import (
     seal_derived,
 )
 from kms.keys.context import canonical_context
+from kms.keys.specs import ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT
 from kms.keys.state import Operation
 from kms.service.call import Call
-from kms.service.constraints import check_length
+from kms.service.constraints import check_length, dry_run_succeeded
 from kms.service.core import Core
+from kms.service.key_use import key_of_usage
 from kms.service.predefined import make_predefined_key
+from kms.service.rsa import rsa_decrypt, rsa_encrypt
 from kms.store.records import StoredKey, key_ids
 
 
 async def encrypt(core: Core, call: Call[Encrypt]) -> Ciphertext:
     request = call.request
     check_length("plaintext", len(request.plaintext), 1, MAX_PLAINTEXT_BYTES)
-    return await seal(
+    return await _encrypt(
         core,
         call,
         request.key_id,
         Operation.ENCRYPT,
         plaintext=request.plaintext.reveal(),
+        algorithm=request.encryption_algorithm,
         context=request.encryption_context,
         dry_run=request.dry_run,
     )
@@ -47,12 +51,13 @@ async def encrypt(core: Core, call: Call[Encrypt]) -> Ciphertext:
 
 async def decrypt(core: Core, call: Call[Decrypt]) -> Plaintext:
     request = call.request
-    plaintext = await open_sealed(
+    plaintext = await _decrypt(
         core,
         call,
         request.ciphertext_blob,
         Operation.DECRYPT,
         key_id=request.key_id,
+        algorithm=request.encryption_algorithm,
         context=request.encryption_context,
     )
     if request.dry_run:
@@ -63,20 +68,22 @@ async def decrypt(core: Core, call: Call[Decrypt]) -> Plaintext:
 async def re_encrypt(core: Core, call: Call[ReEncrypt]) -> ReEncrypted:
     """Two authorisations: ReEncryptFrom on the source key, ReEncryptTo on the destination key."""
     request = call.request
-    source = await open_sealed(
+    source = await _decrypt(
         core,
         call,
         request.ciphertext_blob,
         Operation.RE_ENCRYPT_FROM,
         key_id=request.source_key_id,
+        algorithm=request.source_encryption_algorithm,
         context=request.source_encryption_context,
     )
-    ciphertext = await seal(
+    ciphertext = await _encrypt(
         core,
         call,
         request.destination_key_id,
         Operation.RE_ENCRYPT_TO,
         plaintext=source.plaintext.reveal(),
+        algorithm=request.destination_encryption_algorithm,
         context=request.destination_encryption_context,
         dry_run=request.dry_run,
     )
@@ -98,7 +105,7 @@ async def seal(
     await make_predefined_key(core, call, key_id, operation)
 
     def find() -> tuple[StoredKey, int]:
-        key = core.key_for(call, key_id, operation)
+        key = symmetric_key_for(core, call, key_id, operation)
         return key, key.current_version
 
     if dry_run:
@@ -127,7 +134,7 @@ async def open_sealed(
         if key_id is None:
             identity = identify_blob(blob)
             return _key_of_blob(core, call, identity, operation), _version_of_blob(identity)
-        key = core.key_for(call, key_id, operation)
+        key = symmetric_key_for(core, call, key_id, operation)
         identity = identify_blob(blob)
         if identity.key_id != key.key_bytes:
             raise KMSError(
@@ -141,9 +148,44 @@ async def open_sealed(
     return Plaintext(SecretBytes(plaintext), derived.key.metadata.key_arn, derived.version, derived.material_id)
 
 
-def dry_run_succeeded() -> KMSError:
-    """What DryRun answers when everything but the act itself was done."""
-    return KMSError("DryRunOperationException", "The request would have succeeded, but the DryRun option is set.")
+def symmetric_key_for(core: Core, call: Call[Any], key_id: str, operation: Operation) -> StoredKey:
+    """The key that the caller named, permitted, and one that seals blobs."""
+    return key_of_usage(core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=SYMMETRIC_DEFAULT)
+
+
+async def _encrypt(
+    core: Core,
+    call: Call[Any],
+    key_id: str,
+    operation: Operation,
+    *,
+    plaintext: bytes,
+    algorithm: str,
+    context: EncryptionContext,
+    dry_run: bool,
+) -> Ciphertext:
+    if algorithm == SYMMETRIC_DEFAULT:
+        return await seal(core, call, key_id, operation, plaintext=plaintext, context=context, dry_run=dry_run)
+    return await rsa_encrypt(
+        core, call, key_id, operation, plaintext=plaintext, algorithm=algorithm, context=context, dry_run=dry_run
+    )
+
+
+async def _decrypt(
+    core: Core,
+    call: Call[Any],
+    blob: bytes,
+    operation: Operation,
+    *,
+    key_id: str | None,
+    algorithm: str,
+    context: EncryptionContext,
+) -> Plaintext:
+    if algorithm == SYMMETRIC_DEFAULT:
+        return await open_sealed(core, call, blob, operation, key_id=key_id, context=context)
+    if key_id is None:
+        raise KMSError("ValidationException", f"A KeyId is required to decrypt with {algorithm}.")
+    return await rsa_decrypt(core, call, blob, operation, key_id=key_id, algorithm=algorithm, context=context)
 
 
 def _key_of_blob(core: Core, call: Call[Any], identity: BlobIdentity, operation: Operation) -> StoredKey:
@@ -151,7 +193,7 @@ def _key_of_blob(core: Core, call: Call[Any], identity: BlobIdentity, operation:
     for key_id in key_ids(identity.key_id):
         key = core.cache.key(key_id, call.region)
         if key is not None:
-            return core.key_for(call, key.metadata.key_arn, operation)
+            return symmetric_key_for(core, call, key.metadata.key_arn, operation)
     raise invalid_ciphertext()
 
 

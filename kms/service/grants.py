@@ -25,9 +25,8 @@ from kms.api.types import (
 from kms.keys.state import Operation
 from kms.service import grant_rules, paging
 from kms.service.call import Call
-from kms.service.constraints import check_length
+from kms.service.constraints import check_length, dry_run_succeeded
 from kms.service.core import Core
-from kms.service.encryption import dry_run_succeeded
 from kms.store.interface import GrantNotFound, KeyConflict, TooManyGrants
 from kms.store.records import StoredGrant, StoredKey
 

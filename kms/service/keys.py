@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from kms.api.errors import KMSError
+from kms.api.secrets import SecretBytes
 from kms.api.types import CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys
+from kms.keys.private_keys import generate_private_key
+from kms.keys.specs import HMAC_KEY_BYTES, SPECS, SYMMETRIC_DEFAULT
 from kms.keys.state import Operation
 from kms.service import paging
 from kms.service.call import Call
@@ -27,9 +30,18 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     if core.store.count_keys(call.account_id, call.region) >= core.settings.max_keys:
         raise KMSError("LimitExceededException", f"An account can have {core.settings.max_keys} KMS keys.")
     metadata = new_metadata(
-        call.region, call.account_id, core.clock_us(), description=request.description, protection=protection
+        call.region,
+        call.account_id,
+        core.clock_us(),
+        description=request.description,
+        protection=protection,
+        key_spec=request.key_spec,
+        key_usage=request.key_usage,
     )
-    new = await core.root.call(lambda root: make_key(root, metadata, tags=request.tags, policy=request.policy or ""))
+    material = await _new_material(core, request.key_spec)
+    new = await core.root.call(
+        lambda root: make_key(root, metadata, tags=request.tags, policy=request.policy or "", material=material)
+    )
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata
 
@@ -52,9 +64,10 @@ async def list_keys(core: Core, call: Call[ListKeys]) -> KeyPage:
 
 def _check_offered(request: CreateKey) -> None:
     """Refuse what this release does not offer, rather than make another key than the one that was asked for."""
-    if request.key_spec != "SYMMETRIC_DEFAULT":
+    spec = SPECS.get(request.key_spec)
+    if spec is None:
         raise KMSError("UnsupportedOperationException", f"KeySpec {request.key_spec} is not supported.")
-    if request.key_usage != "ENCRYPT_DECRYPT":
+    if request.key_usage not in spec.algorithms:
         raise KMSError(
             "ValidationException",
             f"KeyUsage {request.key_usage} is not compatible with KeySpec {request.key_spec}",
@@ -63,3 +76,12 @@ def _check_offered(request: CreateKey) -> None:
         raise KMSError("UnsupportedOperationException", f"Origin {request.origin} is not supported.")
     if request.multi_region:
         raise KMSError("UnsupportedOperationException", "Multi-Region keys are not supported.")
+
+
+async def _new_material(core: Core, key_spec: str) -> SecretBytes | None:
+    """None for symmetric keys, whose bytes the root makes inside. HMAC keys come from the root's random source."""
+    if key_spec == SYMMETRIC_DEFAULT:
+        return None
+    if key_spec in HMAC_KEY_BYTES:
+        return SecretBytes(await core.root.call(lambda root: root.random(HMAC_KEY_BYTES[key_spec])))
+    return await core.compute(lambda: generate_private_key(key_spec))

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from kms.api.errors import KMSError
 from kms.hsm.interface import HeldKey, Protection, Root
+from kms.keys.private_keys import PrivateKey, load_private_key
 from kms.keys.record_format import parse_header
 from kms.keys.wrapping import hold_record, open_record
 from kms.service.root_calls import RootCalls
@@ -51,11 +52,12 @@ class Lease:
     of protection hsm there is `held` instead, whose calls block and raise KeyLetGo once the lease has ended.
     """
 
-    __slots__ = ("_key", "expires", "held", "material_id")
+    __slots__ = ("_key", "_private_key", "expires", "held", "material_id")
 
     def __init__(self, key: bytearray | None, material_id: str, expires: float, held: Held | None = None) -> None:
         assert (key is None) is not (held is None)
         self._key: Final = key
+        self._private_key: PrivateKey | None = None
         self.held: Final = held
         self.material_id: Final = material_id
         self.expires: Final = expires
@@ -65,7 +67,14 @@ class Lease:
         assert self._key is not None, "a held key has no bytes"
         return self._key
 
+    def private_key(self, key_spec: str) -> PrivateKey:
+        """The material as a private key, read once for a lease; it may be used after the lease, in a thread."""
+        if self._private_key is None:
+            self._private_key = load_private_key(key_spec, self.key)
+        return self._private_key
+
     def wipe(self) -> None:
+        self._private_key = None
         if self._key is not None:
             self._key[:] = bytes(len(self._key))
         if self.held is not None:

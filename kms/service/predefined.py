@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from iam.principals import SERVICE_ACCOUNT_ID, PrincipalKind
+from kms.api.secrets import SecretBytes
 from kms.api.types import S3_KEY_ALIAS, SERVICE_KEY_ALIAS, KeyManager, KeyMetadata, KeyState, Tag
 from kms.hsm.interface import Protection, Root
 from kms.keys.state import Operation
@@ -39,8 +40,10 @@ def new_metadata(
     description: str = "",
     manager: KeyManager = KeyManager.CUSTOMER,
     protection: str = "software",
+    key_spec: str = "SYMMETRIC_DEFAULT",
+    key_usage: str = "ENCRYPT_DECRYPT",
 ) -> KeyMetadata:
-    """A symmetric key as it is when made: Enabled, with a fresh id and material id."""
+    """A key as it is when made: Enabled, with a fresh id and material id."""
     key_id = str(uuid4())
     return KeyMetadata(
         account_id=account_id,
@@ -52,6 +55,8 @@ def new_metadata(
         description=description,
         manager=manager,
         protection=protection,
+        key_spec=key_spec,
+        key_usage=key_usage,
         # Random, not derived: an id that is public must not be a function of the material.
         key_material_id=os.urandom(32).hex(),
     )
@@ -64,14 +69,17 @@ def make_key(
     tags: tuple[Tag, ...] = (),
     alias_name: str | None = None,
     policy: str = "",
+    material: SecretBytes | None = None,
 ) -> NewKey:
-    """Make the first version's material inside the root. Blocks; raises RootError. Stores nothing."""
+    """Wrap the first version's `material`, or make it inside the root. Blocks; raises RootError. Stores nothing."""
     record = make_record(
         root,
         UUID(bytes=key_bytes(metadata.key_id)),
         1,
         created_us=metadata.created_us,
+        key_spec=metadata.key_spec,
         protection=Protection(metadata.protection),
+        material=material,
     )
     assert metadata.key_material_id is not None
     version = StoredVersion(metadata.key_id, 1, metadata.key_material_id, record, metadata.created_us)

@@ -6,7 +6,22 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from kms.api import types as t
-from kms.service import aliases, data_keys, encryption, grants, keys, policies, rotation, states, tags, usage
+from kms.service import (
+    agreement,
+    aliases,
+    data_key_pairs,
+    data_keys,
+    encryption,
+    grants,
+    keys,
+    macs,
+    policies,
+    rotation,
+    signing,
+    states,
+    tags,
+    usage,
+)
 from kms.service.call import Call
 from kms.service.core import Core
 
@@ -19,6 +34,7 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.CreateKey: keys.create_key,
     t.Decrypt: encryption.decrypt,
     t.DeleteAlias: aliases.delete_alias,
+    t.DeriveSharedSecret: agreement.derive_shared_secret,
     t.DescribeKey: keys.describe_key,
     t.DisableKey: states.disable_key,
     t.DisableKeyRotation: rotation.disable_key_rotation,
@@ -26,11 +42,15 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.EnableKeyRotation: rotation.enable_key_rotation,
     t.Encrypt: encryption.encrypt,
     t.GenerateDataKey: data_keys.generate_data_key,
+    t.GenerateDataKeyPair: data_key_pairs.generate_data_key_pair,
+    t.GenerateDataKeyPairWithoutPlaintext: data_key_pairs.generate_data_key_pair_without_plaintext,
     t.GenerateDataKeyWithoutPlaintext: data_keys.generate_data_key_without_plaintext,
+    t.GenerateMac: macs.generate_mac,
     t.GenerateRandom: data_keys.generate_random,
     t.GetKeyLastUsage: usage.get_key_last_usage,
     t.GetKeyPolicy: policies.get_key_policy,
     t.GetKeyRotationStatus: rotation.get_key_rotation_status,
+    t.GetPublicKey: signing.get_public_key,
     t.ListAliases: aliases.list_aliases,
     t.ListGrants: grants.list_grants,
     t.ListKeyPolicies: policies.list_key_policies,
@@ -44,9 +64,12 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.RevokeGrant: grants.revoke_grant,
     t.RotateKeyOnDemand: rotation.rotate_key_on_demand,
     t.ScheduleKeyDeletion: states.schedule_key_deletion,
+    t.Sign: signing.sign,
     t.TagResource: tags.tag_resource,
     t.UntagResource: tags.untag_resource,
     t.UpdateAlias: aliases.update_alias,
     t.UpdateKeyDescription: tags.update_key_description,
+    t.Verify: signing.verify,
+    t.VerifyMac: macs.verify_mac,
 }
 """A row for every request of `kms.api.types`."""

@@ -262,7 +262,7 @@ def test_re_encryption_under_the_same_key_drops_the_context(kms: Any, kms_key: s
         ({"DestinationKeyId": ABSENT}, "NotFoundException"),
         ({"SourceKeyId": ABSENT}, "NotFoundException"),
         ({"DestinationKeyId": "alias/aws/s3"}, "AccessDeniedException"),
-        ({"SourceEncryptionAlgorithm": "RSAES_OAEP_SHA_1"}, "InvalidKeyUsageException"),
+        ({"SourceEncryptionAlgorithm": "RSAES_OAEP_SHA_1"}, "ValidationException"),  # names no key
         ({"DestinationEncryptionAlgorithm": "RSAES_OAEP_SHA_1"}, "InvalidKeyUsageException"),
     ],
 )

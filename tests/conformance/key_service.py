@@ -90,7 +90,7 @@ class KeyServiceSuite:
     @pytest.mark.parametrize(
         ("request_", "code"),
         [
-            (t.CreateKey(key_spec="RSA_2048", key_usage="SIGN_VERIFY"), "UnsupportedOperationException"),
+            (t.CreateKey(key_spec="SM2", key_usage="SIGN_VERIFY"), "UnsupportedOperationException"),
             (t.CreateKey(key_usage="SIGN_VERIFY"), "ValidationException"),
             (t.CreateKey(origin="EXTERNAL"), "UnsupportedOperationException"),
             (t.CreateKey(multi_region=True), "UnsupportedOperationException"),

@@ -10,6 +10,22 @@ from __future__ import annotations
 from typing import Any
 
 from kms.api.types.aliases import Alias, AliasPage, CreateAlias, DeleteAlias, ListAliases, UpdateAlias
+from kms.api.types.asymmetric import (
+    DataKeyPair,
+    DeriveSharedSecret,
+    GenerateDataKeyPair,
+    GenerateDataKeyPairWithoutPlaintext,
+    GenerateMac,
+    GetPublicKey,
+    Mac,
+    PublicKey,
+    SealedDataKeyPair,
+    SharedSecret,
+    Sign,
+    Signature,
+    Verify,
+    VerifyMac,
+)
 from kms.api.types.data_keys import DataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom
 from kms.api.types.encryption import Ciphertext, Decrypt, Encrypt, Plaintext, ReEncrypt, ReEncrypted
 from kms.api.types.grants import (
@@ -76,8 +92,10 @@ __all__ = [
     "CreateGrant",
     "CreateKey",
     "DataKey",
+    "DataKeyPair",
     "Decrypt",
     "DeleteAlias",
+    "DeriveSharedSecret",
     "DescribeKey",
     "DisableKey",
     "DisableKeyRotation",
@@ -86,11 +104,15 @@ __all__ = [
     "Encrypt",
     "EncryptionContext",
     "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
     "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
     "GenerateRandom",
     "GetKeyLastUsage",
     "GetKeyPolicy",
     "GetKeyRotationStatus",
+    "GetPublicKey",
     "Grant",
     "GrantConstraints",
     "GrantPage",
@@ -111,10 +133,12 @@ __all__ = [
     "ListKeys",
     "ListResourceTags",
     "ListRetirableGrants",
+    "Mac",
     "MaterialPage",
     "NewGrant",
     "Plaintext",
     "PolicyNames",
+    "PublicKey",
     "PutKeyPolicy",
     "ReEncrypt",
     "ReEncrypted",
@@ -124,12 +148,18 @@ __all__ = [
     "RotateKeyOnDemand",
     "RotationStatus",
     "ScheduleKeyDeletion",
+    "SealedDataKeyPair",
+    "SharedSecret",
+    "Sign",
+    "Signature",
     "Tag",
     "TagPage",
     "TagResource",
     "UntagResource",
     "UpdateAlias",
     "UpdateKeyDescription",
+    "Verify",
+    "VerifyMac",
 ]
 
 REQUESTS: tuple[type[Request[Any]], ...] = tuple(

@@ -8,6 +8,7 @@ from kms.api.errors import KMSError
 from kms.api.service import KeyService
 from kms.face.documents import SYMMETRIC_DEFAULT, Document, key_metadata, key_page, timestamp
 from kms.face.request import ParsedRequest
+from kms.keys.specs import ENCRYPT_DECRYPT
 
 DEFAULT_PAGE = 100
 MAX_PAGE = 1000
@@ -20,8 +21,7 @@ MAX_WINDOW_DAYS = 30
 async def create_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     request.refuse_members("XksKeyId", "MultiRegion")
     key_spec = _key_spec(request)
-    key_usage = request.text_or_none("KeyUsage")
-    _check_usage(key_spec, key_usage)
+    key_usage = _key_usage(key_spec, request.text_or_none("KeyUsage"))
     origin = request.text_or_none("Origin") or "AWS_KMS"
     if origin != "AWS_KMS":
         raise KMSError("UnsupportedOperationException", f"Origin {origin} is not supported.")
@@ -30,6 +30,8 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
         caller,
         t.CreateKey(
             description=description,
+            key_spec=key_spec,
+            key_usage=key_usage,
             policy=request.text_or_none("Policy"),
             bypass_policy_lockout_safety_check=request.flag("BypassPolicyLockoutSafetyCheck"),
             tags=request.tags("Tags"),
@@ -51,16 +53,13 @@ def _key_spec(request: ParsedRequest) -> str:
     return key_spec or old or SYMMETRIC_DEFAULT
 
 
-def _check_usage(key_spec: str, key_usage: str | None) -> None:
-    if key_spec != SYMMETRIC_DEFAULT:
-        if key_usage is None:
-            raise KMSError(
-                "ValidationException",
-                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
-            )
-        raise KMSError("UnsupportedOperationException", f"KeySpec {key_spec} is not supported.")
-    if key_usage not in {None, "ENCRYPT_DECRYPT"}:
-        raise KMSError("ValidationException", f"KeyUsage {key_usage} is not compatible with KeySpec {key_spec}")
+def _key_usage(key_spec: str, key_usage: str | None) -> str:
+    if key_usage is None and key_spec != SYMMETRIC_DEFAULT:
+        raise KMSError(
+            "ValidationException",
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+        )
+    return key_usage or ENCRYPT_DECRYPT
 
 
 async def describe_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from iam.principals import Caller
@@ -59,6 +60,14 @@ ANSWERS: Mapping[type[t.Request[Any]], object] = {
     t.CreateKey: metadata(),
     t.Decrypt: t.Plaintext(SecretBytes(b"plain"), KEY_ARN, 1, MATERIAL),
     t.DeleteAlias: None,
+    t.DeriveSharedSecret: t.SharedSecret(SecretBytes(b"secret"), metadata()),
+    t.GenerateDataKeyPair: t.DataKeyPair(SecretBytes(b"private"), b"public", CIPHERTEXT),
+    t.GenerateDataKeyPairWithoutPlaintext: t.SealedDataKeyPair(b"public", CIPHERTEXT),
+    t.GenerateMac: t.Mac(b"mac", KEY_ARN),
+    t.GetPublicKey: t.PublicKey(replace(metadata(), key_spec="RSA_2048"), b"public"),
+    t.Sign: t.Signature(b"signature", KEY_ARN),
+    t.Verify: KEY_ARN,
+    t.VerifyMac: KEY_ARN,
     t.DescribeKey: metadata(t.KeyState.PENDING_DELETION, DELETION_US),
     t.DisableKey: None,
     t.DisableKeyRotation: None,

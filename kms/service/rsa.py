@@ -1,0 +1,75 @@
+"""Encryption by RSA keys: a ciphertext that names no key, no encryption context, one block."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from kms.api.errors import KMSError
+from kms.api.secrets import SecretBytes
+from kms.api.types import Ciphertext, EncryptionContext, Plaintext
+from kms.keys import rsa_encryption
+from kms.keys.private_keys import PrivateKey
+from kms.keys.specs import ENCRYPT_DECRYPT
+from kms.keys.state import Operation
+from kms.service.call import Call
+from kms.service.constraints import dry_run_succeeded
+from kms.service.core import Core
+from kms.service.key_use import key_of_usage, with_private_key
+
+
+async def rsa_encrypt(
+    core: Core,
+    call: Call[Any],
+    key_id: str,
+    operation: Operation,
+    *,
+    plaintext: bytes,
+    algorithm: str,
+    context: EncryptionContext,
+    dry_run: bool,
+) -> Ciphertext:
+    find = partial(key_of_usage, core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=algorithm)
+    key_spec = find().metadata.key_spec
+    _check_no_context(context)
+    rsa_encryption.check_plaintext(key_spec, algorithm, len(plaintext))
+    if dry_run:
+        raise dry_run_succeeded()
+
+    def encrypt(private_key: PrivateKey) -> bytes:
+        assert isinstance(private_key, RSAPrivateKey)
+        return rsa_encryption.encrypt(private_key, algorithm, plaintext)
+
+    key, ciphertext = await with_private_key(core, find, encrypt)
+    metadata = key.metadata
+    return Ciphertext(ciphertext, metadata.key_arn, key.current_version, metadata.key_material_id or "")
+
+
+async def rsa_decrypt(
+    core: Core,
+    call: Call[Any],
+    ciphertext: bytes,
+    operation: Operation,
+    *,
+    key_id: str,
+    algorithm: str,
+    context: EncryptionContext,
+) -> Plaintext:
+    find = partial(key_of_usage, core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=algorithm)
+    find()
+    _check_no_context(context)
+
+    def decrypt(private_key: PrivateKey) -> bytes:
+        assert isinstance(private_key, RSAPrivateKey)
+        return rsa_encryption.decrypt(private_key, algorithm, ciphertext)
+
+    key, plaintext = await with_private_key(core, find, decrypt)
+    metadata = key.metadata
+    return Plaintext(SecretBytes(plaintext), metadata.key_arn, key.current_version, metadata.key_material_id or "")
+
+
+def _check_no_context(context: EncryptionContext) -> None:
+    if context:
+        raise KMSError("ValidationException", "An encryption context is not supported with asymmetric KMS keys.")
