@@ -27,6 +27,7 @@ from gateway.storage.index.interface import Index
 from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
+from iam.scope import KMS
 from iam.store.interface import IdentityStore, NoSuchAccount
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
@@ -140,7 +141,9 @@ class Application:
             owner_of=owners(identities),
             integrity_event=integrity_event,
         )
-        return Unsealed(services, Authenticator(self._settings.region, identities.find_credential))
+        regions = {KMS.name: self._settings.kms.other_regions}
+        authenticator = Authenticator(self._settings.region, identities.find_credential, other_regions=regions)
+        return Unsealed(services, authenticator)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
         while True:

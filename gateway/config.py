@@ -104,6 +104,9 @@ class KMSSettings:
         "where a new KMS key may be in the clear unless it chooses itself: in kmsd for a lease, or in the HSM alone",
         choices=("software", "hsm"),
     )
+    other_regions: tuple[str, ...] = setting(
+        (), "further regions whose KMS this endpoint answers for: multi-Region keys are replicated between them"
+    )
     lease_seconds: float = setting(
         300.0, "an unwrapped KMS key is used without asking the root again", minimum=1, maximum=86_400
     )

@@ -53,6 +53,7 @@ def kmsd_command(
         keys_path=settings.keys_path,
         epoch_path=settings.epoch_path,
         region=settings.region,
+        other_regions=settings.kms.other_regions,
         root=root_settings(settings),
         audit=trail_settings(settings),
         listen_fd=listen_fd,

@@ -5,9 +5,10 @@ Order: which mechanism, parse and scope, time, access key, signature. Nothing wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from iam.canonical import query_pairs
 from iam.chunk_signatures import ChunkVerifier
@@ -39,6 +40,11 @@ class Authenticated:
     _authentication: Authentication = field(repr=False)
     _signing_key: bytes = field(repr=False)
 
+    @property
+    def region(self) -> str:
+        """The region that the request was signed for."""
+        return self._authentication.scope.region
+
     def chunk_verifier(self) -> ChunkVerifier:
         """A verifier for the chunks of this request's body, if they are signed."""
         signed = self._authentication
@@ -46,10 +52,21 @@ class Authenticated:
 
 
 class Authenticator:
-    """Authenticates requests to one region; holds a cache of signing keys and nothing else."""
+    """Authenticates requests to the home region, and those of some services to further ones as well.
 
-    def __init__(self, region: str, find_credential: FindCredential, signing_keys: SigningKeys | None = None) -> None:
+    Holds a cache of signing keys and nothing else. `other_regions` are by the name of the service.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        find_credential: FindCredential,
+        signing_keys: SigningKeys | None = None,
+        *,
+        other_regions: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
         self._region = region
+        self._other_regions = other_regions
         self._find_credential = find_credential
         self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
 
@@ -102,7 +119,7 @@ class Authenticator:
         if not (has_header or in_query):
             return None
         parse = parse_authorization_header if has_header else parse_presigned
-        return parse(request, pairs, service, self._region)
+        return parse(request, pairs, service, (self._region, *self._other_regions.get(service.name, ())))
 
     def _credential(self, access_key_id: str) -> Credential:
         credential = self._find_credential(access_key_id)

@@ -6,7 +6,7 @@ Amazon S3 API Reference, "Authenticating Requests: Using Query Parameters". The 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NoReturn
 from urllib.parse import unquote
@@ -53,7 +53,7 @@ def is_signed_by_version_2(pairs: Pairs) -> bool:
     return "Signature" in names and "AWSAccessKeyId" in names
 
 
-def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, region: str) -> Authentication:
+def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, regions: Sequence[str]) -> Authentication:
     """Parse the X-Amz-* parameters among the canonical `pairs` of a presigned URL. Raises AuthenticationError."""
     parameters = _parameters(pairs)
     if parameters["X-Amz-Algorithm"] != ALGORITHM:
@@ -63,7 +63,7 @@ def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, re
     if signed_at is None:
         _malformed("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
     try:
-        scope = parse_credential(parameters["X-Amz-Credential"], service, region)
+        scope = parse_credential(parameters["X-Amz-Credential"], service, regions)
     except MalformedScope as error:
         fields = {} if error.region is None else {"Region": error.region}
         _malformed(f"Error parsing the X-Amz-Credential parameter; {error}", fields)

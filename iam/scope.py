@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -86,8 +86,11 @@ class MalformedScope(ValueError):
         self.region = region
 
 
-def parse_credential(text: str, service: Service, region: str) -> CredentialScope:
-    """Parse `AKID/YYYYMMDD/region/service/aws4_request` and hold it against this endpoint. Raises MalformedScope."""
+def parse_credential(text: str, service: Service, regions: Sequence[str]) -> CredentialScope:
+    """Parse `AKID/YYYYMMDD/region/service/aws4_request` and hold it against this endpoint.
+
+    `regions` are those that it answers for, the first one the home region. Raises MalformedScope.
+    """
     parts = text.rsplit("/", 4)
     if len(parts) != 5 or not parts[0]:
         raise MalformedScope(
@@ -98,8 +101,8 @@ def parse_credential(text: str, service: Service, region: str) -> CredentialScop
         raise MalformedScope(f'incorrect terminal "{terminator}". This endpoint uses "{TERMINATOR}".')
     if given_service != service.name:
         raise MalformedScope(f'incorrect service "{given_service}". This endpoint belongs to "{service.name}".')
-    if given_region != region:
-        raise MalformedScope(f"the region '{given_region}' is wrong; expecting '{region}'", region)
+    if given_region not in regions:
+        raise MalformedScope(f"the region '{given_region}' is wrong; expecting '{regions[0]}'", regions[0])
     if len(date) != 8 or not (date.isascii() and date.isdigit()):
         raise MalformedScope(
             f'incorrect date format "{date}". This date in the credential must be in the format "yyyyMMdd".'

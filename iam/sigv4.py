@@ -8,7 +8,7 @@ them a request uses, and whose key it is, in `iam.authenticator`.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
@@ -40,7 +40,9 @@ _SIGNED_BY_NATURE = frozenset({"x-amz-content-sha256"})
 """S3 signs its value as the payload hash of the canonical request, the others sign the hash of the body itself."""
 
 
-def parse_authorization_header(request: SignableRequest, pairs: Pairs, service: Service, region: str) -> Authentication:
+def parse_authorization_header(
+    request: SignableRequest, pairs: Pairs, service: Service, regions: Sequence[str]
+) -> Authentication:
     """Parse the Authorization header and what else of the head the signature needs.
 
     Blanks after the commas are optional and the date may stand in `Date`: esdk-obs-python sends both forms.
@@ -51,7 +53,7 @@ def parse_authorization_header(request: SignableRequest, pairs: Pairs, service: 
         raise security_token_refused()
     components = _components(headers["authorization"])
     try:
-        scope = parse_credential(components["Credential"], service, region)
+        scope = parse_credential(components["Credential"], service, regions)
         timestamp, signed_at = _request_time(headers)
         if timestamp[:8] != scope.date:
             raise MalformedScope(

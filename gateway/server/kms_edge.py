@@ -69,7 +69,12 @@ class KMSEdge:
             return anonymous_failure(request.request_id)
         entry.principal = authenticated.principal.arn
         caller = Caller(
-            authenticated.principal, request.request_id, request.remote_ip, user_agent=user_agent(request.headers)
+            authenticated.principal,
+            request.request_id,
+            request.remote_ip,
+            region=authenticated.region,
+            is_secure_transport=request.is_secure,
+            user_agent=user_agent(request.headers),
         )
         return await answer(self._service, caller, target, body)
 

@@ -71,6 +71,7 @@ async def _serve(settings: DaemonSettings) -> None:
         root = recovering_root(settings.root, check_value, makes_missing=True)
         service_settings = ServiceSettings(
             region=settings.region,
+            other_regions=settings.other_regions,
             lease_seconds=settings.lease_seconds,
             protection=settings.protection,
             root_deadline_seconds=settings.root_deadline_seconds,

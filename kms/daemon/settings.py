@@ -46,6 +46,7 @@ class DaemonSettings:
     keys_path: Path
     epoch_path: Path
     region: str
+    other_regions: tuple[str, ...] = ()
     root: RootSettings
     audit: TrailSettings
     protection: str = "software"

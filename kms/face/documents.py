@@ -39,7 +39,22 @@ def key_metadata(key: t.KeyMetadata) -> Document:
         document["CurrentKeyMaterialId"] = key.key_material_id
     if key.deletion_us is not None:
         document["DeletionDate"] = timestamp(key.deletion_us)
+    if key.state is t.KeyState.PENDING_REPLICA_DELETION and key.pending_window_days is not None:
+        document["PendingDeletionWindowInDays"] = key.pending_window_days
+    if key.primary_region is not None:
+        document["MultiRegionConfiguration"] = _multi_region(key, key.primary_region)
     return document
+
+
+def _multi_region(key: t.KeyMetadata, primary_region: str) -> Document:
+    def related(region: str) -> Document:
+        return {"Arn": f"arn:aws:kms:{region}:{key.account_id}:key/{key.key_id}", "Region": region}
+
+    return {
+        "MultiRegionKeyType": "PRIMARY" if key.is_primary else "REPLICA",
+        "PrimaryKey": related(primary_region),
+        "ReplicaKeys": [related(region) for region in key.replica_regions],
+    }
 
 
 def algorithms(key: t.KeyMetadata) -> Document:
@@ -67,7 +82,11 @@ def grant_page(page: t.GrantPage) -> Document:
 
 
 def tag_page(page: t.TagPage) -> Document:
-    return {"Tags": [{"TagKey": tag.key, "TagValue": tag.value} for tag in page.tags], **_next(page.next_marker)}
+    return {"Tags": tag_list(page.tags), **_next(page.next_marker)}
+
+
+def tag_list(tags: tuple[t.Tag, ...]) -> list[Document]:
+    return [{"TagKey": tag.key, "TagValue": tag.value} for tag in tags]
 
 
 def rotation_status(status: t.RotationStatus) -> Document:

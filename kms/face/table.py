@@ -8,7 +8,18 @@ from iam.principals import Caller
 from kms.api.service import KeyService
 from kms.face.documents import Document
 from kms.face.model import INPUTS
-from kms.face.operations import aliases, asymmetric, encryption, generation, grants, keys, policies, rotation, tags
+from kms.face.operations import (
+    aliases,
+    asymmetric,
+    encryption,
+    generation,
+    grants,
+    keys,
+    multi_region,
+    policies,
+    rotation,
+    tags,
+)
 from kms.face.request import ParsedRequest
 
 Handler = Callable[[KeyService, Caller, ParsedRequest], Awaitable[Document | None]]
@@ -47,6 +58,7 @@ _SERVED: Mapping[str, Handler] = {
     "ListRetirableGrants": grants.list_retirable_grants,
     "PutKeyPolicy": policies.put_key_policy,
     "ReEncrypt": encryption.re_encrypt,
+    "ReplicateKey": multi_region.replicate_key,
     "RetireGrant": grants.retire_grant,
     "RevokeGrant": grants.revoke_grant,
     "RotateKeyOnDemand": rotation.rotate_key_on_demand,
@@ -56,6 +68,7 @@ _SERVED: Mapping[str, Handler] = {
     "UntagResource": tags.untag_resource,
     "UpdateAlias": aliases.update_alias,
     "UpdateKeyDescription": tags.update_key_description,
+    "UpdatePrimaryRegion": multi_region.update_primary_region,
     "Verify": asymmetric.verify,
     "VerifyMac": asymmetric.verify_mac,
 }

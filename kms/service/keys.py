@@ -37,6 +37,7 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
         protection=protection,
         key_spec=request.key_spec,
         key_usage=request.key_usage,
+        multi_region=request.multi_region,
     )
     material = await _new_material(core, request.key_spec)
     new = await core.root.call(
@@ -74,8 +75,6 @@ def _check_offered(request: CreateKey) -> None:
         )
     if request.origin != "AWS_KMS":
         raise KMSError("UnsupportedOperationException", f"Origin {request.origin} is not supported.")
-    if request.multi_region:
-        raise KMSError("UnsupportedOperationException", "Multi-Region keys are not supported.")
 
 
 async def _new_material(core: Core, key_spec: str) -> SecretBytes | None:

@@ -16,7 +16,7 @@ from kms.service.call import Call
 from kms.service.core import Core
 from kms.service.key_names import key_arn, parse_key_name
 from kms.store.interface import AliasExists, KeyStore
-from kms.store.records import NewKey, StoredAlias, StoredKey, StoredVersion, key_bytes
+from kms.store.records import MULTI_REGION_PREFIX, NewKey, StoredAlias, StoredKey, StoredVersion, key_bytes
 
 S3_KEY_DESCRIPTION = "Default key that protects my S3 objects when no other key is defined"
 SERVICE_KEY_DESCRIPTION = "Key of the gateway itself: index rows and SSE-S3"
@@ -42,9 +42,10 @@ def new_metadata(
     protection: str = "software",
     key_spec: str = "SYMMETRIC_DEFAULT",
     key_usage: str = "ENCRYPT_DECRYPT",
+    multi_region: bool = False,
 ) -> KeyMetadata:
     """A key as it is when made: Enabled, with a fresh id and material id."""
-    key_id = str(uuid4())
+    key_id = MULTI_REGION_PREFIX + uuid4().hex if multi_region else str(uuid4())
     return KeyMetadata(
         account_id=account_id,
         region=region,
@@ -57,6 +58,8 @@ def new_metadata(
         protection=protection,
         key_spec=key_spec,
         key_usage=key_usage,
+        multi_region=multi_region,
+        primary_region=region if multi_region else None,
         # Random, not derived: an id that is public must not be a function of the material.
         key_material_id=os.urandom(32).hex(),
     )

@@ -7,6 +7,7 @@ after the other.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,7 @@ from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.constraints import check_range
 from kms.service.core import Core
+from kms.service.multi_region import state_of_deletion
 from kms.store.interface import KeyConflict
 
 log = logging.getLogger(__name__)
@@ -39,12 +41,7 @@ async def schedule_key_deletion(core: Core, call: Call[ScheduleKeyDeletion]) -> 
     days = call.request.pending_window_days
     check_range("pendingWindowInDays", days, MIN_PENDING_WINDOW_DAYS, MAX_PENDING_WINDOW_DAYS)
     return await _change_state(
-        core,
-        call,
-        call.request.key_id,
-        Operation.SCHEDULE_KEY_DELETION,
-        KeyState.PENDING_DELETION,
-        deletion_us=core.clock_us() + days * _DAY_US,
+        core, call, call.request.key_id, Operation.SCHEDULE_KEY_DELETION, state_of_deletion, pending_window_days=days
     )
 
 
@@ -68,7 +65,11 @@ async def destroy_expired_keys(core: Core) -> int:
             await core.recorder.act("DeleteKey", key.metadata.key_arn)
         destroyed += len(keys)
         if len(keys) < _SWEEP_BATCH:
-            return destroyed
+            break
+    # The last replica of a primary may be gone now, or have been when the process before ended.
+    if await core.change(lambda: core.store.begin_deletions(now_us), is_visible=False):
+        core.advance_epoch()
+    return destroyed
 
 
 async def _change_state(
@@ -76,26 +77,32 @@ async def _change_state(
     call: Call[Any],
     key_id: str,
     operation: Operation,
-    state: KeyState,
+    state_of: KeyState | Callable[[KeyMetadata], KeyState],
     *,
-    deletion_us: int | None = None,
+    pending_window_days: int | None = None,
 ) -> KeyMetadata:
     for _ in range(_ATTEMPTS):
         metadata = core.key_for(call, key_id, operation).metadata
+        state = state_of if isinstance(state_of, KeyState) else state_of(metadata)
         if metadata.state is state:
             return metadata
+        deletion_us = None
+        if state is KeyState.PENDING_DELETION and pending_window_days is not None:
+            deletion_us = core.clock_us() + pending_window_days * _DAY_US
         try:
-            await _commit(core, metadata, state, deletion_us)
+            await _commit(core, metadata, state, deletion_us, pending_window_days)
         except KeyConflict:
             core.cache.forget()
             continue
         if state is not KeyState.ENABLED:
             core.leases.drop(metadata.key_id)
-        return replace(metadata, state=state, deletion_us=deletion_us)
+        return replace(metadata, state=state, deletion_us=deletion_us, pending_window_days=pending_window_days)
     raise KMSError("KMSInternalException", "The key is being changed by others; try again.")
 
 
-async def _commit(core: Core, metadata: KeyMetadata, state: KeyState, deletion_us: int | None) -> None:
+async def _commit(
+    core: Core, metadata: KeyMetadata, state: KeyState, deletion_us: int | None, pending_window_days: int | None
+) -> None:
     now_us = core.clock_us()
     await core.change(
         lambda: core.store.change_state(
@@ -105,5 +112,6 @@ async def _commit(core: Core, metadata: KeyMetadata, state: KeyState, deletion_u
             state=state,
             deletion_us=deletion_us,
             now_us=now_us,
+            pending_window_days=pending_window_days,
         )
     )

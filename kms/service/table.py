@@ -15,6 +15,7 @@ from kms.service import (
     grants,
     keys,
     macs,
+    multi_region,
     policies,
     rotation,
     signing,
@@ -60,6 +61,7 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.ListRetirableGrants: grants.list_retirable_grants,
     t.PutKeyPolicy: policies.put_key_policy,
     t.ReEncrypt: encryption.re_encrypt,
+    t.ReplicateKey: multi_region.replicate_key,
     t.RetireGrant: grants.retire_grant,
     t.RevokeGrant: grants.revoke_grant,
     t.RotateKeyOnDemand: rotation.rotate_key_on_demand,
@@ -69,6 +71,7 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.UntagResource: tags.untag_resource,
     t.UpdateAlias: aliases.update_alias,
     t.UpdateKeyDescription: tags.update_key_description,
+    t.UpdatePrimaryRegion: multi_region.update_primary_region,
     t.Verify: signing.verify,
     t.VerifyMac: macs.verify_mac,
 }

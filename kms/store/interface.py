@@ -77,9 +77,17 @@ class KeyStore(Protocol):
         ...
 
     def change_state(
-        self, key_id: str, region: str, *, expected: KeyState, state: KeyState, deletion_us: int | None, now_us: int
+        self,
+        key_id: str,
+        region: str,
+        *,
+        expected: KeyState,
+        state: KeyState,
+        deletion_us: int | None,
+        now_us: int,
+        pending_window_days: int | None = None,
     ) -> None:
-        """Set state and time of deletion if the state is still `expected` and the key is not gone; else KeyConflict."""
+        """Set state and deletion if the state is still `expected` and the key is not gone; else KeyConflict."""
         ...
 
     def insert_alias(self, alias: StoredAlias) -> None:
@@ -128,6 +136,24 @@ class KeyStore(Protocol):
         self, key_id: str, version: int, *, expected_current: int, now_us: int, rotation_type: str
     ) -> None:
         """Make a version current that was there before. Raises KeyConflict unless `expected_current` is current."""
+        ...
+
+    def insert_replica(self, new: NewKey) -> None:
+        """Write the row of a key in a further region; its material is there already.
+
+        Raises KeyConflict unless the primary is enabled and the key is not in this region yet.
+        """
+        ...
+
+    def set_primary_region(self, key_id: str, expected: str, region: str) -> None:
+        """Move the primary, and rotation with it, from `expected` to `region`, where the key must be enabled.
+
+        Raises KeyConflict.
+        """
+        ...
+
+    def begin_deletions(self, now_us: int) -> int:
+        """Begin the deletion windows of primaries whose last replica was destroyed; returns of how many."""
         ...
 
     def usage(self, key_id: str, region: str) -> StoredUsage | None:

@@ -104,6 +104,7 @@ class NewKey:
     tags: tuple[Tag, ...] = ()
     alias: StoredAlias | None = None
     policy: str = ""
+    current_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,6 @@ CREATE_REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048",
     ),
     ({"Origin": "EXTERNAL"}, "UnsupportedOperationException", "Origin EXTERNAL is not supported."),
-    ({"MultiRegion": True}, "UnsupportedOperationException", "MultiRegion is not supported."),
     ({"Policy": "{}"}, "MalformedPolicyDocumentException", "Syntax errors in policy."),
     ({"CustomKeyStoreId": "cks-1"}, "CustomKeyStoreNotFoundException", "CustomKeyStore cks-1 does not exist."),
 ]

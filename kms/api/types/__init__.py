@@ -57,6 +57,7 @@ from kms.api.types.keys import (
     ScheduleKeyDeletion,
     Tag,
 )
+from kms.api.types.multi_region import Replica, ReplicateKey, UpdatePrimaryRegion
 from kms.api.types.policies import (
     DEFAULT_POLICY_NAME,
     GetKeyPolicy,
@@ -142,6 +143,8 @@ __all__ = [
     "PutKeyPolicy",
     "ReEncrypt",
     "ReEncrypted",
+    "Replica",
+    "ReplicateKey",
     "Request",
     "RetireGrant",
     "RevokeGrant",
@@ -158,6 +161,7 @@ __all__ = [
     "UntagResource",
     "UpdateAlias",
     "UpdateKeyDescription",
+    "UpdatePrimaryRegion",
     "Verify",
     "VerifyMac",
 ]

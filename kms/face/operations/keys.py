@@ -19,7 +19,7 @@ MAX_WINDOW_DAYS = 30
 
 
 async def create_key(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("XksKeyId", "MultiRegion")
+    request.refuse_members("XksKeyId")
     key_spec = _key_spec(request)
     key_usage = _key_usage(key_spec, request.text_or_none("KeyUsage"))
     origin = request.text_or_none("Origin") or "AWS_KMS"
@@ -32,6 +32,7 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
             description=description,
             key_spec=key_spec,
             key_usage=key_usage,
+            multi_region=request.flag("MultiRegion"),
             policy=request.text_or_none("Policy"),
             bypass_policy_lockout_safety_check=request.flag("BypassPolicyLockoutSafetyCheck"),
             tags=request.tags("Tags"),
@@ -87,13 +88,9 @@ async def disable_key(service: KeyService, caller: Caller, request: ParsedReques
 async def schedule_key_deletion(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
     days = request.integer_within("PendingWindowInDays", DEFAULT_WINDOW_DAYS, MIN_WINDOW_DAYS, MAX_WINDOW_DAYS)
     key = await service.call(caller, t.ScheduleKeyDeletion(request.text("KeyId"), days))
-    assert key.deletion_us is not None, "a key that is scheduled for deletion has a date"
-    return {
-        "KeyId": key.key_arn,
-        "DeletionDate": timestamp(key.deletion_us),
-        "KeyState": key.state.value,
-        "PendingWindowInDays": days,
-    }
+    document = {"KeyId": key.key_arn, "KeyState": key.state.value, "PendingWindowInDays": days}
+    # A primary with replicas has no date until they are gone.
+    return document if key.deletion_us is None else {**document, "DeletionDate": timestamp(key.deletion_us)}
 
 
 async def cancel_key_deletion(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:

@@ -61,11 +61,19 @@ class SQLiteKeys(StorePart):
 
     @translated
     def change_state(
-        self, key_id: str, region: str, *, expected: KeyState, state: KeyState, deletion_us: int | None, now_us: int
+        self,
+        key_id: str,
+        region: str,
+        *,
+        expected: KeyState,
+        state: KeyState,
+        deletion_us: int | None,
+        now_us: int,
+        pending_window_days: int | None = None,
     ) -> None:
         with self._database.transaction() as connection:
             changed = connection.execute(
-                "UPDATE kms_key SET state = :state, deletion_us = :deletion_us"
+                "UPDATE kms_key SET state = :state, deletion_us = :deletion_us, pending_window_days = :days"
                 " WHERE key_id = :key_id AND region = :region AND state = :expected"
                 " AND destroyed_us IS NULL AND (deletion_us IS NULL OR deletion_us > :now_us)",
                 {
@@ -74,6 +82,7 @@ class SQLiteKeys(StorePart):
                     "expected": expected.value,
                     "state": state.value,
                     "deletion_us": deletion_us,
+                    "days": pending_window_days,
                     "now_us": now_us,
                 },
             )
@@ -150,7 +159,7 @@ def insert_key(connection: sqlite3.Connection, new: NewKey) -> None:
             key.origin,
             int(key.multi_region),
             msgspec.json.encode(new.tags).decode(),
-            1 if new.version is None else new.version.version,
+            new.current_version if new.version is None else new.version.version,
             new.policy,
             key.protection,
             key.primary_region,

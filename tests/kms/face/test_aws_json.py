@@ -350,6 +350,50 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
         {"Plaintext": b"plain", "KeyId": KEY_ARN, "EncryptionAlgorithm": "RSAES_OAEP_SHA_1"},
     ),
     (
+        "CreateKey",
+        {"MultiRegion": True},
+        t.CreateKey(multi_region=True),
+        {"KeyMetadata": KEY_METADATA},
+    ),
+    (
+        "ReplicateKey",
+        {
+            "KeyId": KEY_ID,
+            "ReplicaRegion": "eu-central-1",
+            "Policy": "{}",
+            "BypassPolicyLockoutSafetyCheck": True,
+            "Description": "d",
+            "Tags": [{"TagKey": "a", "TagValue": "b"}],
+        },
+        t.ReplicateKey(
+            KEY_ID,
+            "eu-central-1",
+            "{}",
+            bypass_policy_lockout_safety_check=True,
+            description="d",
+            tags=(t.Tag("a", "b"),),
+        ),
+        {
+            "ReplicaKeyMetadata": {
+                **KEY_METADATA,
+                "MultiRegion": True,
+                "MultiRegionConfiguration": {
+                    "MultiRegionKeyType": "REPLICA",
+                    "PrimaryKey": {"Arn": KEY_ARN.replace("us-east-1", "eu-west-1"), "Region": "eu-west-1"},
+                    "ReplicaKeys": [{"Arn": KEY_ARN, "Region": "us-east-1"}],
+                },
+            },
+            "ReplicaPolicy": "{}",
+            "ReplicaTags": [{"TagKey": "a", "TagValue": "b"}],
+        },
+    ),
+    (
+        "UpdatePrimaryRegion",
+        {"KeyId": KEY_ID, "PrimaryRegion": "eu-central-1"},
+        t.UpdatePrimaryRegion(KEY_ID, "eu-central-1"),
+        {},
+    ),
+    (
         "TagResource",
         {"KeyId": KEY_ID, "Tags": [{"TagKey": "a", "TagValue": "b"}, {"TagKey": "c", "TagValue": ""}]},
         t.TagResource(KEY_ID, (t.Tag("a", "b"), t.Tag("c", ""))),
@@ -451,7 +495,6 @@ async def test_unknown_targets(target: str) -> None:
 
 UNSUPPORTED: list[tuple[str, Parameters, str]] = [
     *access_cases.UNSUPPORTED,
-    ("CreateKey", {"MultiRegion": True}, "MultiRegion"),
     ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
     ("CreateKey", {"Origin": "EXTERNAL"}, "Origin EXTERNAL"),
     ("DeriveSharedSecret", {**PEER, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),

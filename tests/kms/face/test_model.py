@@ -18,9 +18,7 @@ UNSERVED = {
     "Encapsulate",
     "GetParametersForImport",
     "ImportKeyMaterial",
-    "ReplicateKey",
     "UpdateCustomKeyStore",
-    "UpdatePrimaryRegion",
 }
 """What is known and refused with UnsupportedOperationException."""
 
