@@ -23,12 +23,11 @@ from gateway.config import CONFIG_NAME, Settings
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
-from kms.daemon.root import recovering_root
+from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
 from kms.hsm.tokens import read_pin
-from kms.service.initialise import ROOT_CHECK_VALUE
-from kms.store.interface import StoreError
+from kms.store.interface import ROOT_CHECK_VALUE, StoreError
 from kms.store.sqlite import SQLiteKeyStore
 
 MINIMUM_FREE_BYTES = 1 << 30
@@ -246,36 +245,36 @@ def _root(settings: Settings) -> Iterator[Finding]:
     if (tokens := moved_token_directory(settings)) is not None:
         yield _wrong("root", f"the data directory was moved, and its tokens to {tokens}: start the gateway once")
         return
-    check_value = _check_value(settings)
-    if isinstance(check_value, Finding):
-        yield check_value
+    store = _key_store(settings)
+    if isinstance(store, Finding):
+        yield store
         return
-    root = recovering_root(root_settings(settings), check_value)
+    root = roots_of(root_settings(settings), store, settings.keys_path.parent)
     try:
         status = root.probe()
     finally:
         root.close()
+        store.close()
     if status.state is RootState.READY:
         yield _well("root", f"{status.detail}, and is the one this data directory was made with")
     else:
         yield _wrong("root", f"{status.detail}; until the root answers, the gateway stays sealed")
 
 
-def _check_value(settings: Settings) -> bytes | Finding:
-    """The check value that the key store keeps, or why there is none. An older store is left as it is."""
+def _key_store(settings: Settings) -> SQLiteKeyStore | Finding:
+    """The key store, or why its root cannot be told. An older store is left as it is."""
     database = _known_databases(settings)[0]
     try:
         if database.schema() != database.newest_schema:
             return _wrong("root", "it can be checked once the key store is of this release's schema: start the gateway")
         store = SQLiteKeyStore(settings.keys_path)
-        try:
-            value = store.meta(ROOT_CHECK_VALUE)
-        finally:
-            store.close()
+        with contextlib.ExitStack() as closing:
+            closing.callback(store.close)
+            if store.meta(ROOT_CHECK_VALUE) is None:
+                return _wrong(
+                    "root", "the key store knows no root: `sealgate init` was not finished; make a new data directory"
+                )
+            closing.pop_all()
     except (sqlite3.Error, StoreError) as error:
         return _wrong("root", f"it cannot be checked without the key store ({error})")
-    if value is None:
-        return _wrong(
-            "root", "the key store knows no root: `sealgate init` was not finished; make a new data directory"
-        )
-    return value
+    return store

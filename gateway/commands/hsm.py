@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.failures import PROBLEM, Failure, load_settings
+from gateway.commands.rotate_root import rotate_root
 from kms.hsm.driver import DEFAULT, Driver, format_driver, read_driver
 from kms.hsm.interface import RootError
 from kms.hsm.probe import Probed, probe
@@ -98,3 +99,6 @@ def _tell(probed: Probed) -> None:
         return
     click.echo(f"Best wrapping profile: {probed.driver.wrapping}.")
     click.echo(f"Missing: {', '.join(probed.missing) or 'nothing'}.")
+
+
+hsm.add_command(rotate_root)

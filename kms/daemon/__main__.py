@@ -22,15 +22,14 @@ import uvloop
 
 from kms.audit.trail import AuditTrail
 from kms.daemon.hardening import harden
-from kms.daemon.root import recovering_root
+from kms.daemon.root import roots_of
 from kms.daemon.server import KMSServer
 from kms.daemon.settings import DaemonSettings, SettingsError
 from kms.epoch import EpochLocked, SharedEpoch
-from kms.hsm.recovery import RecoveringRoot
+from kms.hsm.roots import Roots
 from kms.service.core import ServiceSettings
-from kms.service.initialise import ROOT_CHECK_VALUE
 from kms.service.service import EmbeddedKeyService
-from kms.store.interface import StoreError
+from kms.store.interface import ROOT_CHECK_VALUE, StoreError
 from kms.store.sqlite import SQLiteKeyStore
 
 log = logging.getLogger("kms.daemon")
@@ -67,8 +66,8 @@ async def _serve(settings: DaemonSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _watch_supervisor(loop, stop)
-    with _key_store(settings) as (store, check_value), contextlib.closing(_epoch(settings)) as epoch:
-        root = recovering_root(settings.root, check_value, makes_missing=True)
+    with _key_store(settings) as store, contextlib.closing(_epoch(settings)) as epoch:
+        root = roots_of(settings.root, store, settings.keys_path.parent, makes_missing=True)
         service_settings = ServiceSettings(
             region=settings.region,
             other_regions=settings.other_regions,
@@ -95,16 +94,15 @@ async def _serve(settings: DaemonSettings) -> None:
 
 
 @contextlib.contextmanager
-def _key_store(settings: DaemonSettings) -> Iterator[tuple[SQLiteKeyStore, bytes]]:
-    """The key store and the check value of the root it was made with."""
+def _key_store(settings: DaemonSettings) -> Iterator[SQLiteKeyStore]:
+    """The key store, which knows its root."""
     if not settings.keys_path.exists():
         raise StartFailed(f"there is no key store at {settings.keys_path}; `sealgate init` makes one")
     store = SQLiteKeyStore(settings.keys_path)
     try:
-        check_value = store.meta(ROOT_CHECK_VALUE)
-        if check_value is None:
+        if store.meta(ROOT_CHECK_VALUE) is None:
             raise StartFailed(f"the key store {settings.keys_path} knows no root; `sealgate init` has not finished")
-        yield store, check_value
+        yield store
     finally:
         store.close()
 
@@ -128,7 +126,7 @@ def _listener(settings: DaemonSettings) -> socket.socket:
     return listener
 
 
-def _close_root(root: RecoveringRoot) -> None:
+def _close_root(root: Roots) -> None:
     """Log out and finalise, but not at any price: a token that hangs is left to the end of the process."""
     closing = threading.Thread(target=root.close, daemon=True)
     closing.start()

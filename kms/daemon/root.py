@@ -4,17 +4,50 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 
+from kms.api.secrets import SecretBytes
+from kms.daemon.root_location import resolve_location
 from kms.daemon.settings import RootSettings
-from kms.hsm.driver import DEFAULT, read_driver
+from kms.hsm.driver import DEFAULT, Driver, read_driver
 from kms.hsm.file_root import FileRoot
-from kms.hsm.interface import Root, RootMisconfigured
+from kms.hsm.interface import Root, RootMisconfigured, RootUnavailable
 from kms.hsm.pkcs11 import PKCS11Root
 from kms.hsm.recovery import RecoveringRoot
+from kms.hsm.roots import Roots
 from kms.hsm.tokens import read_pin
-from kms.hsm.uri import parse_uri
+from kms.hsm.uri import TokenURI, parse_uri
+from kms.store.interface import ROOT_CHECK_VALUE, StoreError
+from kms.store.records import RootUse
+from kms.store.sqlite import SQLiteKeyStore
 
 log = logging.getLogger(__name__)
+
+
+def roots_of(configured: RootSettings, store: SQLiteKeyStore, directory: Path, *, makes_missing: bool = False) -> Roots:
+    """The roots of the key store in `directory`: the current one, and older ones by id.
+
+    Before the first rotation the configuration names the only one; afterwards the key store knows which there are.
+    """
+
+    def current_id() -> bytes | None:
+        try:
+            return store.current_root_id()
+        except StoreError as error:
+            raise RootUnavailable(f"which root is the current one cannot be read: {error}") from error
+
+    def open_root(root_id: bytes | None) -> RecoveringRoot | None:
+        if root_id is None:
+            check_value = store.meta(ROOT_CHECK_VALUE)
+            assert check_value is not None, "kmsd and commands start with a store that knows its root"
+            return recovering_root(configured, check_value, makes_missing=makes_missing)
+        for known in store.roots():
+            if known.root_id == root_id and known.check_value is not None and known.state is not RootUse.RETIRED:
+                settings = resolve_location(known.settings, configured, directory)
+                return recovering_root(settings, known.check_value, makes_missing=makes_missing)
+        return None
+
+    return Roots(current_id, open_root)
 
 
 def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing: bool = False) -> RecoveringRoot:
@@ -22,9 +55,7 @@ def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing
 
     With `makes_missing`, for kmsd alone, opening a root of an earlier release adds the keys that it lacks.
     """
-    if settings.softhsm_conf is not None:
-        # Read by the module when it is loaded, in this very process.
-        os.environ["SOFTHSM2_CONF"] = str(settings.softhsm_conf)
+    name_softhsm_conf(settings)
     if settings.kind == "file":
         log.warning(
             "the root of all keys is a sealed FILE, not an HSM: whoever copies %s together with its passphrase or key"
@@ -35,13 +66,29 @@ def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing
     return RecoveringRoot(lambda: _open_token(settings, check_value, makes_missing))
 
 
-def _open_token(settings: RootSettings, check_value: bytes, makes_missing: bool) -> Root:
-    uri = parse_uri(settings.uri)
+def name_softhsm_conf(settings: RootSettings) -> None:
+    """Name SoftHSM's configuration to the module, which reads it when it is initialised, in this very process."""
+    if settings.softhsm_conf is not None:
+        os.environ["SOFTHSM2_CONF"] = str(settings.softhsm_conf)
+
+
+def pin_of(settings: RootSettings, uri: TokenURI) -> SecretBytes:
+    """The token's PIN, from its file. Raises RootMisconfigured."""
     pin_file = settings.pin_file or uri.pin_source
     if pin_file is None:
         raise RootMisconfigured("neither a PIN file nor a pin-source in the PKCS#11 URI says where the PIN is")
-    driver = DEFAULT if settings.driver_file is None else read_driver(settings.driver_file)
-    return PKCS11Root.open(uri, read_pin(pin_file), check_value, driver=driver, makes_missing=makes_missing)
+    return read_pin(pin_file)
+
+
+def driver_of(settings: RootSettings) -> Driver:
+    """The token's driver profile. Raises RootMisconfigured."""
+    return DEFAULT if settings.driver_file is None else read_driver(settings.driver_file)
+
+
+def _open_token(settings: RootSettings, check_value: bytes, makes_missing: bool) -> Root:
+    uri = parse_uri(settings.uri)
+    pin, driver = pin_of(settings, uri), driver_of(settings)
+    return PKCS11Root.open(uri, pin, check_value, driver=driver, makes_missing=makes_missing)
 
 
 def _open_file(settings: RootSettings, check_value: bytes, makes_missing: bool) -> Root:

@@ -27,6 +27,7 @@ from kms.hsm.interface import (
     NotOffered,
     PrivateKeyType,
     Protection,
+    Root,
     RootIdentity,
     RootMisconfigured,
     UnwrapFailed,
@@ -65,16 +66,21 @@ class FileRoot:
 
     @classmethod
     def create(
-        cls, path: Path, *, passphrase: SecretBytes | None = None, key_file: Path | None = None
+        cls,
+        path: Path,
+        *,
+        passphrase: SecretBytes | None = None,
+        key_file: Path | None = None,
+        root_id: bytes | None = None,
     ) -> RootDescription:
         """Make fresh root keys and seal them into a new file of mode 0600, durable when this returns.
 
-        Exactly one of `passphrase` (8 to 1024 bytes) and `key_file` (see `create_key_file`) seals it. Raises
-        RootMisconfigured, also when `path` exists already: a root is never overwritten.
+        Exactly one of `passphrase` (8 to 1024 bytes) and `key_file` (see `create_key_file`) seals it; the id is random
+        unless given. Raises RootMisconfigured, also when `path` exists already: a root is never overwritten.
         """
         secret = _secret(passphrase, key_file)
         keys = RootKeys(
-            os.urandom(ROOT_ID_SIZE),
+            root_id or os.urandom(ROOT_ID_SIZE),
             SecretBytes(os.urandom(KEY_SIZE)),
             SecretBytes(os.urandom(KEY_SIZE)),
             software_signing.generate_key(),
@@ -122,6 +128,9 @@ class FileRoot:
     @property
     def strict_identity(self) -> RootIdentity | None:
         return None
+
+    def holding(self, root_id: bytes) -> Root:
+        return self
 
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         return self.wrap_key(SecretBytes(os.urandom(KEY_SIZE)), protection)

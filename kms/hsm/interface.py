@@ -118,6 +118,14 @@ class Root(Protocol):
         """None where keys of protection `hsm` are not offered: calls that ask for it raise NotOffered, saying why."""
         ...
 
+    def holding(self, root_id: bytes) -> Root:
+        """The root to open a record with that names `root_id`: this one, or an older one of those it succeeded.
+
+        This one also when `root_id` is known to nobody; the record is then refused by whoever compares. What is
+        returned stays the same root, whatever is rotated meanwhile. Does not reach the token.
+        """
+        ...
+
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         """32 fresh bytes from the root's own random source, wrapped; they never leave the HSM in clear."""
         ...

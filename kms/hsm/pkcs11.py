@@ -30,6 +30,7 @@ from kms.hsm.interface import (
     NotOffered,
     PrivateKeyType,
     Protection,
+    Root,
     RootError,
     RootIdentity,
     RootMisconfigured,
@@ -204,6 +205,9 @@ class PKCS11Root:
     @property
     def strict_identity(self) -> RootIdentity | None:
         return self._holder.identity
+
+    def holding(self, root_id: bytes) -> Root:
+        return self
 
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         if protection is Protection.HSM:

@@ -139,10 +139,11 @@ def provision_root(uri: TokenURI, pin: SecretBytes, driver: Driver = DEFAULT) ->
                 session.close()
     except p11.PKCS11Error as error:
         raise translate(error, f"making root keys in token {uri.token!r}") from error
-    return _describe(replace(uri, serial=token_serial(token), root_id=root_id), pin, driver)
+    return describe_root(replace(uri, serial=token_serial(token), root_id=root_id), pin, driver)
 
 
-def _describe(uri: TokenURI, pin: SecretBytes, driver: Driver) -> RootDescription:
+def describe_root(uri: TokenURI, pin: SecretBytes, driver: Driver) -> RootDescription:
+    """Open the root that was just made, at a URI with serial and id, and make its check value. Raises RootError."""
     assert uri.serial is not None
     assert uri.root_id is not None
     root = PKCS11Root.open(uri, pin, driver=driver)

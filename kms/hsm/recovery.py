@@ -117,6 +117,12 @@ class RecoveringRoot:
             return RootStatus(state, detail, retry_after)
 
     @property
+    def known_identity(self) -> RootIdentity | None:
+        """The root's if it was ever opened; opens nothing."""
+        with self._condition:
+            return self._identity
+
+    @property
     def identity(self) -> RootIdentity:
         """The root's, also while it is lost; raises RootUnavailable or RootMisconfigured if it was never opened."""
         with self._condition:
@@ -137,6 +143,9 @@ class RecoveringRoot:
         with contextlib.suppress(RootError):
             self._current()
         return self.status
+
+    def holding(self, root_id: bytes) -> Root:
+        return self
 
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         return self._call(lambda root: root.generate_wrapped_key(protection))

@@ -83,6 +83,9 @@ def _by_template(driver: Driver, suffix: str, unwrapped: PackedTemplate) -> KeyP
     return replace(plan, templates=by_template)
 
 
+_SUFFIXES: Final = ("", ROOT_MAC.suffix, AUDIT_SIGN.suffix, "-strict", "-strict-private")
+"""Of the labels of all keys that a root can have."""
+
 _P256: Final = encode_named_curve_parameters("secp256r1")
 
 _TEMPLATE_REFUSED = (
@@ -113,6 +116,28 @@ def make_root_keys(session: Session, uri: TokenURI, plan: KeyPlan) -> bytes:
             key.destroy()  # it never wrapped anything; left behind it would block the next attempt
         raise
     return root_id
+
+
+def complete_root_keys(session: Session, uri: TokenURI, root_id: bytes, plan: KeyPlan) -> None:
+    """Make the keys every root has under a known id, root-soft by `plan`, as far as they are not there.
+
+    Raises PKCS11Error.
+    """
+    for each in (plan, ROOT_MAC):
+        if not find_keys(session, each, uri, root_id):
+            _generate_stored(session, each, uri, root_id)
+
+
+def destroy_root_keys(session: Session, uri: TokenURI, root_id: bytes) -> int:
+    """Destroy every key of the root of that id; how many objects there were. Raises PKCS11Error."""
+    destroyed = 0
+    for suffix in _SUFFIXES:
+        for key_id in {root_id, root_id + suffix.encode()}:
+            template = {Attribute.LABEL: uri.label + suffix, Attribute.ID: key_id}
+            for key in list(session.get_objects(template)):
+                key.destroy()
+                destroyed += 1
+    return destroyed
 
 
 def make_missing_keys(session: Session, uri: TokenURI, root_id: bytes, driver: Driver) -> None:

@@ -80,6 +80,7 @@ def make_record(
     if not 1 <= key_version <= MAX_KEY_VERSION:
         raise ValueError(f"key_version is 1..{MAX_KEY_VERSION}, not {key_version}")
     identity = _identity(root, protection)
+    root = root.holding(identity.root_id)  # all calls below go to one root, also if another takes its place meanwhile
     header = RecordHeader(identity, key_id, key_version, key_spec, origin, created_us, protection)
     if material is None and key_spec != "SYMMETRIC_DEFAULT":
         raise ValueError(f"a key of spec {key_spec} is not made by the root")
@@ -99,7 +100,7 @@ def open_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> Se
     Raises UnwrapFailed for a record that was changed, that another root made, or that belongs to another key or
     version; NotOffered for one of protection `hsm`, which nobody can read; other RootErrors of the root pass through.
     """
-    parsed = _verify(root, record, key_id, key_version)
+    parsed, root = _verify(root, record, key_id, key_version)
     if parsed.header.protection is not Protection.SOFTWARE:
         raise NotOffered(f"version {key_version} of key {key_id} never leaves the HSM")
     key = root.unwrap_key(parsed.wrapped)
@@ -111,7 +112,7 @@ def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> He
 
     For symmetric and HMAC keys. Raises as `open_record`; ValueError for a record of another kind.
     """
-    parsed = _verify(root, record, key_id, key_version)
+    parsed, root = _verify(root, record, key_id, key_version)
     if parsed.header.protection is not Protection.HSM or parsed.header.key_spec not in _SECRET_KEYS:
         raise ValueError("this is no record of a secret key of protection hsm, to be held")
     return root.hold_key(parsed.wrapped)
@@ -119,16 +120,20 @@ def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> He
 
 def hold_private_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> HeldPrivateKey:
     """As `hold_record`, for RSA keys and those on elliptic curves."""
-    parsed = _verify(root, record, key_id, key_version)
+    parsed, root = _verify(root, record, key_id, key_version)
     key_type = PRIVATE_KEY_TYPES.get(parsed.header.key_spec)
     if parsed.header.protection is not Protection.HSM or key_type is None:
         raise ValueError("this is no record of a private key of protection hsm, to be held")
     return root.hold_private_key(parsed.wrapped, key_type)
 
 
-def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> ParsedRecord:
-    """The parts of a record that this root made for this key version. Raises UnwrapFailed for any other."""
+def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> tuple[ParsedRecord, Root]:
+    """The parts of a record that this root, or one that it succeeded, made for this key version; and which root.
+
+    Raises UnwrapFailed for any other.
+    """
     parsed = parse_record(record)
+    root = root.holding(parsed.header.root.root_id)
     header, identity = parsed.header, root.identity
     if header.protection is Protection.HSM:
         # Wrapped by root-strict, authenticated like all others: root-strict and root-mac share the root's id.
@@ -145,7 +150,7 @@ def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> Parsed
             f"the record belongs to version {header.key_version} of key {header.key_id}, "
             f"not to version {key_version} of key {key_id}"
         )
-    return parsed
+    return parsed, root
 
 
 def _wrap(root: Root, header: RecordHeader, material: SecretBytes) -> bytes:

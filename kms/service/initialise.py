@@ -10,11 +10,8 @@ from pathlib import Path
 from kms.hsm.interface import Root
 from kms.service.core import now_us
 from kms.service.predefined import make_service_key
-from kms.store.interface import StoreError
+from kms.store.interface import ROOT_CHECK_VALUE, StoreError
 from kms.store.sqlite import SQLiteKeyStore
-
-ROOT_CHECK_VALUE = "root-check-value"
-"""Name of the meta row that proves, at every start, that the root is the one this store was made with."""
 
 
 class AnotherRoot(StoreError):

@@ -16,6 +16,9 @@ from typing import Protocol
 from kms.api.types import KeyState
 from kms.store.records import NewKey, StoredAlias, StoredGrant, StoredKey, StoredUsage, StoredVersion
 
+ROOT_CHECK_VALUE = "root-check-value"
+"""Name of the meta row with the check value of the root that new records are made under."""
+
 
 class StoreError(Exception):
     """Base of everything a key store raises."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from uuid import UUID
 
 from kms.api.types import GrantConstraints, KeyMetadata, KeyState, Tag
@@ -80,6 +81,51 @@ class StoredUsage:
     operation: str
     used_us: int
     request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedVersion:
+    """A version that has a record, as far as its record goes."""
+
+    key_id: str
+    version: int
+    record: bytes
+
+
+class RootUse(StrEnum):
+    PREPARING = "preparing"
+    """Its keys are being made."""
+    CURRENT = "current"
+    """What new records are made under; one."""
+    OLDER = "older"
+    """Records may be under it still."""
+    RETIRED = "retired"
+    """Its keys are destroyed, or about to be; no record is under it, and none will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRoot:
+    """A root that was known at some time: 16 bytes of id, and how it is reached, as JSON without any secret.
+
+    `check_value` proves it when it is opened (kms/hsm/check_value.py); None while its keys are being made.
+    """
+
+    root_id: bytes
+    label: str
+    settings: str
+    check_value: bytes | None
+    state: RootUse
+    created_us: int
+    changed_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RootRecords:
+    """How many records a root has, of protection `hsm` or of `software`."""
+
+    root_id: bytes
+    is_hsm: bool
+    count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gateway.config import CONFIG_NAME, load
 from gateway.kmsd import root_settings
 from kms.daemon.root import recovering_root
 from kms.keys.wrapping import open_record
-from kms.service.initialise import ROOT_CHECK_VALUE
+from kms.store.interface import ROOT_CHECK_VALUE
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from kms.hsm.interface import (
     NotOffered,
     PrivateKeyType,
     Protection,
+    Root,
     RootError,
     RootIdentity,
     UnwrapFailed,
@@ -45,6 +46,9 @@ class MemoryRoot:
         self._mac_key = os.urandom(32)
         self._audit_key = software_signing.generate_key()
         self._lock = threading.Lock()
+
+    def holding(self, root_id: bytes) -> Root:
+        return self
 
     def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
         self._enter("generate_wrapped_key")

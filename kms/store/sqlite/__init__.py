@@ -10,13 +10,16 @@ from kms.store.sqlite.grants import SQLiteGrants
 from kms.store.sqlite.keys import SQLiteKeys
 from kms.store.sqlite.meta import SQLiteMeta
 from kms.store.sqlite.regions import SQLiteRegions
+from kms.store.sqlite.roots import SQLiteRoots
 from kms.store.sqlite.usage import SQLiteUsage
 from kms.store.sqlite.versions import SQLiteVersions
 
 __all__ = ["SQLiteKeyStore"]
 
 
-class SQLiteKeyStore(SQLiteKeys, SQLiteVersions, SQLiteRegions, SQLiteAliases, SQLiteGrants, SQLiteUsage, SQLiteMeta):
+class SQLiteKeyStore(
+    SQLiteKeys, SQLiteVersions, SQLiteRegions, SQLiteAliases, SQLiteGrants, SQLiteUsage, SQLiteMeta, SQLiteRoots
+):
     """`KeyStore` in the SQLite database at `path`, made (mode 0600) and migrated when opened.
 
     Raises StoreUnavailable when the file cannot be opened, StoreTooNew when a later release wrote it.

@@ -17,9 +17,9 @@ from kms.api.secrets import SecretBytes
 from kms.epoch import MemoryEpoch
 from kms.service import states
 from kms.service.call import Call
-from kms.service.initialise import ROOT_CHECK_VALUE, AnotherRoot, initialise_key_store
+from kms.service.initialise import AnotherRoot, initialise_key_store
 from kms.service.service import EmbeddedKeyService
-from kms.store.interface import KeyConflict, StoreUnavailable
+from kms.store.interface import ROOT_CHECK_VALUE, KeyConflict, StoreUnavailable
 from kms.store.records import StoredKey
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION, account_caller, assert_refused, encrypt, refusal

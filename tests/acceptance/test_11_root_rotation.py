@@ -1,0 +1,56 @@
+"""The root rotated under a serving gateway by the command an operator uses; the older one removed; a restart."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import StartGateway
+from tests.harness import Gateway
+
+BUCKET = "rotated"
+
+pytestmark = pytest.mark.slow
+
+
+def rotate(gateway: Gateway, *options: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(
+        gateway.sealgate("hsm", "rotate-root", str(gateway.data), "--json", *options).stdout
+    )
+    return answer
+
+
+@pytest.mark.parametrize("root", [pytest.param("softhsm", marks=pytest.mark.hsm), "file"])
+def test_the_root_is_rotated_while_serving(make_gateway: StartGateway, root: str) -> None:
+    gateway = make_gateway(root=root, environment={"SEALGATE_KMS_LEASE_SECONDS": "1"}).start()
+    s3, kms = gateway.client("s3"), gateway.client("kms")
+    s3.create_bucket(Bucket=BUCKET)
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    blob = kms.encrypt(KeyId=key_id, Plaintext=b"text")["CiphertextBlob"]
+    s3.put_object(Bucket=BUCKET, Key="kms", Body=b"by a key", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)
+    s3.put_object(Bucket=BUCKET, Key="s3", Body=b"by the service")
+
+    assert rotate(gateway, "--dry-run")["would"] == "begin"
+    assert gateway.sealgate("hsm", "rotate-root", str(gateway.data), "--resume", check=False).returncode == 1
+    rotated = rotate(gateway)
+    assert (rotated["unreadable"], rotated["left_to_move"], list(rotated["older"].values())) == ([], 0, [0])
+    assert rotated["moved"] >= 2
+
+    def everything_opens() -> None:
+        assert kms.decrypt(CiphertextBlob=blob)["Plaintext"] == b"text"
+        assert s3.get_object(Bucket=BUCKET, Key="kms")["Body"].read() == b"by a key"
+        assert s3.get_object(Bucket=BUCKET, Key="s3")["Body"].read() == b"by the service"
+
+    everything_opens()
+    removed = rotate(gateway, "--remove-old", "--yes")
+    assert (removed["root"], removed["older"], removed["not_removed"]) == (rotated["root"], {}, {})
+    assert list(removed["removed"]) == list(rotated["older"])
+    kms.create_key()
+    gateway.stop()
+    gateway.start()
+    s3, kms = gateway.client("s3"), gateway.client("kms")
+    everything_opens()
+    kms.create_key()
+    assert gateway.sealgate("doctor", str(gateway.data)).returncode == 0
