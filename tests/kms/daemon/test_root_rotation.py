@@ -172,3 +172,21 @@ async def test_a_file_root_moves_into_a_token(make_kmsd: MakeKmsd, caller: Calle
         kmsd.start()
         await all_open(client, caller, blobs)
         await make_blobs(client, caller, 1)
+
+
+@pytest.mark.hsm
+@pytest.mark.skipif(find_softhsm() is None, reason="no SoftHSM2")
+async def test_what_never_leaves_the_hsm_keeps_its_root(make_kmsd: MakeKmsd, caller: Caller) -> None:
+    kmsd = make_kmsd(kind="pkcs11", lease_seconds=0.02).start()
+    async with client_of(kmsd) as client:
+        held = await client.call(caller, t.CreateKey(tags=(t.Tag("sealgate:protection", "hsm"),)))
+        blobs = [(await client.call(caller, encrypt(held.key_id))).ciphertext_blob, *await make_blobs(client, caller)]
+        first = (await asyncio.to_thread(rotate, kmsd)).answer
+        older = next(root_id for root_id, state in first["states"].items() if state == "older")
+        assert (first["moved"], first["under"][older]) == (KEYS + 1, 1)
+        removed = (await asyncio.to_thread(rotate, kmsd, "remove")).answer
+        assert (removed["destroyed"], removed["states"][older]) == ({}, "older")
+        await all_open(client, caller, blobs)
+        kmsd.stop()
+        kmsd.start()
+        await all_open(client, caller, blobs)
