@@ -39,6 +39,10 @@ def key_metadata(key: t.KeyMetadata) -> Document:
         document["CurrentKeyMaterialId"] = key.key_material_id
     if key.deletion_us is not None:
         document["DeletionDate"] = timestamp(key.deletion_us)
+    if key.origin == "EXTERNAL" and key.key_material_id is not None and key.state is not t.KeyState.PENDING_IMPORT:
+        document["ExpirationModel"] = t.DOES_NOT_EXPIRE if key.valid_to_us is None else t.EXPIRES
+        if key.valid_to_us is not None:
+            document["ValidTo"] = timestamp(key.valid_to_us)
     if key.state is t.KeyState.PENDING_REPLICA_DELETION and key.pending_window_days is not None:
         document["PendingDeletionWindowInDays"] = key.pending_window_days
     if key.primary_region is not None:
@@ -129,8 +133,8 @@ def _material(material: t.KeyMaterial) -> Document:
         document["RotationType"] = material.rotation_type
     if material.is_imported is not None:
         document["ImportState"] = "IMPORTED" if material.is_imported else "PENDING_IMPORT"
-        expires = material.valid_to_us is not None
-        document["ExpirationModel"] = "KEY_MATERIAL_EXPIRES" if expires else "KEY_MATERIAL_DOES_NOT_EXPIRE"
+        if material.is_imported:
+            document["ExpirationModel"] = t.DOES_NOT_EXPIRE if material.valid_to_us is None else t.EXPIRES
     if material.valid_to_us is not None:
         document["ValidTo"] = timestamp(material.valid_to_us)
     if material.description is not None:

@@ -69,6 +69,12 @@ class ParsedRequest:
         assert value is None or isinstance(value, int)
         return value
 
+    def timestamp_us_or_none(self, member: str) -> int | None:
+        """Microseconds since the epoch, within what databases hold: no limit lies beyond year 5000 or before 1970."""
+        value = self._values.get(member)
+        assert value is None or isinstance(value, int | float)
+        return None if value is None else round(min(max(value, 0), 100_000_000_000) * 1_000_000)
+
     def flag(self, member: str) -> bool:
         """False if absent."""
         return self._values.get(member) is True

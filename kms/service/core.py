@@ -147,7 +147,7 @@ class Core:
         key_id = self.cache.alias_target(name.account_id, call.region, name.text) if name.is_alias else name.text
         key = None if key_id is None else self.cache.key(key_id, call.region)
         if key is not None and key.metadata.account_id == name.account_id and not key.is_gone(self.clock_us()):
-            return key
+            return key.at(self.clock_us())
         if name.account_id != call.account_id:
             raise access_denied_abroad(call.caller, operation.action)
         raise _not_found(call, name)

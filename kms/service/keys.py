@@ -12,10 +12,12 @@ from kms.service import paging
 from kms.service.call import Call
 from kms.service.constraints import check_length
 from kms.service.core import Core
+from kms.service.importing import EXTERNAL, takes_import
 from kms.service.policies import check_new_policy
 from kms.service.predefined import make_key, make_predefined_key, new_metadata
 from kms.service.protection import chosen_protection
 from kms.service.tags import MAX_DESCRIPTION_LENGTH, check_tags
+from kms.store.records import NewKey
 
 
 async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
@@ -38,11 +40,16 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
         key_spec=request.key_spec,
         key_usage=request.key_usage,
         multi_region=request.multi_region,
+        origin=request.origin,
     )
-    material = await _new_material(core, request.key_spec)
-    new = await core.root.call(
-        lambda root: make_key(root, metadata, tags=request.tags, policy=request.policy or "", material=material)
-    )
+    policy = request.policy or ""
+    if request.origin == EXTERNAL:
+        new = NewKey(metadata, None, request.tags, policy=policy)
+    else:
+        material = await _new_material(core, request.key_spec)
+        new = await core.root.call(
+            lambda root: make_key(root, metadata, tags=request.tags, policy=policy, material=material)
+        )
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata
 
@@ -73,8 +80,10 @@ def _check_offered(request: CreateKey) -> None:
             "ValidationException",
             f"KeyUsage {request.key_usage} is not compatible with KeySpec {request.key_spec}",
         )
-    if request.origin != "AWS_KMS":
+    if request.origin not in {"AWS_KMS", EXTERNAL}:
         raise KMSError("UnsupportedOperationException", f"Origin {request.origin} is not supported.")
+    if request.origin == EXTERNAL and not takes_import(request.key_spec):
+        raise KMSError("UnsupportedOperationException", f"Origin {EXTERNAL} is not supported for {request.key_spec}.")
 
 
 async def _new_material(core: Core, key_spec: str) -> SecretBytes | None:

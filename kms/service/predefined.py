@@ -43,16 +43,18 @@ def new_metadata(
     key_spec: str = "SYMMETRIC_DEFAULT",
     key_usage: str = "ENCRYPT_DECRYPT",
     multi_region: bool = False,
+    origin: str = "AWS_KMS",
 ) -> KeyMetadata:
-    """A key as it is when made: Enabled, with a fresh id and material id."""
+    """A key as it is when made: Enabled, with a fresh id and material id; or pending import, without material."""
     key_id = MULTI_REGION_PREFIX + uuid4().hex if multi_region else str(uuid4())
+    is_external = origin == "EXTERNAL"
     return KeyMetadata(
         account_id=account_id,
         region=region,
         key_id=key_id,
         key_arn=key_arn(region, account_id, key_id),
         created_us=created_us,
-        state=KeyState.ENABLED,
+        state=KeyState.PENDING_IMPORT if is_external else KeyState.ENABLED,
         description=description,
         manager=manager,
         protection=protection,
@@ -60,8 +62,9 @@ def new_metadata(
         key_usage=key_usage,
         multi_region=multi_region,
         primary_region=region if multi_region else None,
+        origin=origin,
         # Random, not derived: an id that is public must not be a function of the material.
-        key_material_id=os.urandom(32).hex(),
+        key_material_id=None if is_external else os.urandom(32).hex(),
     )
 
 

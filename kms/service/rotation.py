@@ -107,7 +107,7 @@ async def list_key_rotations(core: Core, call: Call[ListKeyRotations]) -> Materi
     ]
     page = versions[: request.limit]
     marker = paging.format_rotation_marker(page[-1].version) if len(versions) > len(page) else None
-    return MaterialPage(tuple(_material(key, version) for version in page), marker)
+    return MaterialPage(tuple(_material(key, version, core.clock_us()) for version in page), marker)
 
 
 async def rotate_due_keys(core: Core) -> int:
@@ -152,7 +152,11 @@ async def _rotate(core: Core, key: StoredKey, rotation_type: str) -> bool:
 
 
 async def _rotate_to_pending(core: Core, key: StoredKey, versions: list[StoredVersion]) -> None:
-    pending = [version for version in versions if version.version > key.current_version and version.record is not None]
+    pending = [
+        version
+        for version in versions
+        if version.version > key.current_version and not version.is_over(core.clock_us())
+    ]
     if not pending:
         raise KMSError(
             "KMSInvalidStateException",
@@ -201,7 +205,7 @@ def _check_primary(metadata: KeyMetadata) -> None:
         raise KMSError("UnsupportedOperationException", f"{metadata.key_arn} is not a multi-region primary key.")
 
 
-def _material(key: StoredKey, version: StoredVersion) -> KeyMaterial:
+def _material(key: StoredKey, version: StoredVersion, now_us: int) -> KeyMaterial:
     state = "CURRENT" if version.version == key.current_version else "NON_CURRENT"
     if version.version > key.current_version:
         state = "PENDING_ROTATION"
@@ -212,7 +216,7 @@ def _material(key: StoredKey, version: StoredVersion) -> KeyMaterial:
         state,
         version.rotated_us,
         version.rotation_type,
-        version.record is not None if is_external else None,
+        not version.is_over(now_us) if is_external else None,
         version.valid_to_us,
         version.description,
     )

@@ -17,7 +17,7 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.audit.trail import AuditTrail
 from kms.epoch import Epoch
 from kms.hsm.interface import Root
-from kms.service import rotation, states, usage
+from kms.service import importing, rotation, states, usage
 from kms.service.authorisation import Authorise
 from kms.service.call import Decided
 from kms.service.core import Core, ServiceSettings, now_us
@@ -144,12 +144,16 @@ class EmbeddedKeyService:
                 log.exception("probing the root failed")
 
     async def _sweep(self) -> None:
-        """What becomes due by time: the end of keys, and rotation."""
+        """What becomes due by time: the end of keys and of imported material, and rotation."""
         while True:
             try:
                 await states.destroy_expired_keys(self._core)
             except Exception:
                 log.exception("keys due for deletion were not destroyed; they stay refused, and it is tried again")
+            try:
+                await importing.expire_material(self._core)
+            except Exception:
+                log.exception("expired material was not destroyed; it stays refused, and it is tried again")
             try:
                 await rotation.rotate_due_keys(self._core)
             except KMSUnavailable as error:

@@ -17,6 +17,7 @@ from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.constraints import check_range
 from kms.service.core import Core
+from kms.service.importing import expire_material
 from kms.service.multi_region import state_of_deletion
 from kms.store.interface import KeyConflict
 
@@ -46,8 +47,11 @@ async def schedule_key_deletion(core: Core, call: Call[ScheduleKeyDeletion]) -> 
 
 
 async def cancel_key_deletion(core: Core, call: Call[CancelKeyDeletion]) -> KeyMetadata:
-    """The key comes back Disabled, not Enabled, as at AWS."""
-    return await _change_state(core, call, call.request.key_id, Operation.CANCEL_KEY_DELETION, KeyState.DISABLED)
+    """The key comes back Disabled, not Enabled, as at AWS; pending import if its material is not there."""
+    key = core.key_for(call, call.request.key_id, Operation.CANCEL_KEY_DELETION)
+    is_there = not key.lacks_material and (key.material_ends_us is None or key.material_ends_us > core.clock_us())
+    state = KeyState.DISABLED if is_there else KeyState.PENDING_IMPORT
+    return await _change_state(core, call, call.request.key_id, Operation.CANCEL_KEY_DELETION, state)
 
 
 async def destroy_expired_keys(core: Core) -> int:
@@ -93,6 +97,7 @@ async def _change_state(
             await _commit(core, metadata, state, deletion_us, pending_window_days)
         except KeyConflict:
             core.cache.forget()
+            await expire_material(core)  # the state may be the one that is due, and not written down yet
             continue
         if state is not KeyState.ENABLED:
             core.leases.drop(metadata.key_id)

@@ -159,6 +159,25 @@ class KeyStore(Protocol):
         """Begin the deletion windows of primaries whose last replica was destroyed; returns of how many."""
         ...
 
+    def put_material(self, version: StoredVersion, *, expected_newest: int) -> None:
+        """Write imported material: of a version that is there, or of a new one.
+
+        A key that was pending import is enabled once every version up to the current one has material. Raises
+        KeyConflict when the newest version is not `expected_newest` (0: none), or the key is pending deletion.
+        """
+        ...
+
+    def remove_material(self, key_id: str, version: int) -> None:
+        """Delete the record of a version, overwritten on disk; the key is pending import then, unless pending deletion.
+
+        A version above the current one is deleted altogether, and leaves the key as it is.
+        """
+        ...
+
+    def expire_material(self, now_us: int, limit: int) -> list[StoredKey]:
+        """Remove up to `limit` records whose `valid_to_us` is not after `now_us`; returns their keys as they were."""
+        ...
+
     def usage(self, key_id: str, region: str) -> StoredUsage | None:
         """The last use that was written down."""
         ...

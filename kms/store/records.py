@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from uuid import UUID
 
 from kms.api.types import GrantConstraints, KeyMetadata, KeyState, Tag
 
 MULTI_REGION_PREFIX = "mrk-"
+_USABLE = frozenset({KeyState.ENABLED, KeyState.DISABLED})
 
 
 def key_bytes(key_id: str) -> bytes:
@@ -43,6 +44,16 @@ class StoredKey:
     next_rotation_us: int | None = None
     newest_version: int = 1
     """The highest version there is: above `current_version` while imported material waits for its rotation."""
+    material_ends_us: int | None = None
+    """When the first imported material expires that is in use; None for never."""
+    lacks_material: bool = False
+    """Whether material must be imported, again or at all, before the key can be used."""
+
+    def at(self, now_us: int) -> StoredKey:
+        """The key as it is at `now_us`: pending import once its material expired, also before that was swept."""
+        if self.material_ends_us is None or self.material_ends_us > now_us or self.metadata.state not in _USABLE:
+            return self
+        return replace(self, metadata=replace(self.metadata, state=KeyState.PENDING_IMPORT), lacks_material=True)
 
     def is_gone(self, now_us: int) -> bool:
         """Whether the key counts as deleted: destroyed, or its deletion window is over."""
@@ -70,6 +81,10 @@ class StoredVersion:
     valid_to_us: int | None = None
     description: str | None = None
     material_check: bytes | None = None
+
+    def is_over(self, now_us: int) -> bool:
+        """Whether there is no material: it was deleted, or expired."""
+        return self.record is None or (self.valid_to_us is not None and self.valid_to_us <= now_us)
 
 
 @dataclass(frozen=True, slots=True)

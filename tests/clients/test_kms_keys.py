@@ -123,7 +123,7 @@ CREATE_REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "ValidationException",
         "KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048",
     ),
-    ({"Origin": "EXTERNAL"}, "UnsupportedOperationException", "Origin EXTERNAL is not supported."),
+    ({"Origin": "AWS_CLOUDHSM"}, "UnsupportedOperationException", "Origin AWS_CLOUDHSM is not supported."),
     ({"Policy": "{}"}, "MalformedPolicyDocumentException", "Syntax errors in policy."),
     ({"CustomKeyStoreId": "cks-1"}, "CustomKeyStoreNotFoundException", "CustomKeyStore cks-1 does not exist."),
 ]

@@ -92,7 +92,7 @@ class KeyServiceSuite:
         [
             (t.CreateKey(key_spec="SM2", key_usage="SIGN_VERIFY"), "UnsupportedOperationException"),
             (t.CreateKey(key_usage="SIGN_VERIFY"), "ValidationException"),
-            (t.CreateKey(origin="EXTERNAL"), "UnsupportedOperationException"),
+            (t.CreateKey(origin="EXTERNAL_KEY_STORE"), "UnsupportedOperationException"),
             (t.CreateKey(policy="{}"), "MalformedPolicyDocumentException"),
             (t.CreateKey(description="x" * 8193), "ValidationException"),
             (t.CreateKey(tags=(t.Tag("a", "1"), t.Tag("a", "2"))), "TagException"),

@@ -46,6 +46,21 @@ def inserted(store: KeyStore, account_id: str = ACCOUNT) -> str:
     return new.metadata.key_id
 
 
+def waiting(store: KeyStore) -> str:
+    """A key that was made for import."""
+    new = new_key()
+    metadata = replace(new.metadata, origin="EXTERNAL", state=KeyState.PENDING_IMPORT, key_material_id=None)
+    store.insert_key(replace(new, metadata=metadata, version=None))
+    return metadata.key_id
+
+
+def state_of(store: KeyStore, key_id: str) -> tuple[KeyState, bool]:
+    """The state, and whether the key lacks material."""
+    key = store.key(key_id, REGION)
+    assert key is not None
+    return key.metadata.state, key.lacks_material
+
+
 def schedule(store: KeyStore, key_id: str, deletion_us: int) -> None:
     store.change_state(
         key_id,
@@ -266,6 +281,72 @@ class KeyStoreSuite:
         assert destroyed(store.keys_due_for_rotation(NOW, 10)) == [late]
         assert destroyed(store.keys_due_for_rotation(NOW + 5, 10)) == [late, later]
         assert never not in destroyed(store.keys_due_for_rotation(NOW + 10**15, 10))
+
+    # Imported material
+
+    def test_a_key_is_enabled_by_its_material_and_pending_without(self, store: KeyStore) -> None:
+        key_id = waiting(store)
+        assert state_of(store, key_id) == (KeyState.PENDING_IMPORT, True)
+        first = StoredVersion(key_id, 1, "ab" * 32, b"record", NOW, valid_to_us=NOW + 9, material_check=b"check")
+        store.put_material(first, expected_newest=0)
+        assert store.versions(key_id) == [first]
+        assert state_of(store, key_id) == (KeyState.ENABLED, False)
+        store.remove_material(key_id, 1)
+        assert store.versions(key_id) == [replace(first, record=None, valid_to_us=None)]
+        assert state_of(store, key_id) == (KeyState.PENDING_IMPORT, True)
+        again = replace(first, record=b"again", valid_to_us=None, description="d")
+        store.put_material(again, expected_newest=1)
+        assert store.versions(key_id) == [again]
+        assert state_of(store, key_id) == (KeyState.ENABLED, False)
+
+    def test_all_versions_in_use_need_their_material(self, store: KeyStore) -> None:
+        key_id = waiting(store)
+        versions = [StoredVersion(key_id, n, f"{n:064x}", b"record", NOW, material_check=b"%d" % n) for n in (1, 2, 3)]
+        store.put_material(versions[0], expected_newest=0)
+        store.put_material(versions[1], expected_newest=1)
+        store.make_current(key_id, 2, expected_current=1, now_us=NOW, rotation_type="ON_DEMAND")
+        for number in (1, 2):
+            store.remove_material(key_id, number)
+        store.put_material(versions[1], expected_newest=2)
+        assert state_of(store, key_id) == (KeyState.PENDING_IMPORT, True)
+        store.put_material(versions[0], expected_newest=2)
+        assert state_of(store, key_id) == (KeyState.ENABLED, False)
+        store.put_material(versions[2], expected_newest=2)
+        store.remove_material(key_id, 3)
+        assert [version.version for version in store.versions(key_id)] == [1, 2]
+        assert state_of(store, key_id) == (KeyState.ENABLED, False)
+
+    def test_material_is_put_once_and_not_into_what_is_pending_deletion(self, store: KeyStore) -> None:
+        key_id = waiting(store)
+        first = StoredVersion(key_id, 1, "ab" * 32, b"record", NOW)
+        store.put_material(first, expected_newest=0)
+        with pytest.raises(KeyConflict):
+            store.put_material(replace(first, record=b"other"), expected_newest=0)
+        schedule(store, key_id, NOW + 5)
+        with pytest.raises(KeyConflict):
+            store.put_material(replace(first, record=b"other"), expected_newest=1)
+        store.remove_material(key_id, 1)
+        assert state_of(store, key_id) == (KeyState.PENDING_DELETION, True)
+
+    def test_material_expires(self, store: KeyStore) -> None:
+        early, late, never = waiting(store), waiting(store), waiting(store)
+        for key_id, valid_to_us in ((early, NOW + 1), (late, NOW + 2), (never, None)):
+            version = StoredVersion(key_id, 1, "ab" * 32, b"record", NOW, valid_to_us=valid_to_us)
+            store.put_material(version, expected_newest=0)
+        key = store.key(late, REGION)
+        assert key is not None
+        assert key.material_ends_us == NOW + 2
+        assert key.at(NOW + 1) == key
+        assert key.at(NOW + 2).metadata.state is KeyState.PENDING_IMPORT
+        assert store.expire_material(NOW, 10) == []
+        assert destroyed(store.expire_material(NOW + 2, 1)) == [early]
+        assert destroyed(store.expire_material(NOW + 2, 10)) == [late]
+        assert store.expire_material(NOW + 10**15, 10) == []
+        assert [state_of(store, key_id)[0] for key_id in (early, late, never)] == [
+            KeyState.PENDING_IMPORT,
+            KeyState.PENDING_IMPORT,
+            KeyState.ENABLED,
+        ]
 
     def test_last_use_is_the_latest(self, store: KeyStore) -> None:
         key_id = inserted(store)

@@ -80,6 +80,7 @@ def test_what_changes_twice_is_not_repeated() -> None:
         "CreateAlias",
         "CreateGrant",
         "DeleteAlias",
+        "ImportKeyMaterial",
         "ReplicateKey",
         "RotateKeyOnDemand",
         "ScheduleKeyDeletion",

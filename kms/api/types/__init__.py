@@ -40,6 +40,15 @@ from kms.api.types.grants import (
     RevokeGrant,
 )
 from kms.api.types.health import Health, HealthState
+from kms.api.types.importing import (
+    DOES_NOT_EXPIRE,
+    EXPIRES,
+    DeleteImportedKeyMaterial,
+    GetParametersForImport,
+    ImportedMaterial,
+    ImportKeyMaterial,
+    ImportParameters,
+)
 from kms.api.types.keys import (
     S3_KEY_ALIAS,
     SERVICE_KEY_ALIAS,
@@ -82,6 +91,8 @@ from kms.api.types.usage import GetKeyLastUsage, KeyLastUsage
 
 __all__ = [
     "DEFAULT_POLICY_NAME",
+    "DOES_NOT_EXPIRE",
+    "EXPIRES",
     "REQUESTS",
     "S3_KEY_ALIAS",
     "SERVICE_KEY_ALIAS",
@@ -96,6 +107,7 @@ __all__ = [
     "DataKeyPair",
     "Decrypt",
     "DeleteAlias",
+    "DeleteImportedKeyMaterial",
     "DeriveSharedSecret",
     "DescribeKey",
     "DisableKey",
@@ -113,12 +125,16 @@ __all__ = [
     "GetKeyLastUsage",
     "GetKeyPolicy",
     "GetKeyRotationStatus",
+    "GetParametersForImport",
     "GetPublicKey",
     "Grant",
     "GrantConstraints",
     "GrantPage",
     "Health",
     "HealthState",
+    "ImportKeyMaterial",
+    "ImportParameters",
+    "ImportedMaterial",
     "KeyLastUsage",
     "KeyListEntry",
     "KeyManager",

@@ -22,9 +22,6 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
     request.refuse_members("XksKeyId")
     key_spec = _key_spec(request)
     key_usage = _key_usage(key_spec, request.text_or_none("KeyUsage"))
-    origin = request.text_or_none("Origin") or "AWS_KMS"
-    if origin != "AWS_KMS":
-        raise KMSError("UnsupportedOperationException", f"Origin {origin} is not supported.")
     description = request.text_or_none("Description") or ""
     made = await service.call(
         caller,
@@ -32,6 +29,7 @@ async def create_key(service: KeyService, caller: Caller, request: ParsedRequest
             description=description,
             key_spec=key_spec,
             key_usage=key_usage,
+            origin=request.text_or_none("Origin") or "AWS_KMS",
             multi_region=request.flag("MultiRegion"),
             policy=request.text_or_none("Policy"),
             bypass_policy_lockout_safety_check=request.flag("BypassPolicyLockoutSafetyCheck"),

@@ -85,6 +85,8 @@ CREATE INDEX kms_key_by_deletion ON kms_key (deletion_us) WHERE deletion_us IS N
 CREATE INDEX kms_key_by_rotation ON kms_key (next_rotation_us)
     WHERE next_rotation_us IS NOT NULL AND destroyed_us IS NULL;
 CREATE INDEX kms_alias_by_key ON kms_alias (key_id, region, name);
+CREATE INDEX kms_key_version_by_end ON kms_key_version (valid_to_us)
+    WHERE valid_to_us IS NOT NULL AND record IS NOT NULL;
 
 -- A key as it is read: with its current material, and the other regions of a multi-Region key.
 CREATE VIEW kms_key_row AS
@@ -97,7 +99,15 @@ SELECT
         SELECT json_group_array(r.region) FROM kms_key r
         WHERE r.key_id = k.key_id AND r.region <> k.primary_region AND r.destroyed_us IS NULL
     ) END AS replica_regions,
-    coalesce((SELECT max(n.version) FROM kms_key_version n WHERE n.key_id = k.key_id), 0) AS newest_version
+    coalesce((SELECT max(n.version) FROM kms_key_version n WHERE n.key_id = k.key_id), 0) AS newest_version,
+    -- Of imported material: when the first of the versions in use expires, and whether one of them is missing.
+    (
+        SELECT min(e.valid_to_us) FROM kms_key_version e
+        WHERE e.key_id = k.key_id AND e.version <= k.current_version AND e.record IS NOT NULL
+    ) AS material_ends_us,
+    k.origin = 'EXTERNAL' AND (v.record IS NULL OR EXISTS (
+        SELECT 1 FROM kms_key_version m WHERE m.key_id = k.key_id AND m.version < k.current_version AND m.record IS NULL
+    )) AS lacks_material
 FROM kms_key k
 LEFT JOIN kms_key_version v ON v.key_id = k.key_id AND v.version = k.current_version;
 

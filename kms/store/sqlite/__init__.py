@@ -7,6 +7,7 @@ from pathlib import Path
 from kms.store.sqlite.aliases import SQLiteAliases
 from kms.store.sqlite.database import Database
 from kms.store.sqlite.grants import SQLiteGrants
+from kms.store.sqlite.imports import SQLiteImports
 from kms.store.sqlite.keys import SQLiteKeys
 from kms.store.sqlite.meta import SQLiteMeta
 from kms.store.sqlite.regions import SQLiteRegions
@@ -18,7 +19,15 @@ __all__ = ["SQLiteKeyStore"]
 
 
 class SQLiteKeyStore(
-    SQLiteKeys, SQLiteVersions, SQLiteRegions, SQLiteAliases, SQLiteGrants, SQLiteUsage, SQLiteMeta, SQLiteRoots
+    SQLiteKeys,
+    SQLiteVersions,
+    SQLiteImports,
+    SQLiteRegions,
+    SQLiteAliases,
+    SQLiteGrants,
+    SQLiteUsage,
+    SQLiteMeta,
+    SQLiteRoots,
 ):
     """`KeyStore` in the SQLite database at `path`, made (mode 0600) and migrated when opened.
 

@@ -201,7 +201,7 @@ def key_of_row(row: tuple[Any, ...]) -> StoredKey:
     (sequence, key_id, account_id, region, created_us, state, deletion_us, destroyed_us, description) = row[:9]
     (manager, key_spec, key_usage, origin, multi_region, tags, current_version, material_id) = row[9:17]
     (policy, protection, primary_region, pending_window_days, rotation_period_days, next_rotation_us) = row[17:23]
-    (valid_to_us, replica_regions, newest_version) = row[23:]
+    (valid_to_us, replica_regions, newest_version, material_ends_us, lacks_material) = row[23:]
     metadata = KeyMetadata(
         account_id=account_id,
         region=region,
@@ -234,4 +234,6 @@ def key_of_row(row: tuple[Any, ...]) -> StoredKey:
         rotation_period_days,
         next_rotation_us,
         newest_version,
+        material_ends_us,
+        bool(lacks_material),
     )

@@ -72,6 +72,9 @@ ANSWERS: Mapping[type[t.Request[Any]], object] = {
     t.DisableKey: None,
     t.DisableKeyRotation: None,
     t.EnableKeyRotation: None,
+    t.DeleteImportedKeyMaterial: t.ImportedMaterial(KEY_ARN, None),
+    t.GetParametersForImport: t.ImportParameters(KEY_ARN, b"token", b"public", DELETION_US),
+    t.ImportKeyMaterial: t.ImportedMaterial(KEY_ARN, MATERIAL),
     t.GetKeyLastUsage: t.KeyLastUsage(KEY_ID, CREATED_US, CREATED_US, "Decrypt", DELETION_US, "R"),
     t.GetKeyRotationStatus: t.RotationStatus(KEY_ARN, 100, DELETION_US),
     t.ListKeyRotations: t.MaterialPage(

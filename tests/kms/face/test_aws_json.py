@@ -22,7 +22,7 @@ from kms.api.service import KeyService
 from kms.face.aws_json import answer
 from kms.face.response import FaceResponse
 from kms.face.table import OPERATIONS
-from tests.kms.face import access_cases
+from tests.kms.face import access_cases, import_cases
 from tests.kms.face.fake_service import (
     ALIAS_ARN,
     CIPHERTEXT,
@@ -456,6 +456,7 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
         },
     ),
     ("GenerateRandom", {"NumberOfBytes": 7}, t.GenerateRandom(7), {"Plaintext": bytes(7)}),
+    *import_cases.SUCCESSES,
     *access_cases.SUCCESSES,
 ]
 
@@ -496,7 +497,6 @@ async def test_unknown_targets(target: str) -> None:
 UNSUPPORTED: list[tuple[str, Parameters, str]] = [
     *access_cases.UNSUPPORTED,
     ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
-    ("CreateKey", {"Origin": "EXTERNAL"}, "Origin EXTERNAL"),
     ("DeriveSharedSecret", {**PEER, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
     ("GenerateDataKeyPair", {**PAIR, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
     ("ListKeys", {"ResourceOwners": ["SELF"]}, "ResourceOwners"),

@@ -12,12 +12,9 @@ UNSERVED = {
     "CreateCustomKeyStore",
     "Decapsulate",
     "DeleteCustomKeyStore",
-    "DeleteImportedKeyMaterial",
     "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
     "Encapsulate",
-    "GetParametersForImport",
-    "ImportKeyMaterial",
     "UpdateCustomKeyStore",
 }
 """What is known and refused with UnsupportedOperationException."""

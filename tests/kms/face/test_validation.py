@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kms.api.errors import KMSError
 from kms.face.model import INPUTS
+from kms.face.request import ParsedRequest
 from kms.face.validation import MAX_QUOTED, check, parse_document
 
 PREFIX = "failed to satisfy constraint: Member must"
@@ -223,3 +224,14 @@ def test_no_bytes_raise_anything_but_serialization_errors(body: bytes) -> None:
         parse_document(body)
     except KMSError as error:
         assert error.code == "SerializationException"
+
+
+@pytest.mark.parametrize(
+    ("sent", "microseconds"),
+    [(1_700_000_000.5, 1_700_000_000_500_000), (0, 0), (-1, 0), (1e300, 10**17), (10**400, 10**17)],
+)
+def test_timestamps_stay_within_what_databases_hold(sent: float, microseconds: int) -> None:
+    members = {"KeyId": "k", "ImportToken": "AA==", "EncryptedKeyMaterial": "AA=="}
+    request = ParsedRequest({**members, "ValidTo": sent}, "ImportKeyMaterialRequest")
+    assert request.timestamp_us_or_none("ValidTo") == microseconds
+    assert ParsedRequest(members, "ImportKeyMaterialRequest").timestamp_us_or_none("ValidTo") is None
