@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,6 +21,11 @@ from kms.store.records import MULTI_REGION_PREFIX, NewKey, StoredAlias, StoredKe
 
 S3_KEY_DESCRIPTION = "Default key that protects my S3 objects when no other key is defined"
 SERVICE_KEY_DESCRIPTION = "Key of the gateway itself: index rows and SSE-S3"
+
+AWS_ROTATION_DAYS = 365
+"""AWS-managed keys rotate every year (Developer Guide, "AWS managed keys"); nobody can change that."""
+
+_DAY_US = 86_400 * 1_000_000
 
 _MAKES_KEY = frozenset(
     {
@@ -117,7 +123,9 @@ async def make_predefined_key(core: Core, call: Call[Any], named: str, operation
             region, account_id, core.clock_us(), description=S3_KEY_DESCRIPTION, manager=KeyManager.AWS
         )
         core.admit(call, StoredKey(metadata, key_bytes(metadata.key_id), 1, 0), operation)
-        new = await core.root.call(lambda root: make_key(root, metadata, alias_name=S3_KEY_ALIAS))
+        made = await core.root.call(lambda root: make_key(root, metadata, alias_name=S3_KEY_ALIAS))
+        next_us = metadata.created_us + AWS_ROTATION_DAYS * _DAY_US
+        new = replace(made, rotation_period_days=AWS_ROTATION_DAYS, next_rotation_us=next_us)
         try:
             await core.change(lambda: core.store.insert_key(new), is_visible=False)
         except AliasExists:

@@ -166,6 +166,8 @@ class NewKey:
     alias: StoredAlias | None = None
     policy: str = ""
     current_version: int = 1
+    rotation_period_days: int | None = None
+    next_rotation_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

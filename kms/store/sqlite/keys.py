@@ -143,8 +143,9 @@ def insert_key(connection: sqlite3.Connection, new: NewKey) -> None:
     key = new.metadata
     connection.execute(
         "INSERT INTO kms_key (key_id, account_id, region, created_us, state, deletion_us, description, manager,"
-        " key_spec, key_usage, origin, multi_region, tags, current_version, policy, protection, primary_region)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " key_spec, key_usage, origin, multi_region, tags, current_version, policy, protection, primary_region,"
+        " rotation_period_days, next_rotation_us)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key.key_id,
             key.account_id,
@@ -163,6 +164,8 @@ def insert_key(connection: sqlite3.Connection, new: NewKey) -> None:
             new.policy,
             key.protection,
             key.primary_region,
+            new.rotation_period_days,
+            new.next_rotation_us,
         ),
     )
 

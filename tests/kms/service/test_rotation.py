@@ -13,7 +13,7 @@ from kms.epoch import MemoryEpoch
 from kms.service import rotation, usage
 from kms.service.service import EmbeddedKeyService
 from kms.store.sqlite import SQLiteKeyStore
-from tests.conformance.key_service import REGION, account_caller, assert_refused, encrypt
+from tests.conformance.key_service import REGION, account_caller, assert_refused, encrypt, refusal, via_s3
 from tests.kms.roots import MemoryRoot
 from tests.kms.service.conftest import SETTINGS, Clock
 
@@ -81,6 +81,24 @@ async def test_rotation_by_itself(service: EmbeddedKeyService, clock: Clock, cal
     clock.pass_days(1000)
     assert await due(service) == 0
     assert await service.call(caller, t.GetKeyRotationStatus(key.key_id)) == t.RotationStatus(key.key_arn, None, None)
+
+
+async def test_aws_managed_keys_rotate_every_year(service: EmbeddedKeyService, clock: Clock, caller: Caller) -> None:
+    key = await service.call(caller, t.DescribeKey(t.S3_KEY_ALIAS))
+    status = await service.call(caller, t.GetKeyRotationStatus(key.key_id))
+    assert status == t.RotationStatus(key.key_arn, 365, clock() + 365 * 86_400_000_000)
+    for call in (
+        t.EnableKeyRotation(key.key_id, 90),
+        t.DisableKeyRotation(key.key_id),
+        t.RotateKeyOnDemand(key.key_id),
+    ):
+        assert (await refusal(service.call(caller, call))).code == "AccessDeniedException"
+    blob = (await service.call(via_s3(caller), encrypt(key.key_id, b"x"))).ciphertext_blob
+    clock.pass_days(366)
+    assert await due(service) == 1
+    assert (await service.call(via_s3(caller), encrypt(key.key_id))).key_version == 2
+    assert (await service.call(via_s3(caller), t.Decrypt(blob))).plaintext == SecretBytes(b"x")
+    assert await due(service) == 0
 
 
 async def test_a_disabled_key_catches_up_when_it_is_enabled(
