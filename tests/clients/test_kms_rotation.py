@@ -83,6 +83,7 @@ def test_last_use(s3: Any, kms: Any, bucket: str, key: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
     assert kms.get_key_last_usage(KeyId=key)["KeyLastUsage"]["Operation"] == "GenerateDataKey"
     answer = s3.get_object(Bucket=bucket, Key="k")
+    assert answer["Body"].read() == b"x"
     last = kms.get_key_last_usage(KeyId=key)["KeyLastUsage"]
     assert (last["Operation"], last["KmsRequestId"]) == ("Decrypt", answer["ResponseMetadata"]["RequestId"])
     assert abs(last["Timestamp"] - datetime.now(UTC)) < timedelta(minutes=1)
