@@ -25,7 +25,7 @@ def tail(gateway: Gateway) -> Tail:
 
     def run(*options: str) -> list[dict[str, Any]]:
         output = gateway.sealgate("audit", "tail", "--json", *options, str(gateway.data)).stdout
-        return [json.loads(line) for line in output.splitlines()]
+        return [json.loads(line) for line in output.split("\n") if line]  # a string in JSON may hold other line ends
 
     return run
 

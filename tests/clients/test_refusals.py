@@ -202,7 +202,7 @@ def test_documents_that_are_too_large(raw: RawClient, bucket: str) -> None:
         ("TrentService.DescribeKey", b'{"KeyId": "nobody"}', "NotFoundException"),
         ("TrentService.Encrypt", b'{"KeyId": "alias/x", "Plaintext": ""}', "ValidationException"),
         ("TrentService.Nothing", b"{}", "UnknownOperationException"),
-        ("TrentService.Sign", b"{}", "UnsupportedOperationException"),
+        ("TrentService.ConnectCustomKeyStore", b"{}", "UnsupportedOperationException"),
         ("TrentService.CreateKey", b"[" * 100_000, "SerializationException"),
     ],
 )
