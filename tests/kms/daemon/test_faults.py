@@ -94,6 +94,16 @@ async def make_blob(client: KMSClient, caller: Caller) -> tuple[str, bytes]:
     return key.key_id, (await client.call(caller, encrypt(key.key_id))).ciphertext_blob
 
 
+async def functions_of_each(client: KMSClient, caller: Caller, faults: Faults) -> set[str]:
+    """What every CreateKey calls: not what the first one finds, nor what a probe or a checkpoint does meanwhile."""
+    seen = []
+    for _ in range(4):
+        before = faults.calls()
+        await client.call(caller, t.CreateKey())
+        seen.append(set(faults.trace(before)))
+    return set.intersection(*seen)
+
+
 async def test_any_loss_in_any_function_costs_the_caller_nothing(
     make_faulty_kmsd: MakeFaultyKmsd, caller: Caller
 ) -> None:
@@ -101,11 +111,9 @@ async def test_any_loss_in_any_function_costs_the_caller_nothing(
     kmsd.start()
     pid = kmsd.pid
     async with client_of(kmsd) as client:
-        before = faults.calls()
-        await client.call(caller, t.CreateKey())
-        names = sorted(set(faults.trace(before)))
-        assert {"C_GenerateKey", "C_WrapKey", "C_Sign"} <= set(names)
-        for name in names:
+        names = await functions_of_each(client, caller, faults)
+        assert {"C_GenerateKey", "C_WrapKey", "C_Sign"} <= names
+        for name in sorted(names):
             for code in LOSSES:
                 faults.fail(name, code)
                 await client.call(caller, t.CreateKey())
