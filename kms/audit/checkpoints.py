@@ -39,6 +39,10 @@ RETRY_SECONDS: Final = 5.0
 """Between two attempts while the HSM does not sign."""
 
 
+STOP: Final = "stop"
+"""The reason of the last checkpoint."""
+
+
 class NotSigned(Exception):
     """The signer gave what is no signature under its own public key."""
 
@@ -53,7 +57,10 @@ class Position:
 
 
 class Checkpoints:
-    """Signs in a thread of its own. `position` is asked from that thread, and `deliver` called in it."""
+    """Signs in a thread of its own, from which `position` is asked, and `deliver` called.
+
+    `gave_up` is called when the last one, for the stop, could not be signed: it is not tried again.
+    """
 
     def __init__(
         self,
@@ -64,6 +71,7 @@ class Checkpoints:
         epoch: Callable[[], int],
         position: Callable[[], Position | None],
         deliver: Callable[[Checkpoint], None],
+        gave_up: Callable[[], None],
     ) -> None:
         self._signer = signer
         self._directory = directory
@@ -71,6 +79,7 @@ class Checkpoints:
         self._epoch = epoch
         self._position = position
         self._deliver = deliver
+        self._gave_up = gave_up
         self._covered = 0
         self._asked: SimpleQueue[str] = SimpleQueue()
         self._asked.put("start")
@@ -118,9 +127,11 @@ class Checkpoints:
             try:
                 self._make(position, reasons[-1] if reasons else "interval")
             except Exception as error:  # whatever ails the HSM: the trail goes on, and this is tried again
-                if reasons:
-                    self._asked.put(reasons[-1])
                 self._failed(f"{type(error).__name__}: {error}")
+                if STOP in reasons:
+                    self._gave_up()
+                elif reasons:
+                    self._asked.put(reasons[-1])
 
     def _make(self, position: Position, reason: str) -> None:
         public_key = self._signer.audit_public_key()

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kms.audit.checkpoints import Checkpoints, Position
+from kms.audit.checkpoints import STOP, Checkpoints, Position
 from kms.audit.event import Event
 from kms.audit.journal import Journal
 from kms.audit.lines import Checkpoint, encode_record
@@ -63,6 +63,7 @@ class AuditTrail:
             epoch=epoch,
             position=self._position,
             deliver=self._deliver,
+            gave_up=lambda: self._writer.put([]),
         )
         self._writer = Writer(
             self._open_journal,
@@ -168,6 +169,5 @@ class AuditTrail:
     def _deliver(self, checkpoint: Checkpoint) -> None:
         self._writer.put([Entry(encode_record(checkpoint), is_checkpoint=True)])
 
-    def _last_checkpoint(self) -> bool:
-        self._checkpoints.ask("stop")
-        return self._checkpoints.failure is None
+    def _last_checkpoint(self) -> None:
+        self._checkpoints.ask(STOP)

@@ -75,9 +75,9 @@ class Writer:
         take_refused: Callable[[], int],
         rotated: Callable[[], None],
         advanced: Callable[[int], None],
-        last_checkpoint: Callable[[], bool],
+        last_checkpoint: Callable[[], None],
     ) -> None:
-        """`settle` is called from both threads; `last_checkpoint` asks for one, and says if it is worth waiting."""
+        """`settle` is called from both threads; `last_checkpoint` asks for one: it is put, or an empty list."""
         self._open_journal = open_journal
         self._settle = settle
         self._take_refused = take_refused
@@ -191,14 +191,17 @@ class Writer:
     def _finish(self) -> None:
         """The last checkpoint, if the HSM signs in time, and everything on the disk."""
         deadline = time.monotonic() + FINAL_CHECKPOINT_SECONDS
-        if self._failure is None and self._last_checkpoint():
+        if self._failure is None:
+            self._last_checkpoint()
             while (left := deadline - time.monotonic()) > 0:
                 try:
-                    entries = self._queue.get(timeout=left) or []
+                    entries = self._queue.get(timeout=left)
                 except queue.Empty:
                     break
+                if not entries:
+                    break
                 # One that was under way is dropped: the last one covers the line just before it.
-                if entries and entries[-1].is_checkpoint and b'"reason":"stop"' in entries[-1].encoded:
+                if entries[-1].is_checkpoint and b'"reason":"stop"' in entries[-1].encoded:
                     self._write(entries[-1:], is_last=True)
                     break
         if self._owed:
