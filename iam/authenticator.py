@@ -15,7 +15,7 @@ from iam.chunk_signatures import ChunkVerifier
 from iam.credentials import Credential
 from iam.errors import AuthenticationError, Reason
 from iam.presign import check_validity, is_presigned, is_signed_by_version_2, parse_presigned
-from iam.principals import Principal
+from iam.principals import IdentityPolicies, Principal
 from iam.requests import SignableRequest
 from iam.scope import Authentication, Form, Service
 from iam.signing_keys import SigningKeys
@@ -37,6 +37,7 @@ class Authenticated:
     access_key_id: str
     form: Form
     payload_hash: str
+    policies: IdentityPolicies
     _authentication: Authentication = field(repr=False)
     _signing_key: bytes = field(repr=False)
 
@@ -98,6 +99,7 @@ class Authenticator:
             access_key_id=credential.access_key_id,
             form=authentication.form,
             payload_hash=payload_hash,
+            policies=credential.policies,
             _authentication=authentication,
             _signing_key=signing_key,
         )

@@ -6,7 +6,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from iam.principals import SERVICE_ACCOUNT_ID, Principal
+from iam.principals import NO_POLICIES, SERVICE_ACCOUNT_ID, IdentityPolicies, Principal
 from iam.secrets import Secret
 
 SECRET_SIZE = 40
@@ -31,17 +31,18 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """What may be shown of an access key: everything but the secret."""
+    """What may be shown of an access key: everything but the secret. `user_name` None: the account's root user's."""
 
     access_key_id: str
     account_id: str
     is_active: bool
     created_us: int
+    user_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An access key with its secret and the principal that signs with it.
+    """An access key with its secret, the principal that signs with it, and that principal's policies.
 
     An inactive one proves nothing: verification refuses it like an unknown one.
     """
@@ -50,6 +51,7 @@ class Credential:
     secret: Secret
     principal: Principal
     active: bool = True
+    policies: IdentityPolicies = NO_POLICIES
 
 
 def new_account_id() -> str:

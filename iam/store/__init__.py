@@ -7,8 +7,13 @@ from iam.store.interface import (
     IdentityStoreError,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchPolicy,
+    NoSuchUser,
+    PoliciesTooLong,
     SecretSealer,
     StoreUnavailable,
+    UserExists,
+    UserInUse,
 )
 from iam.store.sqlite import SQLiteIdentityStore
 
@@ -19,7 +24,12 @@ __all__ = [
     "IdentityStoreError",
     "NoSuchAccessKey",
     "NoSuchAccount",
+    "NoSuchPolicy",
+    "NoSuchUser",
+    "PoliciesTooLong",
     "SQLiteIdentityStore",
     "SecretSealer",
     "StoreUnavailable",
+    "UserExists",
+    "UserInUse",
 ]

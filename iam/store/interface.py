@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from iam.credentials import AccessKey, Account, Credential
+from iam.principals import PolicyText
+from iam.users import User
 
 
 class IdentityStoreError(Exception):
@@ -29,6 +31,26 @@ class AccessKeyExists(IdentityStoreError):
 
 class NoSuchAccount(IdentityStoreError):
     """No account has this id."""
+
+
+class UserExists(IdentityStoreError):
+    """The name, in whatever case, or the id is taken."""
+
+
+class NoSuchUser(IdentityStoreError):
+    """The account has no user of this name."""
+
+
+class UserInUse(IdentityStoreError):
+    """The user still has access keys or policies (IAM: DeleteConflict)."""
+
+
+class NoSuchPolicy(IdentityStoreError):
+    """The user has no inline policy of this name."""
+
+
+class PoliciesTooLong(IdentityStoreError):
+    """The user's inline policies together would exceed `iam.users.MAX_INLINE_CHARACTERS`."""
 
 
 class NoSuchAccessKey(IdentityStoreError):
@@ -69,9 +91,10 @@ class IdentityStore(Protocol):
         ...
 
     def create_access_key(self, credential: Credential, created_us: int) -> None:
-        """Keep an access key of the root user of `credential.principal.account_id`.
+        """Keep an access key of `credential.principal`, a root user or a user that the store knows by this ARN and id.
 
-        Raises NoSuchAccount, AccessKeyExists, and ValueError for a key or principal that cannot be kept.
+        Its policies are not kept: they are the user's. Raises NoSuchAccount, NoSuchUser, AccessKeyExists, and
+        ValueError for a key or principal that cannot be kept.
         """
         ...
 
@@ -79,8 +102,41 @@ class IdentityStore(Protocol):
         """The account's keys without their secrets, oldest first. Raises NoSuchAccount."""
         ...
 
+    def create_user(self, user: User) -> None:
+        """Raises NoSuchAccount, UserExists, and ValueError for a name or path of the wrong shape."""
+        ...
+
+    def user(self, account_id: str, name: str) -> User:
+        """By its name in any case. Raises NoSuchUser."""
+        ...
+
+    def users(self, account_id: str) -> Sequence[User]:
+        """The account's users by name, case disregarded. Raises NoSuchAccount."""
+        ...
+
+    def delete_user(self, account_id: str, name: str) -> None:
+        """Raises NoSuchUser, and UserInUse while access keys or policies are left."""
+        ...
+
+    def put_user_policy(self, account_id: str, name: str, policy: PolicyText) -> None:
+        """Keep an inline policy, in place of one of the same name. Takes effect before it returns, in every process.
+
+        Raises NoSuchUser, PoliciesTooLong, ValueError for a policy name of the wrong shape, and
+        `iam.policy.errors.PolicyError` for a text that is no identity-based policy.
+        """
+        ...
+
+    def user_policies(self, account_id: str, name: str) -> Sequence[PolicyText]:
+        """The user's inline policies by name, their texts as given. Raises NoSuchUser."""
+        ...
+
+    def delete_user_policy(self, account_id: str, name: str, policy_name: str) -> None:
+        """Takes effect before it returns, in every process. Raises NoSuchUser, NoSuchPolicy."""
+        ...
+
     def find_credential(self, access_key_id: str) -> Credential | None:
-        """The opened credential, active or not; None for an unknown id. On the path of every request."""
+        """The opened credential with its principal's policies, active or not; None for an unknown id. On the path of
+        every request."""
         ...
 
     def set_access_key_active(self, access_key_id: str, is_active: bool) -> None:

@@ -20,7 +20,7 @@ from iam.credentials import (
     check_canonical_id,
     is_access_key_id,
 )
-from iam.principals import PrincipalKind, root_principal
+from iam.principals import NO_POLICIES, IdentityPolicies, PolicyText, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
 from iam.store.database import open_database, transaction, translated_failures
 from iam.store.interface import (
@@ -28,15 +28,18 @@ from iam.store.interface import (
     AccountExists,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchUser,
     SecretSealer,
     StoreUnavailable,
 )
+from iam.store.users import SQLiteUsers
+from iam.users import User
 
 CACHE_CAPACITY = 10_000
 """Credentials kept open, about 1 KiB each. Only access keys that exist are cached, so that no caller can fill it."""
 
 
-class SQLiteIdentityStore:
+class SQLiteIdentityStore(SQLiteUsers):
     """`IdentityStore` on SQLite; see there for what its methods promise."""
 
     def __init__(self, path: Path, sealer: SecretSealer) -> None:
@@ -81,28 +84,44 @@ class SQLiteIdentityStore:
 
     def create_access_key(self, credential: Credential, created_us: int) -> None:
         principal = credential.principal
-        if principal.kind is not PrincipalKind.ROOT:
-            raise ValueError("this store keeps the access keys of root users only")
+        if principal.kind not in {PrincipalKind.ROOT, PrincipalKind.USER}:
+            raise ValueError("this store keeps the access keys of root users and users only")
         access_key_id = check_access_key_id(credential.access_key_id)
         sealed = self._sealer.seal(_purpose(access_key_id), credential.secret.reveal())
-        row = (access_key_id, principal.account_id, sealed, int(credential.active), created_us)
         with translated_failures(), transaction(self._connection):
             self.account(principal.account_id)
+            user_id = None if principal.kind is PrincipalKind.ROOT else self._user_id_of(principal)
+            row = (access_key_id, principal.account_id, sealed, int(credential.active), created_us, user_id)
             try:
-                self._connection.execute("INSERT INTO access_key VALUES (?, ?, ?, ?, ?)", row)
+                self._connection.execute(
+                    "INSERT INTO access_key"
+                    " (access_key_id, account_id, sealed_secret, is_active, created_us, user_id)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    row,
+                )
             except sqlite3.IntegrityError as error:
                 raise AccessKeyExists(f"access key {access_key_id} exists already") from error
-        self._cache.clear()
+        self._forget()
+
+    def _user_id_of(self, principal: Principal) -> str:
+        """The id of the user that is this very principal: of the same account, path and name. Raises NoSuchUser."""
+        row = self._connection.execute("SELECT * FROM user WHERE user_id = ?", (principal.principal_id,)).fetchone()
+        if row is None or User(*row).principal != principal:
+            raise NoSuchUser("the store knows no such user")
+        return principal.principal_id
 
     def access_keys(self, account_id: str) -> Sequence[AccessKey]:
         with translated_failures():
             self.account(account_id)
             rows = self._connection.execute(
-                "SELECT access_key_id, account_id, is_active, created_us FROM access_key"
-                " WHERE account_id = ? ORDER BY created_us, access_key_id",
+                "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us, u.name FROM access_key AS k"
+                " LEFT JOIN user AS u USING (user_id)"
+                " WHERE k.account_id = ? ORDER BY k.created_us, k.access_key_id",
                 (account_id,),
             )
-            return [AccessKey(key, account, bool(is_active), created) for key, account, is_active, created in rows]
+            return [
+                AccessKey(key, account, bool(active), created, user) for key, account, active, created, user in rows
+            ]
 
     def find_credential(self, access_key_id: str) -> Credential | None:
         with translated_failures():
@@ -119,18 +138,31 @@ class SQLiteIdentityStore:
         # The version was read before the row: a commit in between shows as another version at the next call, so that
         # a row can be newer than the cache's version but never older.
         row = self._connection.execute(
-            "SELECT account_id, sealed_secret, is_active FROM access_key WHERE access_key_id = ?", (access_key_id,)
+            "SELECT account_id, sealed_secret, is_active, user_id FROM access_key WHERE access_key_id = ?",
+            (access_key_id,),
         ).fetchone()
         if row is None:
             return None
-        account_id, sealed, is_active = row
-        credential = Credential(
-            access_key_id, self._open(access_key_id, sealed), root_principal(account_id), bool(is_active)
-        )
+        account_id, sealed, is_active, user_id = row
+        identity = (root_principal(account_id), NO_POLICIES) if user_id is None else self._identity_of(user_id)
+        if identity is None:
+            return None
+        principal, policies = identity
+        credential = Credential(access_key_id, self._open(access_key_id, sealed), principal, bool(is_active), policies)
         if len(self._cache) >= CACHE_CAPACITY:
             self._cache.clear()
         self._cache[access_key_id] = credential
         return credential
+
+    def _identity_of(self, user_id: str) -> tuple[Principal, IdentityPolicies] | None:
+        """None where the user went, with its keys, since the key was read."""
+        row = self._connection.execute("SELECT * FROM user WHERE user_id = ?", (user_id,)).fetchone()
+        if row is None:
+            return None
+        policies = self._connection.execute(
+            "SELECT name, document FROM user_policy WHERE user_id = ? ORDER BY name", (user_id,)
+        )
+        return User(*row).principal, IdentityPolicies(tuple(PolicyText(*policy) for policy in policies))
 
     def _open(self, access_key_id: str, sealed: bytes) -> Secret:
         try:
@@ -149,12 +181,15 @@ class SQLiteIdentityStore:
     def _change_access_key(self, statement: str, parameters: tuple[object, ...]) -> None:
         with translated_failures():
             changed = self._connection.execute(statement, parameters).rowcount
-        self._cache.clear()
+        self._forget()
         if not changed:
             raise NoSuchAccessKey(f"there is no access key {parameters[-1]}")
 
-    def close(self) -> None:
+    def _forget(self) -> None:
         self._cache.clear()
+
+    def close(self) -> None:
+        self._forget()
         self._connection.close()
 
 

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from iam.credentials import Account, Credential, new_access_key_id, new_canonical_id, new_secret
-from iam.principals import SERVICE_ACCOUNT_ID, Principal, PrincipalKind, root_principal
+from iam.policy.errors import PolicyError
+from iam.principals import (
+    SERVICE_ACCOUNT_ID,
+    IdentityPolicies,
+    PolicyText,
+    Principal,
+    PrincipalKind,
+    root_principal,
+)
 from iam.store import (
     AccessKeyExists,
     AccountExists,
     IdentityStore,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchPolicy,
+    NoSuchUser,
+    PoliciesTooLong,
     StoreUnavailable,
+    UserExists,
+    UserInUse,
 )
+from iam.users import User
 
 OpenStore = Callable[[], IdentityStore]
 """Opens the same store once more, as another process would."""
 
 ACCOUNT = Account("123456789012", "a" * 64, "owner", 1)
 OTHER_ACCOUNT = Account("210987654321", "b" * 64, "other", 2)
+ANN = User("AIDAANN", ACCOUNT.account_id, "ann", "/", 1)
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
 
 
 def new_credential(account_id: str = ACCOUNT.account_id, *, active: bool = True) -> Credential:
@@ -115,10 +132,124 @@ class IdentityStoreSuite:
         with pytest.raises(NoSuchAccount):
             store.create_access_key(new_credential(OTHER_ACCOUNT.account_id), 1)
 
-    def test_only_root_users_have_access_keys(self, store: IdentityStore) -> None:
-        user = Principal(PrincipalKind.USER, ACCOUNT.account_id, "arn:aws:iam::123456789012:user/u", "AIDA1")
-        with pytest.raises(ValueError, match="root"):
-            store.create_access_key(Credential(new_access_key_id(), new_secret(), user), 1)
+    def test_only_root_users_and_users_have_access_keys(self, store: IdentityStore) -> None:
+        role = Principal(PrincipalKind.ROLE_SESSION, ACCOUNT.account_id, "arn:aws:sts::1:assumed-role/r/s", "AROA1:s")
+        with pytest.raises(ValueError, match="users"):
+            store.create_access_key(Credential(new_access_key_id(), new_secret(), role), 1)
+
+    @pytest.mark.parametrize(
+        "user",
+        [
+            User("AIDAUNKNOWN", ACCOUNT.account_id, "ann", "/", 1),
+            User("AIDAANN", ACCOUNT.account_id, "bob", "/", 1),
+            User("AIDAANN", ACCOUNT.account_id, "ann", "/other/", 1),
+            User("AIDAANN", OTHER_ACCOUNT.account_id, "ann", "/", 1),
+        ],
+    )
+    def test_a_user_that_is_not_this_very_one_gets_no_access_key(self, store: IdentityStore, user: User) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        store.create_user(ANN)
+        with pytest.raises(NoSuchUser):
+            store.create_access_key(Credential(new_access_key_id(), new_secret(), user.principal), 1)
+
+    def test_users_by_name_in_any_case(self, store: IdentityStore) -> None:
+        bob = User("AIDABOB", ACCOUNT.account_id, "Bob", "/staff/", 1)
+        store.create_user(bob)
+        store.create_user(ANN)
+        assert store.users(ACCOUNT.account_id) == [ANN, bob]
+        assert store.user(ACCOUNT.account_id, "BOB") == bob
+        assert bob.arn == "arn:aws:iam::123456789012:user/staff/Bob"
+        for name in ("carl", "", "\udcff", "é"):
+            with pytest.raises(NoSuchUser):
+                store.user(ACCOUNT.account_id, name)
+        with pytest.raises(NoSuchAccount):
+            store.users(OTHER_ACCOUNT.account_id)
+
+    def test_a_user_name_is_taken_once_in_an_account(self, store: IdentityStore) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        store.create_user(ANN)
+        with pytest.raises(UserExists):
+            store.create_user(User("AIDA2", ACCOUNT.account_id, "ANN", "/x/", 2))
+        with pytest.raises(UserExists):
+            store.create_user(User("AIDAANN", ACCOUNT.account_id, "carl", "/", 2))
+        store.create_user(User("AIDA3", OTHER_ACCOUNT.account_id, "ann", "/", 2))
+        with pytest.raises(NoSuchAccount):
+            store.create_user(User("AIDA4", "100000000000", "ann", "/", 2))
+
+    @pytest.mark.parametrize(
+        ("name", "user_path"),
+        [
+            *[(name, "/") for name in ("", "a b", "a/b", "n" * 65, "é", "a\n")],
+            *[("a", user_path) for user_path in ("", "/x", "x/", "/ /", "/" + "p" * 511 + "/")],
+        ],
+    )
+    def test_names_and_paths_have_their_shape(self, store: IdentityStore, name: str, user_path: str) -> None:
+        with pytest.raises(ValueError, match=r"name|path"):
+            store.create_user(User("AIDA5", ACCOUNT.account_id, name, user_path, 1))
+        assert store.users(ACCOUNT.account_id) == []
+
+    def test_a_users_credential_has_its_policies_as_given(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("b", POLICY))
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("a", f" {POLICY} "))
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
+        store.create_access_key(credential, 1)
+        found = store.find_credential(credential.access_key_id)
+        policies = IdentityPolicies((PolicyText("a", f" {POLICY} "), PolicyText("b", POLICY)))
+        assert found == replace(credential, policies=policies)
+        assert [key.user_name for key in store.access_keys(ACCOUNT.account_id)] == ["ann"]
+
+    def test_policy_changes_of_others_take_effect_at_once(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_user(ANN)
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
+        store.create_access_key(credential, 1)
+        for changing in (store, other):
+            assert store.find_credential(credential.access_key_id) == credential
+            changing.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+            found = store.find_credential(credential.access_key_id)
+            assert found is not None
+            assert found.policies.identity == (PolicyText("p", POLICY),)
+            changing.delete_user_policy(ACCOUNT.account_id, "ann", "p")
+            assert store.find_credential(credential.access_key_id) == credential
+
+    def test_what_is_no_policy_is_refused(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+        with pytest.raises(PolicyError):
+            store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", '{"Statement": []'))
+        with pytest.raises(ValueError, match="policy's name"):
+            store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("a/b", POLICY))
+        with pytest.raises(NoSuchUser):
+            store.put_user_policy(ACCOUNT.account_id, "bob", PolicyText("p", POLICY))
+        with pytest.raises(NoSuchPolicy):
+            store.delete_user_policy(ACCOUNT.account_id, "ann", "q")
+        assert store.user_policies(ACCOUNT.account_id, "ann") == [PolicyText("p", POLICY)]
+
+    def test_inline_policies_are_bounded_together(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        long = POLICY.replace("s3:GetObject", "s3:" + "x" * 1100)
+        assert 1024 < len(long) < 2048
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", long + " " * 3000))
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", long))
+        with pytest.raises(PoliciesTooLong):
+            store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("q", long))
+        assert store.user_policies(ACCOUNT.account_id, "ann") == [PolicyText("p", long)]
+
+    def test_a_user_goes_when_nothing_is_left_of_it(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
+        store.create_access_key(credential, 1)
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+        with pytest.raises(UserInUse):
+            store.delete_user(ACCOUNT.account_id, "ann")
+        store.delete_access_key(credential.access_key_id)
+        with pytest.raises(UserInUse):
+            store.delete_user(ACCOUNT.account_id, "ann")
+        store.delete_user_policy(ACCOUNT.account_id, "ann", "p")
+        store.delete_user(ACCOUNT.account_id, "ANN")
+        with pytest.raises(NoSuchUser):
+            store.delete_user(ACCOUNT.account_id, "ann")
 
     def test_an_access_key_id_has_its_shape(self, store: IdentityStore) -> None:
         with pytest.raises(ValueError, match="access key id"):
