@@ -1,6 +1,6 @@
 """Who is asking: accounts, principals and callers, as values.
 
-Leaves to others how a caller proved its identity (`iam.sigv4`) and what it may do (`iam.authorisation`).
+Leaves to others how a caller proved its identity (`iam.sigv4`) and what it may do (`iam.policy`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from gateway.operations.authorisation import Permissions
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
@@ -67,6 +68,7 @@ class Call:
     address: Address
     query: Query
     authentication: Authentication
+    permissions: Permissions
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.operations.authorisation import action_on
 from gateway.operations.context import Call, checked_key
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of
@@ -42,6 +43,8 @@ async def find_copy_source(call: Call) -> CopySource:
     headers = call.request.headers
     named = parse_copy_source(headers["x-amz-copy-source"])
     key = checked_key(named.key)
+    action = action_on("s3:GetObject", is_version_named=named.version_id is not None)
+    call.permissions.require(action, f"arn:aws:s3:::{named.bucket}/{named.key}")
     try:
         bucket = await call.bucket_named(named.bucket)
     except NoSuchBucket:
@@ -53,14 +56,14 @@ async def find_copy_source(call: Call) -> CopySource:
     try:
         row = await find_version(call, bucket, key, version_id)
     except NoSuchKey:
-        raise S3Error("NoSuchKey", fields={"Key": key}) from None
+        raise call.permissions.conceal(S3Error("NoSuchKey", fields={"Key": key}), named.bucket) from None
     except S3Error as error:
         if error.code == "MethodNotAllowed":
             raise S3Error(
                 "InvalidRequest",
                 "The source of a copy request may not specifically refer to a delete marker by version id.",
             ) from None
-        raise
+        raise call.permissions.conceal(error, named.bucket) from None
     document = call.services.rows.open_object(row)
     check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
     arn = object_arn(BucketName(named.bucket), key)

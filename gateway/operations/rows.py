@@ -76,6 +76,7 @@ SERVED = (
         "s3:DeleteObject",
         ("delete",),
         body=Body.DOCUMENT,
+        authorises_each=True,
         handler=delete_objects.handle,
     ),
     Operation(

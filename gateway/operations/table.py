@@ -42,7 +42,8 @@ class Operation:
     """One row.
 
     `query` names the parameters that must be present (in any order, with any value unless `name=value`), `header` a
-    header that must be; among rows that match, the one with the most requirements is meant.
+    header that must be; among rows that match, the one with the most requirements is meant. With `authorises_each` the
+    handler asks for `action` itself, on each object that the body names.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Operation:
     query: tuple[str, ...] = ()
     header: str | None = None
     body: Body = Body.NONE
+    authorises_each: bool = False
     handler: Handler | None = None
 
     def matches(self, query: Query, headers: Mapping[str, str]) -> bool:

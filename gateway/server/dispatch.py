@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from gateway.operations.authorisation import Permissions, condition_keys
 from gateway.operations.context import Authentication, Call, Services
-from gateway.operations.table import Operation, OperationTable, Target
+from gateway.operations.table import Handler, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256
@@ -25,11 +26,12 @@ from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import Entry, current_entry
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
-from gateway.storage.errors import RowDamaged, StorageError
+from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
 from iam.authenticator import Authenticated, Authenticator
-from iam.authorisation import authorise
 from iam.errors import AuthenticationError
-from iam.principals import Caller
+from iam.policy.cache import PolicyCache
+from iam.policy.variables import Context
+from iam.principals import NO_POLICIES, Caller
 from iam.scope import S3, Form
 from iam.store.interface import StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
@@ -68,6 +70,7 @@ class Dispatcher:
         self._domains = domains
         self._unsealed = unsealed
         self._integrity_event = integrity_event
+        self._policies = PolicyCache()
 
     async def handle(self, request: Request) -> Response:
         """The answer, whatever happens; raises only CancelledError."""
@@ -121,17 +124,25 @@ class Dispatcher:
         if operation.handler is None:
             raise S3Error("NotImplemented", fields={"Operation": operation.name})
         check_request_headers(request.headers, operation.name)
-        self._authorise(authenticated, operation, address)
+        authentication = self._authentication(authenticated, request)
+        caller, is_presigned = authentication.caller, authenticated.form is Form.QUERY
+        context: Context = {}
+        if caller.policies != NO_POLICIES:  # without policies nobody asks
+            context = condition_keys(caller, request, query, now=now, is_presigned=is_presigned)
+        permissions = Permissions(caller, context, self._policies)
+        if not operation.authorises_each:
+            permissions.require_at(operation.action, address, query)
         call = Call(
             services=unsealed.services,
             request=request,
             operation_name=operation.name,
             address=address,
             query=query,
-            authentication=self._authentication(authenticated, request),
+            authentication=authentication,
+            permissions=permissions,
             now_us=int(now.timestamp() * 1_000_000),
         )
-        response = await operation.handler(call)
+        response = await self._call(operation.handler, call)
         entry.mode = response.headers.get("x-amz-server-side-encryption")
         return response
 
@@ -142,17 +153,21 @@ class Dispatcher:
             request.request_id,
             request.remote_ip,
             via_service=self._via_service,
+            policies=authenticated.policies,
+            is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
         )
         return Authentication(caller, content, authenticated.chunk_verifier() if content.is_signed_stream else None)
 
-    def _authorise(self, authenticated: Authenticated, operation: Operation, address: Address) -> None:
-        """Identity-based decision; ownership of the bucket is checked where its row is read (`Call.bucket_named`)."""
-        principal = authenticated.principal
-        arn = "arn:aws:s3:::" + "/".join(part for part in (address.bucket, address.key) if part)
-        decision = authorise(principal, operation.action, arn or "*", principal.account_id)
-        if not decision.is_allowed:
-            raise S3Error("AccessDenied", f"User: {principal.arn} is not authorized to perform: {operation.action}")
+    async def _call(self, handler: Handler, call: Call) -> Response:
+        """The handler's answer; that a key is missing is told to those alone who may list the bucket."""
+        try:
+            return await handler(call)
+        except (S3Error, NoSuchKey) as error:
+            if call.request.method not in {"GET", "HEAD"} or call.address.key is None:
+                raise
+            told = error if isinstance(error, S3Error) else to_s3_error(error, key=call.address.key)
+            raise call.permissions.conceal(told, call.bucket_name) from error
 
     def _translated(self, error: LowerError, request: Request, entry: Entry) -> S3Error:
         if isinstance(error, SealingError | RowDamaged):

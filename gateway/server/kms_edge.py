@@ -73,6 +73,7 @@ class KMSEdge:
             request.request_id,
             request.remote_ip,
             region=authenticated.region,
+            policies=authenticated.policies,
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
         )

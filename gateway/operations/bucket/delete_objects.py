@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.operations.authorisation import action_on
 from gateway.operations.context import Call, checked_key
 from gateway.operations.object.delete import deletion_of
 from gateway.operations.render import xml_response
@@ -26,6 +27,8 @@ async def handle(call: Call) -> Response:
     unconditional: list[tuple[int, Deletion]] = []
     for wanted in request.objects:
         try:
+            action = action_on("s3:DeleteObject", is_version_named=wanted.version_id is not None)
+            call.permissions.require(action, f"arn:aws:s3:::{call.bucket_name}/{wanted.key}")
             deletion = deletion_of(call, bucket, checked_key(wanted.key), wanted.version_id)
             if wanted.etag is None:
                 unconditional.append((len(results), deletion))

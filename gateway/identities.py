@@ -1,0 +1,84 @@
+"""The identity store of a data directory for commands, while the gateway serves and while it is stopped.
+
+What needs no secret opens the database alone. New access keys are sealed under the index key, which the KMS opens: the
+key process of the serving gateway, or else the KMS in this process. The epoch's lock tells which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from typing import NoReturn
+
+from gateway.config import Settings
+from gateway.kmsd import root_settings
+from gateway.service_keys import IndexKeySecretSealer, open_service_keys
+from gateway.storage.index.sqlite.index import open_sqlite_index
+from iam.credentials import Credential
+from iam.store.sqlite import SQLiteIdentityStore
+from kms.api.service import KeyService
+from kms.client import KMSClient
+from kms.daemon.root import roots_of
+from kms.epoch import EpochLocked, SharedEpoch
+from kms.service.core import ServiceSettings
+from kms.service.service import EmbeddedKeyService
+from kms.store.sqlite import SQLiteKeyStore
+
+
+class _NoSecrets:
+    """For commands that neither make nor open one."""
+
+    def seal(self, purpose: bytes, secret: bytes) -> NoReturn:
+        raise AssertionError("this command makes no access key")
+
+    def open(self, purpose: bytes, sealed: bytes) -> NoReturn:
+        raise AssertionError("this command opens no secret")
+
+
+@contextlib.contextmanager
+def identities_without_secrets(settings: Settings) -> Iterator[SQLiteIdentityStore]:
+    """Everything but making access keys and finding credentials. Raises StoreUnavailable."""
+    with contextlib.closing(SQLiteIdentityStore(settings.identities_path, _NoSecrets())) as store:
+        yield store
+
+
+def keep_access_key(settings: Settings, credential: Credential, created_us: int) -> None:
+    """Seal and keep a new access key.
+
+    Raises what `create_access_key` and `open_service_keys` raise, RootError, StoreError, OSError.
+    """
+    asyncio.run(_keep_access_key(settings, credential, created_us))
+
+
+async def _keep_access_key(settings: Settings, credential: Credential, created_us: int) -> None:
+    index = await open_sqlite_index(settings.index_path)
+    try:
+        async with _key_service(settings) as kms:
+            keys = await open_service_keys(kms, index, request_id="access-key")
+        with contextlib.closing(
+            SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
+        ) as store:
+            store.create_access_key(credential, created_us)
+    finally:
+        await index.close()
+
+
+@contextlib.asynccontextmanager
+async def _key_service(settings: Settings) -> AsyncIterator[KeyService]:
+    try:
+        epoch = SharedEpoch.open_writer(settings.epoch_path)
+    except EpochLocked:
+        client = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
+        try:
+            yield client
+        finally:
+            await client.close()
+        return
+    with contextlib.closing(epoch), contextlib.closing(SQLiteKeyStore(settings.keys_path)) as store:
+        root = roots_of(root_settings(settings), store, settings.keys_path.parent)
+        try:
+            async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
+                yield service
+        finally:
+            root.close()

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gateway.operations.authorisation import Permissions, action_on, condition_keys, resource_arn
+from gateway.protocol.addressing import Address
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Request
+from gateway.protocol.query import Query
+from iam.policy.cache import PolicyCache
+from iam.principals import Caller, IdentityPolicies, PolicyText, root_principal
+from iam.users import User
+
+ACCOUNT = "123456789012"
+USER = User("AIDAANN", ACCOUNT, "ann", "/staff/", 1)
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+OBJECT = Address("b", "k")
+
+
+class NoBody:
+    async def read(self) -> bytes:
+        return b""
+
+
+def allow(action: str | list[str], resource: str | list[str], **condition: Any) -> str:
+    return _statement("Allow", action, resource, condition)
+
+
+def deny(action: str | list[str], resource: str | list[str], **condition: Any) -> str:
+    return _statement("Deny", action, resource, condition)
+
+
+def _statement(effect: str, action: object, resource: object, condition: dict[str, Any]) -> str:
+    statement = {
+        "Effect": effect,
+        "Action": action,
+        "Resource": resource,
+        **({"Condition": condition} if condition else {}),
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def permissions(
+    *policies: str, is_root: bool = False, query: str = "", headers: dict[str, str] | None = None
+) -> Permissions:
+    principal = root_principal(ACCOUNT) if is_root else USER.principal
+    texts = tuple(PolicyText(str(number), text) for number, text in enumerate(policies))
+    caller = Caller(principal, "r", "10.1.2.3", policies=IdentityPolicies(texts), is_secure_transport=True)
+    request = Request("GET", "/b/k", query, headers or {}, NoBody(), 0, "r", "10.1.2.3", True)
+    context = condition_keys(caller, request, Query(query), now=NOW, is_presigned=False)
+    return Permissions(caller, context, PolicyCache())
+
+
+ALLOWED: list[tuple[str, list[str], str, str, dict[str, Any]]] = [
+    ("the object", [allow("s3:GetObject", "arn:aws:s3:::b/k")], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    ("wildcards", [allow("s3:Get*", "arn:aws:s3:::b/*")], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    ("all of S3", [allow("s3:*", "*")], "s3:ListAllMyBuckets", "arn:aws:s3:::*", {}),
+    (
+        "a prefix",
+        [allow("s3:ListBucket", "arn:aws:s3:::b", StringLike={"s3:prefix": "home/${aws:username}/*"})],
+        "s3:ListBucket",
+        "arn:aws:s3:::b",
+        {"query": "prefix=home%2Fann%2Fx"},
+    ),
+    (
+        "where from",
+        [allow("s3:*", "*", IpAddress={"aws:SourceIp": "10.0.0.0/8"}, Bool={"aws:SecureTransport": "true"})],
+        "s3:PutObject",
+        "arn:aws:s3:::b/k",
+        {},
+    ),
+    (
+        "a header",
+        [allow("s3:*", "*", StringEquals={"s3:x-amz-server-side-encryption": "aws:kms"})],
+        "s3:PutObject",
+        "arn:aws:s3:::b/k",
+        {"headers": {"x-amz-server-side-encryption": "aws:kms"}},
+    ),
+    (
+        "at most so many",
+        [allow("s3:ListBucket", "*", NumericLessThanEquals={"s3:max-keys": "10"})],
+        "s3:ListBucket",
+        "arn:aws:s3:::b",
+        {"query": "max-keys=10"},
+    ),
+]
+
+DENIED: list[tuple[str, list[str], str, str, dict[str, Any]]] = [
+    ("no policy", [], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    ("another action", [allow("s3:PutObject", "*")], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    ("another bucket", [allow("s3:*", "arn:aws:s3:::c/*")], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    ("the bucket is not its objects", [allow("s3:*", "arn:aws:s3:::b")], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    ("a deny", [allow("s3:*", "*"), deny("s3:*", "arn:aws:s3:::b/*")], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+    (
+        "another user's prefix",
+        [allow("s3:ListBucket", "arn:aws:s3:::b", StringLike={"s3:prefix": "home/${aws:username}/*"})],
+        "s3:ListBucket",
+        "arn:aws:s3:::b",
+        {"query": "prefix=home%2Fbob%2F"},
+    ),
+    (
+        "no prefix",
+        [allow("s3:ListBucket", "arn:aws:s3:::b", StringLike={"s3:prefix": "home/${aws:username}/*"})],
+        "s3:ListBucket",
+        "arn:aws:s3:::b",
+        {},
+    ),
+    (
+        "unencrypted",
+        [allow("s3:*", "*"), deny("s3:PutObject", "*", Null={"s3:x-amz-server-side-encryption": "true"})],
+        "s3:PutObject",
+        "arn:aws:s3:::b/k",
+        {},
+    ),
+    (
+        "too many",
+        [allow("s3:ListBucket", "*", NumericLessThanEquals={"s3:max-keys": "10"})],
+        "s3:ListBucket",
+        "arn:aws:s3:::b",
+        {"query": "max-keys=11"},
+    ),
+    ("a policy that cannot be read", [allow("s3:*", "*"), "{"], "s3:GetObject", "arn:aws:s3:::b/k", {}),
+]
+
+
+@pytest.mark.parametrize(
+    ("policies", "action", "arn", "request_"), [row[1:] for row in ALLOWED], ids=[r[0] for r in ALLOWED]
+)
+def test_allowed(policies: list[str], action: str, arn: str, request_: dict[str, Any]) -> None:
+    permissions(*policies, **request_).require(action, arn)
+    assert permissions(is_root=True).allows(action, arn)
+
+
+@pytest.mark.parametrize(
+    ("policies", "action", "arn", "request_"), [row[1:] for row in DENIED], ids=[r[0] for r in DENIED]
+)
+def test_denied(policies: list[str], action: str, arn: str, request_: dict[str, Any]) -> None:
+    with pytest.raises(S3Error) as caught:
+        permissions(*policies, **request_).require(action, arn)
+    assert (caught.value.code, caught.value.status) == ("AccessDenied", 403)
+
+
+@pytest.mark.parametrize(
+    ("policies", "because"),
+    [
+        ([], "because no identity-based policy allows the s3:GetObject action"),
+        ([deny("s3:*", "*")], "with an explicit deny in an identity-based policy"),
+    ],
+)
+def test_refusals_are_worded_as_at_aws(policies: list[str], because: str) -> None:
+    with pytest.raises(S3Error) as caught:
+        permissions(*policies).require("s3:GetObject", "arn:aws:s3:::b/k")
+    assert caught.value.message == (
+        f"User: arn:aws:iam::{ACCOUNT}:user/staff/ann is not authorized to perform: s3:GetObject on resource: "
+        f'"arn:aws:s3:::b/k" {because}'
+    )
+
+
+def test_a_named_version_needs_its_own_action() -> None:
+    newest = permissions(allow("s3:GetObject", "*"))
+    newest.require_at("s3:GetObject", OBJECT, Query(""))
+    with pytest.raises(S3Error):
+        newest.require_at("s3:GetObject", OBJECT, Query("versionId=null"))
+    permissions(allow("s3:GetObjectVersion", "*")).require_at("s3:GetObject", OBJECT, Query("versionId=null"))
+    assert action_on("s3:PutObject", is_version_named=True) == "s3:PutObject"
+
+
+@pytest.mark.parametrize("lacking", ["s3:GetObject", "s3:GetObjectAttributes"])
+def test_attributes_need_two_actions(lacking: str) -> None:
+    both = ["s3:GetObject", "s3:GetObjectAttributes"]
+    permissions(allow(both, "*")).require_at("s3:GetObjectAttributes", OBJECT, Query("attributes"))
+    with pytest.raises(S3Error):
+        permissions(allow([each for each in both if each != lacking], "*")).require_at(
+            "s3:GetObjectAttributes", OBJECT, Query("attributes")
+        )
+
+
+def test_what_is_missing_is_told_to_those_who_may_list() -> None:
+    missing, other = S3Error("NoSuchKey"), S3Error("InvalidRange")
+    may_list = permissions(allow("s3:ListBucket", "arn:aws:s3:::b"))
+    assert may_list.conceal(missing, "b") is missing
+    assert permissions(allow("s3:GetObject", "*")).conceal(missing, "b").code == "AccessDenied"
+    assert may_list.conceal(S3Error("NoSuchVersion"), "c").code == "AccessDenied"
+    assert permissions().conceal(other, "b") is other
+
+
+@pytest.mark.parametrize(
+    ("address", "arn"),
+    [
+        (Address(None, None), "arn:aws:s3:::*"),
+        (Address("b", None), "arn:aws:s3:::b"),
+        (Address("b", "a/ü"), "arn:aws:s3:::b/a/ü"),
+    ],
+)
+def test_resources(address: Address, arn: str) -> None:
+    assert resource_arn(address) == arn
