@@ -137,6 +137,7 @@ async def open_sealed(
         key = symmetric_key_for(core, call, key_id, operation)
         identity = identify_blob(blob)
         if identity.key_id != key.key_bytes:
+            _require_key_of_blob(core, call, identity)
             raise KMSError(
                 "IncorrectKeyException",
                 "The key ID in the request does not identify a CMK that can perform this operation.",
@@ -189,11 +190,17 @@ async def _decrypt(
 
 
 def _key_of_blob(core: Core, call: Call[Any], identity: BlobIdentity, operation: Operation) -> StoredKey:
-    """The key that a blob names itself. An id that never was a key is a changed blob, not a missing key."""
+    """The key that a blob names itself, permitted."""
+    key = _require_key_of_blob(core, call, identity)
+    return symmetric_key_for(core, call, key.metadata.key_arn, operation)
+
+
+def _require_key_of_blob(core: Core, call: Call[Any], identity: BlobIdentity) -> StoredKey:
+    """The key that a blob names itself. An id that never was a key is a changed blob, not a missing or wrong key."""
     for key_id in key_ids(identity.key_id):
         key = core.cache.key(key_id, call.region)
         if key is not None:
-            return symmetric_key_for(core, call, key.metadata.key_arn, operation)
+            return key
     raise invalid_ciphertext()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kms.epoch import MemoryEpoch
+from kms.service import importing
 from kms.service.core import ServiceSettings
 from kms.service.predefined import make_service_key
 from kms.service.service import EmbeddedKeyService
@@ -61,3 +62,12 @@ async def service(
 ) -> AsyncIterator[EmbeddedKeyService]:
     async with EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock) as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def one_wrapping_key() -> Iterator[None]:
+    """Wrapping keys are made once for the module: 100 ms each, and how they are made is tested elsewhere."""
+    made = importing.make_wrapping_key("RSA_2048")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importing, "make_wrapping_key", lambda spec: made)
+        yield

@@ -5,13 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from iam.principals import Caller
 from kms.api import types as t
@@ -24,6 +19,9 @@ from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import account_caller, assert_refused, encrypt, refusal
 from tests.kms.roots import MemoryRoot
 from tests.kms.service.conftest import SETTINGS, Clock
+from tests.kms.service.material import parameters, prepared, put
+
+pytestmark = pytest.mark.usefixtures("one_wrapping_key")
 
 DAY_US = 86_400_000_000
 ONE, TWO, THREE = (bytes([n]) * 32 for n in (1, 2, 3))
@@ -32,40 +30,6 @@ ONE, TWO, THREE = (bytes([n]) * 32 for n in (1, 2, 3))
 @pytest.fixture
 def caller() -> Caller:
     return account_caller()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def wrapping_keys() -> Any:
-    """Wrapping keys are made once for the module: 100 ms each, and how they are made is tested elsewhere."""
-    made = importing.make_wrapping_key("RSA_2048")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(importing, "make_wrapping_key", lambda spec: made)
-        yield
-
-
-async def parameters(service: EmbeddedKeyService, caller: Caller, key_id: str) -> t.ImportParameters:
-    return await service.call(caller, t.GetParametersForImport(key_id, "RSAES_OAEP_SHA_256", "RSA_2048"))
-
-
-def wrap(public_key: bytes, material: bytes) -> bytes:
-    key = load_der_public_key(public_key)
-    assert isinstance(key, rsa.RSAPublicKey)
-    return key.encrypt(material, OAEP(MGF1(SHA256()), SHA256(), None))
-
-
-async def prepared(
-    service: EmbeddedKeyService, caller: Caller, key_id: str, material: bytes, **members: Any
-) -> t.ImportKeyMaterial:
-    given = await parameters(service, caller, key_id)
-    if "valid_to_us" not in members:
-        members.setdefault("expiration_model", t.DOES_NOT_EXPIRE)
-    return t.ImportKeyMaterial(key_id, given.import_token, wrap(given.public_key, material), **members)
-
-
-async def put(
-    service: EmbeddedKeyService, caller: Caller, key_id: str, material: bytes, **members: Any
-) -> t.ImportedMaterial:
-    return await service.call(caller, await prepared(service, caller, key_id, material, **members))
 
 
 async def external_key(service: EmbeddedKeyService, caller: Caller) -> t.KeyMetadata:
