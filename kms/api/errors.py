@@ -9,6 +9,7 @@ from __future__ import annotations
 STATUS = {
     "AccessDeniedException": 400,
     "AlreadyExistsException": 400,
+    "ConflictException": 400,
     "CustomKeyStoreNotFoundException": 400,
     "DependencyTimeoutException": 500,
     "DisabledException": 400,

@@ -8,6 +8,7 @@ import pytest
 
 from iam.principals import Caller
 from kms.api import types as t
+from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.epoch import MemoryEpoch
 from kms.service import rotation, usage
@@ -142,6 +143,18 @@ async def test_of_two_processes_one_rotates(
     assert sum(rotated) <= 3
     for key in keys:
         assert len(await materials(service, caller, key.key_id)) == 2
+
+
+async def test_of_two_clients_that_rotate_at_once_one_is_told_of_the_conflict(
+    service: EmbeddedKeyService, caller: Caller
+) -> None:
+    key = await service.call(caller, t.CreateKey())
+    calls = [service.call(caller, t.RotateKeyOnDemand(key.key_id)) for _ in range(2)]
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    [conflict] = [answer for answer in answers if answer != key.key_arn]
+    assert isinstance(conflict, KMSError)
+    assert (conflict.code, conflict.status) == ("ConflictException", 400)
+    assert len(await materials(service, caller, key.key_id)) == 2
 
 
 async def test_25_rotations_on_demand_and_no_more(service: EmbeddedKeyService, caller: Caller) -> None:
