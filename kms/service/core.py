@@ -140,10 +140,13 @@ class Core:
         return key
 
     def find(self, call: Call[Any], named: str, operation: Operation) -> StoredKey:
-        """The key that `named` means for the caller. Raises NotFoundException, AccessDeniedException abroad."""
+        """The key that `named` means for the caller.
+
+        Raises NotFoundException, AccessDeniedException abroad, InvalidArnException for an alias where none is taken.
+        """
         name = parse_key_name(named, account_id=call.account_id, region=call.region)
         if name.is_alias and operation not in ACCEPTS_ALIAS:
-            raise KMSError("NotFoundException", f"Invalid keyId '{named}'")
+            raise KMSError("InvalidArnException", "Key Aliases are not supported for this operation.")
         key_id = self.cache.alias_target(name.account_id, call.region, name.text) if name.is_alias else name.text
         key = None if key_id is None else self.cache.key(key_id, call.region)
         if key is not None and key.metadata.account_id == name.account_id and not key.is_gone(self.clock_us()):

@@ -276,7 +276,7 @@ def test_all_aliases_of_the_account_are_listed_in_order(kms: Any, account: str, 
     [
         (ABSENT, "NotFoundException", "Key 'arn:aws:kms:us-east-1:{account}:key/{absent}' does not exist"),
         ("xyz", "NotFoundException", "Invalid keyId 'xyz'"),
-        ("alias/aws/s3", "NotFoundException", "Invalid keyId 'alias/aws/s3'"),
+        ("alias/aws/s3", "InvalidArnException", "Key Aliases are not supported for this operation."),
     ],
 )
 def test_aliases_of_no_key(kms: Any, account: str, named: str, code: str, message: str) -> None:

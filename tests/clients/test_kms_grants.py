@@ -164,7 +164,7 @@ def test_refusals(kms: Any, key: str) -> None:
         (kms.create_grant, good | {"Operations": ["Sign"]}, "ValidationException"),
         (kms.create_grant, good | {"GrantTokens": ["x"]}, "InvalidGrantTokenException"),
         (kms.create_grant, good | {"DryRun": True}, "DryRunOperationException"),
-        (kms.create_grant, good | {"KeyId": "alias/aws/s3"}, "NotFoundException"),
+        (kms.create_grant, good | {"KeyId": "alias/aws/s3"}, "InvalidArnException"),
         (kms.list_grants, {"KeyId": key, "Marker": "x"}, "InvalidMarkerException"),
         (kms.list_grants, {"KeyId": key, "GrantId": "x"}, "InvalidGrantIdException"),
         (kms.list_retirable_grants, {"RetiringPrincipal": "x"}, "InvalidArnException"),

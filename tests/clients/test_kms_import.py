@@ -194,7 +194,7 @@ def test_what_is_refused(kms: Any, kms_key: str, key: str) -> None:
         ({"EncryptedKeyMaterial": b"material"}, "InvalidCiphertextException"),
         ({"KeyId": kms_key}, "UnsupportedOperationException"),
         ({"KeyId": missing}, "NotFoundException"),
-        ({"KeyId": "alias/a"}, "NotFoundException"),
+        ({"KeyId": "alias/a"}, "InvalidArnException"),
         ({"ExpirationModel": "KEY_MATERIAL_EXPIRES"}, "ValidationException"),
         ({"ValidTo": soon}, "ValidationException"),
         ({"ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": soon + timedelta(days=365)}, "ValidationException"),

@@ -215,7 +215,7 @@ def test_changes_take_no_aliases(kms: Any, key: str, operation: str) -> None:
     alias = f"alias/{uuid.uuid4()}"
     kms.create_alias(AliasName=alias, TargetKeyId=key)
     assert error_of(getattr(kms, operation), KeyId=alias)["Error"] == error(
-        "NotFoundException", f"Invalid keyId '{alias}'"
+        "InvalidArnException", "Key Aliases are not supported for this operation."
     )
     assert kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyState"] == "Enabled"
 

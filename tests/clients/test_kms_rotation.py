@@ -72,7 +72,7 @@ def test_what_is_refused(kms: Any, key: str) -> None:
     missing = key[:-12] + "0" * 12
     for call, parameters in (*rotating, (kms.get_key_rotation_status, {}), (kms.list_key_rotations, {})):
         assert refusal(call, KeyId=missing, **parameters) == (400, "NotFoundException")
-        assert refusal(call, KeyId="alias/a", **parameters) == (400, "NotFoundException")
+        assert refusal(call, KeyId="alias/a", **parameters) == (400, "InvalidArnException")
     assert refusal(kms.list_key_rotations, KeyId=key, Marker="nonsense") == (400, "InvalidMarkerException")
 
 

@@ -52,7 +52,7 @@ def test_tags_that_are_refused(kms: Any, key: str) -> None:
     kms.tag_resource(KeyId=key, Tags=[{"TagKey": "7", "TagValue": "replaced"}])
     assert refusal(kms.list_resource_tags, KeyId=key, Marker="nonsense") == (400, "InvalidMarkerException")
     assert refusal(kms.list_resource_tags, KeyId=key, Limit=51) == (400, "ValidationException")
-    assert refusal(kms.tag_resource, KeyId="alias/a", Tags=pairs(a="1")) == (400, "NotFoundException")
+    assert refusal(kms.tag_resource, KeyId="alias/a", Tags=pairs(a="1")) == (400, "InvalidArnException")
 
 
 def test_tags_by_state(kms: Any, key: str) -> None:

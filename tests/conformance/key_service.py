@@ -176,7 +176,7 @@ class KeyServiceSuite:
                 service.call(caller, t.ScheduleKeyDeletion(name, 7)),
                 service.call(caller, t.CancelKeyDeletion(name)),
             ):
-                await assert_refused(call, "NotFoundException", f"Invalid keyId '{name}'")
+                await assert_refused(call, "InvalidArnException", "Key Aliases are not supported for this operation.")
         assert (await service.call(caller, t.DescribeKey(key.key_id))).enabled
 
     # Who may

@@ -153,8 +153,8 @@ async def test_other_names_markers_and_aliases_are_refused(service: KeyService) 
         (t.GetKeyPolicy(key.key_id, "other"), "NotFoundException"),
         (t.PutKeyPolicy(key.key_id, document(to(ROOT_ARN)), "other"), "ValidationException"),
         (t.ListKeyPolicies(key.key_id, "m"), "InvalidMarkerException"),
-        (t.GetKeyPolicy("alias/a"), "NotFoundException"),
-        (t.PutKeyPolicy("alias/a", "{}"), "NotFoundException"),
+        (t.GetKeyPolicy("alias/a"), "InvalidArnException"),
+        (t.PutKeyPolicy("alias/a", "{}"), "InvalidArnException"),
         (t.GetKeyPolicy("0" * 8 + key.key_id[8:]), "NotFoundException"),
     ):
         await assert_refused(service.call(ROOT, request_), code)
