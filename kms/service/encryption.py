@@ -10,7 +10,16 @@ from typing import Any
 
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
-from kms.api.types import Ciphertext, Decrypt, Encrypt, EncryptionContext, Plaintext, ReEncrypt, ReEncrypted
+from kms.api.types import (
+    IGNORE_CIPHERTEXT,
+    Ciphertext,
+    Decrypt,
+    Encrypt,
+    EncryptionContext,
+    Plaintext,
+    ReEncrypt,
+    ReEncrypted,
+)
 from kms.keys.ciphertext import (
     MAX_PLAINTEXT_BYTES,
     SALT_BYTES,
@@ -30,7 +39,7 @@ from kms.service.constraints import check_length, dry_run_succeeded
 from kms.service.core import Core
 from kms.service.key_use import key_of_usage
 from kms.service.predefined import make_predefined_key
-from kms.service.rsa import rsa_decrypt, rsa_encrypt
+from kms.service.rsa import check_no_context, rsa_decrypt, rsa_encrypt
 from kms.store.records import StoredKey, key_ids
 
 
@@ -51,6 +60,10 @@ async def encrypt(core: Core, call: Call[Encrypt]) -> Ciphertext:
 
 async def decrypt(core: Core, call: Call[Decrypt]) -> Plaintext:
     request = call.request
+    if _ignores_ciphertext(request):
+        algorithm, context = request.encryption_algorithm, request.encryption_context
+        _check_key(core, call, request.key_id, Operation.DECRYPT, algorithm=algorithm, context=context)
+        raise dry_run_succeeded()
     plaintext = await _decrypt(
         core,
         call,
@@ -68,6 +81,14 @@ async def decrypt(core: Core, call: Call[Decrypt]) -> Plaintext:
 async def re_encrypt(core: Core, call: Call[ReEncrypt]) -> ReEncrypted:
     """Two authorisations: ReEncryptFrom on the source key, ReEncryptTo on the destination key."""
     request = call.request
+    if _ignores_ciphertext(request):
+        algorithm, context = request.source_encryption_algorithm, request.source_encryption_context
+        _check_key(core, call, request.source_key_id, Operation.RE_ENCRYPT_FROM, algorithm=algorithm, context=context)
+        algorithm, context = request.destination_encryption_algorithm, request.destination_encryption_context
+        _check_key(
+            core, call, request.destination_key_id, Operation.RE_ENCRYPT_TO, algorithm=algorithm, context=context
+        )
+        raise dry_run_succeeded()
     source = await _decrypt(
         core,
         call,
@@ -152,6 +173,29 @@ async def open_sealed(
 def symmetric_key_for(core: Core, call: Call[Any], key_id: str, operation: Operation) -> StoredKey:
     """The key that the caller named, permitted, and one that seals blobs."""
     return key_of_usage(core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=SYMMETRIC_DEFAULT)
+
+
+def _ignores_ciphertext(request: Decrypt | ReEncrypt) -> bool:
+    return request.dry_run and IGNORE_CIPHERTEXT in request.dry_run_modifiers
+
+
+def _check_key(
+    core: Core,
+    call: Call[Any],
+    key_id: str | None,
+    operation: Operation,
+    *,
+    algorithm: str,
+    context: EncryptionContext,
+) -> None:
+    """What a dry run checks without a ciphertext: the key, permission, and that it fits algorithm and context."""
+    if key_id is None:
+        raise KMSError("ValidationException", f"A key is required for a dry run with {IGNORE_CIPHERTEXT}.")
+    key_of_usage(core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=algorithm)
+    if algorithm == SYMMETRIC_DEFAULT:
+        canonical_context(context)
+    else:
+        check_no_context(context)
 
 
 async def _encrypt(

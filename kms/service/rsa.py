@@ -33,7 +33,7 @@ async def rsa_encrypt(
 ) -> Ciphertext:
     find = partial(key_of_usage, core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=algorithm)
     key_spec = find().metadata.key_spec
-    _check_no_context(context)
+    check_no_context(context)
     rsa_encryption.check_plaintext(key_spec, algorithm, len(plaintext))
     if dry_run:
         raise dry_run_succeeded()
@@ -59,7 +59,7 @@ async def rsa_decrypt(
 ) -> Plaintext:
     find = partial(key_of_usage, core, call, key_id, operation, usage=ENCRYPT_DECRYPT, algorithm=algorithm)
     find()
-    _check_no_context(context)
+    check_no_context(context)
 
     def decrypt(private_key: PrivateKey) -> bytes:
         assert isinstance(private_key, RSAPrivateKey)
@@ -70,6 +70,7 @@ async def rsa_decrypt(
     return Plaintext(SecretBytes(plaintext), metadata.key_arn, key.current_version, metadata.key_material_id or "")
 
 
-def _check_no_context(context: EncryptionContext) -> None:
+def check_no_context(context: EncryptionContext) -> None:
+    """Raises ValidationException: there is nothing in RSA that an encryption context could be bound to."""
     if context:
         raise KMSError("ValidationException", "An encryption context is not supported with asymmetric KMS keys.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -572,6 +573,42 @@ class KeyServiceSuite:
             await assert_refused(call, "DryRunOperationException", message)
         await service.call(caller, t.DisableKey(key.key_id))
         for call in calls():
+            await assert_refused(call, "DisabledException")
+
+    async def test_a_dry_run_may_ignore_the_ciphertext(self, service: KeyService, caller: Caller) -> None:
+        key = await service.call(caller, t.CreateKey())
+        other = await service.call(caller, t.CreateKey())
+        mac_key = await service.call(caller, t.CreateKey(key_spec="HMAC_256", key_usage="GENERATE_VERIFY_MAC"))
+        ignoring: dict[str, Any] = {"dry_run": True, "dry_run_modifiers": (t.IGNORE_CIPHERTEXT,)}
+
+        def decrypt(key_id: str | None, **changes: Any) -> Awaitable[object]:
+            return service.call(caller, t.Decrypt(b"", key_id, **{**ignoring, **changes}))
+
+        def re_encrypt(source: str | None, destination: str, **changes: Any) -> Awaitable[object]:
+            return service.call(caller, t.ReEncrypt(b"", destination, source, **{**ignoring, **changes}))
+
+        await assert_refused(decrypt(key.key_id), "DryRunOperationException")
+        await assert_refused(re_encrypt(key.key_id, other.key_id), "DryRunOperationException")
+        for call in (decrypt(None), re_encrypt(None, other.key_id)):
+            await assert_refused(call, "ValidationException")
+        for call in (
+            decrypt(mac_key.key_id),
+            re_encrypt(mac_key.key_id, key.key_id),
+            re_encrypt(key.key_id, mac_key.key_id),
+        ):
+            await assert_refused(call, "InvalidKeyUsageException")
+        for call in (decrypt(str(uuid4())), re_encrypt(str(uuid4()), key.key_id), re_encrypt(key.key_id, str(uuid4()))):
+            await assert_refused(call, "NotFoundException")
+        stranger = Principal(
+            PrincipalKind.USER, caller.principal.account_id, f"arn:aws:iam::{key.account_id}:user/u", "A"
+        )
+        for request in (t.Decrypt(b"", key.key_id, **ignoring), t.ReEncrypt(b"", other.key_id, key.key_id, **ignoring)):
+            await assert_refused(service.call(Caller(stranger, "R"), request), "AccessDeniedException")
+        # Without DryRun the modifier means nothing, and an empty blob is none.
+        for call in (decrypt(key.key_id, dry_run=False), re_encrypt(key.key_id, other.key_id, dry_run=False)):
+            await assert_refused(call, "InvalidCiphertextException")
+        await service.call(caller, t.DisableKey(other.key_id))
+        for call in (decrypt(other.key_id), re_encrypt(other.key_id, key.key_id), re_encrypt(key.key_id, other.key_id)):
             await assert_refused(call, "DisabledException")
 
     # AWS-managed key

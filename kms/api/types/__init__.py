@@ -27,7 +27,15 @@ from kms.api.types.asymmetric import (
     VerifyMac,
 )
 from kms.api.types.data_keys import DataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom
-from kms.api.types.encryption import Ciphertext, Decrypt, Encrypt, Plaintext, ReEncrypt, ReEncrypted
+from kms.api.types.encryption import (
+    IGNORE_CIPHERTEXT,
+    Ciphertext,
+    Decrypt,
+    Encrypt,
+    Plaintext,
+    ReEncrypt,
+    ReEncrypted,
+)
 from kms.api.types.grants import (
     CreateGrant,
     Grant,
@@ -93,6 +101,7 @@ __all__ = [
     "DEFAULT_POLICY_NAME",
     "DOES_NOT_EXPIRE",
     "EXPIRES",
+    "IGNORE_CIPHERTEXT",
     "REQUESTS",
     "S3_KEY_ALIAS",
     "SERVICE_KEY_ALIAS",

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from kms.api.secrets import SecretBytes
 from kms.api.types.request import EncryptionContext, Request
 
+IGNORE_CIPHERTEXT = "IGNORE_CIPHERTEXT"
+"""The modifier of a dry run that leaves out the ciphertext, and so asks for permission alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ciphertext:
@@ -45,7 +48,10 @@ class Encrypt(Request[Ciphertext]):
 
 @dataclass(frozen=True, slots=True)
 class Decrypt(Request[Plaintext]):
-    """`key_id` None means: the key that the blob names, which only a symmetric key's blob does."""
+    """`key_id` None means: the key that the blob names, which only a symmetric key's blob does.
+
+    `dry_run_modifiers` count with `dry_run` alone. `ciphertext_blob` is empty where they ignore it.
+    """
 
     ciphertext_blob: bytes
     key_id: str | None = None
@@ -53,10 +59,13 @@ class Decrypt(Request[Plaintext]):
     encryption_algorithm: str = "SYMMETRIC_DEFAULT"
     grant_tokens: tuple[str, ...] = ()
     dry_run: bool = False
+    dry_run_modifiers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReEncrypt(Request[ReEncrypted]):
+    """`source_key_id`, `dry_run_modifiers` and `ciphertext_blob` are as in Decrypt."""
+
     ciphertext_blob: bytes
     destination_key_id: str
     source_key_id: str | None = None
@@ -66,3 +75,4 @@ class ReEncrypt(Request[ReEncrypted]):
     destination_encryption_algorithm: str = "SYMMETRIC_DEFAULT"
     grant_tokens: tuple[str, ...] = ()
     dry_run: bool = False
+    dry_run_modifiers: tuple[str, ...] = ()

@@ -30,17 +30,18 @@ async def encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
 
 
 async def decrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("Recipient", "DryRunModifiers")
+    request.refuse_members("Recipient")
     algorithm = _algorithm(request, "EncryptionAlgorithm")
     answer = await service.call(
         caller,
         t.Decrypt(
-            ciphertext_blob=request.blob("CiphertextBlob"),
-            key_id=request.text_or_none("KeyId"),
+            ciphertext_blob=_ciphertext(request),
+            key_id=_key_of_ciphertext(request, "KeyId"),
             encryption_context=request.encryption_context(),
             encryption_algorithm=algorithm,
             grant_tokens=request.texts("GrantTokens"),
             dry_run=request.flag("DryRun"),
+            dry_run_modifiers=request.texts("DryRunModifiers"),
         ),
     )
     return {
@@ -52,21 +53,21 @@ async def decrypt(service: KeyService, caller: Caller, request: ParsedRequest) -
 
 
 async def re_encrypt(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("DryRunModifiers")
     source = _algorithm(request, "SourceEncryptionAlgorithm")
     destination = _algorithm(request, "DestinationEncryptionAlgorithm")
     answer = await service.call(
         caller,
         t.ReEncrypt(
-            ciphertext_blob=request.blob("CiphertextBlob"),
+            ciphertext_blob=_ciphertext(request),
             destination_key_id=request.text("DestinationKeyId"),
-            source_key_id=request.text_or_none("SourceKeyId"),
+            source_key_id=_key_of_ciphertext(request, "SourceKeyId"),
             source_encryption_context=request.encryption_context("SourceEncryptionContext"),
             destination_encryption_context=request.encryption_context("DestinationEncryptionContext"),
             source_encryption_algorithm=source,
             destination_encryption_algorithm=destination,
             grant_tokens=request.texts("GrantTokens"),
             dry_run=request.flag("DryRun"),
+            dry_run_modifiers=request.texts("DryRunModifiers"),
         ),
     )
     return {
@@ -78,6 +79,20 @@ async def re_encrypt(service: KeyService, caller: Caller, request: ParsedRequest
         **_material("DestinationKeyMaterialId", destination, answer.ciphertext.key_material_id),
         **_material("SourceKeyMaterialId", source, answer.source_key_material_id),
     }
+
+
+def _ciphertext(request: ParsedRequest) -> bytes:
+    """Empty where a dry run ignores it, whatever was sent. Raises ValidationException where it is missing."""
+    return b"" if _ignores_ciphertext(request) else request.blob("CiphertextBlob")
+
+
+def _key_of_ciphertext(request: ParsedRequest, member: str) -> str | None:
+    """The key that a ciphertext is under. Raises ValidationException where there is no ciphertext to name it."""
+    return request.needed_text(member) if _ignores_ciphertext(request) else request.text_or_none(member)
+
+
+def _ignores_ciphertext(request: ParsedRequest) -> bool:
+    return request.flag("DryRun") and t.IGNORE_CIPHERTEXT in request.texts("DryRunModifiers")
 
 
 def _algorithm(request: ParsedRequest, member: str) -> str:

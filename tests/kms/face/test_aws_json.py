@@ -103,6 +103,21 @@ DELETION = datetime.fromtimestamp(1_702_592_000.999, tz=UTC)
 CONTEXT = {"aws:s3:arn": "arn:aws:s3:::b/ä", "": ""}
 BLOB = CIPHERTEXT.ciphertext_blob
 
+DECRYPTED = {
+    "Plaintext": b"plain",
+    "KeyId": KEY_ARN,
+    "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    "KeyMaterialId": MATERIAL,
+}
+RE_ENCRYPTED = {
+    "CiphertextBlob": BLOB,
+    "SourceKeyId": OTHER_ARN,
+    "KeyId": KEY_ARN,
+    "SourceEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
+    "SourceKeyMaterialId": "cd" * 32,
+    "DestinationKeyMaterialId": MATERIAL,
+}
 SIGNED = {"KeyId": "k", "Message": b"m", "SigningAlgorithm": "ECDSA_SHA_256", "GrantTokens": ["g"], "DryRun": True}
 MACED = {"KeyId": "k", "Message": b"m", "MacAlgorithm": "HMAC_SHA_256", "GrantTokens": ["g"], "DryRun": True}
 PEER = {
@@ -212,23 +227,31 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
         "Decrypt",
         {"CiphertextBlob": b"c", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT", "GrantTokens": ["t"]},
         t.Decrypt(b"c", grant_tokens=("t",)),
-        {
-            "Plaintext": b"plain",
-            "KeyId": KEY_ARN,
-            "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-            "KeyMaterialId": MATERIAL,
-        },
+        DECRYPTED,
     ),
     (
         "Decrypt",
         {"CiphertextBlob": b"c", "KeyId": "k", "EncryptionContext": CONTEXT, "DryRun": True, "DryRunModifiers": []},
         t.Decrypt(b"c", "k", CONTEXT, dry_run=True),
-        {
-            "Plaintext": b"plain",
-            "KeyId": KEY_ARN,
-            "EncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-            "KeyMaterialId": MATERIAL,
-        },
+        DECRYPTED,
+    ),
+    (
+        "Decrypt",
+        {"KeyId": "k", "CiphertextBlob": b"c", "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]},
+        t.Decrypt(b"", "k", dry_run=True, dry_run_modifiers=("IGNORE_CIPHERTEXT",)),
+        DECRYPTED,
+    ),
+    (
+        "Decrypt",
+        {"CiphertextBlob": b"c", "DryRunModifiers": ["IGNORE_CIPHERTEXT"]},
+        t.Decrypt(b"c", dry_run_modifiers=("IGNORE_CIPHERTEXT",)),
+        DECRYPTED,
+    ),
+    (
+        "ReEncrypt",
+        {"SourceKeyId": "s", "DestinationKeyId": "d", "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]},
+        t.ReEncrypt(b"", "d", "s", dry_run=True, dry_run_modifiers=("IGNORE_CIPHERTEXT",)),
+        RE_ENCRYPTED,
     ),
     (
         "ReEncrypt",
@@ -242,15 +265,7 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
             "GrantTokens": ["t"],
         },
         t.ReEncrypt(b"c", "d", "s", CONTEXT, {"x": "y"}, grant_tokens=("t",), dry_run=True),
-        {
-            "CiphertextBlob": BLOB,
-            "SourceKeyId": OTHER_ARN,
-            "KeyId": KEY_ARN,
-            "SourceEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-            "DestinationEncryptionAlgorithm": "SYMMETRIC_DEFAULT",
-            "SourceKeyMaterialId": "cd" * 32,
-            "DestinationKeyMaterialId": MATERIAL,
-        },
+        RE_ENCRYPTED,
     ),
     (
         "GenerateDataKey",
@@ -501,8 +516,6 @@ UNSUPPORTED: list[tuple[str, Parameters, str]] = [
     ("GenerateDataKeyPair", {**PAIR, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
     ("ListKeys", {"ResourceOwners": ["SELF"]}, "ResourceOwners"),
     ("Decrypt", {"CiphertextBlob": b"c", "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
-    ("Decrypt", {"DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),
-    ("ReEncrypt", {"DestinationKeyId": "d", "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}, "DryRunModifiers"),
     (
         "GenerateDataKey",
         {"KeyId": "k", "KeySpec": "AES_256", "Recipient": {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}},
@@ -576,6 +589,26 @@ def test_every_member_of_a_served_operation_is_read_or_refused() -> None:
             "Please specify either number of bytes or key spec.",
         ),
         ("GenerateRandom", {}, "ValidationException", "NumberOfBytes is required."),
+        (
+            "Decrypt",
+            {"DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]},
+            "ValidationException",
+            "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            "ReEncrypt",
+            {"DestinationKeyId": "d", "DryRun": True, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]},
+            "ValidationException",
+            "1 validation error detected: Value null at 'sourceKeyId' failed to satisfy constraint: "
+            "Member must not be null",
+        ),
+        (
+            "Decrypt",
+            {"DryRunModifiers": ["IGNORE_CIPHERTEXT"]},
+            "ValidationException",
+            "1 validation error detected: Value null at 'ciphertextBlob' failed to satisfy constraint: "
+            "Member must not be null",
+        ),
         (
             "Decrypt",
             {},
