@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
-from kms.api.types import CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys
+from kms.api.types import OWNED_BY_SELF, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys
 from kms.keys.private_keys import generate_private_key
 from kms.keys.specs import HMAC_KEY_BYTES, SPECS, SYMMETRIC_DEFAULT
 from kms.keys.state import Operation
@@ -60,9 +60,14 @@ async def describe_key(core: Core, call: Call[DescribeKey]) -> KeyMetadata:
 
 
 async def list_keys(core: Core, call: Call[ListKeys]) -> KeyPage:
-    limit = call.request.limit
+    limit, owners = call.request.limit, call.request.resource_owners
     core.authorise(call, Operation.LIST_KEYS.action, None)
     paging.check_limit(limit, paging.MAX_KEYS)
+    if owners and OWNED_BY_SELF not in owners:
+        # There is no RAM here, so that no account shares a key by it; a marker can only be of another listing.
+        if call.request.marker is not None:
+            raise paging.invalid_marker()
+        return KeyPage((), None)
     after = paging.parse_key_marker(call.request.marker)
     keys = core.store.keys(call.account_id, call.region, after=after, now_us=core.clock_us(), limit=limit + 1)
     page = keys[:limit]

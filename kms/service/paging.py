@@ -53,7 +53,7 @@ def parse_alias_marker(marker: str | None) -> str:
     try:
         return _decode(marker, _ALIASES).decode()
     except UnicodeDecodeError:
-        raise _invalid() from None
+        raise invalid_marker() from None
 
 
 def format_tag_marker(tag_key: str) -> str:
@@ -68,7 +68,7 @@ def parse_tag_marker(marker: str | None) -> str | None:
     try:
         return _decode(marker, _TAGS).decode()
     except UnicodeDecodeError:
-        raise _invalid() from None
+        raise invalid_marker() from None
 
 
 def format_rotation_marker(version: int) -> str:
@@ -91,7 +91,7 @@ def _parse_sequence(marker: str | None, kind: bytes) -> int:
     body = _decode(marker, kind)
     sequence = int.from_bytes(body, "big")
     if len(body) != 8 or sequence >= 2**63:
-        raise _invalid()
+        raise invalid_marker()
     return sequence
 
 
@@ -101,15 +101,15 @@ def _encode(raw: bytes) -> str:
 
 def _decode(marker: str, kind: bytes) -> bytes:
     if len(marker) > _MAX_MARKER_LENGTH:
-        raise _invalid()
+        raise invalid_marker()
     try:
         raw = base64.b64decode(marker.encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):
-        raise _invalid() from None
+        raise invalid_marker() from None
     if not raw.startswith(kind):
-        raise _invalid()
+        raise invalid_marker()
     return raw[1:]
 
 
-def _invalid() -> KMSError:
+def invalid_marker() -> KMSError:
     return KMSError("InvalidMarkerException", "The marker is not valid.")

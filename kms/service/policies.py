@@ -10,6 +10,7 @@ from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.core import Core
 from kms.service.key_policies import LOCKOUT, malformed, parse_key_policy, policy_text
+from kms.service.paging import invalid_marker
 from kms.store.interface import KeyConflict
 
 
@@ -34,7 +35,7 @@ async def put_key_policy(core: Core, call: Call[PutKeyPolicy]) -> None:
 async def list_key_policies(core: Core, call: Call[ListKeyPolicies]) -> PolicyNames:
     core.key_for(call, call.request.key_id, Operation.LIST_KEY_POLICIES)
     if call.request.marker is not None:
-        raise KMSError("InvalidMarkerException", "The marker is not valid.")
+        raise invalid_marker()
     return PolicyNames((DEFAULT_POLICY_NAME,))
 
 

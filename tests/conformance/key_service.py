@@ -123,6 +123,20 @@ class KeyServiceSuite:
         whole = await service.call(caller, t.ListKeys(limit=5, marker=None))
         assert (len(whole.keys), whole.next_marker) == (5, None)
 
+    async def test_list_keys_by_owner(self, service: KeyService, caller: Caller) -> None:
+        made = [await service.call(caller, t.CreateKey()) for _ in range(2)]
+        whole = await service.call(caller, t.ListKeys())
+        assert {entry.key_id for entry in whole.keys} == {key.key_id for key in made}
+        self_, by_ram = "SELF", "OTHER_ACCOUNTS_VIA_RAM"
+        for owners in ((self_,), (self_, by_ram), (by_ram, self_)):
+            assert await service.call(caller, t.ListKeys(resource_owners=owners)) == whole
+        assert await service.call(caller, t.ListKeys(resource_owners=(by_ram,))) == t.KeyPage((), None)
+        marker = (await service.call(caller, t.ListKeys(limit=1))).next_marker
+        call = service.call(caller, t.ListKeys(marker=marker, resource_owners=(by_ram,)))
+        await assert_refused(call, "InvalidMarkerException")
+        stranger = Caller(Principal(PrincipalKind.USER, caller.principal.account_id, "arn:aws:iam::1:x/y", "id"), "R")
+        await assert_refused(service.call(stranger, t.ListKeys(resource_owners=(by_ram,))), "AccessDeniedException")
+
     @pytest.mark.parametrize("marker", ["", "x", "AAAA", "YWxpYXM=", "é", "a" * 2000, "a2tra2tra2tra2s="])
     async def test_foreign_markers_are_refused(self, service: KeyService, caller: Caller, marker: str) -> None:
         await assert_refused(service.call(caller, t.ListKeys(limit=2, marker=marker)), "InvalidMarkerException")

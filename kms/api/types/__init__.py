@@ -58,6 +58,7 @@ from kms.api.types.importing import (
     ImportParameters,
 )
 from kms.api.types.keys import (
+    OWNED_BY_SELF,
     S3_KEY_ALIAS,
     SERVICE_KEY_ALIAS,
     CancelKeyDeletion,
@@ -102,6 +103,7 @@ __all__ = [
     "DOES_NOT_EXPIRE",
     "EXPIRES",
     "IGNORE_CIPHERTEXT",
+    "OWNED_BY_SELF",
     "REQUESTS",
     "S3_KEY_ALIAS",
     "SERVICE_KEY_ALIAS",

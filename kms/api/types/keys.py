@@ -15,6 +15,10 @@ S3_KEY_ALIAS = "alias/aws/s3"
 """Names the AWS-managed key of each account, made at its first use through S3 or its first description."""
 
 
+OWNED_BY_SELF = "SELF"
+"""Of the owners that ListKeys can ask for, the caller's account; the other is accounts that share keys through RAM."""
+
+
 class KeyState(StrEnum):
     CREATING = "Creating"
     ENABLED = "Enabled"
@@ -115,10 +119,14 @@ class KeyPage:
 
 @dataclass(frozen=True, slots=True)
 class ListKeys(Request[KeyPage]):
-    """Keys of the caller's account in order of creation; `limit` is 1..1000."""
+    """Keys of the caller's account in order of creation; `limit` is 1..1000.
+
+    `resource_owners` empty is the same as SELF alone.
+    """
 
     limit: int = 100
     marker: str | None = None
+    resource_owners: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,12 @@ async def describe_key(service: KeyService, caller: Caller, request: ParsedReque
 
 
 async def list_keys(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("ResourceOwners")
-    limit = request.integer_within("Limit", DEFAULT_PAGE, 1, MAX_PAGE)
-    return key_page(await service.call(caller, t.ListKeys(limit=limit, marker=request.text_or_none("Marker"))))
+    wanted = t.ListKeys(
+        limit=request.integer_within("Limit", DEFAULT_PAGE, 1, MAX_PAGE),
+        marker=request.text_or_none("Marker"),
+        resource_owners=request.texts("ResourceOwners"),
+    )
+    return key_page(await service.call(caller, wanted))
 
 
 async def enable_key(service: KeyService, caller: Caller, request: ParsedRequest) -> None:

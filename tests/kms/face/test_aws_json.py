@@ -177,8 +177,8 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
     ("ListKeys", {}, t.ListKeys(100, None), {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False}),
     (
         "ListKeys",
-        {"Limit": 1000, "Marker": "m"},
-        t.ListKeys(1000, "m"),
+        {"Limit": 1000, "Marker": "m", "ResourceOwners": ["SELF", "OTHER_ACCOUNTS_VIA_RAM"]},
+        t.ListKeys(1000, "m", ("SELF", "OTHER_ACCOUNTS_VIA_RAM")),
         {"Keys": [{"KeyId": KEY_ID, "KeyArn": KEY_ARN}], "Truncated": False},
     ),
     ("CreateAlias", {"AliasName": "alias/a", "TargetKeyId": KEY_ID}, t.CreateAlias("alias/a", KEY_ID), {}),
@@ -514,7 +514,6 @@ UNSUPPORTED: list[tuple[str, Parameters, str]] = [
     ("CreateKey", {"XksKeyId": "x"}, "XksKeyId"),
     ("DeriveSharedSecret", {**PEER, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
     ("GenerateDataKeyPair", {**PAIR, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
-    ("ListKeys", {"ResourceOwners": ["SELF"]}, "ResourceOwners"),
     ("Decrypt", {"CiphertextBlob": b"c", "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
     (
         "GenerateDataKey",
