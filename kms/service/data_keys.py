@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.types import (
     Ciphertext,
@@ -21,6 +22,7 @@ from kms.service.call import Call
 from kms.service.constraints import check_range
 from kms.service.core import Core
 from kms.service.encryption import seal
+from kms.service.protection import check_key_store
 
 MAX_RANDOM_BYTES = 1024
 
@@ -39,6 +41,9 @@ async def generate_random(core: Core, call: Call[GenerateRandom]) -> SecretBytes
     number_of_bytes = call.request.number_of_bytes
     check_range("numberOfBytes", number_of_bytes, 1, MAX_RANDOM_BYTES)
     core.authorise(call, Operation.GENERATE_RANDOM.action, None)
+    if call.request.custom_key_store_id is not None:
+        check_key_store(call.request.custom_key_store_id)
+        raise KMSError("UnsupportedOperationException", "CustomKeyStoreId is not supported.")
     return SecretBytes(await core.root.call(lambda root: root.random(number_of_bytes)))
 
 

@@ -23,8 +23,8 @@ def chosen_protection(request: CreateKey, default: str) -> Protection:
     """
     by_tag = next((tag.value for tag in request.tags if tag.key == TAG_KEY), None)
     by_store = request.custom_key_store_id
-    if by_store is not None and by_store not in set(Protection):
-        raise KMSError("CustomKeyStoreNotFoundException", f"CustomKeyStore {by_store} does not exist.")
+    if by_store is not None:
+        check_key_store(by_store)
     if by_tag is not None and by_tag not in set(Protection):
         raise KMSError("TagException", f"The tag {TAG_KEY} is {' or '.join(Protection)}.")
     if None not in {by_tag, by_store} and by_tag != by_store:
@@ -38,3 +38,9 @@ def chosen_protection(request: CreateKey, default: str) -> Protection:
         "UnsupportedOperationException",
         f"A key of spec {request.key_spec} cannot be used inside the HSM: its protection can only be software.",
     )
+
+
+def check_key_store(key_store_id: str) -> None:
+    """Raises CustomKeyStoreNotFoundException for what names no protection."""
+    if key_store_id not in set(Protection):
+        raise KMSError("CustomKeyStoreNotFoundException", f"CustomKeyStore {key_store_id} does not exist.")

@@ -366,6 +366,11 @@ def test_random_bytes_look_random(kms: Any) -> None:
         ({"NumberOfBytes": 1025}, "ValidationException", at_bytes(1025, "less than or equal to 1024")),
         (
             {"NumberOfBytes": 1, "CustomKeyStoreId": "cks-1"},
+            "CustomKeyStoreNotFoundException",
+            "CustomKeyStore cks-1 does not exist.",
+        ),
+        (
+            {"NumberOfBytes": 1, "CustomKeyStoreId": "hsm"},
             "UnsupportedOperationException",
             "CustomKeyStoreId is not supported.",
         ),

@@ -44,6 +44,7 @@ class GenerateDataKeyWithoutPlaintext(Request[Ciphertext]):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRandom(Request[SecretBytes]):
-    """`number_of_bytes` is 1..1024, from the root's own random source."""
+    """`number_of_bytes` is 1..1024, from the root's own random source; no key store makes any itself."""
 
     number_of_bytes: int
+    custom_key_store_id: str | None = None

@@ -61,8 +61,9 @@ def _wanted(request: ParsedRequest) -> _Wanted:
 
 
 async def generate_random(service: KeyService, caller: Caller, request: ParsedRequest) -> Document:
-    request.refuse_members("CustomKeyStoreId", "Recipient")
+    request.refuse_members("Recipient")
     number_of_bytes = request.integer_or_none("NumberOfBytes")
     if number_of_bytes is None:
         raise KMSError("ValidationException", "NumberOfBytes is required.")
-    return {"Plaintext": (await service.call(caller, t.GenerateRandom(number_of_bytes))).reveal()}
+    wanted = t.GenerateRandom(number_of_bytes, request.text_or_none("CustomKeyStoreId"))
+    return {"Plaintext": (await service.call(caller, wanted)).reveal()}

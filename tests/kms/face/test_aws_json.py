@@ -471,6 +471,12 @@ SUCCESSES: list[tuple[str, Parameters, t.Request[Any], Parameters]] = [
         },
     ),
     ("GenerateRandom", {"NumberOfBytes": 7}, t.GenerateRandom(7), {"Plaintext": bytes(7)}),
+    (
+        "GenerateRandom",
+        {"NumberOfBytes": 7, "CustomKeyStoreId": "c"},
+        t.GenerateRandom(7, "c"),
+        {"Plaintext": bytes(7)},
+    ),
     *import_cases.SUCCESSES,
     *access_cases.SUCCESSES,
 ]
@@ -520,7 +526,6 @@ UNSUPPORTED: list[tuple[str, Parameters, str]] = [
         {"KeyId": "k", "KeySpec": "AES_256", "Recipient": {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256"}},
         "Recipient",
     ),
-    ("GenerateRandom", {"NumberOfBytes": 1, "CustomKeyStoreId": "c"}, "CustomKeyStoreId"),
     ("GenerateRandom", {"NumberOfBytes": 1, "Recipient": {"AttestationDocument": b"d"}}, "Recipient"),
 ]
 
