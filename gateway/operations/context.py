@@ -108,9 +108,23 @@ class Call:
             raise S3Error("AccessDenied")
         return row
 
-    async def read_document(self, expectation: ChecksumExpectation | None = None) -> bytes:
-        """The whole body, bounded, with its length and every declared digest verified (`expectation` if given)."""
-        limit = MAX_DOCUMENT_BYTES
+    async def read_checked_document(self, limit: int = MAX_DOCUMENT_BYTES) -> bytes:
+        """The whole body, for the operations that AWS refuses where no header declares a digest of it.
+
+        Raises S3Error MissingRequestBodyError, InvalidRequest, and what `read_document` raises.
+        """
+        if self.request.content_length == 0:
+            raise S3Error("MissingRequestBodyError")
+        expectation = ChecksumExpectation.parse(self.request.headers)
+        if expectation.algorithm is None and expectation.content_md5 is None:
+            raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+        return await self.read_document(expectation, limit)
+
+    async def read_document(
+        self, expectation: ChecksumExpectation | None = None, limit: int = MAX_DOCUMENT_BYTES
+    ) -> bytes:
+        """The whole body, of `limit` bytes at most, with its length and every declared digest verified (`expectation`
+        if given)."""
         request = self.request
         if request.content_length is None:
             raise length_is_missing(request.headers)

@@ -12,10 +12,11 @@ import msgspec
 
 class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """Configuration of a bucket. `encryption` is the ServerSideEncryptionConfiguration as stored XML text, `versioning`
-    "Enabled" or "Suspended"."""
+    "Enabled" or "Suspended", `cors` the CORSConfiguration as stored XML text."""
 
     encryption: str | None = None
     versioning: str | None = None
+    cors: str | None = None
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):

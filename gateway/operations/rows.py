@@ -7,6 +7,7 @@ Authorization Reference; `tests/gateway/operations/test_rows.py` holds both agai
 from __future__ import annotations
 
 from gateway.operations.bucket import (
+    cors,
     create,
     delete,
     delete_objects,
@@ -54,6 +55,9 @@ SERVED = (
         ("encryption",),
         handler=encryption.delete,
     ),
+    Operation("PutBucketCors", "PUT", BUCKET, "s3:PutBucketCORS", ("cors",), body=Body.DOCUMENT, handler=cors.put),
+    Operation("GetBucketCors", "GET", BUCKET, "s3:GetBucketCORS", ("cors",), handler=cors.get),
+    Operation("DeleteBucketCors", "DELETE", BUCKET, "s3:PutBucketCORS", ("cors",), handler=cors.delete),
     Operation("GetBucketVersioning", "GET", BUCKET, "s3:GetBucketVersioning", ("versioning",), handler=versioning.get),
     Operation(
         "PutBucketVersioning",

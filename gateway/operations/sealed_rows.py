@@ -25,7 +25,9 @@ from gateway.sealing.row import RowSealer
 from gateway.storage.index.records import BucketRow, ObjectRow, PartRow, UploadRow
 
 MAX_OPENED_BUCKETS = 1000
-"""Kept at a kilobyte or so each (a bucket's document may be 20 KB); beyond, all are forgotten and opened again."""
+MAX_OPENED_BYTES = 16 << 20
+"""A bucket's document mostly has a kilobyte or less, but may have a hundred (64 KB of CORS rules, 20 KB of policy).
+Beyond either bound all are forgotten and opened again."""
 
 _Document = TypeVar("_Document")
 _bucket = msgspec.json.Decoder(BucketDocument)
@@ -41,6 +43,7 @@ class SealedRows:
     def __init__(self, sealer: RowSealer) -> None:
         self._sealer = sealer
         self._opened_buckets: dict[bytes, tuple[BucketRow, BucketDocument]] = {}
+        self._opened_bytes = 0
 
     def seal_bucket(self, row: BucketRow, document: BucketDocument) -> BucketRow:
         return replace(row, sealed=self._seal(row.bucket_id, row.revision, _bucket_columns(row), document))
@@ -52,10 +55,18 @@ class SealedRows:
         if known is not None and known[0] == row:
             return known[1]
         document = self._open(row.bucket_id, row.revision, _bucket_columns(row), row.sealed, _bucket)
-        if len(self._opened_buckets) >= MAX_OPENED_BUCKETS:
-            self._opened_buckets.clear()
-        self._opened_buckets[row.bucket_id] = (row, document)
+        self._keep_opened(row, document)
         return document
+
+    def _keep_opened(self, row: BucketRow, document: BucketDocument) -> None:
+        older = self._opened_buckets.pop(row.bucket_id, None)
+        if older is not None:
+            self._opened_bytes -= len(older[0].sealed)
+        if len(self._opened_buckets) >= MAX_OPENED_BUCKETS or self._opened_bytes + len(row.sealed) > MAX_OPENED_BYTES:
+            self._opened_buckets.clear()
+            self._opened_bytes = 0
+        self._opened_buckets[row.bucket_id] = (row, document)
+        self._opened_bytes += len(row.sealed)
 
     def seal_object(self, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None = None) -> ObjectRow:
         """`parts` is for an object of several blobs, one entry for each of `row.blob_ids`."""

@@ -21,7 +21,6 @@ UNSERVED = (
     _unserved(
         "DeleteBucketAnalyticsConfiguration", "DELETE", BUCKET, "analytics", "id", action="PutAnalyticsConfiguration"
     ),
-    _unserved("DeleteBucketCors", "DELETE", BUCKET, "cors", action="PutBucketCORS"),
     _unserved(
         "DeleteBucketIntelligentTieringConfiguration",
         "DELETE",
@@ -51,7 +50,6 @@ UNSERVED = (
     _unserved("GetBucketAccelerateConfiguration", "GET", BUCKET, "accelerate", action="GetAccelerateConfiguration"),
     _unserved("GetBucketAcl", "GET", BUCKET, "acl"),
     _unserved("GetBucketAnalyticsConfiguration", "GET", BUCKET, "analytics", "id", action="GetAnalyticsConfiguration"),
-    _unserved("GetBucketCors", "GET", BUCKET, "cors", action="GetBucketCORS"),
     _unserved(
         "GetBucketIntelligentTieringConfiguration",
         "GET",
@@ -97,7 +95,6 @@ UNSERVED = (
     _unserved("PutBucketAccelerateConfiguration", "PUT", BUCKET, "accelerate", action="PutAccelerateConfiguration"),
     _unserved("PutBucketAcl", "PUT", BUCKET, "acl"),
     _unserved("PutBucketAnalyticsConfiguration", "PUT", BUCKET, "analytics", "id", action="PutAnalyticsConfiguration"),
-    _unserved("PutBucketCors", "PUT", BUCKET, "cors", action="PutBucketCORS"),
     _unserved(
         "PutBucketIntelligentTieringConfiguration",
         "PUT",

@@ -85,6 +85,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "KMS.UnsupportedOperationException": (400, "The KMS key does not support this operation."),
     # 403
     "AccessDenied": (403, "Access Denied"),
+    "AccessForbidden": (403, "CORSResponse: This CORS request is not allowed."),
     "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
     "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
     "RequestTimeTooSkewed": (

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from gateway.operations.authorisation import Permissions, condition_keys
 from gateway.operations.context import Authentication, Call, Services
+from gateway.operations.cross_origin import cross_origin_headers, preflight
 from gateway.operations.table import Handler, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
@@ -37,6 +38,9 @@ from iam.store.interface import StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
 
 _log = logging.getLogger(__name__)
+
+PREFLIGHT = "PreflightRequest"
+"""What the access log calls OPTIONS, which is no operation of the S3 model."""
 
 _NO_BODY_STATUS = frozenset({204, 304})
 
@@ -84,20 +88,29 @@ class Dispatcher:
         return await self._answer_s3(request, unsealed, entry)
 
     async def _answer_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
+        cross_origin: dict[str, str] = {}
         try:
-            return await self._handle_s3(request, unsealed, entry)
+            address = resolve(request.headers.get("host", ""), request.target_path, self._domains)
+            entry.bucket, entry.key = address.bucket, address.key
+            if request.method == "OPTIONS":
+                entry.operation = PREFLIGHT
+                return await preflight(unsealed.services, address, request)
+            cross_origin = await cross_origin_headers(unsealed.services, address, request)
+            response = await self._handle_s3(request, address, unsealed, entry)
         except S3Error as error:
-            return self._render(error, request, entry)
+            response = self._render(error, request, entry)
         except AuthenticationError as error:
-            return self._render(S3Error(error.s3_code, error.message, fields=error.fields), request, entry)
+            response = self._render(S3Error(error.s3_code, error.message, fields=error.fields), request, entry)
         except (StorageError, SealingError, KMSError) as error:
-            return self._render(self._translated(error, request, entry), request, entry)
+            response = self._render(self._translated(error, request, entry), request, entry)
         except StoreUnavailable:
             _log.exception("request %s: the identity store", request.request_id)
-            return self._render(S3Error("ServiceUnavailable"), request, entry)
+            response = self._render(S3Error("ServiceUnavailable"), request, entry)
         except Exception:
             _log.exception("request %s failed", request.request_id)
-            return self._render(S3Error("InternalError"), request, entry)
+            response = self._render(S3Error("InternalError"), request, entry)
+        response.headers.update(cross_origin)
+        return response
 
     def _sealed(self, error: KMSUnavailable, request: Request, entry: Entry) -> Response:
         if is_kms_request(request):
@@ -105,9 +118,7 @@ class Dispatcher:
             return sealed_response(error, request.request_id)
         return self._render(to_s3_error(error), request, entry)
 
-    async def _handle_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
-        address = resolve(request.headers.get("host", ""), request.target_path, self._domains)
-        entry.bucket, entry.key = address.bucket, address.key
+    async def _handle_s3(self, request: Request, address: Address, unsealed: Unsealed, entry: Entry) -> Response:
         query = Query(request.target_query)
         operation = self._operations.find(request.method, _target(address), query, request.headers)
         entry.operation = operation.name

@@ -97,7 +97,7 @@ DOCUMENT = b"<Delete><Object><Key>a</Key></Object></Delete>"
         (DOCUMENT, {"content-md5": base64_of(bytes(16))}, (400, "BadDigest")),
         (DOCUMENT, {"x-amz-checksum-crc32": "AAAAAA=="}, (400, "BadDigest")),
         (DOCUMENT, {"x-amz-checksum-crc32": "AAAA"}, (400, "InvalidRequest")),
-        (b"", None, (400, "MalformedXML")),
+        (b"", None, (400, "MissingRequestBodyError")),
         (b"<Delete/>", None, (400, "MalformedXML")),
         (b"<Delete><Object/></Delete>", None, (400, "MalformedXML")),
         (b"<Delete><Object><Key/></Object></Delete>", None, (400, "MalformedXML")),

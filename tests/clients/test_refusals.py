@@ -170,7 +170,6 @@ def test_queries_and_keys_that_are_none(raw: RawClient, bucket: str, target: str
 @pytest.mark.parametrize(
     "document",
     [
-        b"",
         b"<",
         b"<Delete>",
         b"<Other/>",

@@ -42,7 +42,6 @@ def test_it_is_authenticated_first(raw: RawClient, shared_bucket: str, operation
         ("DELETE", "/", (405, "MethodNotAllowed")),
         ("POST", "/{0}/key", (405, "MethodNotAllowed")),
         ("PATCH", "/{0}/key", (405, "MethodNotAllowed")),
-        ("OPTIONS", "/{0}", (405, "MethodNotAllowed")),
         ("TRACE", "/{0}", (405, "MethodNotAllowed")),
         ("FOO", "/{0}/key", (400, "BadRequest")),
         ("get", "/{0}/key", (400, "BadRequest")),

@@ -7,7 +7,6 @@ from gateway.operations.context import Call, checked_key
 from gateway.operations.object.delete import deletion_of
 from gateway.operations.render import xml_response
 from gateway.operations.versioning import etag_of
-from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.conditions import check_delete
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
@@ -19,10 +18,7 @@ from gateway.storage.index.records import Deletion, ObjectRow, RowKind
 async def handle(call: Call) -> Response:
     """Each key is told deleted or failed; all without a condition of their own go in one transaction."""
     bucket = await call.bucket()
-    expectation = ChecksumExpectation.parse(call.request.headers)
-    if expectation.algorithm is None and expectation.content_md5 is None:
-        raise S3Error("InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
-    request = Delete.parse(await call.read_document(expectation))
+    request = Delete.parse(await call.read_checked_document())
     results: list[DeletedObject | DeleteError] = []
     unconditional: list[tuple[int, Deletion]] = []
     for wanted in request.objects:
