@@ -2,65 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.acceptance.conftest import StartGateway
+from tests.acceptance.load import load
 from tests.acceptance.observe import requests_by_worker
-from tests.acceptance.raw import Answer, ask, presign
-from tests.harness import wait_until
+from tests.acceptance.raw import ask, presign
 
 BUCKET = "disabled"
 WORKERS = 3
 CLIENTS = 4
-ENOUGH = 150
-"""Requests that must have begun after an answer of the KMS before it counts as proven."""
+ROUNDS = 20
+"""Of each client, a GET and a PUT, that must have begun after an answer of the KMS before it counts as proven."""
 
 pytestmark = pytest.mark.slow
-
-
-class Load:
-    """Clients that GET and PUT without pause, each request over a connection of its own."""
-
-    def __init__(self, requests: list[Callable[[], Answer]]) -> None:
-        self._requests = requests
-        self._stopping = threading.Event()
-        self.answers: list[Answer] = []
-
-    def work(self) -> None:
-        while not self._stopping.is_set():
-            for request in self._requests:
-                self.answers.append(request())
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def since(self, moment: float) -> list[Answer]:
-        """Answers to requests that began after `moment`, once there are enough of them."""
-        return wait_until(
-            lambda: found if len(found := [each for each in self.answers if each.began > moment]) >= ENOUGH else None,
-            f"{ENOUGH} requests were answered",
-        )
-
-
-@contextmanager
-def load(requests: list[Callable[[], Answer]]) -> Iterator[Load]:
-    made = Load(requests)
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        running = [clients.submit(made.work) for _ in range(CLIENTS)]
-        try:
-            yield made
-        finally:
-            made.stop()
-        for each in running:
-            each.result(30)
 
 
 def refusal(request: Callable[..., Any], **parameters: Any) -> tuple[int, str]:
@@ -91,10 +51,10 @@ def test_a_disabled_key_opens_nothing_from_the_next_request_on(make_gateway: Sta
         presign(gateway, "put_object", Bucket=BUCKET, Key="new"),
     )
 
-    with load([lambda: ask("GET", get), lambda: ask("PUT", put, b"new")]) as clients:
+    with load([lambda: (ask("GET", get), ask("PUT", put, b"new"))] * CLIENTS) as clients:
         for _ in range(3):
             disabled = moment(kms.disable_key, key_id)
-            refused = clients.since(disabled)
+            refused = clients.since(disabled, ROUNDS)
             assert {(answer.status, answer.code) for answer in refused} == {(400, "KMS.DisabledException")}
             assert s3.head_object(Bucket=BUCKET, Key="kept")["SSEKMSKeyId"].endswith(key_id)
             assert "kept" in [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
@@ -108,7 +68,7 @@ def test_a_disabled_key_opens_nothing_from_the_next_request_on(make_gateway: Sta
             assert s3.get_object(Bucket=BUCKET, Key="plain")["Body"].read() == b"plain"
 
             enabled = moment(kms.enable_key, key_id)
-            assert {answer.status for answer in clients.since(enabled)} == {200}
+            assert {answer.status for answer in clients.since(enabled, ROUNDS)} == {200}
 
     for operation in ("GetObject", "PutObject"):
         refused_by = requests_by_worker(gateway, operation, "4xx")
