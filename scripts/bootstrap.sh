@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes .venv with Sealgate and its dependencies, and installs SoftHSM2 (and with dev NSS) where that is permitted.
+# Makes .venv with Sealgate and its dependencies, and installs SoftHSM2 where that is permitted.
 #
 #   scripts/bootstrap.sh        what `make run` needs
-#   scripts/bootstrap.sh dev    what `make test` needs, too
+#   scripts/bootstrap.sh dev    what `make test` needs, too: tools, NSS, clients of other makers
 #
 # Does nothing when all of it is there: a stamp in .venv holds the hash of pyproject.toml.
 set -eu
@@ -98,8 +98,25 @@ install_nss() {
     fi
 }
 
+# The clients of other makers that the tests drive: an environment of their own, for what they depend on is not ours.
+install_clients() {
+    clients=$venv/clients
+    wanted=$(cat tests/clients/others/requirements.txt tests/clients/others/package.json | cksum)
+    if [ "$(cat $clients/stamp 2>/dev/null || true)" = "$wanted" ]; then
+        return
+    fi
+    say "installing the clients of the tests into $clients"
+    [ -x $clients/bin/python ] || $venv/bin/python -m venv $clients
+    $clients/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/others/requirements.txt
+    mkdir -p $clients/javascript
+    cp tests/clients/others/package.json $clients/javascript
+    (cd $clients/javascript && PATH=../bin:$PATH ../bin/npm install --silent --no-package-lock --no-audit --no-fund)
+    printf '%s\n' "$wanted" >$clients/stamp
+}
+
 install_packages "${extras:-run}"
 install_softhsm
 if [ "$extras" = dev ]; then
     install_nss
+    install_clients
 fi
