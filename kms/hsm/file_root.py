@@ -132,8 +132,8 @@ class FileRoot:
     def holding(self, root_id: bytes) -> Root:
         return self
 
-    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
-        return self.wrap_key(SecretBytes(os.urandom(KEY_SIZE)), protection)
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE, size: int = KEY_SIZE) -> bytes:
+        return self.wrap_key(SecretBytes(os.urandom(size)), protection)
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         root = self._key(self._keys.root)

@@ -17,6 +17,7 @@ from pkcs11 import exceptions as p11
 from kms.hsm.driver import Driver
 from kms.hsm.held_key import Run, TokenKey, TokenPrivateKey
 from kms.hsm.interface import (
+    KEY_SIZE,
     HeldKey,
     HeldPrivateKey,
     NotOffered,
@@ -25,7 +26,7 @@ from kms.hsm.interface import (
     RootIdentity,
     UnwrapFailed,
 )
-from kms.hsm.profiles.interface import KEY_SIZE, RootSession, WrappingKey
+from kms.hsm.profiles.interface import RootSession, WrappingKey
 from kms.hsm.profiles.key_wrap import (
     as_mechanism,
     generate_under,
@@ -83,13 +84,16 @@ class Holder:
         private = owner.root_strict_private
         self._holds_private = private is not None and can_hold_private(owner.session, private, driver)
 
-    def generate(self) -> bytes:
-        return self._run("generating a key", lambda at: generate_under(at.session, self._strict(at), self._mechanism))
+    def generate(self, size: int) -> bytes:
+        """As `wrap`, of bytes that are made inside."""
+        _require_held_size(size)
+        return self._run(
+            "generating a key", lambda at: generate_under(at.session, self._strict(at), self._mechanism, size)
+        )
 
     def wrap(self, value: bytes) -> bytes:
         """Raises ValueError for a length that is not held."""
-        if len(value) % 8 or not KEY_SIZE <= len(value) <= MAX_HELD_KEY_BYTES:
-            raise ValueError(f"a key to be held has a multiple of 8 bytes, {KEY_SIZE} to {MAX_HELD_KEY_BYTES}")
+        _require_held_size(len(value))
         return self._run("wrapping a key", lambda at: wrap_under(at.session, self._strict(at), self._mechanism, value))
 
     def hold(self, wrapped: bytes) -> HeldKey:
@@ -162,6 +166,11 @@ class Holder:
         if not self._holds_private or at is None or at.root_strict_private is None:
             raise NotOffered("the token holds no private keys: their protection is software")
         return at.root_strict_private
+
+
+def _require_held_size(size: int) -> None:
+    if size % 8 or not KEY_SIZE <= size <= MAX_HELD_KEY_BYTES:
+        raise ValueError(f"a key to be held has a multiple of 8 bytes, {KEY_SIZE} to {MAX_HELD_KEY_BYTES}")
 
 
 def _require_size(wrapped: bytes, max_key_size: int) -> None:

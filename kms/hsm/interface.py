@@ -12,6 +12,9 @@ from typing import Protocol
 
 from kms.api.secrets import SecretBytes
 
+KEY_SIZE = 32
+"""Bytes of what root-soft wraps."""
+
 
 class RootError(Exception):
     """Base of everything a root raises."""
@@ -126,8 +129,11 @@ class Root(Protocol):
         """
         ...
 
-    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
-        """32 fresh bytes from the root's own random source, wrapped; they never leave the HSM in clear."""
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE, size: int = KEY_SIZE) -> bytes:
+        """Fresh bytes from the root's own random source, wrapped; they never leave the HSM in clear.
+
+        Of `size` 32, or as `wrap_key` takes it. Raises ValueError for another.
+        """
         ...
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:

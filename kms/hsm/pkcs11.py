@@ -25,6 +25,7 @@ from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import RootLost, translate
 from kms.hsm.holder import AMBIGUOUS, Holder
 from kms.hsm.interface import (
+    KEY_SIZE,
     HeldKey,
     HeldPrivateKey,
     NotOffered,
@@ -39,7 +40,7 @@ from kms.hsm.interface import (
 )
 from kms.hsm.module import Module, load
 from kms.hsm.profiles.choice import choose_profile, profiles
-from kms.hsm.profiles.interface import KEY_SIZE, RootSession, SigningKey, WrappingKey, WrappingProfile
+from kms.hsm.profiles.interface import RootSession, SigningKey, WrappingKey, WrappingProfile
 from kms.hsm.root_keys import (
     AUDIT_SIGN,
     ROOT_MAC,
@@ -209,17 +210,17 @@ class PKCS11Root:
     def holding(self, root_id: bytes) -> Root:
         return self
 
-    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE, size: int = KEY_SIZE) -> bytes:
         if protection is Protection.HSM:
-            return self._holder.generate()
+            return self._holder.generate(size)
+        _require_key_size(size)
         return self._call("generating a key", self._profile.generate)
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         value = key.reveal()
         if protection is Protection.HSM:
             return self._holder.wrap(value)
-        if len(value) != KEY_SIZE:
-            raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {len(value)}")
+        _require_key_size(len(value))
         return self._call("wrapping a key", lambda at: self._profile.wrap(at, value))
 
     def unwrap_key(self, wrapped: bytes) -> SecretBytes:
@@ -446,3 +447,8 @@ def _close_quietly(session: Session) -> None:
     """For sessions that may be gone already: there is nobody left to tell."""
     with contextlib.suppress(p11.PKCS11Error):
         session.close()
+
+
+def _require_key_size(size: int) -> None:
+    if size != KEY_SIZE:
+        raise ValueError(f"a key to be wrapped has {KEY_SIZE} bytes, not {size}")

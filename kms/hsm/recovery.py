@@ -31,6 +31,7 @@ from typing import Any, Generic, TypeVar
 from kms.api.secrets import SecretBytes
 from kms.hsm.errors import CredentialRejected, RootLost
 from kms.hsm.interface import (
+    KEY_SIZE,
     HeldKey,
     HeldPrivateKey,
     KeyLetGo,
@@ -147,8 +148,8 @@ class RecoveringRoot:
     def holding(self, root_id: bytes) -> Root:
         return self
 
-    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
-        return self._call(lambda root: root.generate_wrapped_key(protection))
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE, size: int = KEY_SIZE) -> bytes:
+        return self._call(lambda root: root.generate_wrapped_key(protection, size))
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         return self._call(lambda root: root.wrap_key(key, protection))

@@ -24,9 +24,8 @@ from pkcs11 import exceptions as p11
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from kms.hsm.driver import Driver, StrictRoot
-from kms.hsm.interface import RootMisconfigured
+from kms.hsm.interface import KEY_SIZE, RootMisconfigured
 from kms.hsm.key_plan import KeyPlan, Template, templates, wrapping_plan
-from kms.hsm.profiles.interface import KEY_SIZE
 from kms.hsm.profiles.key_wrap import (
     as_mechanism,
     private_unwraps_only_by_template,

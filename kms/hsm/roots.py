@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 
 from kms.api.secrets import SecretBytes
-from kms.hsm.interface import HeldKey, HeldPrivateKey, PrivateKeyType, Protection, Root, RootIdentity
+from kms.hsm.interface import KEY_SIZE, HeldKey, HeldPrivateKey, PrivateKeyType, Protection, Root, RootIdentity
 from kms.hsm.recovery import RecoveringRoot, RootStatus
 
 
@@ -62,8 +62,8 @@ class Roots:
     def strict_identity(self) -> RootIdentity | None:
         return self.present().strict_identity
 
-    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
-        return self.present().generate_wrapped_key(protection)
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE, size: int = KEY_SIZE) -> bytes:
+        return self.present().generate_wrapped_key(protection, size)
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         return self.present().wrap_key(key, protection)

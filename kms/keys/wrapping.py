@@ -45,7 +45,9 @@ _MAC_LABEL: Final = b"sealgate/v1/cmk-record"
 _SEAL_LABEL: Final = b"sealgate/v1/cmk-record/material"
 _NONCE: Final = bytes(12)
 
-_SECRET_KEYS: Final = frozenset({"SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"})
+MADE_INSIDE: Final = {"SYMMETRIC_DEFAULT": 32, "HMAC_224": 32, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
+"""Secret keys that root-strict wraps, and with how many bytes they are made in the HSM: as many as AWS says, but for
+HMAC_224, whose 28 no AES key wrap takes."""
 PRIVATE_KEY_TYPES: Final = {
     "RSA_2048": PrivateKeyType.RSA,
     "RSA_3072": PrivateKeyType.RSA,
@@ -69,11 +71,11 @@ def make_record(
     protection: Protection = Protection.SOFTWARE,
     material: SecretBytes | None = None,
 ) -> bytes:
-    """The record of a key version: of `material`, or of 32 fresh bytes that are made inside the root.
+    """The record of a key version: of `material`, or of fresh bytes that are made inside the root.
 
     `key_version` counts from 1; `created_us` is microseconds since the epoch. `material` is 32 bytes of a symmetric
-    key, 1 to 8192 of another (HMAC key, PKCS#8), and with protection `hsm` what root-strict can wrap; only a symmetric
-    key can be made inside. Two or three calls of the root.
+    key, 1 to 8192 of another (HMAC key, PKCS#8), and with protection `hsm` what root-strict can wrap. Only a symmetric
+    key, or with protection `hsm` an HMAC key, can be made inside. Two or three calls of the root.
 
     Raises ValueError for what contradicts this, NotOffered where the root has no such protection, RootError.
     """
@@ -82,13 +84,13 @@ def make_record(
     identity = _identity(root, protection)
     root = root.holding(identity.root_id)  # all calls below go to one root, also if another takes its place meanwhile
     header = RecordHeader(identity, key_id, key_version, key_spec, origin, created_us, protection)
-    if material is None and key_spec != "SYMMETRIC_DEFAULT":
+    if material is None and not (header.is_direct and key_spec in MADE_INSIDE):
         raise ValueError(f"a key of spec {key_spec} is not made by the root")
     if not header.is_direct:
         assert material is not None
         authenticated = _seal(root, header, material)
     else:
-        wrapped = root.generate_wrapped_key(protection) if material is None else _wrap(root, header, material)
+        wrapped = _generate(root, header) if material is None else _wrap(root, header, material)
         authenticated = format_header(header, len(wrapped), 0) + wrapped
     return authenticated + root.mac(_MAC_LABEL + authenticated)
 
@@ -113,7 +115,7 @@ def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> He
     For symmetric and HMAC keys. Raises as `open_record`; ValueError for a record of another kind.
     """
     parsed, root = _verify(root, record, key_id, key_version)
-    if parsed.header.protection is not Protection.HSM or parsed.header.key_spec not in _SECRET_KEYS:
+    if parsed.header.protection is not Protection.HSM or parsed.header.key_spec not in MADE_INSIDE:
         raise ValueError("this is no record of a secret key of protection hsm, to be held")
     return root.hold_key(parsed.wrapped)
 
@@ -153,10 +155,14 @@ def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> tuple[
     return parsed, root
 
 
+def _generate(root: Root, header: RecordHeader) -> bytes:
+    return root.generate_wrapped_key(header.protection, MADE_INSIDE[header.key_spec])
+
+
 def _wrap(root: Root, header: RecordHeader, material: SecretBytes) -> bytes:
     if header.key_spec in PRIVATE_KEY_TYPES:
         return root.wrap_private_key(material, PRIVATE_KEY_TYPES[header.key_spec])
-    if header.key_spec not in _SECRET_KEYS:
+    if header.key_spec not in MADE_INSIDE:
         raise NotOffered(f"no token takes keys of spec {header.key_spec}: their protection is software")
     return root.wrap_key(_as_wrapped(header, material), header.protection)
 

@@ -10,10 +10,12 @@ whatever becomes of the caller meanwhile.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from iam.principals import Caller
@@ -21,8 +23,7 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Request
 from kms.audit.trail import AuditTrail
 from kms.epoch import Epoch
-from kms.hsm.interface import HeldKey, KeyLetGo, Root
-from kms.keys.ciphertext import derive
+from kms.hsm.interface import KeyLetGo, Root
 from kms.keys.state import ACCEPTS_ALIAS, Operation, check_state
 from kms.service.authorisation import Authorise, PolicyAuthoriser, access_denied_abroad
 from kms.service.call import Call
@@ -78,7 +79,7 @@ def now_us() -> int:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Derived:
-    """A message secret (32 bytes), what it was derived by, and the key and version that it was derived from."""
+    """An HMAC (as a message secret: 32 bytes), what it is of, and the key and version that it was computed by."""
 
     key: StoredKey
     version: int
@@ -176,9 +177,12 @@ class Core:
         raise KMSUnavailable("The key changed while it was being opened.", 1)
 
     async def derive(
-        self, find: Callable[[], tuple[StoredKey, int]], derivation: Callable[[StoredKey, int], bytes]
+        self,
+        find: Callable[[], tuple[StoredKey, int]],
+        derivation: Callable[[StoredKey, int], bytes],
+        hash_name: str = "sha256",
     ) -> Derived:
-        """HMAC-SHA256 of `derivation(key, version)` under the material that `find` names, as `material` finds it.
+        """The HMAC of `derivation(key, version)` under the material that `find` names, as `material` finds it.
 
         With a key of protection hsm the HSM computes it: one call, after which the key is found and checked anew.
         """
@@ -187,17 +191,18 @@ class Core:
             message = derivation(key, version)
             held = lease.held
             if held is None:
-                return Derived(key, version, lease.material_id, message, derive(lease.key, message))
-            secret = await self._derive_inside(held.key, message)
+                mac = hmac.digest(lease.key, message, hash_name)
+                return Derived(key, version, lease.material_id, message, mac)
+            secret = await self.inside(partial(held.key.mac, message, hash_name))
             found, found_version = find()
             if secret is not None and (found.key_bytes, found_version) == (key.key_bytes, version):
                 return Derived(found, version, lease.material_id, message, secret)
         raise KMSUnavailable("The key changed while it was being used.", 1)
 
-    async def _derive_inside(self, held: HeldKey, message: bytes) -> bytes | None:
-        """None when the key was let go meanwhile."""
+    async def inside(self, use: Callable[[], T]) -> T | None:
+        """What a held key does, by the deadline of all calls of the root; None when the key was let go meanwhile."""
         try:
-            return await self.root.call(lambda _: held.mac(message))
+            return await self.root.call(lambda _: use())
         except KeyLetGo:
             return None
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.types import OWNED_BY_SELF, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys
+from kms.hsm.interface import Protection
 from kms.keys.private_keys import generate_private_key
 from kms.keys.specs import HMAC_KEY_BYTES, SPECS, SYMMETRIC_DEFAULT
 from kms.keys.state import Operation
@@ -44,9 +47,10 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     )
     policy = request.policy or ""
     if request.origin == EXTERNAL:
+        await _check_held(core, metadata)
         new = NewKey(metadata, None, request.tags, policy=policy)
     else:
-        material = await _new_material(core, request.key_spec)
+        material = await _new_material(core, request.key_spec, protection)
         new = await core.root.call(
             lambda root: make_key(root, metadata, tags=request.tags, policy=policy, material=material)
         )
@@ -91,9 +95,19 @@ def _check_offered(request: CreateKey) -> None:
         raise KMSError("UnsupportedOperationException", f"Origin {EXTERNAL} is not supported for {request.key_spec}.")
 
 
-async def _new_material(core: Core, key_spec: str) -> SecretBytes | None:
-    """None for symmetric keys, whose bytes the root makes inside. HMAC keys come from the root's random source."""
-    if key_spec == SYMMETRIC_DEFAULT:
+async def _check_held(core: Core, metadata: KeyMetadata) -> None:
+    """Raises UnsupportedOperationException, before the import, for material to be held that the HSM would not hold."""
+    if metadata.protection == Protection.HSM:
+        thrown_away = replace(metadata, key_material_id="")
+        await core.root.call(lambda root: make_key(root, thrown_away))
+
+
+async def _new_material(core: Core, key_spec: str, protection: Protection) -> SecretBytes | None:
+    """None for keys that the root makes inside: symmetric ones, and all of protection hsm.
+
+    Other HMAC keys come from the root's random source.
+    """
+    if key_spec == SYMMETRIC_DEFAULT or protection is Protection.HSM:
         return None
     if key_spec in HMAC_KEY_BYTES:
         return SecretBytes(await core.root.call(lambda root: root.random(HMAC_KEY_BYTES[key_spec])))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from kms.api.errors import KMSError
 from kms.api.types import CreateKey
 from kms.hsm.interface import Protection
+from kms.keys.wrapping import MADE_INSIDE
 
 TAG_KEY = "sealgate:protection"
-HELD_KEY_SPECS = frozenset({"SYMMETRIC_DEFAULT"})
+HELD_KEY_SPECS = frozenset(MADE_INSIDE)
 """Keys that root-strict wraps, and the HSM uses by an HMAC."""
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+import os
 from typing import Any
 
 import pytest
 
 from kms.hsm.provision import find_softhsm
+from tests.clients.checks import refusal
+from tests.clients.importing import FOREVER, prepared
 
 pytestmark = [
     pytest.mark.hsm,
@@ -41,6 +45,31 @@ def test_a_tag_chooses_as_well_and_rotation_keeps_the_level(kms: Any) -> None:
     blobs.append(kms.encrypt(KeyId=key_id, Plaintext=b"after")["CiphertextBlob"])
     assert [kms.decrypt(CiphertextBlob=blob)["Plaintext"] for blob in blobs] == [b"before", b"after"]
     assert kms.list_resource_tags(KeyId=key_id)["Tags"] == tags
+
+
+@pytest.mark.parametrize("bits", [224, 256, 384, 512])
+def test_an_hmac_key_of_the_hsm(kms: Any, bits: int) -> None:
+    made = kms.create_key(KeySpec=f"HMAC_{bits}", KeyUsage="GENERATE_VERIFY_MAC", CustomKeyStoreId="hsm")
+    what = {"KeyId": made["KeyMetadata"]["Arn"], "MacAlgorithm": f"HMAC_SHA_{bits}", "Message": b"net 30 days"}
+    mac = kms.generate_mac(**what)["Mac"]
+    assert len(mac) == bits // 8
+    assert kms.generate_mac(**what)["Mac"] == mac
+    assert kms.verify_mac(**what, Mac=mac)["MacValid"] is True
+    wrong = bytes([mac[0] ^ 1]) + mac[1:]
+    assert refusal(kms.verify_mac, **what, Mac=wrong) == (400, "KMSInvalidMacException")
+    kms.disable_key(KeyId=what["KeyId"])
+    assert refusal(kms.generate_mac, **what) == (400, "DisabledException")
+
+
+@pytest.mark.parametrize(("bits", "size"), [(224, 28), (256, 32), (384, 48), (512, 64)])
+def test_imported_hmac_keys_say_the_same_under_both_levels(kms: Any, bits: int, size: int) -> None:
+    material, message = os.urandom(size), b"net 30 days"
+    spec = {"KeySpec": f"HMAC_{bits}", "KeyUsage": "GENERATE_VERIFY_MAC", "Origin": "EXTERNAL"}
+    for level in ("hsm", "software"):
+        key = kms.create_key(**spec, CustomKeyStoreId=level)["KeyMetadata"]["Arn"]
+        kms.import_key_material(**prepared(kms, key, material), **FOREVER)
+        mac = kms.generate_mac(KeyId=key, MacAlgorithm=f"HMAC_SHA_{bits}", Message=message)["Mac"]
+        assert mac == hmac.digest(material, message, f"sha{bits}")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 from kms.api.secrets import SecretBytes
 from kms.hsm import software_signing
 from kms.hsm.interface import (
+    KEY_SIZE,
     HeldKey,
     HeldPrivateKey,
     KeyLetGo,
@@ -50,9 +51,9 @@ class MemoryRoot:
     def holding(self, root_id: bytes) -> Root:
         return self
 
-    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE) -> bytes:
+    def generate_wrapped_key(self, protection: Protection = Protection.SOFTWARE, size: int = KEY_SIZE) -> bytes:
         self._enter("generate_wrapped_key")
-        return self._wrap(os.urandom(32), protection)
+        return self._wrap(os.urandom(size), protection)
 
     def wrap_key(self, key: SecretBytes, protection: Protection = Protection.SOFTWARE) -> bytes:
         self._enter("wrap_key")

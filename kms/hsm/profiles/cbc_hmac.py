@@ -12,9 +12,9 @@ import hmac
 from typing import Final
 
 from kms.hsm.cryptoki import RawMechanism
-from kms.hsm.interface import UnwrapFailed
+from kms.hsm.interface import KEY_SIZE, UnwrapFailed
 from kms.hsm.key_plan import encrypting_plan
-from kms.hsm.profiles.interface import KEY_SIZE, MAC_SIZE, RootSession
+from kms.hsm.profiles.interface import MAC_SIZE, RootSession
 
 IV_SIZE = 16
 SEALED_SIZE = IV_SIZE + KEY_SIZE

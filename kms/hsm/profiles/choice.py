@@ -13,10 +13,10 @@ from typing import Final
 from pkcs11 import exceptions as p11
 
 from kms.hsm.driver import Driver, IVMode, Wrapping
-from kms.hsm.interface import RootMisconfigured, UnwrapFailed
+from kms.hsm.interface import KEY_SIZE, RootMisconfigured, UnwrapFailed
 from kms.hsm.profiles.cbc_hmac import CBCHMACProfile
 from kms.hsm.profiles.gcm import GCMProfile
-from kms.hsm.profiles.interface import KEY_SIZE, MAC_SIZE, RootSession, WrappingProfile
+from kms.hsm.profiles.interface import MAC_SIZE, RootSession, WrappingProfile
 from kms.hsm.profiles.key_wrap import KeyWrapProfile
 from kms.hsm.profiles.refusals import UNSUPPORTED
 from kms.hsm.profiles.rsa_oaep import SHA_1, SHA_256, RSAOAEPProfile

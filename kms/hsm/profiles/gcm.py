@@ -14,9 +14,9 @@ from typing import Final
 
 from kms.hsm.cryptoki import GCMParameters, RawMechanism
 from kms.hsm.driver import IVMode
-from kms.hsm.interface import RootMisconfigured, UnwrapFailed
+from kms.hsm.interface import KEY_SIZE, RootMisconfigured, UnwrapFailed
 from kms.hsm.key_plan import encrypting_plan
-from kms.hsm.profiles.interface import KEY_SIZE, RootSession
+from kms.hsm.profiles.interface import RootSession
 
 IV_SIZE = 12
 APPENDED_IV_SIZE = 16

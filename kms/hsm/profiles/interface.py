@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pkcs11 import Attribute, KeyType
     from pkcs11.types import Object, SecretKey, Session
 
-KEY_SIZE = 32
 MAC_SIZE = 32
 
 

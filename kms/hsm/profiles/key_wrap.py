@@ -13,9 +13,9 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 from pkcs11 import exceptions as p11
 from pkcs11.constants import DEFAULT
 
-from kms.hsm.interface import PrivateKeyType, UnwrapFailed
+from kms.hsm.interface import KEY_SIZE, PrivateKeyType, UnwrapFailed
 from kms.hsm.key_plan import wrapping_plan
-from kms.hsm.profiles.interface import KEY_SIZE, RootSession, WrappingKey
+from kms.hsm.profiles.interface import RootSession, WrappingKey
 from kms.hsm.profiles.refusals import UNSUPPORTED
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ def as_mechanism(number: int) -> Mechanism:
         return member
 
 
-def generate_under(session: Session, wrapping_key: WrappingKey, mechanism: Mechanism) -> bytes:
-    """32 bytes made in the token, wrapped under one of its keys."""
+def generate_under(session: Session, wrapping_key: WrappingKey, mechanism: Mechanism, size: int = KEY_SIZE) -> bytes:
+    """`size` bytes, a multiple of 8, made in the token and wrapped under one of its keys."""
     key = session.generate_key(
-        KeyType.GENERIC_SECRET, KEY_SIZE * 8, store=False, capabilities=_NO_USE, template=_TO_BE_WRAPPED
+        KeyType.GENERIC_SECRET, size * 8, store=False, capabilities=_NO_USE, template=_TO_BE_WRAPPED
     )
     return _wrap_and_destroy(wrapping_key, mechanism, key)
 

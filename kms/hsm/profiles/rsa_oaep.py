@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from pkcs11 import MGF, Attribute, Mechanism
 
-from kms.hsm.interface import UnwrapFailed
+from kms.hsm.interface import KEY_SIZE, UnwrapFailed
 from kms.hsm.key_plan import decrypting_pair_plan
-from kms.hsm.profiles.interface import KEY_SIZE, MAC_SIZE, RootSession
+from kms.hsm.profiles.interface import MAC_SIZE, RootSession
 
 MODULUS_BITS = 3072
 MIN_MODULUS_BITS = 2048

@@ -25,6 +25,7 @@ from kms.hsm.provision import provision_root
 from kms.hsm.recovery import RecoveringRoot
 from kms.hsm.uri import parse_uri
 from kms.keys.ciphertext import derivation_of, derive, new_derivation, open_blob, open_derived, seal_blob, seal_derived
+from kms.keys.record_format import parse_record
 from kms.keys.wrapping import hold_record, make_record, open_record
 from tests.kms.hsm.conftest import PIN, AnyToken, SoftToken
 
@@ -75,6 +76,39 @@ def test_the_hsm_computes_what_software_computes(root: PKCS11Root, hash_name: st
     held, message = hold(root, key), bytes(size)
     assert held.mac(message, hash_name) == hmac.digest(key.reveal(), message, hash_name)
     held.close()
+
+
+@pytest.mark.parametrize(("key_spec", "size"), [("HMAC_224", 32), ("HMAC_256", 32), ("HMAC_384", 48), ("HMAC_512", 64)])
+def test_hmac_keys_are_made_inside(root: PKCS11Root, key_spec: str, size: int) -> None:
+    records = [
+        make_record(root, KEY_ID, 1, created_us=1, key_spec=key_spec, protection=Protection.HSM) for _ in range(2)
+    ]
+    hash_name = key_spec.lower().replace("hmac_", "sha")
+    macs = []
+    for record in records:
+        assert len(parse_record(record).wrapped) == size + 8
+        held = hold_record(root, record, KEY_ID, 1)
+        macs.append(held.mac(b"message", hash_name))
+        held.close()
+    assert len(set(macs)) == 2
+
+
+def test_an_imported_hmac_key_is_the_same_key(root: PKCS11Root) -> None:
+    material = SecretBytes(bytes(range(28)))
+    record = make_record(
+        root, KEY_ID, 1, created_us=1, key_spec="HMAC_224", protection=Protection.HSM, material=material
+    )
+    held = hold_record(root, record, KEY_ID, 1)
+    assert held.mac(b"message", "sha224") == hmac.digest(material.reveal(), b"message", "sha224")
+    held.close()
+
+
+@pytest.mark.parametrize("size", [0, 24, 31, 33, 136])
+def test_no_other_lengths_are_made_or_wrapped(root: PKCS11Root, size: int) -> None:
+    with pytest.raises(ValueError, match="multiple of 8"):
+        root.generate_wrapped_key(Protection.HSM, size)
+    with pytest.raises(ValueError, match="32 bytes"):
+        root.generate_wrapped_key(Protection.SOFTWARE, size)
 
 
 def test_one_blob_opens_under_both_levels(root: PKCS11Root) -> None:

@@ -164,11 +164,11 @@ def test_sealed_worked_example_is_what_the_page_says() -> None:
 def test_make_record_writes_what_the_examples_have(monkeypatch: pytest.MonkeyPatch) -> None:
     example = worked_example()
     root = root_of(example)
-    monkeypatch.setattr(root, "generate_wrapped_key", lambda _=None: example["wrapped"])
+    monkeypatch.setattr(root, "generate_wrapped_key", lambda *_: example["wrapped"])
     assert a_record(root) == record_of(example, "")
     key = SecretBytes(example["key bytes"])
     assert make_record(root, KEY_ID, 3, created_us=CREATED_US, material=key) == record_of(example, "")
-    monkeypatch.setattr(root, "generate_wrapped_key", lambda _=None: example["hmac wrapped"])
+    monkeypatch.setattr(root, "generate_wrapped_key", lambda *_: example["hmac wrapped"])
     assert a_sealed_record(root, SecretBytes(example["material"])) == record_of(example, "hmac ")
 
 

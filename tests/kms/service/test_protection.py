@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
@@ -112,6 +113,30 @@ async def test_one_call_of_the_hsm_for_each_data_key_and_none_in_software(
             await service.call(caller, t.GenerateDataKey(key.key_id, 32))
         made = {name: count - before.get(name, 0) for name, count in root.calls.items() if name != "check"}
         assert sum(made.values()) == made.get("held_mac", 0) == expected
+
+
+@pytest.mark.parametrize("bits", [224, 256, 384, 512])
+async def test_an_hmac_key_is_made_and_used_inside(
+    service: EmbeddedKeyService, root: MemoryRoot, caller: Caller, bits: int
+) -> None:
+    made = t.CreateKey(tags=HSM, key_spec=f"HMAC_{bits}", key_usage="GENERATE_VERIFY_MAC")
+    key = await service.call(caller, made)
+    request = t.GenerateMac(key.key_id, SecretBytes(b"message"), f"HMAC_SHA_{bits}")
+    mac = (await service.call(caller, request)).mac
+    assert mac == hmac.digest(material_of(root), b"message", f"sha{bits}")
+    assert await service.call(caller, t.VerifyMac(key.key_id, SecretBytes(b"message"), mac, f"HMAC_SHA_{bits}"))
+    assert root.calls.get("random", 0) == 0  # where a key of protection software comes from
+    assert root.unwrapped == []
+
+
+async def test_an_imported_key_that_no_hsm_would_hold_is_refused_before_its_import(
+    service: EmbeddedKeyService, root: MemoryRoot, caller: Caller
+) -> None:
+    root.strict_identity = None
+    for parameters in ({}, {"key_spec": "HMAC_256", "key_usage": "GENERATE_VERIFY_MAC"}):
+        with pytest.raises(KMSError) as caught:
+            await service.call(caller, t.CreateKey(tags=HSM, origin="EXTERNAL", **parameters))
+        assert caught.value.code == "UnsupportedOperationException"
 
 
 async def test_the_blob_is_what_software_makes_of_the_same_key(
