@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from iam.policy.conditions import Condition, Quantifier
 from iam.policy.document import Policy, PolicyKind
-from iam.policy.errors import PolicyError
+from iam.policy.errors import Fault, PolicyError
 from iam.policy.parse import parse_policy
 from kms.api.errors import KMSError
 from kms.api.types import KeyManager
@@ -83,10 +83,15 @@ def _managed_policy(account_id: str, region: str) -> str:
 
 
 def parse_key_policy(text: str) -> Policy:
-    """A policy that is to be put. Raises MalformedPolicyDocumentException with AWS's text."""
+    """A policy that is to be put.
+
+    Raises MalformedPolicyDocumentException with AWS's text, LimitExceededException for one that is too long.
+    """
     try:
         policy = parse_policy(text, PolicyKind.KEY)
     except PolicyError as error:
+        if error.fault is Fault.TOO_LARGE:
+            raise KMSError("LimitExceededException", error.message) from error
         raise malformed(error.message) from error
     for statement in policy.allows:
         for condition in statement.conditions:

@@ -40,7 +40,8 @@ async def list_key_policies(core: Core, call: Call[ListKeyPolicies]) -> PolicyNa
 
 
 def check_new_policy(core: Core, call: Call[Any], text: str, *, bypass_lockout_check: bool) -> None:
-    """Raises MalformedPolicyDocumentException unless `text` can be the policy of a key of the caller's account.
+    """Raise MalformedPolicyDocumentException, or LimitExceededException for one that is too long, unless `text` can be
+    the policy of a key of the caller's account.
 
     Whether the principals it names exist is not checked: identities are not this process's to know.
     """

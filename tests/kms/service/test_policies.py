@@ -102,7 +102,6 @@ PRINCIPALS = "Policy contains a statement with one or more invalid principals."
     [
         ("", "The policy is not valid JSON."),
         ("{}", "Syntax errors in policy."),
-        (" " * 32_769, "The policy is larger than 32768 bytes."),
         (document(statement()), "Policy contains a statement with no principal."),
         (document(to("AIDA")), PRINCIPALS),
         (document(to(f"arn:aws:iam::{ACCOUNT}:user/*")), PRINCIPALS),
@@ -119,6 +118,16 @@ async def test_what_is_no_policy_for_a_key_is_refused(service: KeyService, polic
             await service.call(ROOT, request_)
         assert (refused.value.code, refused.value.message) == (MALFORMED, message)
     assert (await service.call(ROOT, t.GetKeyPolicy(key.key_id))).policy.startswith("{")
+
+
+async def test_a_policy_of_more_than_32_KiB_exceeds_a_limit(service: KeyService) -> None:
+    key = await key_with(service)
+    longest = document(to(ROOT_ARN)).ljust(32_768)
+    await service.call(ROOT, t.PutKeyPolicy(key.key_id, longest))
+    message = "The policy is larger than 32768 bytes."
+    for request_ in (t.PutKeyPolicy(key.key_id, longest + " "), t.CreateKey(policy=longest + " ")):
+        await assert_refused(service.call(ROOT, request_), "LimitExceededException", message)
+    assert (await service.call(ROOT, t.GetKeyPolicy(key.key_id))).policy == longest
 
 
 async def test_for_all_values_of_one_pair_is_overly_permissive(service: KeyService) -> None:
