@@ -14,7 +14,6 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from kms.face.table import OPERATIONS
 from tests.clients.checks import error_of, headers_of
 from tests.clients.raw import RawClient
 from tests.harness import REGION, Gateway
@@ -454,31 +453,7 @@ def test_the_s3_key_serves_only_s3(
     assert kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
-# Operations that are not served, and requests that are none
-
-UNSERVED = [
-    ("create_custom_key_store", {"CustomKeyStoreName": "s"}),
-    ("describe_custom_key_stores", {}),
-    ("encapsulate", {"KeyId": ABSENT, "EncapsulationAlgorithm": "ML_KEM"}),
-]
-
-
-@pytest.mark.parametrize(("operation", "parameters"), UNSERVED)
-def test_known_operations_that_are_not_served(kms: Any, operation: str, parameters: dict[str, Any]) -> None:
-    name = kms.meta.method_to_api_mapping[operation]
-    answer = error_of(getattr(kms, operation), **parameters)
-    assert (answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]) == (
-        400,
-        error("UnsupportedOperationException", f"{name} is not supported."),
-    )
-
-
-def test_every_other_operation_of_the_sdk_says_that_it_is_not_served(lax: Any) -> None:
-    others = [method for method, name in lax.meta.method_to_api_mapping.items() if OPERATIONS[name] is None]
-    assert others
-    told = {name: error_of(getattr(lax, name))["Error"]["Code"] for name in others}
-    assert told == dict.fromkeys(others, "UnsupportedOperationException")
-
+# Requests that are none
 
 JSON = "application/x-amz-json-1.1"
 
