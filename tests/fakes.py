@@ -22,7 +22,7 @@ from gateway.storage.errors import (
     NoSuchVersion,
     StorageUnavailable,
 )
-from gateway.storage.index.interface import Precondition
+from gateway.storage.index.interface import Change, Precondition
 from gateway.storage.index.records import (
     BucketRow,
     Deletion,
@@ -119,6 +119,15 @@ class MemoryIndex:
         if version is None:
             raise NoSuchKey if version_id is None else NoSuchVersion
         return version
+
+    async def change_object(self, bucket_id: bytes, key: bytes, version_id: str | None, change: Change) -> ObjectRow:
+        stored = await self.get_object(bucket_id, key, version_id)
+        changed = change(stored)
+        versions = self._versions[bucket_id, key]
+        versions[versions.index(stored)] = replace(
+            stored, revision=changed.revision, sealed=changed.sealed, sealed_parts=changed.sealed_parts
+        )
+        return changed
 
     async def delete_object(
         self, bucket_id: bytes, deletion: Deletion, precondition: Precondition | None = None

@@ -12,11 +12,13 @@ import msgspec
 
 class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """Configuration of a bucket. `encryption` is the ServerSideEncryptionConfiguration as stored XML text, `versioning`
-    "Enabled" or "Suspended", `cors` the CORSConfiguration as stored XML text."""
+    "Enabled" or "Suspended", `cors` the CORSConfiguration as stored XML text, `tags` in the order
+    in which they came."""
 
     encryption: str | None = None
     versioning: str | None = None
     cors: str | None = None
+    tags: dict[str, str] = {}
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,6 +39,7 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     storage_class: str = "STANDARD"
     context: dict[str, str] | None = None
     upload_id: bytes = b""
+    tags: dict[str, str] = {}
 
 
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,6 +51,7 @@ class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     checksum_type: str | None = None
     storage_class: str = "STANDARD"
     context: dict[str, str] | None = None
+    tags: dict[str, str] = {}
 
 
 class PartDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -70,7 +74,8 @@ class PartEntry(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ObjectDescriptor(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The encrypted half of the footer of an object's or a manifest's blob: enough to write the index row again."""
+    """The encrypted half of the footer of an object's or a manifest's blob: enough to write the index row again, as it
+    was when the object was written (its tags may have been changed since)."""
 
     key: str
     row_uid: bytes

@@ -16,12 +16,14 @@ from gateway.operations.bucket import (
     list_objects,
     list_versions,
     location,
+    tagging,
     versioning,
 )
 from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part, upload_part_copy
 from gateway.operations.multipart import create as create_upload
 from gateway.operations.object import attributes, copy, get, put
 from gateway.operations.object import delete as delete_object
+from gateway.operations.object import tagging as object_tagging
 from gateway.operations.service import list_buckets
 from gateway.operations.table import Body, Operation, OperationTable, Target
 from gateway.operations.unserved import UNSERVED
@@ -68,6 +70,17 @@ SERVED = (
         body=Body.DOCUMENT,
         handler=versioning.put,
     ),
+    Operation("GetBucketTagging", "GET", BUCKET, "s3:GetBucketTagging", ("tagging",), handler=tagging.get),
+    Operation(
+        "PutBucketTagging",
+        "PUT",
+        BUCKET,
+        "s3:PutBucketTagging",
+        ("tagging",),
+        body=Body.DOCUMENT,
+        handler=tagging.put,
+    ),
+    Operation("DeleteBucketTagging", "DELETE", BUCKET, "s3:PutBucketTagging", ("tagging",), handler=tagging.delete),
     Operation(
         "ListObjectVersions", "GET", BUCKET, "s3:ListBucketVersions", ("versions",), handler=list_versions.handle
     ),
@@ -99,6 +112,24 @@ SERVED = (
     Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, handler=put.handle),
     Operation("CopyObject", "PUT", OBJECT, "s3:PutObject", header="x-amz-copy-source", handler=copy.handle),
     Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", handler=delete_object.handle),
+    Operation("GetObjectTagging", "GET", OBJECT, "s3:GetObjectTagging", ("tagging",), handler=object_tagging.get),
+    Operation(
+        "PutObjectTagging",
+        "PUT",
+        OBJECT,
+        "s3:PutObjectTagging",
+        ("tagging",),
+        body=Body.DOCUMENT,
+        handler=object_tagging.put,
+    ),
+    Operation(
+        "DeleteObjectTagging",
+        "DELETE",
+        OBJECT,
+        "s3:DeleteObjectTagging",
+        ("tagging",),
+        handler=object_tagging.delete,
+    ),
     Operation("CreateMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploads",), handler=create_upload.handle),
     Operation(
         "UploadPart",

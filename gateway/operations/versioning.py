@@ -73,20 +73,31 @@ def named_version(call: Call, bucket: BucketRow, version_id: str | None) -> str 
     return version_id
 
 
-async def find_version(call: Call, bucket: BucketRow, key: str, version_id: str | None) -> ObjectRow:
+async def find_version(
+    call: Call, bucket: BucketRow, key: str, version_id: str | None, *, tells_marker: bool = False
+) -> ObjectRow:
     """The object that a read names; `version_id` as `named_version` gives it.
 
     Raises storage's NoSuchKey; S3Error NoSuchVersion; for a delete marker NoSuchKey or, if the marker itself was named,
-    MethodNotAllowed, with the headers that tell that it is one.
+    MethodNotAllowed, with the headers that tell that it is one; with `tells_marker` that in either case.
     """
     try:
         row = await call.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
     except NoSuchVersion:
-        raise S3Error("NoSuchVersion", fields={"Key": key, "VersionId": version_id or ""}) from None
+        raise no_such_version(key, version_id) from None
+    refuse_marker(call, row, key, is_named=tells_marker or version_id is not None)
+    return row
+
+
+def refuse_marker(call: Call, row: ObjectRow, key: str, *, is_named: bool) -> None:
+    """Raises S3Error for a delete marker: NoSuchKey, or MethodNotAllowed where the marker itself was named."""
     if row.kind is RowKind.DELETE_MARKER:
         call.services.rows.open_object(row)  # before it is believed
-        raise _is_marker(call, row, key, is_named=version_id is not None)
-    return row
+        raise _is_marker(call, row, key, is_named=is_named)
+
+
+def no_such_version(key: str, version_id: str | None) -> S3Error:
+    return S3Error("NoSuchVersion", fields={"Key": key, "VersionId": version_id or ""})
 
 
 def new_marker(call: Call, bucket: BucketRow, key: str) -> ObjectRow:

@@ -46,6 +46,8 @@ SERVED = frozenset(
         "x-amz-security-token",
         "x-amz-source-expected-bucket-owner",
         "x-amz-storage-class",
+        "x-amz-tagging",
+        "x-amz-tagging-directive",
         "x-amz-trailer",
     }
 )
@@ -71,8 +73,6 @@ LIMITED: dict[str, frozenset[str]] = {
     "x-amz-bucket-object-lock-enabled": frozenset({"false"}),
     "x-amz-object-annotation-directive": frozenset({"copy"}),  # nothing has annotations
     "x-amz-object-ownership": frozenset({"bucketownerenforced"}),
-    "x-amz-tagging": frozenset({""}),
-    "x-amz-tagging-directive": frozenset({"copy", "replace"}),  # nothing has tags, and x-amz-tagging brings none
 }
 """Values, in lower case, that ask for what happens anyway."""
 

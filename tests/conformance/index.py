@@ -95,6 +95,10 @@ async def put(index: Index, row: ObjectRow, *, inline: bytes | None = None) -> O
     return row
 
 
+def next_revision(row: ObjectRow) -> ObjectRow:
+    return replace(row, revision=row.revision + 1, sealed=b"revision %d" % (row.revision + 1))
+
+
 async def put_parts(index: Index, upload: UploadRow, numbers: range) -> list[PartRow]:
     parts = [part_row(upload.upload_id, number) for number in numbers]
     for part in parts:
@@ -208,6 +212,60 @@ class IndexSuite:
         with pytest.raises(Conflict):
             await index.update_bucket(bucket_row("unknown", revision=2))
         assert await index.get_bucket(row.name) == changed
+
+    async def test_change_object_changes_what_is_sealed_and_nothing_else(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id, sealed_parts=b"parts"))
+        other = await put(index, object_row(bucket_id, b"other"))
+        expected = replace(row, revision=2, sealed=b"newer", sealed_parts=b"newer parts")
+        made = replace(expected, size=99, wrap=Wrap(Mode.SSE_S3, b""), blob_ids=(new_id(),))
+        seen: list[ObjectRow] = []
+        assert await index.change_object(bucket_id, b"key", None, lambda stored: seen.append(stored) or made) == made
+        assert seen == [row]
+        assert await index.get_object(bucket_id, b"key") == expected
+        assert await index.get_object(bucket_id, b"other") == other
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (replace(expected, sealed_parts=None), other)
+        assert await condemned(index) == []
+
+    async def test_change_object_reaches_every_version(self, index: Index, bucket_id: bytes) -> None:
+        versions = [await put(index, version_row(bucket_id, number)) for number in range(3)]
+        marker = version_row(bucket_id, 9, kind=RowKind.DELETE_MARKER, blob_ids=())
+        await index.delete_object(bucket_id, Deletion(b"key", marker=marker))
+        before = await all_versions(index, bucket_id)
+        for row in versions:
+            assert await index.change_object(bucket_id, b"key", row.version_id, next_revision) == next_revision(row)
+            assert await index.get_object(bucket_id, b"key", row.version_id) == next_revision(row)
+        assert await index.change_object(bucket_id, b"key", None, next_revision) == next_revision(marker)
+        after = await all_versions(index, bucket_id)
+        assert after.entries == tuple(VersionEntry(next_revision(old.row), old.is_latest) for old in before.entries)
+
+    async def test_change_object_of_what_is_not_there(self, index: Index, bucket_id: bytes) -> None:
+        await put(index, object_row(bucket_id))
+        with pytest.raises(NoSuchKey):
+            await index.change_object(bucket_id, b"absent", None, next_revision)
+        with pytest.raises(NoSuchKey):
+            await index.change_object(new_id(), b"key", None, next_revision)
+        with pytest.raises(NoSuchVersion):
+            await index.change_object(bucket_id, b"key", version_row(bucket_id, 1).version_id, next_revision)
+        with pytest.raises(NoSuchVersion):
+            await index.change_object(bucket_id, b"absent", "null", next_revision)
+
+    async def test_a_change_that_is_refused_changes_nothing(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id))
+
+        def refused(_row: ObjectRow) -> ObjectRow:
+            raise Refused
+
+        with pytest.raises(Refused):
+            await index.change_object(bucket_id, b"key", None, refused)
+        assert await index.get_object(bucket_id, b"key") == row
+
+    async def test_changes_that_meet_come_one_after_the_other(self, index: Index, bucket_id: bytes) -> None:
+        await put(index, object_row(bucket_id))
+        changes = [index.change_object(bucket_id, b"key", None, next_revision) for _ in range(20)]
+        made = await asyncio.gather(*changes)
+        assert sorted(row.revision for row in made) == list(range(2, 22))
+        assert (await index.get_object(bucket_id, b"key")).revision == 21
 
     async def test_delete_bucket_refuses_while_objects_exist(self, index: Index, bucket_id: bytes) -> None:
         await put(index, object_row(bucket_id))

@@ -14,13 +14,18 @@ from gateway.storage.index.records import BucketRow
 
 
 async def handle(call: Call) -> Response:
-    """In us-east-1, creating one's own bucket again answers 200 (as AWS does there, and only there)."""
+    """In us-east-1, creating one's own bucket again answers 200 (as AWS does there, and only there) unless tags come
+    with the request (recorded)."""
     try:
         name = parse_bucket_name(call.bucket_name)
     except InvalidName:
         raise S3Error("InvalidBucketName", fields={"BucketName": call.bucket_name[:255]}) from None
     region = call.services.region
-    check_location(await call.read_document(), region)
+    document = await call.read_document()
+    wanted = CreateBucketConfiguration.parse(document) if document else CreateBucketConfiguration()
+    check_location(wanted.location_constraint, region)
+    if wanted.tags:
+        call.permissions.require("s3:TagResource", f"arn:aws:s3:::{name}")
     row = BucketRow(
         bucket_id=new_id(),
         account_id=call.account_id,
@@ -31,22 +36,23 @@ async def handle(call: Call) -> Response:
         sealed=b"",
     )
     try:
-        await call.services.index.create_bucket(call.services.rows.seal_bucket(row, BucketDocument()))
+        await call.services.index.create_bucket(
+            call.services.rows.seal_bucket(row, BucketDocument(tags=dict(wanted.tags)))
+        )
     except BucketExists as exists:
         if exists.account_id != call.account_id:
             raise S3Error("BucketAlreadyExists", fields={"BucketName": name}) from None
-        if region != "us-east-1":
+        if region != "us-east-1" or wanted.tags:
             raise S3Error("BucketAlreadyOwnedByYou", fields={"BucketName": name}) from None
     return Response(headers={"Location": f"/{name}"})
 
 
-def check_location(document: bytes, region: str) -> None:
+def check_location(constraint: str | None, region: str) -> None:
     """The location constraint must name this endpoint's region; us-east-1 is named by naming none.
 
     AWS's endpoint of us-east-1 makes buckets elsewhere, too; there is no elsewhere here, so this one answers as AWS's
     other endpoints do. Raises S3Error InvalidLocationConstraint or IllegalLocationConstraintException.
     """
-    constraint = CreateBucketConfiguration.parse(document).location_constraint if document else None
     if constraint == "us-east-1":
         raise S3Error("InvalidLocationConstraint", fields={"LocationConstraint": constraint})
     if (constraint or "us-east-1") != region:

@@ -72,6 +72,7 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         storage_class=asked.storage_class,
         context=asked.context,
         upload_id=upload.upload_id,
+        tags=asked.tags,
     )
     row = _row(upload, chosen, new_version_id(call, bucket, upload.initiated_us))
     descriptor = ObjectDescriptor(

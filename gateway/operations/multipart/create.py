@@ -7,6 +7,7 @@ from gateway.operations.documents import UploadDocument
 from gateway.operations.encryption import choose_encryption, new_data_key
 from gateway.operations.multipart.upload_id import format_upload_id
 from gateway.operations.render import xml_response
+from gateway.operations.tagging import requested_tags
 from gateway.protocol.checksums import ChecksumType
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.messages import Response
@@ -21,6 +22,7 @@ async def handle(call: Call) -> Response:
     bucket = await call.bucket()
     described = ObjectHeaders.parse(call.request.headers)
     algorithm, checksum_type = ChecksumType.requested(call.request.headers)
+    tags = requested_tags(call)
     choice = choose_encryption(call, bucket)
     row_uid = new_id()
     _, wrap = await new_data_key(call, bucket, row_uid, choice)
@@ -41,6 +43,7 @@ async def handle(call: Call) -> Response:
         checksum_type=checksum_type.name if checksum_type else None,
         storage_class=described.storage_class,
         context=dict(choice.context) or None,
+        tags=tags,
     )
     await call.services.index.create_upload(call.services.rows.seal_upload(row, document))
     headers = encryption_response_headers(wrap, choice.context)

@@ -16,6 +16,7 @@ from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.preconditions import check_early
 from gateway.operations.render import xml_response
+from gateway.operations.tagging import copied_tags
 from gateway.operations.upload import opaque_etag
 from gateway.operations.versioning import (
     COPY_SOURCE_VERSION_HEADER,
@@ -41,13 +42,16 @@ async def handle(call: Call) -> Response:
     source = await find_copy_source(call)
     check_copy_size(source.row.size)
     described = _described(call, bucket, source)
+    tags = copied_tags(call, source)
     algorithm = requested_algorithm(call.request.headers)
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
-    document = await _document(call, source, data_key, described=described, choice=choice, algorithm=algorithm)
+    document = await _document(
+        call, source, data_key, described=described, tags=tags, choice=choice, algorithm=algorithm
+    )
     row = ObjectRow(
         bucket_id=bucket.bucket_id,
         key=call.key.encode(),
@@ -124,6 +128,7 @@ async def _document(
     data_key: SecretBytes,
     *,
     described: ObjectHeaders,
+    tags: dict[str, str],
     choice: EncryptionChoice,
     algorithm: Algorithm | None,
 ) -> ObjectDocument:
@@ -148,6 +153,7 @@ async def _document(
         checksums=checksums,
         storage_class=described.storage_class,
         context=dict(choice.context) or None,
+        tags=tags,
     )
 
 

@@ -10,6 +10,7 @@ from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BATCH_BYTES, blobs_of, open_range, read_range
 from gateway.operations.encryption import open_data_key
 from gateway.operations.object.selection import Selection, select
+from gateway.operations.tagging import tag_count_header
 from gateway.operations.versioning import find_version, named_version, read_headers
 from gateway.protocol.conditions import check_read
 from gateway.protocol.encryption import encryption_response_headers
@@ -59,6 +60,7 @@ def _headers(
         **metadata_headers(document.metadata),
         **encryption_response_headers(row.wrap),
         **read_headers(call, bucket, row),
+        **tag_count_header(call, document),
     }
     if document.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = document.storage_class

@@ -7,6 +7,7 @@ from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encod
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, new_data_key
 from gateway.operations.footers import object_envelope
 from gateway.operations.preconditions import check_early
+from gateway.operations.tagging import requested_tags
 from gateway.operations.upload import Digested, checksum_headers, receive
 from gateway.operations.versioning import new_version_id, written_headers
 from gateway.protocol.encryption import encryption_response_headers
@@ -28,6 +29,7 @@ async def handle(call: Call) -> Response:
     if "x-amz-write-offset-bytes" in call.request.headers:
         raise S3Error("NotImplemented", "Appending to objects is not served.")
     described = ObjectHeaders.parse(call.request.headers)
+    tags = requested_tags(call)
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     row_uid, version_id = new_id(), new_version_id(call, bucket, call.now_us)
@@ -42,6 +44,7 @@ async def handle(call: Call) -> Response:
             checksums=digested.checksums,
             storage_class=described.storage_class,
             context=dict(choice.context) or None,
+            tags=tags,
         )
 
     def footer_of(digested: Digested) -> tuple[Envelope, bytes]:

@@ -29,6 +29,10 @@ Precondition = Callable[[ObjectRow | None], None]
 perhaps in another thread. Raises to refuse: the transaction is rolled back and the exception reaches the caller
 unchanged. Must be quick, and must not touch the index."""
 
+Change = Callable[[ObjectRow], ObjectRow]
+"""Given a version as it stands (it may be a delete marker) inside the writing transaction, gives its next revision. It
+may raise, must be quick, and must not touch the index: as a precondition."""
+
 
 class BucketIndex(Protocol):
     async def create_bucket(self, row: BucketRow) -> None:
@@ -71,6 +75,14 @@ class ObjectIndex(Protocol):
         """The newest version, or the one of that id, with `sealed_parts`; it may be a delete marker.
 
         Raises NoSuchKey, or with `version_id` NoSuchVersion.
+        """
+        ...
+
+    async def change_object(self, bucket_id: bytes, key: bytes, version_id: str | None, change: Change) -> ObjectRow:
+        """Let `change` write the next revision of the newest version, or of the one of that id; the row that it made.
+
+        Of what it gives, `revision`, `sealed` and `sealed_parts` are written; all else stays, and so does the version's
+        place. Raises NoSuchKey, or with `version_id` NoSuchVersion.
         """
         ...
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 from gateway.protocol.errors import S3Error
+from gateway.protocol.tags import NEW_BUCKET_TAGS, tag_set
 from gateway.protocol.timestamps import format_iso8601
+from gateway.protocol.xml.documents.tagging import MAX_ELEMENTS, format_tags, tag_pairs
 from gateway.protocol.xml.reader import children, malformed, read_document, text_of
 from gateway.protocol.xml.writer import document, element, escape
 
@@ -51,22 +53,26 @@ class CreateBucketConfiguration:
     """`location_constraint` None: the document names none."""
 
     location_constraint: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises S3Error MalformedXML; NotImplemented for directory buckets (Location, Bucket) and for tags."""
-        constraint = None
-        for name, child in children(read_document(body, "CreateBucketConfiguration")):
-            if name in ("Location", "Bucket") or (name == "Tags" and len(child)):
+        """Raises S3Error MalformedXML; NotImplemented for directory buckets (Location, Bucket); what `tag_set` does."""
+        constraint, tags = None, None
+        for name, child in children(read_document(body, "CreateBucketConfiguration", max_elements=MAX_ELEMENTS)):
+            if name in ("Location", "Bucket"):
                 raise S3Error("NotImplemented", f"{name} in CreateBucketConfiguration is not implemented.")
             if name == "LocationConstraint" and constraint is None:
                 constraint = text_of(child).strip()
-            elif name != "Tags":
+            elif name == "Tags" and tags is None:
+                tags = tag_set(tag_pairs(child), NEW_BUCKET_TAGS)
+            else:
                 raise malformed()
-        return cls(constraint or None)
+        return cls(constraint or None, tags or {})
 
     def format(self) -> bytes:
-        return document("CreateBucketConfiguration", (element("LocationConstraint", self.location_constraint),))
+        tags = f"<Tags>{format_tags(self.tags)}</Tags>" if self.tags else ""
+        return document("CreateBucketConfiguration", (element("LocationConstraint", self.location_constraint), tags))
 
 
 @dataclass(frozen=True, slots=True)

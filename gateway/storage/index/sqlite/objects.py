@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from gateway.storage.errors import BlobMissing, NoSuchKey, NoSuchVersion
-from gateway.storage.index.interface import Precondition
+from gateway.storage.index.interface import Change, Precondition
 from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
 from gateway.storage.index.records import Deletion, NewBlob, ObjectPage, ObjectRow, VersionEntry, VersionPage
 from gateway.storage.index.sqlite.blob_rows import share_blobs
@@ -18,6 +18,7 @@ from gateway.storage.index.sqlite.versions import (
     GET_NEWEST_IN_HISTORY,
     add_blobs,
     all_blobs,
+    change_version,
     current_version,
     find_version,
     listed_row,
@@ -74,6 +75,20 @@ class SQLiteObjects(IndexPart):
         if found is None:
             raise NoSuchKey
         return object_row(bucket_id, found)
+
+    async def change_object(self, bucket_id: bytes, key: bytes, version_id: str | None, change: Change) -> ObjectRow:
+        def write(connection: sqlite3.Connection) -> ObjectRow:
+            if version_id is None:
+                version = current_version(connection, bucket_id, key)
+            else:
+                version = find_version(connection, bucket_id, key, version_id)
+            if version is None:
+                raise NoSuchKey if version_id is None else NoSuchVersion
+            changed = change(version.row)
+            change_version(connection, version, changed)
+            return changed
+
+        return await self._database.write(write)
 
     async def delete_object(
         self, bucket_id: bytes, deletion: Deletion, precondition: Precondition | None = None

@@ -56,6 +56,9 @@ _INSERT = """
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _DELETE = "DELETE FROM object_version WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
+_CHANGE = """
+    UPDATE object_version SET revision = ?, sealed = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
+"""
 _HAS_CURRENT = "SELECT 1 FROM object_version WHERE bucket_id = ? AND history = 0 AND key = ?"
 _MOVE = "UPDATE object_version SET history = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
 
@@ -189,6 +192,15 @@ def place_version(connection: sqlite3.Connection, row: ObjectRow, current: Store
         if replaced is not None:
             _remove(connection, replaced, now_us)
     _insert(connection, row, vsort)
+
+
+def change_version(connection: sqlite3.Connection, version: StoredVersion, row: ObjectRow) -> None:
+    """Write a version's next revision in its place: what is sealed, nothing else."""
+    connection.execute(_CHANGE, (row.revision, row.sealed, *version.position))
+    if version.has_parts:
+        connection.execute(
+            "UPDATE object_parts SET sealed_parts = ? WHERE row_uid = ?", (row.sealed_parts, row.row_uid)
+        )
 
 
 def remove_version(connection: sqlite3.Connection, version: StoredVersion, now_us: int) -> None:

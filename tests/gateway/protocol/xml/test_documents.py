@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.modes import Mode
+from gateway.protocol.tags import OBJECT_TAGS
 from gateway.protocol.xml.documents.buckets import (
     BucketEntry,
     CreateBucketConfiguration,
@@ -34,6 +35,7 @@ from gateway.protocol.xml.documents.multipart import (
     ListPartsResult,
 )
 from gateway.protocol.xml.documents.objects import CopyObjectResult, CopyPartResult
+from gateway.protocol.xml.documents.tagging import Tagging
 
 SERVICE: Any = botocore.session.get_session().get_service_model("s3")
 MOMENT_US = 1_700_000_000_123_456
@@ -88,15 +90,66 @@ def test_list_buckets() -> None:
 
 
 def test_create_bucket_configuration() -> None:
-    for configuration in (CreateBucketConfiguration("eu-de"), CreateBucketConfiguration()):
+    for configuration in (
+        CreateBucketConfiguration("eu-de"),
+        CreateBucketConfiguration(),
+        CreateBucketConfiguration("eu-de", {"b": "1", "a": ""}),
+    ):
         assert CreateBucketConfiguration.parse(configuration.format()) == configuration
     parse = CreateBucketConfiguration.parse
     assert parse(b"<CreateBucketConfiguration><Tags/></CreateBucketConfiguration>") == CreateBucketConfiguration()
-    for inner in (b"<Location><Name>x</Name></Location>", b"<Bucket/>", b"<Tags><Tag/></Tags>"):
+    for inner in (b"<Location><Name>x</Name></Location>", b"<Bucket/>"):
         body = b"<CreateBucketConfiguration>" + inner + b"</CreateBucketConfiguration>"
         check_refused(parse, body, "NotImplemented")
-    for inner in (b"<X/>", b"<LocationConstraint>a</LocationConstraint><LocationConstraint>b</LocationConstraint>"):
+    for inner in (
+        b"<X/>",
+        b"<LocationConstraint>a</LocationConstraint><LocationConstraint>b</LocationConstraint>",
+        b"<Tags/><Tags/>",
+        b"<Tags><Tag/></Tags>",
+        b"<Tags><X/></Tags>",
+    ):
         check_refused(parse, b"<CreateBucketConfiguration>" + inner + b"</CreateBucketConfiguration>")
+    tagged = b"<CreateBucketConfiguration><Tags>%s</Tags></CreateBucketConfiguration>"
+    check_refused(parse, tagged % b"<Tag><Key>aws:a</Key><Value/></Tag>", "InvalidTag")
+    check_refused(parse, tagged % (b"<Tag><Key>a</Key><Value/></Tag>" * 51), "BadRequest")
+
+
+TAG_SETS: list[dict[str, str]] = [{}, {"a": "1"}, {"z": "", "a b+c": "x/y=z:@._-"}, {"ü": "日本"}]
+
+
+@pytest.mark.parametrize("tags", TAG_SETS)
+@pytest.mark.parametrize("operation", ["GetObjectTagging", "GetBucketTagging"])
+def test_tagging(operation: str, tags: dict[str, str]) -> None:
+    tagging = Tagging(tags)
+    assert Tagging.parse(tagging.format(), OBJECT_TAGS) == tagging
+    listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+    assert as_botocore_reads(operation, tagging) == {"TagSet": listed}
+
+
+def test_tagging_without_a_tag_set_has_no_tags() -> None:
+    assert Tagging.parse(b"<Tagging/>", OBJECT_TAGS) == Tagging({})
+
+
+@pytest.mark.parametrize(
+    ("inner", "code"),
+    [
+        ("<TagSet/><TagSet/>", "MalformedXML"),
+        ("<Tag><Key>a</Key><Value/></Tag>", "MalformedXML"),
+        ("<TagSet><Tag><Key>a</Key></Tag></TagSet>", "MalformedXML"),
+        ("<TagSet><Tag><Value>a</Value></Tag></TagSet>", "MalformedXML"),
+        ("<TagSet><Tag><Key>a</Key><Key>a</Key><Value/></Tag></TagSet>", "MalformedXML"),
+        ("<TagSet><Tag><Key>a</Key><Value/><X/></Tag></TagSet>", "MalformedXML"),
+        ("<TagSet><Tag><Key><b/></Key><Value/></Tag></TagSet>", "MalformedXML"),
+        ("<TagSet>text</TagSet>", "MalformedXML"),
+        ("<TagSet><X/></TagSet>", "MalformedXML"),
+        ("<TagSet><Tag><Key/><Value/></Tag></TagSet>", "InvalidTag"),
+        ("<TagSet>" + "<Tag><Key>a</Key><Value/></Tag>" * 300 + "</TagSet>", "BadRequest"),
+        ("<TagSet>" + "<Tag><Key>a</Key><Value/></Tag>" * 3000 + "</TagSet>", "MalformedXML"),
+    ],
+)
+def test_refused_tagging(inner: str, code: str) -> None:
+    body = f"<Tagging>{inner}</Tagging>".encode()
+    check_refused(lambda each: Tagging.parse(each, OBJECT_TAGS), body, code)
 
 
 @pytest.mark.parametrize("region", [None, "eu-de"])
@@ -464,6 +517,7 @@ PARSERS: list[tuple[str, Callable[[bytes], object]]] = [
     ("Delete", Delete.parse),
     ("CompleteMultipartUpload", CompleteMultipartUpload.parse),
     ("ServerSideEncryptionConfiguration", ServerSideEncryptionConfiguration.parse),
+    ("Tagging", lambda body: Tagging.parse(body, OBJECT_TAGS)),
 ]
 TAGS = st.sampled_from(
     [
@@ -481,6 +535,9 @@ TAGS = st.sampled_from(
         "BlockedEncryptionTypes",
         "LocationConstraint",
         "Tags",
+        "TagSet",
+        "Tag",
+        "Value",
         "Code",
     ]
 )
@@ -499,4 +556,4 @@ def test_nothing_but_s3_errors(parser: tuple[str, Callable[[bytes], object]], in
     try:
         parse(f"<{root}>{inner}</{root}>".encode())
     except S3Error as error:
-        assert error.code in ("MalformedXML", "InvalidArgument", "InvalidPartOrder", "NotImplemented")
+        assert error.code in ("MalformedXML", "InvalidArgument", "InvalidPartOrder", "NotImplemented", "InvalidTag")

@@ -1,0 +1,35 @@
+"""Changing what an object's sealed document says, without writing the object anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.operations.context import Call
+from gateway.operations.documents import ObjectDocument
+from gateway.operations.versioning import no_such_version, refuse_marker
+from gateway.storage.errors import NoSuchVersion
+from gateway.storage.index.records import BucketRow, ObjectRow
+
+
+async def change_object(
+    call: Call, bucket: BucketRow, version_id: str | None, change: Callable[[ObjectDocument], ObjectDocument]
+) -> ObjectRow:
+    """Let `change` replace the document of the version that the request names; the row as it stands then.
+
+    `version_id` is as `named_version` gives it. ETag, Last-Modified and place among the versions stay. `change` runs
+    inside the writing transaction, so that of changes that meet each sees the one before it: it must be quick, and may
+    raise to refuse. Raises S3Error MethodNotAllowed for every delete marker, NoSuchVersion, and storage's NoSuchKey.
+    """
+    rows = call.services.rows
+
+    def write(row: ObjectRow) -> ObjectRow:
+        refuse_marker(call, row, call.key, is_named=True)
+        # The part table is bound to the row's revision, as the document is, and must be sealed again with it.
+        parts = None if row.sealed_parts is None else rows.open_parts(row)
+        return rows.seal_object(replace(row, revision=row.revision + 1), change(rows.open_object(row)), parts)
+
+    try:
+        return await call.services.index.change_object(bucket.bucket_id, call.key.encode(), version_id, write)
+    except NoSuchVersion:
+        raise no_such_version(call.key, version_id) from None
