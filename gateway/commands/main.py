@@ -12,6 +12,7 @@ from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
 from gateway.commands.identities import access_key, account, user
 from gateway.commands.init import init
+from gateway.commands.kms import kms
 from gateway.commands.serve import serve
 
 EPILOG = """\b
@@ -51,6 +52,7 @@ main.add_command(doctor)
 main.add_command(audit)
 main.add_command(blob)
 main.add_command(hsm)
+main.add_command(kms)
 main.add_command(account)
 main.add_command(user)
 main.add_command(access_key)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from kms.api.secrets import SecretBytes
-from kms.daemon.root_location import resolve_location
+from kms.daemon.root_location import places_of, resolve_location
 from kms.daemon.settings import RootSettings
 from kms.hsm.driver import DEFAULT, Driver, read_driver
 from kms.hsm.file_root import FileRoot
 from kms.hsm.interface import Root, RootMisconfigured, RootUnavailable
 from kms.hsm.pkcs11 import PKCS11Root
-from kms.hsm.recovery import RecoveringRoot
+from kms.hsm.recovery import RecoveringRoot, RootState
 from kms.hsm.roots import Roots
 from kms.hsm.tokens import read_pin
 from kms.hsm.uri import TokenURI, parse_uri
@@ -48,6 +50,37 @@ def roots_of(configured: RootSettings, store: SQLiteKeyStore, directory: Path, *
         return None
 
     return Roots(current_id, open_root)
+
+
+@contextlib.contextmanager
+def ready_roots(configured: RootSettings, store: SQLiteKeyStore, directory: Path) -> Iterator[Roots]:
+    """For commands: the roots of a key store while the block lasts, the current one ready. Raises RootError."""
+    with contextlib.closing(roots_of(configured, store, directory)) as roots:
+        status = roots.probe()
+        if status.state is not RootState.READY:
+            raise RootUnavailable(f"the root in use does not answer: {status.detail}")
+        yield roots
+
+
+@contextlib.contextmanager
+def found_root(
+    configured: RootSettings, root_id: bytes, label: str, check_value: bytes
+) -> Iterator[tuple[RecoveringRoot, RootSettings]]:
+    """For commands: the root of this id, looked for where the configuration says roots are, and where that is.
+
+    Raises RootUnavailable, saying what was found instead, unless its check value proves it.
+    """
+    details = []
+    for place in places_of(configured, root_id, label):
+        with contextlib.closing(recovering_root(place, check_value)) as root:
+            status = root.probe()
+            if status.state is RootState.READY and root.identity.root_id == root_id:
+                yield root, place
+                return
+        details.append(status.detail)
+    where = "token (kms.uri)" if configured.kind == "pkcs11" else "file (kms.root_file)"
+    reason = "; ".join(details) or f"there is no file {configured.root_file}"
+    raise RootUnavailable(f"root {label!r} with id {root_id.hex()} is not in the configured {where}: {reason}")
 
 
 def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing: bool = False) -> RecoveringRoot:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from kms.daemon.settings import RootSettings, SettingsError
-from kms.hsm.uri import parse_uri
+from kms.hsm.uri import format_uri, parse_uri
 
 
 def format_location(settings: RootSettings, directory: Path) -> str:
@@ -47,6 +47,22 @@ def resolve_location(text: str, configured: RootSettings, directory: Path) -> Ro
     if stored.root_file is not None and stored.root_file.resolve() == (configured.root_file or Path()).resolve():
         return configured
     return stored
+
+
+def successor_file(root_file: Path, root_id: bytes) -> Path:
+    """Where a file root lies that took the place of the one in `root_file`: beside it, named by its id."""
+    return root_file.with_name(f"root-{root_id.hex()[:8]}")
+
+
+def places_of(configured: RootSettings, root_id: bytes, label: str) -> list[RootSettings]:
+    """Where the root of this id and label can be, going by the configuration alone: in its token, or in its file or
+    one that a rotation made beside it."""
+    if configured.kind == "pkcs11":
+        uri = replace(parse_uri(configured.uri), root_id=root_id, label=label)
+        return [replace(configured, uri=format_uri(uri))]
+    assert configured.root_file is not None
+    files = configured.root_file, successor_file(configured.root_file, root_id)
+    return [replace(configured, root_file=path) for path in files if path.exists()]
 
 
 def _token(settings: RootSettings) -> tuple[Path, str]:

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kms.daemon.root import driver_of, name_softhsm_conf, pin_of, roots_of
-from kms.daemon.root_location import format_location, parse_location, resolve_location
+from kms.daemon.root import driver_of, name_softhsm_conf, pin_of, ready_roots
+from kms.daemon.root_location import format_location, parse_location, resolve_location, successor_file
 from kms.daemon.settings import RootSettings
 from kms.hsm.check_value import make_check_value
 from kms.hsm.file_root import FileRoot
-from kms.hsm.interface import RootError, RootIdentity, RootMisconfigured, RootUnavailable
-from kms.hsm.recovery import RootState
+from kms.hsm.interface import RootError, RootIdentity, RootMisconfigured
 from kms.hsm.roots import Roots
 from kms.hsm.succession import destroy_root, make_successor
 from kms.hsm.tokens import read_pin
@@ -91,12 +90,7 @@ def opened(place: Place) -> Iterator[tuple[SQLiteKeyStore, Roots]]:
         closing.callback(store.close)
         if store.root_check_value() is None:
             raise RootMisconfigured(f"the key store {place.keys_path} knows no root")
-        roots = roots_of(place.root, store, place.directory)
-        closing.callback(roots.close)
-        status = roots.probe()
-        if status.state is not RootState.READY:
-            raise RootUnavailable(f"the root in use does not answer: {status.detail}")
-        yield store, roots
+        yield store, closing.enter_context(ready_roots(place.root, store, place.directory))
 
 
 def standing(store: SQLiteKeyStore, roots: Roots) -> Standing:
@@ -192,7 +186,7 @@ def _prepare(place: Place, store: SQLiteKeyStore, roots: Roots, target: RootSett
             settings = replace(settings, uri=format_uri(uri))
         elif target is None:
             assert present.root_file is not None
-            settings = replace(settings, root_file=present.root_file.with_name(f"root-{root_id.hex()[:8]}"))
+            settings = replace(settings, root_file=successor_file(present.root_file, root_id))
         return format_location(settings, place.directory)
 
     if target is not None and target.kind == "pkcs11":

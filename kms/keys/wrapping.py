@@ -109,6 +109,14 @@ def open_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> Se
     return key if parsed.header.is_direct else _unseal(key, parsed)
 
 
+def prove_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> None:
+    """Prove that `root`, or one that it succeeded, made this record for this key version. One call of the root.
+
+    The key itself is not unwrapped. Raises UnwrapFailed; other RootErrors pass through.
+    """
+    _verify(root, record, key_id, key_version)
+
+
 def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> HeldKey:
     """The key of a record of protection `hsm`, held inside; the caller closes it. Two calls of the root.
 

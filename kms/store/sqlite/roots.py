@@ -70,6 +70,19 @@ class SQLiteRoots(StorePart):
             connection.execute("UPDATE kms_meta SET value = ? WHERE name = ?", (check_value, ROOT_CHECK_VALUE))
 
     @translated
+    def place_root(self, root: StoredRoot) -> None:
+        """Write down where a root is: of one that is known its place alone, any other as it is given.
+
+        Raises StoreUnavailable also for a second current root.
+        """
+        with self._database.transaction() as connection:
+            moved = connection.execute(
+                "UPDATE kms_root SET settings = ? WHERE root_id = ?", (root.settings, root.root_id)
+            )
+            if not moved.rowcount:
+                _insert(connection, root)
+
+    @translated
     def abandon_root(self, root_id: bytes) -> None:
         """Forget a root that is being prepared. Twice is the same as once."""
         with self._database.transaction() as connection:
