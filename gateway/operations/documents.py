@@ -11,14 +11,19 @@ import msgspec
 
 
 class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Configuration of a bucket. `encryption` is the ServerSideEncryptionConfiguration as stored XML text, `versioning`
-    "Enabled" or "Suspended", `cors` the CORSConfiguration as stored XML text, `tags` in the order
-    in which they came."""
+    """Configuration of a bucket.
+
+    `encryption` is the ServerSideEncryptionConfiguration and `cors` the CORSConfiguration as stored XML text;
+    `versioning` and `acceleration` are "Enabled" or "Suspended", `payer` is "Requester" or None for the bucket's owner;
+    `tags` are in the order in which they came.
+    """
 
     encryption: str | None = None
     versioning: str | None = None
     cors: str | None = None
     tags: dict[str, str] = {}
+    payer: str | None = None
+    acceleration: str | None = None
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):

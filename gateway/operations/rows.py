@@ -1,11 +1,14 @@
 """The rows of the operation table: what is served; `gateway.operations.unserved` has the rest of the S3 model.
 
+`gateway.operations.absent_rows` has the rows of configurations that no bucket has here.
+
 Names, methods and parameters are those of the service model (botocore `s3`), actions those of the Service
 Authorization Reference; `tests/gateway/operations/test_rows.py` holds both against the installed model.
 """
 
 from __future__ import annotations
 
+from gateway.operations.absent_rows import ABSENT
 from gateway.operations.bucket import (
     cors,
     create,
@@ -16,6 +19,7 @@ from gateway.operations.bucket import (
     list_objects,
     list_versions,
     location,
+    settings,
     tagging,
     versioning,
 )
@@ -81,6 +85,44 @@ SERVED = (
         handler=tagging.put,
     ),
     Operation("DeleteBucketTagging", "DELETE", BUCKET, "s3:PutBucketTagging", ("tagging",), handler=tagging.delete),
+    Operation(
+        "PutBucketRequestPayment",
+        "PUT",
+        BUCKET,
+        "s3:PutBucketRequestPayment",
+        ("requestPayment",),
+        body=Body.DOCUMENT,
+        handler=settings.put_request_payment,
+    ),
+    Operation(
+        "GetBucketRequestPayment",
+        "GET",
+        BUCKET,
+        "s3:GetBucketRequestPayment",
+        ("requestPayment",),
+        handler=settings.get_request_payment,
+    ),
+    Operation(
+        "PutBucketAccelerateConfiguration",
+        "PUT",
+        BUCKET,
+        "s3:PutAccelerateConfiguration",
+        ("accelerate",),
+        body=Body.DOCUMENT,
+        handler=settings.put_acceleration,
+    ),
+    Operation(
+        "GetBucketAccelerateConfiguration",
+        "GET",
+        BUCKET,
+        "s3:GetAccelerateConfiguration",
+        ("accelerate",),
+        handler=settings.get_acceleration,
+    ),
+    Operation(
+        "PutBucketAbac", "PUT", BUCKET, "s3:PutBucketAbac", ("abac",), body=Body.DOCUMENT, handler=settings.put_abac
+    ),
+    Operation("GetBucketAbac", "GET", BUCKET, "s3:GetBucketAbac", ("abac",), handler=settings.get_abac),
     Operation(
         "ListObjectVersions", "GET", BUCKET, "s3:ListBucketVersions", ("versions",), handler=list_versions.handle
     ),
@@ -160,6 +202,7 @@ SERVED = (
     ),
     Operation("AbortMultipartUpload", "DELETE", OBJECT, "s3:AbortMultipartUpload", ("uploadId",), handler=abort.handle),
     Operation("ListParts", "GET", OBJECT, "s3:ListMultipartUploadParts", ("uploadId",), handler=list_parts.handle),
+    *ABSENT,
 )
 
 OPERATIONS = OperationTable((*SERVED, *UNSERVED))

@@ -35,6 +35,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         400,
         "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting",
     ),
+    "InvalidBucketOwnerAWSAccountID": (
+        400,
+        "The value of the expected bucket owner parameter must be an AWS Account ID.",
+    ),
     "InvalidBucketName": (400, "The specified bucket is not valid."),
     "InvalidChunkSizeError": (400, "Only the last chunk is allowed to have a size less than 8192 bytes"),
     "InvalidDigest": (400, "The Content-MD5 you specified was invalid."),
@@ -98,9 +102,11 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         "method.",
     ),
     # 404
+    "MetadataConfigurationNotFound": (404, "The metadata configuration does not exist"),
     "NoSuchBucket": (404, "The specified bucket does not exist"),
     "NoSuchBucketPolicy": (404, "The bucket policy does not exist"),
     "NoSuchCORSConfiguration": (404, "The CORS configuration does not exist"),
+    "NoSuchConfiguration": (404, "The specified configuration does not exist."),
     "NoSuchKey": (404, "The specified key does not exist."),
     "NoSuchLifecycleConfiguration": (404, "The lifecycle configuration does not exist"),
     "NoSuchTagSet": (404, "The TagSet does not exist"),
@@ -110,6 +116,9 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         "completed.",
     ),
     "NoSuchVersion": (404, "The specified version does not exist."),
+    "NoSuchWebsiteConfiguration": (404, "The specified bucket does not have a website configuration"),
+    "ObjectLockConfigurationNotFoundError": (404, "Object Lock configuration does not exist for this bucket"),
+    "ReplicationConfigurationNotFoundError": (404, "The replication configuration was not found"),
     "ServerSideEncryptionConfigurationNotFoundError": (
         404,
         "The server side encryption configuration was not found",

@@ -231,10 +231,14 @@ def _text(query: Query, name: str) -> str:
     return text
 
 
+def token_is_incorrect(token: str) -> S3Error:
+    return invalid_argument("continuation-token", token, "The continuation token provided is incorrect")
+
+
 def _token(query: Query) -> str | None:
     token = query.get("continuation-token")
     if token == "":
-        raise invalid_argument("continuation-token", "", "The continuation token provided is incorrect")
+        raise token_is_incorrect(token)
     return token
 
 
