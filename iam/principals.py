@@ -89,6 +89,10 @@ def root_principal(account_id: str) -> Principal:
     return Principal(PrincipalKind.ROOT, account_id, f"arn:aws:iam::{account_id}:root", account_id)
 
 
+ANONYMOUS = Principal(PrincipalKind.ANONYMOUS, account_id="", arn="", principal_id="anonymous")
+"""Whoever sent a request without signing it: of no account, and named by policies as everyone only."""
+
+
 def service_caller(request_id: str) -> Caller:
     """The gateway itself, for the keys that belong to no account (index key, SSE-S3 service key)."""
     principal = Principal(

@@ -1,28 +1,31 @@
-"""What the caller of one S3 request may do: its identity-based policies, held against every resource that it touches.
+"""What the caller of one S3 request may do: its own policies and those of the buckets that the request touches.
 
-The bucket's owner is checked where its row is read (`Call.bucket_named`), so that here every resource counts as one of
-the caller's own account: another account's is refused there whatever this says. Sources: IAM User Guide, "Policy
-evaluation logic"; Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+A bucket is introduced by its row (`Permissions.introduce`) before anything in it can be asked for: who owns it, and
+the policy that its owner gave it, decide together with the caller's policies. Sources: IAM User Guide, "Policy
+evaluation logic"; S3 User Guide, "How Amazon S3 authorizes a request".
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from gateway.operations.documents import BucketDocument
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
-from gateway.protocol.messages import Request
 from gateway.protocol.query import Query
+from gateway.storage.index.records import BucketRow
 from iam.policy.cache import PolicyCache
 from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, PoliciesInForce, evaluate
 from iam.policy.variables import Context
-from iam.principals import Caller, PolicyText, PrincipalKind
+from iam.principals import NO_POLICIES, Caller, PolicyText, PrincipalKind
 
 ALL_RESOURCES_ARN = "arn:aws:s3:::*"
 """What an operation of no bucket (ListBuckets) is decided about."""
+
+ARN_PREFIX = "arn:aws:s3:::"
 
 _OF_A_VERSION = {
     "s3:GetObject": "s3:GetObjectVersion",
@@ -32,19 +35,10 @@ _OF_A_VERSION = {
     "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
     "s3:DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
 }
-_FROM_QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "max-keys"}
-_FROM_VERSION = {"s3:versionid": "versionId"}
-_FROM_HEADERS = (
-    "x-amz-acl",
-    "x-amz-content-sha256",
-    "x-amz-copy-source",
-    "x-amz-metadata-directive",
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-storage-class",
-)
-_PRINCIPAL_TYPES = {PrincipalKind.ROOT: "Account", PrincipalKind.USER: "User"}
+
+_ALWAYS_OF_ROOT = frozenset({"s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"})
+"""What no policy takes from the root user of the bucket's account, so that a bucket can be saved from its own policy
+(API_PutBucketPolicy)."""
 
 
 def action_on(action: str, *, is_version_named: bool) -> str:
@@ -52,28 +46,63 @@ def action_on(action: str, *, is_version_named: bool) -> str:
     return _OF_A_VERSION.get(action, action) if is_version_named else action
 
 
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """What decides about a bucket besides the caller's policies."""
+
+    account_id: str
+    policy: str | None
+
+
 class Permissions:
     """Asked for each resource of one request, before it is touched."""
 
-    __slots__ = ("_caller", "_context", "_policies")
+    __slots__ = ("_buckets", "_caller", "_canonical_id", "_conditions", "_context", "_policies")
 
-    def __init__(self, caller: Caller, context: Context, policies: PolicyCache) -> None:
+    def __init__(
+        self,
+        caller: Caller,
+        conditions: Callable[[], Context],
+        policies: PolicyCache,
+        canonical_id: Callable[[str], str],
+    ) -> None:
+        """`conditions` is asked once, and only if there is a policy that could ask for one; `canonical_id` gives that
+        of an account."""
         self._caller = caller
-        self._context = context
+        self._conditions = conditions
+        self._context: Context | None = None
         self._policies = policies
+        self._canonical_id = canonical_id
+        self._buckets: dict[str, _Bucket] = {}
+
+    def introduce(self, row: BucketRow, document: BucketDocument) -> None:
+        """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened."""
+        self._buckets[row.name] = _Bucket(row.account_id, document.policy)
 
     def require(self, action: str, resource_arn: str) -> None:
-        """Raises S3Error AccessDenied, in AWS's words."""
-        decision = self._decide(action, resource_arn)
+        """The right to do `action` to a bucket that was introduced, or to an object in it.
+
+        Raises S3Error AccessDenied, in AWS's words.
+        """
+        bucket = self._bucket(resource_arn)
+        decision = self._decide(action, resource_arn, bucket)
         if not decision.is_allowed:
-            raise S3Error(
-                "AccessDenied",
-                f"User: {self._caller.principal.arn} is not authorized to perform: {action}"
-                f' on resource: "{resource_arn}" {decision.because(action)}',
-            )
+            raise self._refusal(action, resource_arn, bucket.account_id, decision)
+
+    def require_of_account(self, action: str, resource_arn: str) -> None:
+        """The right to do `action` in the caller's own account, to what is in no bucket yet. Raises as `require`."""
+        account_id = self._caller.principal.account_id
+        decision = self._decide(action, resource_arn, _Bucket(account_id, None))
+        if not decision.is_allowed:
+            raise self._refusal(action, resource_arn, account_id, decision)
 
     def allows(self, action: str, resource_arn: str) -> bool:
-        return self._decide(action, resource_arn).is_allowed
+        return self._decide(action, resource_arn, self._bucket(resource_arn)).is_allowed
+
+    def allows_under(self, policy: str, action: str, resource_arn: str) -> bool:
+        """Whether it would be allowed if this were the bucket's policy."""
+        bucket = self._bucket(resource_arn)
+        return self._decide(action, resource_arn, _Bucket(bucket.account_id, policy)).is_allowed
 
     def require_at(self, action: str, address: Address, query: Query) -> None:
         """What an operation's row asks for at the request's address; what else it touches, its handler asks for.
@@ -93,66 +122,70 @@ class Permissions:
         """
         is_missing = error.code in {"NoSuchKey", "NoSuchVersion"}
         return (
-            S3Error("AccessDenied") if is_missing and not self.allows("s3:ListBucket", _bucket_arn(bucket)) else error
+            S3Error("AccessDenied") if is_missing and not self.allows("s3:ListBucket", ARN_PREFIX + bucket) else error
         )
 
-    def _decide(self, action: str, resource_arn: str) -> Decision:
-        principal = self._caller.principal
-        request = AccessRequest(principal, action, resource_arn, principal.account_id, self._context)
-        own = self._caller.policies
+    def _bucket(self, resource_arn: str) -> _Bucket:
+        """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
+        return self._buckets[resource_arn.removeprefix(ARN_PREFIX).partition("/")[0]]
+
+    def _decide(self, action: str, resource_arn: str, bucket: _Bucket) -> Decision:
+        caller = self._caller
+        principal = caller.principal
+        is_owner = principal.account_id == bucket.account_id
+        if is_owner and principal.kind is PrincipalKind.ROOT and action in _ALWAYS_OF_ROOT:
+            return _ROOT_USER
+        canonical_id, context = None, _NO_CONTEXT
+        if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for them
+            canonical_id = self._canonical_id(principal.account_id) if principal.account_id else None
+            context = self._context_of(bucket.account_id)
+        request = AccessRequest(principal, action, resource_arn, bucket.account_id, context, canonical_id)
         try:
-            policies = PoliciesInForce(
-                tuple(self._named(each) for each in own.identity),
-                None if own.boundary is None else self._named(own.boundary),
-                None if own.session is None else tuple(self._named(each) for each in own.session),
-            )
+            policies = self._in_force(bucket)
         except PolicyError as error:  # a Deny may be what cannot be read
             return Decision(Outcome.EXPLICIT_DENY, f"a policy cannot be read: {error.message}", Layer.IDENTITY)
         return evaluate(request, policies)
 
+    def _in_force(self, bucket: _Bucket) -> PoliciesInForce:
+        """Raises PolicyError."""
+        own = self._caller.policies
+        return PoliciesInForce(
+            tuple(self._named(each) for each in own.identity),
+            None if own.boundary is None else self._named(own.boundary),
+            None if own.session is None else tuple(self._named(each) for each in own.session),
+            None
+            if bucket.policy is None
+            else NamedPolicy("bucket policy", self._policies.policy(bucket.policy, PolicyKind.BUCKET)),
+        )
+
     def _named(self, policy: PolicyText) -> NamedPolicy:
         return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))
+
+    def _context_of(self, account_id: str) -> Context:
+        if self._context is None:
+            self._context = self._conditions()
+        owner = (account_id,)
+        return {**self._context, "aws:resourceaccount": owner, "s3:resourceaccount": owner}
+
+    def _refusal(self, action: str, resource_arn: str, account_id: str, decision: Decision) -> S3Error:
+        """Those of other accounts, and who is nobody, are told nothing of the reason (IAM User Guide, "Troubleshoot
+        access denied error messages")."""
+        principal = self._caller.principal
+        if principal.kind is PrincipalKind.ANONYMOUS or principal.account_id != account_id:
+            return S3Error("AccessDenied")
+        return S3Error(
+            "AccessDenied",
+            f"User: {principal.arn} is not authorized to perform: {action}"
+            f' on resource: "{resource_arn}" {decision.because(action)}',
+        )
+
+
+_NO_CONTEXT: Context = {}
+_ROOT_USER = Decision(Outcome.ALLOWED, "root user of the bucket's account")
 
 
 def resource_arn(address: Address) -> str:
     """The bucket or object of the request; all of S3 for an operation of neither."""
     if address.bucket is None:
         return ALL_RESOURCES_ARN
-    return _bucket_arn(address.bucket) if address.key is None else f"{_bucket_arn(address.bucket)}/{address.key}"
-
-
-def _bucket_arn(bucket: str) -> str:
-    return f"arn:aws:s3:::{bucket}"
-
-
-def condition_keys(caller: Caller, request: Request, query: Query, *, now: datetime, is_presigned: bool) -> Context:
-    """The condition keys of a request, in lower case. Headers that a presigned URL carries must be in `request`."""
-    values: dict[str, str | None] = {
-        **_of_caller(caller),
-        "aws:currenttime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:epochtime": str(int(now.timestamp())),
-        "aws:referer": request.headers.get("referer"),
-        "s3:authtype": "REST-QUERY-STRING" if is_presigned else "REST-HEADER",
-        "s3:signatureversion": "AWS4-HMAC-SHA256",
-    }
-    values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
-    values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}
-    tags = {f"aws:principaltag/{name.lower()}": value for name, value in caller.principal.tags}
-    return {name: (value,) for name, value in (values | tags).items() if value is not None}
-
-
-def _of_caller(caller: Caller) -> Mapping[str, str | None]:
-    principal = caller.principal
-    return {
-        "aws:principalaccount": principal.account_id,
-        "aws:principalarn": principal.arn,
-        "aws:principaltype": _PRINCIPAL_TYPES.get(principal.kind),
-        "aws:resourceaccount": principal.account_id,
-        "aws:securetransport": str(caller.is_secure_transport).lower(),
-        "aws:sourceip": caller.source_ip or None,
-        "aws:useragent": caller.user_agent or None,
-        "aws:userid": principal.principal_id,
-        "aws:username": principal.arn.rpartition("/")[2] if principal.kind is PrincipalKind.USER else None,
-        "aws:viaawsservice": "false",
-        "s3:resourceaccount": principal.account_id,
-    }
+    return f"{ARN_PREFIX}{address.bucket}" if address.key is None else f"{ARN_PREFIX}{address.bucket}/{address.key}"

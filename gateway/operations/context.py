@@ -21,7 +21,7 @@ from gateway.sealing.data_keys import DataKeys
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow
-from iam.principals import Caller
+from iam.principals import Caller, PrincipalKind
 
 MAX_DOCUMENT_BYTES = 2 << 20
 """A CompleteMultipartUpload of 10 000 parts with SHA-256 checksums has 1.6 MB; a Delete of 1 000 long keys 1.1 MB."""
@@ -39,6 +39,9 @@ class Services:
     inline_limit_bytes: int
     owner_of: Callable[[str], Owner]
     integrity_event: Callable[[str, str], None]
+
+    def canonical_id(self, account_id: str) -> str:
+        return self.owner_of(account_id).canonical_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Call:
     authentication: Authentication
     permissions: Permissions
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
+    _buckets: dict[str, BucketRow] = field(default_factory=dict)
 
     @property
     def caller(self) -> Caller:
@@ -93,19 +97,33 @@ class Call:
     def object_arn(self) -> str:
         return object_arn(BucketName(self.bucket_name), self.key)
 
-    async def bucket(self) -> BucketRow:
-        """The bucket of the request, if the caller may see it."""
-        return await self.bucket_named(self.bucket_name)
+    @property
+    def is_anonymous(self) -> bool:
+        """Nobody signed the request."""
+        return self.caller.principal.kind is PrincipalKind.ANONYMOUS
 
-    async def bucket_named(self, name: str) -> BucketRow:
-        """Raises storage's NoSuchBucket, AuthenticationFailed, or S3Error AccessDenied for another account's bucket."""
-        row = await self.services.index.get_bucket(name)
-        self.services.rows.open_bucket(row)  # before its account is believed
-        if row.account_id != self.account_id:
-            raise S3Error("AccessDenied")
+    async def bucket(self) -> BucketRow:
+        """The bucket of the request, as it was when the request was authorised.
+
+        Raises storage's NoSuchBucket, AuthenticationFailed, or S3Error AccessDenied if the request expects another
+        owner.
+        """
+        row = await self.bucket_named(self.bucket_name)
         expected_owner = self.request.headers.get("x-amz-expected-bucket-owner")
         if expected_owner is not None and expected_owner != row.account_id:
             raise S3Error("AccessDenied")
+        return row
+
+    async def bucket_named(self, name: str) -> BucketRow:
+        """Any bucket, whoever owns it: what may be done to it, and in it, can be asked from here on.
+
+        Raises storage's NoSuchBucket, AuthenticationFailed.
+        """
+        row = self._buckets.get(name)
+        if row is None:
+            row = self._buckets[name] = await self.services.index.get_bucket(name)
+            # Opened before its account is believed.
+            self.permissions.introduce(row, self.services.rows.open_bucket(row))
         return row
 
     async def read_checked_document(self, limit: int = MAX_DOCUMENT_BYTES) -> bytes:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
 
-from gateway.operations.authorisation import action_on
-from gateway.operations.context import Call, checked_key
+from gateway.operations.authorisation import ARN_PREFIX, action_on
+from gateway.operations.context import Call, Services, checked_key
 from gateway.operations.documents import ObjectDocument
-from gateway.operations.download import BlobSlice, blobs_of
+from gateway.operations.download import BlobSlice, blobs_of, open_range
+from gateway.operations.encryption import require_signature
 from gateway.operations.versioning import find_version, named_version
 from gateway.protocol.conditions import check_copy_source
 from gateway.protocol.copy_source import parse_copy_source
 from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Buffer
 from gateway.protocol.names import BucketName, object_arn
 from gateway.storage.errors import NoSuchBucket, NoSuchKey
 from gateway.storage.index.records import BucketRow, ObjectRow
@@ -34,6 +37,28 @@ class CopySource:
     blobs: Sequence[BlobSlice]
 
 
+@dataclass(frozen=True, slots=True)
+class SourceRange:
+    """Bytes [start, end) of the source as a body that is sealed anew (`gateway.operations.upload.PlainBody`)."""
+
+    services: Services
+    data_key: SecretBytes
+    source: CopySource
+    start: int
+    end: int
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    async def pieces(self) -> AsyncGenerator[Buffer]:
+        stream = await open_range(self.services, self.data_key, self.source.blobs, self.start, self.end)
+        async with aclosing(stream):
+            async for piece in stream:
+                yield piece
+
+
 async def find_copy_source(call: Call) -> CopySource:
     """What `x-amz-copy-source` names.
 
@@ -43,12 +68,12 @@ async def find_copy_source(call: Call) -> CopySource:
     headers = call.request.headers
     named = parse_copy_source(headers["x-amz-copy-source"])
     key = checked_key(named.key)
-    action = action_on("s3:GetObject", is_version_named=named.version_id is not None)
-    call.permissions.require(action, f"arn:aws:s3:::{named.bucket}/{named.key}")
     try:
         bucket = await call.bucket_named(named.bucket)
     except NoSuchBucket:
         raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
+    action = action_on("s3:GetObject", is_version_named=named.version_id is not None)
+    call.permissions.require(action, f"{ARN_PREFIX}{named.bucket}/{named.key}")
     expected_owner = headers.get("x-amz-source-expected-bucket-owner")
     if expected_owner is not None and expected_owner != bucket.account_id:
         raise S3Error("AccessDenied")
@@ -81,6 +106,7 @@ def check_copy_size(size: int) -> None:
 
 async def open_source_key(call: Call, source: CopySource) -> SecretBytes:
     """The source's data key; for SSE-KMS the caller must be allowed to decrypt with the source's KMS key."""
+    require_signature(call, source.row.wrap.mode)
     return await call.services.data_keys.open(
         call.caller,
         source.row.wrap,

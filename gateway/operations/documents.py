@@ -15,7 +15,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `encryption` is the ServerSideEncryptionConfiguration and `cors` the CORSConfiguration as stored XML text;
     `versioning` and `acceleration` are "Enabled" or "Suspended", `payer` is "Requester" or None for the bucket's owner;
-    `tags` are in the order in which they came.
+    `tags` are in the order in which they came; `policy` is the bucket policy as its owner wrote it.
     """
 
     encryption: str | None = None
@@ -24,6 +24,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     payer: str | None = None
     acceleration: str | None = None
+    policy: str | None = None
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.operations.context import Call
 from gateway.protocol.encryption import parse_encryption
+from gateway.protocol.errors import invalid_argument
 from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
 from gateway.storage.index.records import BucketRow
@@ -37,10 +38,21 @@ def choose_encryption(call: Call, bucket: BucketRow) -> EncryptionChoice:
     return EncryptionChoice(rule.mode, rule.kms_key_id)
 
 
+def require_signature(call: Call, mode: Mode) -> None:
+    """Whoever uses a KMS key must be somebody. Raises S3Error InvalidArgument, as AWS does."""
+    if call.is_anonymous and mode is not Mode.SSE_S3:
+        raise invalid_argument(
+            "Authorization",
+            "null",
+            "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+        )
+
+
 async def new_data_key(
     call: Call, bucket: BucketRow, row_uid: bytes, choice: EncryptionChoice
 ) -> tuple[SecretBytes, Wrap]:
     """A fresh data key for the object that the call writes, wrapped as chosen."""
+    require_signature(call, choice.mode)
     return await call.services.data_keys.create(
         call.caller,
         choice.mode,
@@ -57,6 +69,7 @@ async def open_data_key(
     call: Call, bucket: BucketRow, row_uid: bytes, wrap: Wrap, context: Mapping[str, str] | None
 ) -> SecretBytes:
     """The data key of the object or upload that the call names."""
+    require_signature(call, wrap.mode)
     return await call.services.data_keys.open(
         call.caller,
         wrap,

@@ -19,6 +19,7 @@ from gateway.operations.bucket import (
     list_objects,
     list_versions,
     location,
+    policy,
     settings,
     tagging,
     versioning,
@@ -85,6 +86,19 @@ SERVED = (
         handler=tagging.put,
     ),
     Operation("DeleteBucketTagging", "DELETE", BUCKET, "s3:PutBucketTagging", ("tagging",), handler=tagging.delete),
+    Operation(
+        "PutBucketPolicy", "PUT", BUCKET, "s3:PutBucketPolicy", ("policy",), body=Body.DOCUMENT, handler=policy.put
+    ),
+    Operation("GetBucketPolicy", "GET", BUCKET, "s3:GetBucketPolicy", ("policy",), handler=policy.get),
+    Operation("DeleteBucketPolicy", "DELETE", BUCKET, "s3:DeleteBucketPolicy", ("policy",), handler=policy.delete),
+    Operation(
+        "GetBucketPolicyStatus",
+        "GET",
+        BUCKET,
+        "s3:GetBucketPolicyStatus",
+        ("policyStatus",),
+        handler=policy.get_status,
+    ),
     Operation(
         "PutBucketRequestPayment",
         "PUT",

@@ -21,13 +21,10 @@ UNSERVED = (
     _unserved(
         "DeleteBucketOwnershipControls", "DELETE", BUCKET, "ownershipControls", action="PutBucketOwnershipControls"
     ),
-    _unserved("DeleteBucketPolicy", "DELETE", BUCKET, "policy"),
     _unserved("DeleteObjectAnnotation", "DELETE", OBJECT, "annotation", "annotationName"),
     _unserved("DeletePublicAccessBlock", "DELETE", BUCKET, "publicAccessBlock", action="PutBucketPublicAccessBlock"),
     _unserved("GetBucketAcl", "GET", BUCKET, "acl"),
     _unserved("GetBucketOwnershipControls", "GET", BUCKET, "ownershipControls"),
-    _unserved("GetBucketPolicy", "GET", BUCKET, "policy"),
-    _unserved("GetBucketPolicyStatus", "GET", BUCKET, "policyStatus"),
     _unserved("GetObjectAcl", "GET", OBJECT, "acl"),
     _unserved("GetObjectAnnotation", "GET", OBJECT, "annotation", "annotationName"),
     _unserved("GetObjectTorrent", "GET", OBJECT, "torrent"),
@@ -47,7 +44,6 @@ UNSERVED = (
     _unserved("PutBucketLifecycleConfiguration", "PUT", BUCKET, "lifecycle", action="PutLifecycleConfiguration"),
     _unserved("PutBucketMetricsConfiguration", "PUT", BUCKET, "metrics", "id", action="PutMetricsConfiguration"),
     _unserved("PutBucketOwnershipControls", "PUT", BUCKET, "ownershipControls"),
-    _unserved("PutBucketPolicy", "PUT", BUCKET, "policy"),
     _unserved("PutBucketReplication", "PUT", BUCKET, "replication", action="PutReplicationConfiguration"),
     _unserved("PutBucketWebsite", "PUT", BUCKET, "website"),
     _unserved("PutObjectAcl", "PUT", OBJECT, "acl"),

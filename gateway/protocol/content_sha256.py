@@ -89,6 +89,20 @@ UNSIGNED_PAYLOAD = ContentSHA256(PayloadKind.UNSIGNED)
 """What holds where a request says nothing: presigned URLs."""
 
 
+def anonymous_content_sha256(headers: Mapping[str, str]) -> ContentSHA256:
+    """What an unsigned request says about its body, which may be nothing.
+
+    Raises S3Error as `parse`, and InvalidRequest for chunks that are signed while the request is not.
+    """
+    value = headers.get(HEADER)
+    if value is None:
+        return UNSIGNED_PAYLOAD
+    content = ContentSHA256.parse(value)
+    if content.is_signed_stream:
+        raise S3Error("InvalidRequest", f"{HEADER} announces signed chunks, and the request is not signed.")
+    return content
+
+
 def trailer_names(headers: Mapping[str, str], content_sha256: ContentSHA256) -> tuple[str, ...]:
     """The trailers that `x-amz-trailer` announces, lower-case.
 

@@ -27,6 +27,7 @@ SERVED = frozenset(
         "x-amz-checksum-sha1",
         "x-amz-checksum-sha256",
         "x-amz-checksum-type",
+        "x-amz-confirm-remove-self-bucket-access",
         "x-amz-content-sha256",
         "x-amz-copy-source",
         "x-amz-copy-source-if-match",

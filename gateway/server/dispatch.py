@@ -12,13 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from gateway.operations.authorisation import Permissions, condition_keys
+from gateway.operations.admission import admit
+from gateway.operations.authorisation import Permissions
+from gateway.operations.condition_keys import condition_keys
 from gateway.operations.context import Authentication, Call, Services
 from gateway.operations.cross_origin import cross_origin_headers, preflight
 from gateway.operations.table import Handler, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
-from gateway.protocol.content_sha256 import ContentSHA256
+from gateway.protocol.content_sha256 import ContentSHA256, anonymous_content_sha256
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.query import Query
@@ -32,7 +34,7 @@ from iam.authenticator import Authenticated, Authenticator
 from iam.errors import AuthenticationError
 from iam.policy.cache import PolicyCache
 from iam.policy.variables import Context
-from iam.principals import NO_POLICIES, Caller
+from iam.principals import ANONYMOUS, NO_POLICIES, Caller, IdentityPolicies, Principal
 from iam.scope import S3, Form
 from iam.store.interface import StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
@@ -124,51 +126,59 @@ class Dispatcher:
         entry.operation = operation.name
         now = datetime.now(UTC)
         authenticated = unsealed.authenticator.authenticate(request, S3, now=now)
-        if authenticated is None:
-            raise S3Error("AccessDenied", "Access Denied")
-        entry.principal = authenticated.principal.arn
-        if authenticated.form is Form.QUERY:
+        form = None
+        if authenticated is not None:
+            entry.principal = authenticated.principal.arn
+            form = authenticated.form
+        if form is Form.QUERY:
             request = _with_hoisted_headers(request, query)
             # x-amz-copy-source makes another operation of a PUT, wherever it stands.
             operation = self._operations.find(request.method, _target(address), query, request.headers)
             entry.operation = operation.name
         if operation.handler is None:
+            if authenticated is None:
+                raise S3Error("AccessDenied")
             raise S3Error("NotImplemented", fields={"Operation": operation.name})
         check_request_headers(request.headers, operation.name)
         authentication = self._authentication(authenticated, request)
-        caller, is_presigned = authentication.caller, authenticated.form is Form.QUERY
-        context: Context = {}
-        if caller.policies != NO_POLICIES:  # without policies nobody asks
-            context = condition_keys(caller, request, query, now=now, is_presigned=is_presigned)
-        permissions = Permissions(caller, context, self._policies)
-        if not operation.authorises_each:
-            permissions.require_at(operation.action, address, query)
+        caller, services = authentication.caller, unsealed.services
+
+        def conditions() -> Context:
+            return condition_keys(caller, request, query, now=now, form=form)
+
         call = Call(
-            services=unsealed.services,
+            services=services,
             request=request,
             operation_name=operation.name,
             address=address,
             query=query,
             authentication=authentication,
-            permissions=permissions,
+            permissions=Permissions(caller, conditions, self._policies, services.canonical_id),
             now_us=int(now.timestamp() * 1_000_000),
         )
+        await admit(call, operation)
         response = await self._call(operation.handler, call)
         entry.mode = response.headers.get("x-amz-server-side-encryption")
         return response
 
-    def _authentication(self, authenticated: Authenticated, request: Request) -> Authentication:
+    def _authentication(self, authenticated: Authenticated | None, request: Request) -> Authentication:
+        if authenticated is None:
+            content = anonymous_content_sha256(request.headers)
+            return Authentication(self._caller(ANONYMOUS, NO_POLICIES, request), content, None)
         content = ContentSHA256.parse(authenticated.payload_hash)
-        caller = Caller(
-            authenticated.principal,
+        caller = self._caller(authenticated.principal, authenticated.policies, request)
+        return Authentication(caller, content, authenticated.chunk_verifier() if content.is_signed_stream else None)
+
+    def _caller(self, principal: Principal, policies: IdentityPolicies, request: Request) -> Caller:
+        return Caller(
+            principal,
             request.request_id,
             request.remote_ip,
             via_service=self._via_service,
-            policies=authenticated.policies,
+            policies=policies,
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
         )
-        return Authentication(caller, content, authenticated.chunk_verifier() if content.is_signed_stream else None)
 
     async def _call(self, handler: Handler, call: Call) -> Response:
         """The handler's answer; that a key is missing is told to those alone who may list the bucket."""

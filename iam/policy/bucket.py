@@ -60,6 +60,8 @@ _PREFIX = "arn:aws:s3:::"
 
 def parse_bucket_policy(text: str, bucket: str) -> Policy:
     """The policy that `text` writes for `bucket`. Raises PolicyError with S3's message (MalformedPolicy)."""
+    if not text.startswith("{"):
+        raise PolicyError(PolicyKind.BUCKET, Fault.NOT_JSON)
     policy = parse_policy(text, PolicyKind.BUCKET)
     statements = json.loads(text)["Statement"]
     for statement in statements if isinstance(statements, list) else [statements]:

@@ -55,7 +55,7 @@ class PrincipalSet:
         kind = principal.kind
         if principal.arn in self.arns or principal.principal_id in self.unique_ids:
             return Reach.DIRECT
-        if canonical_id in self.canonical_ids or provider in self.providers:
+        if provider in self.providers:
             return Reach.DIRECT
         if kind is PrincipalKind.SERVICE and principal.principal_id in self.services:
             return Reach.DIRECT
@@ -65,7 +65,7 @@ class PrincipalSet:
             role_arn(principal) in self.arns or principal.principal_id.partition(":")[0] in self.unique_ids
         ):
             return Reach.ROLE
-        if principal.account_id in self.accounts:
+        if principal.account_id in self.accounts or canonical_id in self.canonical_ids:
             return Reach.DIRECT if kind is PrincipalKind.ROOT else Reach.ACCOUNT
         return None
 

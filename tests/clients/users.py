@@ -51,6 +51,34 @@ class TestUser:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TestAccount:
+    """An account, and an access key of its root user."""
+
+    __test__ = False
+
+    gateway: Gateway
+    account_id: str
+    canonical_id: str
+    access_key_id: str
+    secret_access_key: str
+
+    def client(self, service: str, **config: Any) -> Any:
+        return client_of(self.gateway, service, self.access_key_id, self.secret_access_key, **config)
+
+    def make_user(self, *statements: dict[str, Any]) -> TestUser:
+        return make_user(self.gateway, *statements, account_id=self.account_id)
+
+
+def make_account(gateway: Gateway) -> TestAccount:
+    data = str(gateway.data)
+    account = told(gateway, "account", "create", data, f"account-{uuid.uuid4()}")
+    key = told(gateway, "access-key", "create", data, "--account", account["AccountId"])
+    return TestAccount(
+        gateway, account["AccountId"], account["CanonicalId"], key["AccessKeyId"], key["SecretAccessKey"]
+    )
+
+
 def client_of(gateway: Gateway, service: str, access_key_id: str, secret_access_key: str, **config: Any) -> Any:
     """A client of its own connections: new ones spread over the workers."""
     return boto3.client(

@@ -25,7 +25,7 @@ async def handle(call: Call) -> Response:
     wanted = CreateBucketConfiguration.parse(document) if document else CreateBucketConfiguration()
     check_location(wanted.location_constraint, region)
     if wanted.tags:
-        call.permissions.require("s3:TagResource", f"arn:aws:s3:::{name}")
+        call.permissions.require_of_account("s3:TagResource", f"arn:aws:s3:::{name}")
     row = BucketRow(
         bucket_id=new_id(),
         account_id=call.account_id,

@@ -13,7 +13,7 @@ from gateway.storage.index.records import PartRow
 
 async def handle(call: Call) -> Response:
     parameters = ListPartsParameters.parse(call.query)
-    _, upload, asked = await find_upload(call)
+    bucket, upload, asked = await find_upload(call)
     rows = await call.services.index.list_parts(
         upload.upload_id, after=parameters.part_number_marker, limit=parameters.max_parts + 1
     )
@@ -25,7 +25,7 @@ async def handle(call: Call) -> Response:
         shown = {name: value for name, value in document.checksums.items() if name == asked.checksum_algorithm}
         return ListedPart(row.part_number, row.modified_us, document.etag, row.size, shown)
 
-    owner = call.services.owner_of(call.account_id)
+    owner = call.services.owner_of(bucket.account_id)
     return xml_response(
         ListPartsResult(
             bucket=call.bucket_name,

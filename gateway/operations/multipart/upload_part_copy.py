@@ -6,14 +6,9 @@ data key, and the source's blobs are under another.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, field
-
-from gateway.operations.context import Call, Services
-from gateway.operations.copy_source import CopySource, check_copy_size, find_copy_source, open_source_key
+from gateway.operations.context import Call
+from gateway.operations.copy_source import SourceRange, check_copy_size, find_copy_source, open_source_key
 from gateway.operations.digests import Digests
-from gateway.operations.download import open_range
 from gateway.operations.multipart.part_target import find_part_target
 from gateway.operations.render import xml_response
 from gateway.operations.upload import store
@@ -21,10 +16,9 @@ from gateway.operations.versioning import COPY_SOURCE_VERSION_HEADER, read_heade
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.encryption import encryption_response_headers
-from gateway.protocol.messages import Buffer, Response
+from gateway.protocol.messages import Response
 from gateway.protocol.ranges import parse_copy_range
 from gateway.protocol.xml.documents.objects import CopyPartResult
-from kms.api.secrets import SecretBytes
 
 
 async def handle(call: Call) -> Response:
@@ -33,7 +27,7 @@ async def handle(call: Call) -> Response:
     chosen = parse_copy_range(call.request.headers.get("x-amz-copy-source-range"), source.row.size)
     start, end = (chosen.start, chosen.end) if chosen else (0, source.row.size)
     check_copy_size(end - start)
-    body = _SourceRange(call.services, await open_source_key(call, source), source, start, end)
+    body = SourceRange(call.services, await open_source_key(call, source), source, start, end)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=target.md5_etag, also=target.algorithm)
     async with store(call.services, await target.open_data_key(), body, digests, target.footer_of) as stored:
         document = await target.put(stored)
@@ -48,25 +42,3 @@ async def handle(call: Call) -> Response:
         **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
     }
     return xml_response(result, headers=headers)
-
-
-@dataclass(frozen=True, slots=True)
-class _SourceRange:
-    """Bytes [start, end) of the source as the body of a part."""
-
-    services: Services
-    data_key: SecretBytes
-    source: CopySource
-    start: int
-    end: int
-    trailers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def length(self) -> int:
-        return self.end - self.start
-
-    async def pieces(self) -> AsyncGenerator[Buffer]:
-        stream = await open_range(self.services, self.data_key, self.source.blobs, self.start, self.end)
-        async with aclosing(stream):
-            async for piece in stream:
-                yield piece

@@ -1,7 +1,8 @@
 """CopyObject (API reference: API_CopyObject).
 
 Inside one account the copy shares the source's blobs: 32 bytes are wrapped anew, and no data moves. The data is read
-through once, without being written, only where the answer needs a digest that the source does not have.
+through once, without being written, only where the answer needs a digest that the source does not have. Between
+accounts the data is sealed anew (`gateway.operations.object.copy_across_accounts`).
 """
 
 from __future__ import annotations
@@ -14,24 +15,18 @@ from gateway.operations.download import open_range
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
+from gateway.operations.object.copy_across_accounts import CopyTarget, copied_response, copy_across_accounts
 from gateway.operations.preconditions import check_early
-from gateway.operations.render import xml_response
 from gateway.operations.tagging import copied_tags
 from gateway.operations.upload import opaque_etag
-from gateway.operations.versioning import (
-    COPY_SOURCE_VERSION_HEADER,
-    new_version_id,
-    read_headers,
-    written_headers,
-)
+from gateway.operations.versioning import new_version_id
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
-from gateway.protocol.encryption import SSE, encryption_response_headers
+from gateway.protocol.encryption import SSE
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
 from gateway.protocol.object_headers import STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
-from gateway.protocol.xml.documents.objects import CopyObjectResult
 from gateway.sealing.ids import new_id
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 from kms.api.secrets import SecretBytes
@@ -47,6 +42,9 @@ async def handle(call: Call) -> Response:
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
+    if source.bucket.account_id != bucket.account_id:
+        target = CopyTarget(bucket, described, tags, algorithm, choice, precondition)
+        return await copy_across_accounts(call, source, data_key, target)
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
     document = await _document(
@@ -75,18 +73,7 @@ async def handle(call: Call) -> Response:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, parts)
         await call.services.index.put_object(sealed, [manifest.blob], precondition)
         manifest.keep()
-    result = CopyObjectResult(
-        etag=document.etag,
-        modified_us=row.modified_us,
-        checksums=document.checksums,
-        checksum_type=document.checksum_type,
-    )
-    headers = {
-        **encryption_response_headers(wrap, choice.context),
-        **written_headers(row),
-        **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
-    }
-    return xml_response(result, headers=headers)
+    return copied_response(call, source, row, document, choice)
 
 
 def _described(call: Call, bucket: BucketRow, source: CopySource) -> ObjectHeaders:

@@ -14,6 +14,7 @@ from gateway.operations.tagging import tag_count_header
 from gateway.operations.versioning import find_version, named_version, read_headers
 from gateway.protocol.conditions import check_read
 from gateway.protocol.encryption import encryption_response_headers
+from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.object_headers import metadata_headers, response_overrides
 from gateway.protocol.timestamps import format_http_date
@@ -65,5 +66,8 @@ def _headers(
     if document.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = document.storage_class
     headers.update(selection.checksums(document, call.request.headers))
-    headers.update(response_overrides(call.query))
+    overrides = response_overrides(call.query)
+    if overrides and call.is_anonymous:
+        raise S3Error("InvalidRequest", "Request specific response headers cannot be used for anonymous GET requests.")
+    headers.update(overrides)
     return headers

@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
-from gateway.operations.authorisation import Permissions, action_on, condition_keys, resource_arn
+from gateway.operations.authorisation import Permissions, action_on, resource_arn
+from gateway.operations.condition_keys import condition_keys
+from gateway.operations.documents import BucketDocument
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
 from gateway.protocol.query import Query
+from gateway.storage.index.records import BucketRow
 from iam.policy.cache import PolicyCache
-from iam.principals import Caller, IdentityPolicies, PolicyText, root_principal
+from iam.principals import ANONYMOUS, Caller, IdentityPolicies, PolicyText, Principal, root_principal
+from iam.scope import Form
 from iam.users import User
 
 ACCOUNT = "123456789012"
@@ -45,14 +49,33 @@ def _statement(effect: str, action: object, resource: object, condition: dict[st
 
 
 def permissions(
-    *policies: str, is_root: bool = False, query: str = "", headers: dict[str, str] | None = None
+    *policies: str,
+    is_root: bool = False,
+    principal: Principal | None = None,
+    bucket_policy: str | None = None,
+    query: str = "",
+    headers: dict[str, str] | None = None,
 ) -> Permissions:
-    principal = root_principal(ACCOUNT) if is_root else USER.principal
+    """Of a user of the account that owns the buckets `b` and `c`; `b` has the bucket policy."""
+    principal = principal or (root_principal(ACCOUNT) if is_root else USER.principal)
     texts = tuple(PolicyText(str(number), text) for number, text in enumerate(policies))
     caller = Caller(principal, "r", "10.1.2.3", policies=IdentityPolicies(texts), is_secure_transport=True)
     request = Request("GET", "/b/k", query, headers or {}, NoBody(), 0, "r", "10.1.2.3", True)
-    context = condition_keys(caller, request, Query(query), now=NOW, is_presigned=False)
-    return Permissions(caller, context, PolicyCache())
+    made = Permissions(
+        caller,
+        lambda: condition_keys(caller, request, Query(query), now=NOW, form=Form.HEADER),
+        PolicyCache(),
+        lambda account_id: account_id.ljust(64, "0"),
+    )
+    for name, policy in (("b", bucket_policy), ("c", None), ("*", None)):
+        made.introduce(BucketRow(b"", ACCOUNT, name, "us-east-1", 0, 0, b""), BucketDocument(policy=policy))
+    return made
+
+
+def bucket_policy(effect: str, principal: object, action: str, resource: str, **condition: Any) -> str:
+    document = json.loads(_statement(effect, action, resource, condition))
+    document["Statement"][0]["Principal"] = principal
+    return json.dumps(document)
 
 
 ALLOWED: list[tuple[str, list[str], str, str, dict[str, Any]]] = [
@@ -177,6 +200,89 @@ def test_attributes_need_two_actions(lacking: str) -> None:
         permissions(allow([each for each in both if each != lacking], "*")).require_at(
             "s3:GetObjectAttributes", OBJECT, Query("attributes")
         )
+
+
+OTHER = User("AIDABOB", "210987654321", "bob", "/", 1).principal
+OBJECT_ARN = "arn:aws:s3:::b/k"
+EVERYONE, TO_OTHER = "*", {"AWS": OTHER.account_id}
+GET = allow("s3:GetObject", "*")
+CANONICAL = {"CanonicalUser": ACCOUNT.ljust(64, "0")}
+
+
+@pytest.mark.parametrize(
+    ("principal", "own", "effect", "named", "is_allowed"),
+    [
+        (USER.principal, [], "Allow", {"AWS": USER.principal.arn}, True),
+        (USER.principal, [], "Allow", EVERYONE, True),
+        (USER.principal, [], "Allow", {"AWS": ACCOUNT}, False),  # the account may pass it on, and did not
+        (USER.principal, [], "Allow", CANONICAL, False),
+        (USER.principal, [GET], "Deny", EVERYONE, False),
+        (USER.principal, [deny("s3:*", "*")], "Allow", EVERYONE, False),
+        (USER.principal, [GET], "Allow", TO_OTHER, True),
+        (root_principal(ACCOUNT), [], "Deny", EVERYONE, False),
+        (OTHER, [GET], "Allow", TO_OTHER, True),
+        (OTHER, [GET], "Allow", EVERYONE, True),
+        (OTHER, [], "Allow", TO_OTHER, False),
+        (OTHER, [], "Allow", EVERYONE, False),
+        (OTHER, [GET], "Deny", EVERYONE, False),
+        (OTHER, [GET], "Allow", {"AWS": ACCOUNT}, False),
+        (root_principal(OTHER.account_id), [], "Allow", TO_OTHER, True),
+        (root_principal(OTHER.account_id), [], "Allow", {"CanonicalUser": OTHER.account_id.ljust(64, "0")}, True),
+        (root_principal(OTHER.account_id), [], "Allow", {"AWS": OTHER.arn}, False),
+        (ANONYMOUS, [], "Allow", EVERYONE, True),
+        (ANONYMOUS, [], "Allow", TO_OTHER, False),
+        (ANONYMOUS, [], "Deny", EVERYONE, False),
+    ],
+)
+def test_identity_and_bucket_policies_together(
+    principal: Principal, own: list[str], effect: str, named: object, is_allowed: bool
+) -> None:
+    policy = bucket_policy(effect, named, "s3:GetObject", "arn:aws:s3:::b/*")
+    asked = permissions(*own, principal=principal, bucket_policy=policy)
+    assert asked.allows("s3:GetObject", OBJECT_ARN) is is_allowed
+    without_policy = principal.account_id == ACCOUNT and (own == [GET] or principal == root_principal(ACCOUNT))
+    assert asked.allows("s3:GetObject", "arn:aws:s3:::c/k") is without_policy
+
+
+@pytest.mark.parametrize("principal", [OTHER, root_principal(OTHER.account_id), ANONYMOUS])
+def test_strangers_are_told_no_reasons_and_may_do_nothing_without_a_policy(principal: Principal) -> None:
+    asked = permissions(allow("s3:*", "*"), principal=principal)
+    with pytest.raises(S3Error) as caught:
+        asked.require("s3:GetObject", OBJECT_ARN)
+    assert (caught.value.code, caught.value.message) == ("AccessDenied", "Access Denied")
+
+
+@pytest.mark.parametrize("action", ["s3:GetBucketPolicy", "s3:PutBucketPolicy", "s3:DeleteBucketPolicy"])
+def test_no_bucket_policy_keeps_the_root_user_from_changing_it(action: str) -> None:
+    policy = bucket_policy("Deny", "*", "s3:*", "arn:aws:s3:::b")
+    assert permissions(is_root=True, bucket_policy=policy).allows(action, "arn:aws:s3:::b")
+    assert not permissions(is_root=True, bucket_policy=policy).allows("s3:ListBucket", "arn:aws:s3:::b")
+    assert not permissions(allow("s3:*", "*"), bucket_policy=policy).allows(action, "arn:aws:s3:::b")
+    stranger = permissions(allow("s3:*", "*"), principal=root_principal(OTHER.account_id), bucket_policy=policy)
+    assert not stranger.allows(action, "arn:aws:s3:::b")
+
+
+def test_a_bucket_policy_that_cannot_be_read_allows_nothing() -> None:
+    assert not permissions(is_root=True, bucket_policy="{").allows("s3:GetObject", OBJECT_ARN)
+
+
+def test_a_bucket_that_was_not_introduced_cannot_be_asked_about() -> None:
+    with pytest.raises(KeyError):
+        permissions(is_root=True).allows("s3:GetObject", "arn:aws:s3:::d/k")
+
+
+def test_what_belongs_to_no_bucket_is_the_accounts_own_affair() -> None:
+    permissions(allow("s3:CreateBucket", "*")).require_of_account("s3:CreateBucket", "arn:aws:s3:::d")
+    for asked in (permissions(), permissions(principal=ANONYMOUS)):
+        with pytest.raises(S3Error, match="AccessDenied"):
+            asked.require_of_account("s3:CreateBucket", "arn:aws:s3:::d")
+
+
+def test_conditions_ask_for_the_owner_of_the_bucket() -> None:
+    owned = {"StringEquals": {"aws:ResourceAccount": ACCOUNT, "s3:ResourceAccount": ACCOUNT}}
+    policy = bucket_policy("Allow", "*", "s3:GetObject", "arn:aws:s3:::b/*", **owned)
+    asked = permissions(allow("s3:*", "*", **owned), principal=OTHER, bucket_policy=policy)
+    assert asked.allows("s3:GetObject", OBJECT_ARN)
 
 
 def test_what_is_missing_is_told_to_those_who_may_list() -> None:

@@ -1,0 +1,31 @@
+"""Before an operation's handler runs: may the caller do what the operation's row asks for?
+
+That a bucket does not exist is told to everyone, as S3 tells it: whose policy would forbid to tell? What is in a bucket
+is told only to those who may list it (`Permissions.conceal`).
+"""
+
+from __future__ import annotations
+
+from gateway.operations.authorisation import resource_arn
+from gateway.operations.context import Call
+from gateway.operations.table import Operation
+from gateway.protocol.errors import S3Error
+
+_NEVER_ANONYMOUS = {
+    "CopyObject": "Anonymous users cannot copy objects.  Please authenticate.",
+    "CreateMultipartUpload": "Anonymous users cannot initiate multipart uploads.  Please authenticate.",
+    "UploadPartCopy": "Anonymous users cannot copy objects.  Please authenticate.",
+}
+"""Whatever a bucket's policy says; recorded from S3."""
+
+
+async def admit(call: Call, operation: Operation) -> None:
+    """Raises S3Error AccessDenied, and what `Call.bucket` raises."""
+    if call.is_anonymous and operation.name in _NEVER_ANONYMOUS:
+        raise S3Error("AccessDenied", _NEVER_ANONYMOUS[operation.name])
+    if call.address.bucket is None or operation.name == "CreateBucket":
+        call.permissions.require_of_account(operation.action, resource_arn(call.address))
+        return
+    await call.bucket()
+    if not operation.authorises_each:
+        call.permissions.require_at(operation.action, call.address, call.query)

@@ -1,0 +1,76 @@
+"""The condition keys of an S3 request: what policies can ask about who sends it and what it asks for.
+
+Who owns the resource is added where a resource is decided about (`gateway.operations.authorisation`). Sources: IAM User
+Guide, "AWS global condition context keys"; Service Authorization Reference, "Actions, resources, and condition keys for
+Amazon S3".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from gateway.protocol.messages import Request
+from gateway.protocol.query import Query
+from iam.policy.variables import Context
+from iam.principals import Caller, PrincipalKind
+from iam.scope import Form
+
+_FROM_QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "max-keys"}
+_FROM_VERSION = {"s3:versionid": "versionId"}
+_FROM_HEADERS = (
+    "x-amz-acl",
+    "x-amz-content-sha256",
+    "x-amz-copy-source",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-metadata-directive",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-storage-class",
+)
+_PRINCIPAL_TYPES = {
+    PrincipalKind.ROOT: "Account",
+    PrincipalKind.USER: "User",
+    PrincipalKind.ROLE_SESSION: "AssumedRole",
+    PrincipalKind.ANONYMOUS: "Anonymous",
+}
+_AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER"}
+
+
+def condition_keys(caller: Caller, request: Request, query: Query, *, now: datetime, form: Form | None) -> Context:
+    """The condition keys of a request, in lower case. Headers that a presigned URL carries must be in `request`.
+
+    `form` is how the request was signed; None if it was not.
+    """
+    values: dict[str, str | None] = {
+        **_of_caller(caller),
+        "aws:currenttime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:epochtime": str(int(now.timestamp())),
+        "aws:referer": request.headers.get("referer"),
+        "s3:authtype": None if form is None else _AUTH_TYPES[form],
+        "s3:signatureversion": None if form is None else "AWS4-HMAC-SHA256",
+    }
+    values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
+    values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}
+    tags = {f"aws:principaltag/{name.lower()}": value for name, value in caller.principal.tags}
+    return {name: (value,) for name, value in (values | tags).items() if value is not None}
+
+
+def _of_caller(caller: Caller) -> Mapping[str, str | None]:
+    principal = caller.principal
+    return {
+        "aws:principalaccount": principal.account_id or None,
+        "aws:principalarn": principal.arn or None,
+        "aws:principaltype": _PRINCIPAL_TYPES.get(principal.kind),
+        "aws:securetransport": str(caller.is_secure_transport).lower(),
+        "aws:sourceip": caller.source_ip or None,
+        "aws:useragent": caller.user_agent or None,
+        "aws:userid": principal.principal_id,
+        "aws:username": principal.arn.rpartition("/")[2] if principal.kind is PrincipalKind.USER else None,
+        "aws:viaawsservice": "false",
+    }
