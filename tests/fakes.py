@@ -22,7 +22,7 @@ from gateway.storage.errors import (
     NoSuchVersion,
     StorageUnavailable,
 )
-from gateway.storage.index.interface import Change, Precondition
+from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
 from gateway.storage.index.records import (
     BucketRow,
     Deletion,
@@ -59,6 +59,7 @@ class MemoryIndex:
         self._blobs: dict[bytes, _Blob] = {}
         self._uploads: dict[bytes, UploadRow] = {}
         self._parts: dict[bytes, dict[int, PartRow]] = {}
+        self._changed: set[bytes] = set()
         self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
         self._jobs: dict[str, tuple[str | None, int]] = {}
 
@@ -141,6 +142,8 @@ class MemoryIndex:
             self._place(deletion.marker, ())
             return None
         if version is not None:
+            if version is self._version(bucket_id, deletion.key, None):
+                self._note_change(bucket_id, deletion.key)
             self._versions[bucket_id, deletion.key].remove(version)
             self._release(_blobs_of(version))
         return version
@@ -260,10 +263,11 @@ class MemoryIndex:
         upload_id: bytes,
         row: ObjectRow,
         manifest: NewBlob,
-        precondition: Precondition | None = None,
+        precondition: CompletionPrecondition | None = None,
     ) -> None:
         await self.get_upload(row.bucket_id, row.key, upload_id)
-        self._ask(precondition, row)
+        if precondition:
+            precondition(self._version(row.bucket_id, row.key, None), upload_id in self._changed)
         uploaded = {part.blob_id for part in self._parts[upload_id].values()}
         wanted = frozenset(row.blob_ids)
         if not wanted <= uploaded or len(wanted) != len(row.blob_ids):
@@ -339,9 +343,8 @@ class MemoryIndex:
         return next((row for row in versions if row.version_id == version_id), None)
 
     def _ask(self, precondition: Precondition | None, row: ObjectRow) -> None:
-        versions = self._versions.get((row.bucket_id, row.key))
         if precondition:
-            precondition(versions[-1] if versions else None)
+            precondition(self._version(row.bucket_id, row.key, None))
 
     def _place(self, row: ObjectRow, blobs: Iterable[NewBlob]) -> None:
         for blob in blobs:
@@ -351,6 +354,12 @@ class MemoryIndex:
             versions.remove(replaced)
             self._release(_blobs_of(replaced))
         versions.append(row)
+        self._note_change(row.bucket_id, row.key)
+
+    def _note_change(self, bucket_id: bytes, key: bytes) -> None:
+        self._changed |= {
+            each.upload_id for each in self._uploads.values() if (each.bucket_id, each.key) == (bucket_id, key)
+        }
 
     def _release(self, blob_ids: Iterable[bytes]) -> None:
         for blob_id in blob_ids:

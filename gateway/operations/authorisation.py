@@ -79,13 +79,14 @@ class Permissions:
         """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened."""
         self._buckets[row.name] = _Bucket(row.account_id, document.policy)
 
-    def require(self, action: str, resource_arn: str) -> None:
+    def require(self, action: str, resource_arn: str, *, if_match: str | None = None) -> None:
         """The right to do `action` to a bucket that was introduced, or to an object in it.
 
-        Raises S3Error AccessDenied, in AWS's words.
+        `if_match` is a condition of the request that did not come as its header. Raises S3Error AccessDenied, in AWS's
+        words.
         """
         bucket = self._bucket(resource_arn)
-        decision = self._decide(action, resource_arn, bucket)
+        decision = self._decide(action, resource_arn, bucket, if_match)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
@@ -129,7 +130,7 @@ class Permissions:
         """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
         return self._buckets[resource_arn.removeprefix(ARN_PREFIX).partition("/")[0]]
 
-    def _decide(self, action: str, resource_arn: str, bucket: _Bucket) -> Decision:
+    def _decide(self, action: str, resource_arn: str, bucket: _Bucket, if_match: str | None = None) -> Decision:
         caller = self._caller
         principal = caller.principal
         is_owner = principal.account_id == bucket.account_id
@@ -139,6 +140,8 @@ class Permissions:
         if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for them
             canonical_id = self._canonical_id(principal.account_id) if principal.account_id else None
             context = self._context_of(bucket.account_id)
+            if if_match is not None:
+                context = {**context, "s3:if-match": (if_match,)}
         request = AccessRequest(principal, action, resource_arn, bucket.account_id, context, canonical_id)
         try:
             policies = self._in_force(bucket)

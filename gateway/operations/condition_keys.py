@@ -19,6 +19,8 @@ from iam.scope import Form
 _FROM_QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "max-keys"}
 _FROM_VERSION = {"s3:versionid": "versionId"}
 _FROM_HEADERS = (
+    "if-match",
+    "if-none-match",
     "x-amz-acl",
     "x-amz-content-sha256",
     "x-amz-copy-source",
@@ -33,6 +35,18 @@ _FROM_HEADERS = (
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
 )
+_CREATES_OBJECT = {
+    "CompleteMultipartUpload": "true",
+    "CopyObject": "true",
+    "CreateMultipartUpload": "false",
+    "PostObject": "true",
+    "PutObject": "true",
+    "RenameObject": "true",
+    "UploadPart": "false",
+    "UploadPartCopy": "false",
+}
+"""Of the operations of s3:PutObject, those that take conditions, and those that a policy which demands some has to
+leave out (User Guide, "Enforce conditional writes on Amazon S3 buckets")."""
 _PRINCIPAL_TYPES = {
     PrincipalKind.ROOT: "Account",
     PrincipalKind.USER: "User",
@@ -42,10 +56,12 @@ _PRINCIPAL_TYPES = {
 _AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER"}
 
 
-def condition_keys(caller: Caller, request: Request, query: Query, *, now: datetime, form: Form | None) -> Context:
+def condition_keys(
+    caller: Caller, request: Request, query: Query, *, operation: str, now: datetime, form: Form | None
+) -> Context:
     """The condition keys of a request, in lower case. Headers that a presigned URL carries must be in `request`.
 
-    `form` is how the request was signed; None if it was not.
+    `operation` is the name in the S3 model; `form` is how the request was signed, None if it was not.
     """
     values: dict[str, str | None] = {
         **_of_caller(caller),
@@ -53,6 +69,7 @@ def condition_keys(caller: Caller, request: Request, query: Query, *, now: datet
         "aws:epochtime": str(int(now.timestamp())),
         "aws:referer": request.headers.get("referer"),
         "s3:authtype": None if form is None else _AUTH_TYPES[form],
+        "s3:objectcreationoperation": _CREATES_OBJECT.get(operation),
         "s3:signatureversion": None if form is None else "AWS4-HMAC-SHA256",
     }
     values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}

@@ -12,7 +12,7 @@ from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of, open_range
 from gateway.operations.encryption import require_signature
 from gateway.operations.versioning import find_version, named_version
-from gateway.protocol.conditions import check_copy_source
+from gateway.protocol.conditions import check_source
 from gateway.protocol.copy_source import parse_copy_source
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
@@ -23,6 +23,8 @@ from kms.api.secrets import SecretBytes
 
 MAX_COPY_BYTES = 5 << 30
 """API_CopyObject, API_UploadPartCopy: at most 5 GB in one request."""
+
+CONDITION_PREFIX = "x-amz-copy-source-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ async def find_copy_source(call: Call) -> CopySource:
             ) from None
         raise call.permissions.conceal(error, named.bucket) from None
     document = call.services.rows.open_object(row)
-    check_copy_source(headers, etag=document.etag, modified_us=row.modified_us)
+    check_source(headers, CONDITION_PREFIX, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
     arn = object_arn(BucketName(named.bucket), key)
     return CopySource(bucket, row, document, arn, version_id is not None, blobs_of(call.services, row, document))
 

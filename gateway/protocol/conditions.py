@@ -12,23 +12,26 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.timestamps import SECOND_US, format_http_date, parse_http_date_or_none
 
 
-def check_read(headers: Mapping[str, str], *, etag: str, modified_us: int) -> None:
+def check_read(headers: Mapping[str, str], *, etag: str, modified_us: int, now_us: int) -> None:
     """Conditions of GetObject and HeadObject on the object found.
 
     Raises S3Error PreconditionFailed (412), or NotModified (304, without a body, with ETag and Last-Modified).
     """
-    failed = _failed_condition(headers, "", etag, modified_us)
+    failed = _failed_condition(headers, "", etag, modified_us, now_us)
     if failed in ("If-Match", "If-Unmodified-Since"):
         raise _precondition_failed(failed)
     if failed is not None:
         raise S3Error("NotModified", headers={"ETag": f'"{etag}"', "Last-Modified": format_http_date(modified_us)})
 
 
-def check_copy_source(headers: Mapping[str, str], *, etag: str, modified_us: int) -> None:
-    """The four `x-amz-copy-source-if-*` conditions on the source. Raises S3Error PreconditionFailed for each."""
-    failed = _failed_condition(headers, "x-amz-copy-source-", etag, modified_us)
+def check_source(headers: Mapping[str, str], prefix: str, *, etag: str, modified_us: int, now_us: int) -> None:
+    """The four conditions on what a copy or a rename reads, with `prefix` before their names.
+
+    Raises S3Error PreconditionFailed for each.
+    """
+    failed = _failed_condition(headers, prefix, etag, modified_us, now_us)
     if failed is not None:
-        raise _precondition_failed(f"x-amz-copy-source-{failed}")
+        raise _precondition_failed(f"{prefix}{failed}")
 
 
 def check_write_headers(headers: Mapping[str, str]) -> None:
@@ -42,8 +45,8 @@ def check_write_headers(headers: Mapping[str, str]) -> None:
         raise _unsupported("If-Match", "We don't accept the provided value of If-Match header for this API")
 
 
-def check_write(headers: Mapping[str, str], current_etag: str | None) -> None:
-    """Conditions of PutObject, CopyObject and CompleteMultipartUpload on the current object (None: there is none).
+def check_write(headers: Mapping[str, str], key: str, current_etag: str | None) -> None:
+    """Conditions of PutObject, CopyObject and CompleteMultipartUpload on the key's object (None: there is none).
 
     Raises S3Error PreconditionFailed; NoSuchKey for If-Match without an object; what `check_write_headers` raises.
     """
@@ -54,16 +57,34 @@ def check_write(headers: Mapping[str, str], current_etag: str | None) -> None:
     if if_match is None:
         if current_etag is not None:
             raise _precondition_failed("If-None-Match")
-    elif current_etag is None:
-        raise S3Error("NoSuchKey")
-    elif not _matches(if_match, current_etag, weak=False):
-        raise _precondition_failed("If-Match")
+    else:
+        _check_match(if_match, key, current_etag)
 
 
-def check_delete(headers: Mapping[str, str], current_etag: str | None) -> None:
-    """If-Match on DeleteObject: "*" for any object. Raises S3Error PreconditionFailed, also without an object."""
-    if_match = headers.get("if-match")
-    if if_match is not None and (current_etag is None or not _matches(if_match, current_etag, weak=False)):
+def check_unchanged(headers: Mapping[str, str], key: str, *, is_changed: bool) -> None:
+    """What a conditional CompleteMultipartUpload asks beside `check_write`: nobody wrote or deleted the key meanwhile.
+
+    Raises S3Error ConditionalRequestConflict if the key changed since the upload was begun, even if the condition holds
+    again (recorded from S3): the client is to begin anew.
+    """
+    for name, shown in (("if-match", "If-Match"), ("if-none-match", "If-None-Match")):
+        if is_changed and name in headers:
+            raise S3Error("ConditionalRequestConflict", fields={"Condition": shown, "Key": key})
+
+
+def check_delete(if_match: str, key: str, current_etag: str | None) -> None:
+    """If-Match of DeleteObject, ETag of an entry of DeleteObjects: an entity tag, or "*" for any object.
+
+    Raises S3Error PreconditionFailed; NoSuchKey without an object, also where a delete marker is the newest version
+    (recorded from S3; the User Guide says 412 of the latter).
+    """
+    _check_match(if_match, key, current_etag)
+
+
+def _check_match(if_match: str, key: str, current_etag: str | None) -> None:
+    if current_etag is None:
+        raise S3Error("NoSuchKey", fields={"Key": key})
+    if not _matches(if_match, current_etag, weak=False):
         raise _precondition_failed("If-Match")
 
 
@@ -78,8 +99,11 @@ def range_applies(headers: Mapping[str, str], *, etag: str, modified_us: int) ->
     return value.strip() != "*" and _matches(value, etag, weak=False)
 
 
-def _failed_condition(headers: Mapping[str, str], prefix: str, etag: str, modified_us: int) -> str | None:
-    """The condition that does not hold, in the order of RFC 9110, section 13.2.2."""
+def _failed_condition(headers: Mapping[str, str], prefix: str, etag: str, modified_us: int, now_us: int) -> str | None:
+    """The condition that does not hold, in the order of RFC 9110, section 13.2.2.
+
+    An If-Modified-Since that is still to come counts as absent (RFC 7232, section 3.3; recorded from S3).
+    """
     if_match = headers.get(f"{prefix}if-match")
     if if_match is not None:
         if not _matches(if_match, etag, weak=False):
@@ -94,7 +118,7 @@ def _failed_condition(headers: Mapping[str, str], prefix: str, etag: str, modifi
             return "If-None-Match"
     else:
         since_us = _date(headers, f"{prefix}if-modified-since")
-        if since_us is not None and modified_us // SECOND_US * SECOND_US <= since_us:
+        if since_us is not None and modified_us // SECOND_US * SECOND_US <= since_us <= now_us:
             return "If-Modified-Since"
     return None
 

@@ -77,6 +77,19 @@ LIMITED: dict[str, frozenset[str]] = {
 }
 """Values, in lower case, that ask for what happens anyway."""
 
+CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+_WRITE_CONDITIONS = frozenset({"if-match", "if-none-match"})
+CONDITIONAL: dict[str, frozenset[str]] = {
+    "CompleteMultipartUpload": _WRITE_CONDITIONS,
+    "CopyObject": _WRITE_CONDITIONS,
+    "DeleteObject": frozenset({"if-match"}),
+    "PutObject": _WRITE_CONDITIONS,
+}
+"""Which conditions the operations take that change something: all others are refused, since to ignore one would be to
+do what the client forbade. What only reads may ignore them."""
+
+_READS = ("Get", "Head", "List")
+
 REFUSED = frozenset(
     {
         "x-amz-checksum-md5",
@@ -117,6 +130,8 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
     AccessControlListNotSupported, InvalidBucketAclWithObjectOwnership, or what `parse_encryption` does.
     """
     names_encryption = False
+    if not CONDITIONS.isdisjoint(headers) and not operation.startswith(_READS):
+        _check_conditions(headers, operation)
     for name in headers:
         if not name.startswith("x-amz-") or name in SERVED:
             continue
@@ -136,6 +151,13 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
             raise unknown_checksum_header()
     if names_encryption and operation not in CHOOSING:
         parse_encryption(headers, operation)
+
+
+def _check_conditions(headers: Mapping[str, str], operation: str) -> None:
+    taken = CONDITIONAL.get(operation, frozenset())
+    for name in sorted(CONDITIONS):
+        if name in headers and name not in taken:
+            raise not_implemented(name.title())
 
 
 def _check_acl(value: str, operation: str) -> None:

@@ -144,7 +144,7 @@ class Dispatcher:
         caller, services = authentication.caller, unsealed.services
 
         def conditions() -> Context:
-            return condition_keys(caller, request, query, now=now, form=form)
+            return condition_keys(caller, request, query, operation=operation.name, now=now, form=form)
 
         call = Call(
             services=services,

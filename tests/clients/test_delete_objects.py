@@ -27,7 +27,7 @@ def test_delete_object_in_no_bucket(s3: Any) -> None:
 
 @pytest.mark.parametrize(
     ("match", "expected"),
-    [("current", None), ("*", None), ('"other"', (412, "PreconditionFailed")), ("absent", (412, "PreconditionFailed"))],
+    [("current", None), ("*", None), ('"other"', (412, "PreconditionFailed")), ("absent", (404, "NoSuchKey"))],
 )
 def test_delete_object_on_condition(s3: Any, bucket: str, match: str, expected: Any) -> None:
     etag = s3.put_object(Bucket=bucket, Key="a", Body=b"1")["ETag"]

@@ -193,9 +193,9 @@ def test_complete_refuses_malformed_documents(s3: Any, raw: RawClient, shared_bu
 
 
 def test_complete_on_condition(s3: Any, bucket: str) -> None:
+    etag = s3.put_object(Bucket=bucket, Key="a", Body=b"there already")["ETag"]
     upload = begin(s3, bucket)
     parts = [send(s3, upload, 1, TAIL)]
-    etag = s3.put_object(Bucket=bucket, Key="a", Body=b"there already")["ETag"]
     for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"other"'}):
         got = refusal(complete, s3=s3, upload=upload, parts=parts, **condition)
         assert got == (412, "PreconditionFailed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -157,6 +157,15 @@ def expect(row: ObjectRow | None) -> Callable[[ObjectRow | None], None]:
         assert current == row
 
     return check
+
+
+def refuse_completing(row: ObjectRow | None, is_changed: bool) -> None:
+    raise Refused
+
+
+def expect_completing(row: ObjectRow | None) -> Callable[[ObjectRow | None, bool], None]:
+    check = expect(row)
+    return lambda current, _: check(current)
 
 
 class IndexSuite:
@@ -682,7 +691,7 @@ class IndexSuite:
         await index.create_upload(upload)
         parts = await put_parts(index, upload, range(1, 5))
         row = completed(upload, [parts[0], parts[2]])
-        await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9), expect(old))
+        await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9), expect_completing(old))
         assert await index.get_object(bucket_id, b"key") == row
         assert set(await condemned(index)) == {*old.blob_ids, parts[1].blob_id, parts[3].blob_id}
         with pytest.raises(NoSuchUpload):
@@ -710,10 +719,41 @@ class IndexSuite:
         parts = await put_parts(index, upload, range(1, 3))
         row = completed(upload, parts)
         with pytest.raises(Refused):
-            await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9), refuse)
+            await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9), refuse_completing)
         assert await index.list_parts(upload.upload_id, after=0, limit=10) == parts
         await index.complete_upload(upload.upload_id, row, NewBlob(row.manifest_id or b"", 9))
         assert await index.get_object(bucket_id, b"key") == row
+
+    async def test_completing_tells_if_the_key_changed_since_the_upload_began(
+        self, index: Index, bucket_id: bytes
+    ) -> None:
+        async def is_changed_by(change: Callable[[], Awaitable[object]]) -> bool:
+            upload = upload_row(bucket_id)
+            await index.create_upload(upload)
+            row = completed(upload, await put_parts(index, upload, range(1, 2)))
+            await change()
+            seen: list[bool] = []
+
+            def look(_: ObjectRow | None, is_changed: bool) -> None:
+                seen.append(is_changed)
+                raise Refused
+
+            with pytest.raises(Refused):
+                await index.complete_upload(upload.upload_id, row, NewBlob(new_id(), 9), look)
+            await index.abort_upload(bucket_id, b"key", upload.upload_id)
+            return seen[0]
+
+        first, second = version_row(bucket_id, 1), version_row(bucket_id, 2)
+        other = object_row(bucket_id, key=b"other")
+        marker = version_row(bucket_id, 3, kind=RowKind.DELETE_MARKER, blob_ids=())
+        assert not await is_changed_by(lambda: put(index, other))
+        assert not await is_changed_by(lambda: index.delete_object(bucket_id, Deletion(b"key")))
+        assert await is_changed_by(lambda: put(index, first))
+        assert await is_changed_by(lambda: put(index, second))
+        assert not await is_changed_by(lambda: index.delete_object(bucket_id, Deletion(b"key", first.version_id)))
+        assert await is_changed_by(lambda: index.delete_object(bucket_id, Deletion(b"key", marker=marker)))
+        assert await is_changed_by(lambda: index.delete_objects(bucket_id, [Deletion(b"key", marker.version_id)]))
+        assert await is_changed_by(lambda: index.delete_object(bucket_id, Deletion(b"key", second.version_id)))
 
     async def test_abort_condemns_all_parts(self, index: Index, bucket_id: bytes) -> None:
         upload = upload_row(bucket_id)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from gateway.operations.authorisation import action_on
 from gateway.operations.context import Call, checked_key
 from gateway.operations.object.delete import deletion_of
+from gateway.operations.preconditions import match_precondition
 from gateway.operations.render import xml_response
-from gateway.operations.versioning import etag_of
-from gateway.protocol.conditions import check_delete
-from gateway.protocol.errors import S3Error
+from gateway.protocol.errors import S3Error, not_implemented
 from gateway.protocol.messages import Response
 from gateway.protocol.xml.documents.delete import Delete, DeletedObject, DeleteError, DeleteResult, ObjectIdentifier
-from gateway.storage.index.interface import Precondition
 from gateway.storage.index.records import Deletion, ObjectRow, RowKind
 
 
@@ -24,13 +22,17 @@ async def handle(call: Call) -> Response:
     for wanted in request.objects:
         try:
             action = action_on("s3:DeleteObject", is_version_named=wanted.version_id is not None)
-            call.permissions.require(action, f"arn:aws:s3:::{call.bucket_name}/{wanted.key}")
+            arn = f"arn:aws:s3:::{call.bucket_name}/{wanted.key}"
+            call.permissions.require(action, arn, if_match=wanted.etag)
             deletion = deletion_of(call, bucket, checked_key(wanted.key), wanted.version_id)
             if wanted.etag is None:
                 unconditional.append((len(results), deletion))
                 results.append(_deleted(wanted, deletion, None))  # as it will be told unless it was a marker
             else:
-                gone = await call.services.index.delete_object(bucket.bucket_id, deletion, _if_match(call, wanted.etag))
+                if wanted.version_id is not None:
+                    raise not_implemented("If-Match")
+                precondition = match_precondition(call, wanted.key, wanted.etag)
+                gone = await call.services.index.delete_object(bucket.bucket_id, deletion, precondition)
                 results.append(_deleted(wanted, deletion, gone))
         except S3Error as error:
             results.append(_failed(wanted, error))
@@ -54,10 +56,3 @@ def _failed(wanted: ObjectIdentifier, error: S3Error) -> DeleteError:
     if error.code == "InvalidArgument" and error.fields.get("ArgumentName") == "versionId":
         error = S3Error("NoSuchVersion")
     return DeleteError(wanted.key, wanted.version_id, error.code, error.message)
-
-
-def _if_match(call: Call, etag: str) -> Precondition:
-    def check(current: ObjectRow | None) -> None:
-        check_delete({"if-match": etag}, etag_of(call, current))
-
-    return check

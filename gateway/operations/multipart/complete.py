@@ -15,7 +15,7 @@ from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.multipart.parts import ChosenParts, check_declared_size, choose_parts, multipart_etag
 from gateway.operations.multipart.upload_id import find_upload, is_no_such_upload, parse_upload_id
-from gateway.operations.preconditions import check_early, current_or_none
+from gateway.operations.preconditions import check_completion_early, current_or_none
 from gateway.operations.render import xml_response
 from gateway.operations.versioning import new_version_id, written_headers
 from gateway.protocol.checksums import ChecksumExpectation
@@ -60,7 +60,7 @@ async def _completed_before(call: Call, wanted: Sequence[CompletedPart]) -> tupl
 async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
     """The object's Last-Modified is the time at which the upload was begun, as on AWS."""
     bucket, upload, asked = await find_upload(call)
-    precondition = await check_early(call, bucket.bucket_id)
+    precondition = await check_completion_early(call, bucket.bucket_id)
     chosen = await choose_parts(call, upload, asked, wanted)
     check_declared_size(call.request.headers, chosen.size)
     document = ObjectDocument(

@@ -46,7 +46,7 @@ async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]
     bucket = await call.bucket()
     row = await find_version(call, bucket, call.key, named_version(call, bucket, call.query.get("versionId")))
     document = call.services.rows.open_object(row)
-    check_read(call.request.headers, etag=document.etag, modified_us=row.modified_us)
+    check_read(call.request.headers, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
     return bucket, row, document
 
 

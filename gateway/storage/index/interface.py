@@ -29,6 +29,10 @@ Precondition = Callable[[ObjectRow | None], None]
 perhaps in another thread. Raises to refuse: the transaction is rolled back and the exception reaches the caller
 unchanged. Must be quick, and must not touch the index."""
 
+CompletionPrecondition = Callable[[ObjectRow | None, bool], None]
+"""The same for `complete_upload`. The second argument: whether the newest version of the key became another one, by a
+write or a deletion, since the upload was created."""
+
 Change = Callable[[ObjectRow], ObjectRow]
 """Given a version as it stands (it may be a delete marker) inside the writing transaction, gives its next revision. It
 may raise, must be quick, and must not touch the index: as a precondition."""
@@ -165,7 +169,7 @@ class UploadIndex(Protocol):
         upload_id: bytes,
         row: ObjectRow,
         manifest: NewBlob,
-        precondition: Precondition | None = None,
+        precondition: CompletionPrecondition | None = None,
     ) -> None:
         """Turn an upload into an object: as put_object; the parts that are not in `row.blob_ids` are condemned.
 

@@ -63,7 +63,7 @@ def permissions(
     request = Request("GET", "/b/k", query, headers or {}, NoBody(), 0, "r", "10.1.2.3", True)
     made = Permissions(
         caller,
-        lambda: condition_keys(caller, request, Query(query), now=NOW, form=Form.HEADER),
+        lambda: condition_keys(caller, request, Query(query), operation="GetObject", now=NOW, form=Form.HEADER),
         PolicyCache(),
         lambda account_id: account_id.ljust(64, "0"),
     )

@@ -121,6 +121,32 @@ def test_headers_of_objects(header: str, value: str, code: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("operation", "header", "is_taken"),
+    [
+        ("PutObject", "if-match", True),
+        ("PutObject", "if-none-match", True),
+        ("PutObject", "if-modified-since", False),
+        ("CompleteMultipartUpload", "if-none-match", True),
+        ("CreateMultipartUpload", "if-none-match", False),
+        ("UploadPart", "if-match", False),
+        ("DeleteObject", "if-match", True),
+        ("DeleteObject", "if-none-match", False),
+        ("DeleteObjects", "if-match", False),
+        ("DeleteBucket", "if-unmodified-since", False),
+        ("GetObject", "if-modified-since", True),
+        ("ListObjectsV2", "if-none-match", True),
+    ],
+)
+def test_a_condition_that_a_change_does_not_take_is_refused(operation: str, header: str, is_taken: bool) -> None:
+    if is_taken:
+        check_request_headers({header: "x"}, operation)
+        return
+    with pytest.raises(S3Error) as caught:
+        check_request_headers({header: "x"}, operation)
+    assert (caught.value.code, caught.value.fields) == ("NotImplemented", {"Header": header.title()})
+
+
+@pytest.mark.parametrize(
     ("header", "value", "code"),
     [
         ("x-amz-acl", "private", None),

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.protocol.modes import Mode, Wrap
 from gateway.storage.errors import Conflict, NoSuchUpload, RowDamaged
-from gateway.storage.index.interface import Precondition
+from gateway.storage.index.interface import CompletionPrecondition
 from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
 from gateway.storage.index.records import NewBlob, ObjectRow, PartRow, UploadPage, UploadRow
 from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
@@ -122,13 +122,13 @@ class SQLiteUploads(IndexPart):
         upload_id: bytes,
         row: ObjectRow,
         manifest: NewBlob,
-        precondition: Precondition | None = None,
+        precondition: CompletionPrecondition | None = None,
     ) -> None:
         def complete(connection: sqlite3.Connection) -> None:
-            _require_upload(connection, row.bucket_id, row.key, upload_id)
+            is_changed = _require_upload(connection, row.bucket_id, row.key, upload_id)
             current = current_version(connection, row.bucket_id, row.key)
             if precondition:
-                precondition(current.row if current else None)
+                precondition(current.row if current else None, is_changed)
             uploaded = _part_blobs(connection, upload_id)
             wanted = set(row.blob_ids)
             if not wanted <= uploaded or len(wanted) != len(row.blob_ids):
@@ -159,11 +159,15 @@ def forget_uploads_of_bucket(connection: sqlite3.Connection, bucket_id: bytes, n
         _forget_upload(connection, upload_id)
 
 
-def _require_upload(connection: sqlite3.Connection, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
-    if not connection.execute(
-        "SELECT 1 FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?", (upload_id, bucket_id, key)
-    ).fetchone():
+def _require_upload(connection: sqlite3.Connection, bucket_id: bytes, key: bytes, upload_id: bytes) -> bool:
+    """Whether the key's newest version became another one since the upload was created. Raises NoSuchUpload."""
+    found = connection.execute(
+        "SELECT is_key_changed FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?",
+        (upload_id, bucket_id, key),
+    ).fetchone()
+    if found is None:
         raise NoSuchUpload
+    return bool(found[0])
 
 
 def _part_blobs(connection: sqlite3.Connection, upload_id: bytes) -> set[bytes]:

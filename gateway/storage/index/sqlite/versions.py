@@ -60,6 +60,7 @@ _CHANGE = """
     UPDATE object_version SET revision = ?, sealed = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
 """
 _HAS_CURRENT = "SELECT 1 FROM object_version WHERE bucket_id = ? AND history = 0 AND key = ?"
+_NOTE_CHANGE = "UPDATE multipart_upload SET is_key_changed = 1 WHERE bucket_id = ? AND key = ?"
 _MOVE = "UPDATE object_version SET history = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
 
 
@@ -192,6 +193,7 @@ def place_version(connection: sqlite3.Connection, row: ObjectRow, current: Store
         if replaced is not None:
             _remove(connection, replaced, now_us)
     _insert(connection, row, vsort)
+    connection.execute(_NOTE_CHANGE, (row.bucket_id, row.key))
 
 
 def change_version(connection: sqlite3.Connection, version: StoredVersion, row: ObjectRow) -> None:
@@ -210,6 +212,8 @@ def remove_version(connection: sqlite3.Connection, version: StoredVersion, now_u
     if connection.execute(_HAS_CURRENT, position).fetchone() is not None:
         return
     newest = _one(connection, GET_NEWEST_IN_HISTORY, position)
+    if newest is None or version.vsort < newest.vsort:
+        connection.execute(_NOTE_CHANGE, position)
     if newest is not None and newest.row.kind is RowKind.OBJECT:
         connection.execute(_MOVE, (0, *newest.position))
 
