@@ -6,6 +6,7 @@ other processes (`sealgate init`, tools) queue by SQLite's lock.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -17,8 +18,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from kms.store.interface import StoreUnavailable
 from kms.store.migration import migrate
 
+log = logging.getLogger(__name__)
+
 BUSY_SECONDS = 4.0
 """How long a write waits for another process; below the 5 s within which the key service answers."""
+_LOG_BUSY_MILLISECONDS = 500
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +37,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
+        self._must_empty_log = True
         try:
             path.touch(mode=0o600)
             self._writer = _connect(path)
@@ -51,9 +56,26 @@ class Database:
         self._reader.execute("PRAGMA query_only = ON")
 
     def empty_log(self) -> None:
-        """Checkpoint and truncate the write-ahead log, in which older pages still lie."""
+        """Checkpoint and truncate the write-ahead log, in which older pages still lie.
+
+        While a reader of another process holds on to it this cannot be done, and is left to `finish_emptying_log`.
+        """
         with self._write_lock:
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._must_empty_log = True
+            # Not for as long as a write waits: those that come meanwhile wait for this one.
+            self._writer.execute(f"PRAGMA busy_timeout = {_LOG_BUSY_MILLISECONDS}")
+            try:
+                [(is_busy, _, _)] = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                self._writer.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1000)}")
+            self._must_empty_log = bool(is_busy)
+        if is_busy:
+            log.warning("what was destroyed still lies in the log of the key store, which another process reads")
+
+    def finish_emptying_log(self) -> None:
+        """Try again what `empty_log` could not do, or a process before this one, should it have been killed."""
+        if self._must_empty_log:
+            self.empty_log()
 
     def close(self) -> None:
         with self._read_lock, self._write_lock:

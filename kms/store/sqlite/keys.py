@@ -135,6 +135,8 @@ class SQLiteKeys(StorePart):
         if keys:
             # The pages that secure_delete zeroed are in the log; older ones with the record go when it is emptied.
             self._database.empty_log()
+        else:
+            self._database.finish_emptying_log()
         return keys
 
 

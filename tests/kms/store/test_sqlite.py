@@ -15,7 +15,7 @@ from kms.store.migration import migrations
 from kms.store.records import NewKey, StoredAlias, StoredVersion
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.grants import GrantSuite
-from tests.conformance.key_store import ACCOUNT, NOW, REGION, KeyStoreSuite, destroyed, inserted, new_key, schedule
+from tests.conformance.key_store import ACCOUNT, NOW, REGION, KeyStoreSuite, inserted, new_key, schedule
 
 
 @pytest.fixture
@@ -70,17 +70,51 @@ def test_another_process_sees_what_was_written_and_nothing_is_lost_by_reopening(
     assert key.metadata.state is KeyState.DISABLED
 
 
-def test_destroyed_record_is_nowhere_in_the_files(store: SQLiteKeyStore, path: Path) -> None:
+def bytes_on_disk(path: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+
+def doomed(store: SQLiteKeyStore) -> bytes:
+    """The record of a key whose window is over at NOW."""
     new = new_key()
     store.insert_key(new)
     schedule(store, new.metadata.key_id, NOW)
+    assert new.version is not None and new.version.record is not None
+    return new.version.record
 
-    def bytes_on_disk() -> bytes:
-        return b"".join(file.read_bytes() for file in path.parent.iterdir())
 
-    assert new.version.record in bytes_on_disk()
-    assert destroyed(store.destroy_expired(NOW, 10)) == [new.metadata.key_id]
-    assert new.version.record not in bytes_on_disk()
+def test_destroyed_record_is_nowhere_in_the_files(store: SQLiteKeyStore, path: Path) -> None:
+    record = doomed(store)
+    assert record in bytes_on_disk(path)
+    assert len(store.destroy_expired(NOW, 10)) == 1
+    assert record not in bytes_on_disk(path)
+
+
+def test_a_log_that_another_process_reads_is_emptied_later(
+    store: SQLiteKeyStore, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = doomed(store)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM kms_key").fetchall()
+        assert len(store.destroy_expired(NOW, 10)) == 1
+        assert "still lies in the log" in caplog.text
+        assert record in bytes_on_disk(path)
+        reader.execute("COMMIT")
+    assert store.destroy_expired(NOW, 10) == []
+    assert record not in bytes_on_disk(path)
+
+
+def test_a_log_that_a_killed_process_left_is_emptied_by_the_next(
+    store: SQLiteKeyStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = doomed(store)
+    monkeypatch.setattr(store._database, "empty_log", lambda: None)  # it is killed after its commit
+    assert len(store.destroy_expired(NOW, 10)) == 1
+    assert record in bytes_on_disk(path)
+    with closing(SQLiteKeyStore(path)) as next_store:
+        assert next_store.destroy_expired(NOW, 10) == []
+        assert record not in bytes_on_disk(path)
 
 
 def test_database_of_a_later_release_is_refused_untouched(path: Path) -> None:
