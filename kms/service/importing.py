@@ -57,6 +57,7 @@ MAX_LIFE_US = 365 * _DAY_US
 
 _ATTEMPTS = 5
 _SWEEP_BATCH = 100
+_DELETE_EXPIRED = "DeleteExpiredKeyMaterial"
 
 
 async def get_parameters_for_import(core: Core, call: Call[GetParametersForImport]) -> ImportParameters:
@@ -117,11 +118,16 @@ async def delete_imported_key_material(core: Core, call: Call[DeleteImportedKeyM
 
 
 async def expire_material(core: Core) -> int:
-    """Destroy the material whose time is over; returns how much. It was refused since then."""
+    """Destroy the material whose time is over; returns how much. It was refused since then.
+
+    The audit trail says so before it is done, as of keys (`states.destroy_expired_keys`).
+    """
     expired = 0
     now_us = core.clock_us()
     while True:
         core.recorder.require_writable()
+        for key in core.store.keys_of_expired_material(now_us, _SWEEP_BATCH):
+            await core.recorder.announce(_DELETE_EXPIRED, key.metadata.key_arn)
         keys = await core.change(lambda: core.store.expire_material(now_us, _SWEEP_BATCH), is_visible=False)
         if not keys:
             return expired
@@ -129,7 +135,7 @@ async def expire_material(core: Core) -> int:
         for key in keys:
             core.leases.drop(key.metadata.key_id)
             log.warning("imported material of key %s expired and was destroyed", key.metadata.key_arn)
-            await core.recorder.act("DeleteExpiredKeyMaterial", key.metadata.key_arn)
+            core.recorder.done(_DELETE_EXPIRED, key.metadata.key_arn)
         expired += len(keys)
 
 

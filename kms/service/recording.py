@@ -56,6 +56,7 @@ class Recorder:
         self._region = region
         self._clock_us = clock_us
         self._events = itertools.count()
+        self._announced: set[tuple[str, str]] = set()
         self._event_prefix = str(uuid4())[:-_COUNTED_DIGITS]
 
     @property
@@ -102,6 +103,20 @@ class Recorder:
                 await self._trail.record(self._own_event(name, key_arn, details), is_durable=True)
             except AuditUnavailable as error:
                 log.error("%s is not in the audit trail yet: %s", name, error)
+
+    async def announce(self, name: str, key_arn: str) -> None:
+        """Record an act of the service itself that is about to be done and cannot be undone; on the disk on return.
+
+        Once for each key, until `done`, however often it must be tried. Raises KMSUnavailable if it cannot be recorded:
+        then it is not to be done.
+        """
+        if self._trail is not None and (name, key_arn) not in self._announced:
+            await self._write(self._own_event(name, key_arn, {}), is_durable=True)
+            self._announced.add((name, key_arn))
+
+    def done(self, name: str, key_arn: str) -> None:
+        """What was announced was done."""
+        self._announced.discard((name, key_arn))
 
     def note(self, name: str, **details: str | int) -> None:
         """Record what befell the service. Waits for nothing."""

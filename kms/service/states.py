@@ -28,6 +28,7 @@ MAX_PENDING_WINDOW_DAYS = 30
 _DAY_US = 86_400 * 1_000_000
 _ATTEMPTS = 5
 _SWEEP_BATCH = 100
+_DELETE_KEY = "DeleteKey"
 
 
 async def enable_key(core: Core, call: Call[EnableKey]) -> None:
@@ -55,18 +56,24 @@ async def cancel_key_deletion(core: Core, call: Call[CancelKeyDeletion]) -> KeyM
 
 
 async def destroy_expired_keys(core: Core) -> int:
-    """Destroy the keys whose window is over; returns how many. They were refused since the window ended."""
+    """Destroy the keys whose window is over; returns how many. They were refused since the window ended.
+
+    The audit trail says so before it is done: of a process that is killed in between the next one says it again, and
+    no key goes without a line.
+    """
     destroyed = 0
     now_us = core.clock_us()
     while True:
         core.recorder.require_writable()
+        for key in core.store.expired_keys(now_us, _SWEEP_BATCH):
+            await core.recorder.announce(_DELETE_KEY, key.metadata.key_arn)
         keys = await core.change(lambda: core.store.destroy_expired(now_us, _SWEEP_BATCH), is_visible=False)
         if keys:
             core.advance_epoch()
         for key in keys:
             core.leases.drop(key.metadata.key_id)
             log.warning("key %s destroyed at the end of its deletion window", key.metadata.key_arn)
-            await core.recorder.act("DeleteKey", key.metadata.key_arn)
+            core.recorder.done(_DELETE_KEY, key.metadata.key_arn)
         destroyed += len(keys)
         if len(keys) < _SWEEP_BATCH:
             break

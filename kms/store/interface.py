@@ -105,6 +105,10 @@ class KeyStore(Protocol):
         """Raises AliasNotFound."""
         ...
 
+    def expired_keys(self, now_us: int, limit: int) -> list[StoredKey]:
+        """Up to `limit` keys whose deletion window is over at `now_us`: those that `destroy_expired` would destroy."""
+        ...
+
     def destroy_expired(self, now_us: int, limit: int) -> list[StoredKey]:
         """Destroy up to `limit` keys whose deletion window is over at `now_us`; returns them as they were.
 
@@ -172,6 +176,10 @@ class KeyStore(Protocol):
 
         A version above the current one is deleted altogether, and leaves the key as it is.
         """
+        ...
+
+    def keys_of_expired_material(self, now_us: int, limit: int) -> list[StoredKey]:
+        """The keys that `expire_material` would return."""
         ...
 
     def expire_material(self, now_us: int, limit: int) -> list[StoredKey]:

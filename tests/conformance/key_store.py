@@ -201,9 +201,10 @@ class KeyStoreSuite:
         store.insert_alias(alias_of(gone, "alias/gone"))
         schedule(store, gone, NOW + 10)
         schedule(store, pending, NOW + 20)
-        assert destroyed(store.destroy_expired(NOW + 9, 10)) == []
+        assert store.expired_keys(NOW + 9, 10) == destroyed(store.destroy_expired(NOW + 9, 10)) == []
+        assert destroyed(store.expired_keys(NOW + 10, 10)) == [gone]
         assert destroyed(store.destroy_expired(NOW + 10, 10)) == [gone]
-        assert destroyed(store.destroy_expired(NOW + 10, 10)) == []
+        assert store.expired_keys(NOW + 10, 10) == destroyed(store.destroy_expired(NOW + 10, 10)) == []
         assert store.version(gone, 1) is None
         assert store.alias(ACCOUNT, REGION, "alias/gone") is None
         key = store.key(gone, REGION)
@@ -219,6 +220,7 @@ class KeyStoreSuite:
         keys = [inserted(store) for _ in range(5)]
         for number, key_id in enumerate(keys):
             schedule(store, key_id, NOW + number)
+        assert destroyed(store.expired_keys(NOW + 100, 3)) == keys[:3]
         assert destroyed(store.destroy_expired(NOW + 100, 3)) == keys[:3]
         assert destroyed(store.destroy_expired(NOW + 100, 3)) == keys[3:]
 
@@ -338,7 +340,8 @@ class KeyStoreSuite:
         assert key.material_ends_us == NOW + 2
         assert key.at(NOW + 1) == key
         assert key.at(NOW + 2).metadata.state is KeyState.PENDING_IMPORT
-        assert store.expire_material(NOW, 10) == []
+        assert store.keys_of_expired_material(NOW, 10) == store.expire_material(NOW, 10) == []
+        assert destroyed(store.keys_of_expired_material(NOW + 2, 1)) == [early]
         assert destroyed(store.expire_material(NOW + 2, 1)) == [early]
         assert destroyed(store.expire_material(NOW + 2, 10)) == [late]
         assert store.expire_material(NOW + 10**15, 10) == []

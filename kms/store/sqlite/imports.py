@@ -12,6 +12,12 @@ from kms.store.sqlite.keys import VERSION_COLUMNS, key_of_row
 
 _PENDING_DELETION = f"('{KeyState.PENDING_DELETION.value}', '{KeyState.PENDING_REPLICA_DELETION.value}')"
 
+_EXPIRED = (
+    "SELECT key_id, version FROM kms_key_version WHERE valid_to_us <= :now_us AND record IS NOT NULL"
+    " ORDER BY valid_to_us, key_id, version LIMIT :limit"
+)
+_KEYS = "SELECT * FROM kms_key_row WHERE key_id = :key_id AND destroyed_us IS NULL"
+
 
 class SQLiteImports(StorePart):
     """The part of `KeyStore` about imported material."""
@@ -59,19 +65,18 @@ class SQLiteImports(StorePart):
         self._database.empty_log()
 
     @translated
+    def keys_of_expired_material(self, now_us: int, limit: int) -> list[StoredKey]:
+        expired = self._database.all(_EXPIRED, {"now_us": now_us, "limit": limit})
+        rows = [row for key_id, _ in expired for row in self._database.all(_KEYS, {"key_id": key_id})]
+        return [key_of_row(row) for row in rows]
+
+    @translated
     def expire_material(self, now_us: int, limit: int) -> list[StoredKey]:
         keys: list[StoredKey] = []
         with self._database.transaction() as connection:
-            expired = connection.execute(
-                "SELECT key_id, version FROM kms_key_version WHERE valid_to_us <= ? AND record IS NOT NULL"
-                " ORDER BY valid_to_us LIMIT ?",
-                (now_us, limit),
-            ).fetchall()
+            expired = connection.execute(_EXPIRED, {"now_us": now_us, "limit": limit}).fetchall()
             for key_id, version in expired:
-                rows = connection.execute(
-                    "SELECT * FROM kms_key_row WHERE key_id = ? AND destroyed_us IS NULL", (key_id,)
-                ).fetchall()
-                keys += [key_of_row(row) for row in rows]
+                keys += [key_of_row(row) for row in connection.execute(_KEYS, {"key_id": key_id}).fetchall()]
                 _remove(connection, key_id, version)
         if expired:
             self._database.empty_log()

@@ -22,6 +22,11 @@ VERSION_COLUMNS = (
     " material_check"
 )
 
+_EXPIRED = (
+    "SELECT * FROM kms_key_row WHERE state = :state AND deletion_us <= :now_us AND destroyed_us IS NULL"
+    " ORDER BY deletion_us, key_id, region LIMIT :limit"
+)
+
 
 class SQLiteKeys(StorePart):
     """The part of `KeyStore` about keys."""
@@ -122,14 +127,13 @@ class SQLiteKeys(StorePart):
             )
 
     @translated
+    def expired_keys(self, now_us: int, limit: int) -> list[StoredKey]:
+        return [key_of_row(row) for row in self._database.all(_EXPIRED, _expired(now_us, limit))]
+
+    @translated
     def destroy_expired(self, now_us: int, limit: int) -> list[StoredKey]:
         with self._database.transaction() as connection:
-            rows = connection.execute(
-                "SELECT * FROM kms_key_row WHERE state = ? AND deletion_us <= ? AND destroyed_us IS NULL"
-                " ORDER BY deletion_us LIMIT ?",
-                (KeyState.PENDING_DELETION.value, now_us, limit),
-            ).fetchall()
-            keys = [key_of_row(row) for row in rows]
+            keys = [key_of_row(row) for row in connection.execute(_EXPIRED, _expired(now_us, limit)).fetchall()]
             for key in keys:
                 _destroy(connection, key.metadata.key_id, key.metadata.region, now_us)
         if keys:
@@ -138,6 +142,11 @@ class SQLiteKeys(StorePart):
         else:
             self._database.finish_emptying_log()
         return keys
+
+
+def _expired(now_us: int, limit: int) -> dict[str, object]:
+    """The parameters of _EXPIRED."""
+    return {"state": KeyState.PENDING_DELETION.value, "now_us": now_us, "limit": limit}
 
 
 def insert_key(connection: sqlite3.Connection, new: NewKey) -> None:

@@ -23,13 +23,18 @@ from kms.audit.trail import AuditTrail, TrailSettings
 from kms.audit.verify import Verifier
 from kms.epoch import MemoryEpoch
 from kms.hsm.interface import RootUnavailable
+from kms.service import importing
 from kms.service.recording import ABANDONED, is_change
 from kms.service.service import EmbeddedKeyService
+from kms.service.states import destroy_expired_keys
+from kms.store.interface import StoreUnavailable
+from kms.store.records import StoredKey
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION
 from tests.kms.audit.trails import records
 from tests.kms.roots import MemoryRoot
 from tests.kms.service.conftest import SETTINGS, Clock
+from tests.kms.service.material import put
 
 ACCOUNT = "111122223333"
 CALLER = Caller(
@@ -217,13 +222,84 @@ async def test_the_services_own_acts_are_lines(recorded: Recorded, clock: Clock)
     key = await made_key(recorded)
     await recorded.call(t.ScheduleKeyDeletion(key.key_id, 7))
     clock.pass_days(8)
-    from kms.service.states import destroy_expired_keys
-
     assert await destroy_expired_keys(recorded.service._core) == 1
     acts = recorded.events("AwsServiceEvent")
     assert [event["eventName"] for event in acts] == ["StartKeyService", "UnsealKeyService", "DeleteKey"]
     assert acts[-1]["resources"][0]["ARN"] == key.key_arn
     assert acts[-1]["userIdentity"]["type"] == "AWSService"
+
+
+async def test_a_key_is_destroyed_only_once_its_line_is_on_the_disk(
+    recorded: Recorded, store: SQLiteKeyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a process that is killed in between leaves a key that the next one destroys, and never a silent loss."""
+    key = await made_key(recorded)
+    await recorded.call(t.ScheduleKeyDeletion(key.key_id, 7))
+    clock.pass_days(8)
+    core = recorded.service._core
+
+    def told() -> int:
+        return [event["eventName"] for event in recorded.events("AwsServiceEvent")].count("DeleteKey")
+
+    def killed(now_us: int, limit: int) -> list[StoredKey]:
+        assert told() == 1
+        raise StoreUnavailable("killed before the commit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "destroy_expired", killed)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await destroy_expired_keys(core)
+    assert store.version(key.key_id, 1) is not None
+    assert await destroy_expired_keys(core) == 1
+    assert store.version(key.key_id, 1) is None
+    assert told() == 1  # however often it was tried
+
+
+async def test_nothing_is_destroyed_while_it_cannot_be_told(
+    recorded: Recorded, store: SQLiteKeyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await made_key(recorded)
+    await recorded.call(t.ScheduleKeyDeletion(key.key_id, 7))
+    clock.pass_days(8)
+    monkeypatch.setattr(writing, "RETRY_SECONDS", 0.01)
+    core = recorded.service._core
+
+    def full(descriptor: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "write_all", full)
+        for _ in range(2):
+            with pytest.raises(KMSUnavailable, match="audit trail"):
+                await destroy_expired_keys(core)
+        assert store.version(key.key_id, 1) is not None
+    async with asyncio.timeout(20):
+        while recorded.trail.trouble is not None:
+            await asyncio.sleep(0.002)
+    assert await destroy_expired_keys(core) == 1
+    assert recorded.events("AwsServiceEvent")[-1]["eventName"] == "DeleteKey"
+
+
+@pytest.mark.usefixtures("one_wrapping_key")
+async def test_expired_material_is_destroyed_only_once_its_line_is_on_the_disk(
+    recorded: Recorded, store: SQLiteKeyStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await recorded.call(t.CreateKey(origin="EXTERNAL"))
+    await put(recorded.service, CALLER, key.key_id, bytes(32), valid_to_us=clock() + 1_000_000)
+    clock.pass_days(1)
+    expire = store.expire_material
+    lines: list[dict[str, Any]] = []
+
+    def expire_material(now_us: int, limit: int) -> list[StoredKey]:
+        lines.extend(recorded.events("AwsServiceEvent"))
+        return expire(now_us, limit)
+
+    monkeypatch.setattr(store, "expire_material", expire_material)
+    assert await importing.expire_material(recorded.service._core) == 1
+    told = lines[-1]
+    assert (told["eventName"], told["resources"][0]["ARN"]) == ("DeleteExpiredKeyMaterial", key.key_arn)
+    assert await importing.expire_material(recorded.service._core) == 0
 
 
 async def test_rotation_by_time_is_the_services_own_act(recorded: Recorded, clock: Clock) -> None:
