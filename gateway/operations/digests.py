@@ -27,7 +27,7 @@ class Verified:
 
 
 class Digests:
-    """Hashers of one body. CRCs are cheap enough for the event loop, the others are for a thread."""
+    """Hashers of one body. CRCs and XXHash are cheap enough for the event loop, the others are for a thread."""
 
     def __init__(
         self,
@@ -44,15 +44,17 @@ class Digests:
         if also is not None:
             wanted.add(also)
         self._checksums = {algorithm: new_hasher(algorithm) for algorithm in wanted}
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 or expectation.content_md5 is not None else None
+        self._md5: Hasher | None = None
+        if md5 or expectation.content_md5 is not None:
+            self._md5 = self._checksums.get(Algorithm.MD5) or hashlib.md5(usedforsecurity=False)
         self._md5_is_wanted = md5
         self._sha256: Hasher | None = None
         if content_sha256.digest is not None:
             self._sha256 = self._checksums.get(Algorithm.SHA256) or hashlib.sha256()
-        self._cheap = [hasher for algorithm, hasher in self._checksums.items() if algorithm.is_crc]
+        self._cheap = [hasher for algorithm, hasher in self._checksums.items() if algorithm.is_cheap]
         costly: list[Hasher | None] = [
-            *(hasher for algorithm, hasher in self._checksums.items() if not algorithm.is_crc),
-            self._md5,
+            *(hasher for algorithm, hasher in self._checksums.items() if not algorithm.is_cheap),
+            None if Algorithm.MD5 in self._checksums else self._md5,
             None if Algorithm.SHA256 in self._checksums else self._sha256,
         ]
         self._costly = [hasher for hasher in costly if hasher is not None]

@@ -1,7 +1,7 @@
 """The body of an upload: unframed, verified, sealed and made durable, and visible only once its row is written.
 
 Bytes go socket → framing and signatures → digests → segments → blob store, with back-pressure all the way. AES-GCM and
-CRCs of a batch cost less than a thread hop and run on the event loop; MD5, SHA-1 and SHA-256 run in threads, beside
+CRCs and XXHash of a batch cost less than a thread hop or two and run on the event loop; MD5 and SHA in threads, beside
 the sealing of the same batch; the blob store writes in its own threads while the next batch arrives. Memory for an
 upload: two batches of plaintext and two of ciphertext, 1 MiB in all, whatever its length.
 """

@@ -1,7 +1,7 @@
 """Checksums of bodies and objects: what a client declared, computing it, and putting those of parts together.
 
 Amazon S3 User Guide, "Checking object integrity". CRC32 is zlib's (4.3 GB/s here; awscrt's takes 3.1), CRC32C and
-CRC64NVME are awscrt's (46 GB/s).
+CRC64NVME are awscrt's (46 GB/s), and so are the XXHash kinds (11 to 26 GB/s).
 """
 
 from __future__ import annotations
@@ -18,14 +18,12 @@ from typing import Protocol, Self
 
 from awscrt import checksums as crt
 
-from gateway.protocol.errors import S3Error, not_implemented
+from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 
 _PREFIX = "x-amz-checksum-"
 _NOT_VALUES = frozenset({"x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode"})
 _SDK = "x-amz-sdk-checksum-algorithm"
-_NOT_SERVED = frozenset({"MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128"})
-"""Algorithms of the S3 model that this gateway does not compute."""
 
 
 class Algorithm(Enum):
@@ -36,6 +34,11 @@ class Algorithm(Enum):
     CRC64NVME = ("CRC64NVME", 8)
     SHA1 = ("SHA1", 20)
     SHA256 = ("SHA256", 32)
+    SHA512 = ("SHA512", 64)
+    MD5 = ("MD5", 16)
+    XXHASH64 = ("XXHASH64", 8)
+    XXHASH3 = ("XXHASH3", 8)
+    XXHASH128 = ("XXHASH128", 16)
 
     @property
     def digest_size(self) -> int:
@@ -51,9 +54,14 @@ class Algorithm(Enum):
         return "Checksum" + self.name
 
     @property
-    def is_crc(self) -> bool:
-        """Cheap enough for the event loop, and combinable over parts."""
+    def is_combinable(self) -> bool:
+        """Whether the checksums of parts give that of the whole: CRCs alone are so."""
         return self.name.startswith("CRC")
+
+    @property
+    def is_cheap(self) -> bool:
+        """Cheap enough for the event loop: at most 60 µs for a batch of 256 KiB."""
+        return self.name.startswith(("CRC", "XXHASH"))
 
 
 _BY_HEADER = {algorithm.header: algorithm for algorithm in Algorithm}
@@ -83,7 +91,7 @@ class ChecksumType(Enum):
             return None, None
         if asked is None:
             asked = cls.FULL_OBJECT if algorithm is Algorithm.CRC64NVME else cls.COMPOSITE
-        if (asked is cls.FULL_OBJECT and not algorithm.is_crc) or (
+        if (asked is cls.FULL_OBJECT and not algorithm.is_combinable) or (
             asked is cls.COMPOSITE and algorithm is Algorithm.CRC64NVME
         ):
             message = (
@@ -116,16 +124,38 @@ class _CRC:
         return self._value.to_bytes(self._size, "big")
 
 
+class _XXHash:
+    """One of awscrt's XXHash kinds, seed 0, as a hasher; its digests are big-endian, the canonical form."""
+
+    __slots__ = ("_hash",)
+
+    def __init__(self, new: Callable[[], crt.XXHash]) -> None:
+        self._hash = new()
+
+    def update(self, data: Buffer, /) -> None:
+        self._hash.update(data if isinstance(data, bytes) else bytes(data))  # takes nothing that may change
+
+    def digest(self) -> bytes:
+        digest: bytes = self._hash.finalize()
+        return digest
+
+
+_HASHERS: dict[Algorithm, Callable[[], Hasher]] = {
+    Algorithm.CRC32: lambda: _CRC(zlib.crc32, 4),
+    Algorithm.CRC32C: lambda: _CRC(crt.crc32c, 4),
+    Algorithm.CRC64NVME: lambda: _CRC(crt.crc64nvme, 8),
+    Algorithm.SHA1: lambda: hashlib.sha1(usedforsecurity=False),
+    Algorithm.SHA256: hashlib.sha256,
+    Algorithm.SHA512: hashlib.sha512,
+    Algorithm.MD5: lambda: hashlib.md5(usedforsecurity=False),
+    Algorithm.XXHASH64: lambda: _XXHash(crt.XXHash.new_xxhash64),
+    Algorithm.XXHASH3: lambda: _XXHash(crt.XXHash.new_xxhash3_64),
+    Algorithm.XXHASH128: lambda: _XXHash(crt.XXHash.new_xxhash3_128),
+}
+
+
 def new_hasher(algorithm: Algorithm) -> Hasher:
-    if algorithm is Algorithm.CRC32:
-        return _CRC(zlib.crc32, 4)
-    if algorithm is Algorithm.CRC32C:
-        return _CRC(crt.crc32c, 4)
-    if algorithm is Algorithm.CRC64NVME:
-        return _CRC(crt.crc64nvme, 8)
-    if algorithm is Algorithm.SHA1:
-        return hashlib.sha1(usedforsecurity=False)
-    return hashlib.sha256()
+    return _HASHERS[algorithm]()
 
 
 def encode_digest(digest: bytes) -> str:
@@ -222,12 +252,10 @@ def requested_algorithm(headers: Mapping[str, str]) -> Algorithm | None:
     if text is None:
         return None
     name = text.upper()
-    if name in _NOT_SERVED:
-        raise not_implemented("x-amz-checksum-algorithm", f"The checksum algorithm {name} is not implemented.")
     if name not in Algorithm.__members__:
         message = (
             "Checksum algorithm provided is unsupported. Please try again with any of the valid types: "
-            f"[{', '.join(Algorithm.__members__)}]"
+            f"[{', '.join(sorted(Algorithm.__members__))}]"
         )
         raise S3Error("InvalidRequest", message)
     return Algorithm[name]
@@ -264,7 +292,8 @@ class PartChecksum:
 def combine(algorithm: Algorithm, checksum_type: ChecksumType, parts: Sequence[PartChecksum]) -> str:
     """The checksum of a multipart object, as S3 shows it: Base64, for a composite one followed by "-" and the count.
 
-    Raises ValueError where a part's checksum is none of `algorithm`, or for a full-object checksum of SHA kinds.
+    Raises ValueError where a part's checksum is none of `algorithm`, or for a full-object checksum of one that cannot
+    be combined.
     """
     digests = [decode_digest(part.text, algorithm.digest_size) for part in parts]
     if any(digest is None for digest in digests):
@@ -305,8 +334,6 @@ def _value_headers(headers: Mapping[str, str]) -> list[tuple[Algorithm, str]]:
     if len(found) > 1:
         raise _several()
     for name in found:
-        if name.removeprefix(_PREFIX).upper() in _NOT_SERVED:
-            raise not_implemented(name)
         if name not in _BY_HEADER:
             raise unknown_checksum_header()
     return [(_BY_HEADER[name], headers[name]) for name in found]
@@ -335,8 +362,6 @@ def _check_sdk_algorithm(headers: Mapping[str, str], algorithm: Algorithm | None
     named = headers.get(_SDK)
     if named is None:
         return
-    if named.upper() in _NOT_SERVED:
-        raise not_implemented(_SDK)
     if named.upper() not in Algorithm.__members__:
         raise _invalid_value(_SDK)
     if algorithm is None:

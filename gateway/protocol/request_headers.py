@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.protocol.checksums import unknown_checksum_header
+from gateway.protocol.checksums import Algorithm, unknown_checksum_header
 from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 
@@ -19,13 +19,9 @@ MAX_USER_AGENT_CHARACTERS = 1024
 
 SERVED = frozenset(
     {
+        *(algorithm.header for algorithm in Algorithm),
         "x-amz-checksum-algorithm",
-        "x-amz-checksum-crc32",
-        "x-amz-checksum-crc32c",
-        "x-amz-checksum-crc64nvme",
         "x-amz-checksum-mode",
-        "x-amz-checksum-sha1",
-        "x-amz-checksum-sha256",
         "x-amz-checksum-type",
         "x-amz-confirm-remove-self-bucket-access",
         "x-amz-content-sha256",
@@ -92,11 +88,6 @@ _READS = ("Get", "Head", "List")
 
 REFUSED = frozenset(
     {
-        "x-amz-checksum-md5",
-        "x-amz-checksum-sha512",
-        "x-amz-checksum-xxhash128",
-        "x-amz-checksum-xxhash3",
-        "x-amz-checksum-xxhash64",
         "x-amz-if-match-initiated-time",
         "x-amz-if-match-last-modified-time",
         "x-amz-if-match-size",

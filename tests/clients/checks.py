@@ -55,3 +55,8 @@ def md5_hex(data: bytes) -> str:
 
 def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def content_md5(body: bytes) -> str:
+    """The value of a Content-MD5 header."""
+    return base64_of(hashlib.md5(body, usedforsecurity=False).digest())

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.clients.checks import error_of, headers_of, md5_hex, random_bytes, refusal
-from tests.clients.raw import RawClient
+from tests.clients.checks import content_md5, error_of, headers_of, md5_hex, random_bytes, refusal
+from tests.clients.raw import Answer, RawClient
 
 PART = random_bytes(5 << 20, seed=11)
 """The smallest part that may be followed by another."""
@@ -32,6 +32,10 @@ def tags_of(s3: Any, bucket: str, key: str = "k", **parameters: Any) -> dict[str
 
 def set_versioning(s3: Any, bucket: str, status: str) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+def put_document(raw: RawClient, bucket: str, body: bytes) -> Answer:
+    return raw.request("PUT", f"/{bucket}/k?tagging", {"content-md5": content_md5(body)}, body)
 
 
 def document(inner: str) -> bytes:
@@ -372,7 +376,6 @@ def test_tags_that_are_none(
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"<Tagging><TagSet>",
         b"<Tags><TagSet/></Tags>",
         b"<Tagging><TagSet/><TagSet/></Tagging>",
@@ -386,20 +389,31 @@ def test_tags_that_are_none(
 )
 def test_documents_that_are_none(s3: Any, raw: RawClient, shared_bucket: str, body: bytes) -> None:
     s3.put_object(Bucket=shared_bucket, Key="k", Body=b"1", Tagging="kept=1")
-    assert raw.request("PUT", f"/{shared_bucket}/k?tagging", {}, body).refusal == (400, "MalformedXML")
+    assert put_document(raw, shared_bucket, body).refusal == (400, "MalformedXML")
     assert tags_of(s3, shared_bucket) == {"kept": "1"}
 
 
 def test_a_tag_without_a_key_is_refused(raw: RawClient, s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"1")
-    answer = raw.request("PUT", f"/{bucket}/k?tagging", {}, document("<Tag><Key/><Value>v</Value></Tag>"))
+    answer = put_document(raw, bucket, document("<Tag><Key/><Value>v</Value></Tag>"))
     assert (answer.refusal, answer.message) == ((400, "InvalidTag"), "The TagKey you have provided is invalid")
 
 
 def test_a_document_without_a_tag_set_deletes_the_tags(s3: Any, raw: RawClient, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"1", Tagging="a=1")
-    assert raw.request("PUT", f"/{bucket}/k?tagging", {}, b"<Tagging/>").status == 200
+    assert put_document(raw, bucket, b"<Tagging/>").status == 200
     assert tags_of(s3, bucket) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [(b"", (400, "MissingRequestBodyError")), (b"<Tagging/>", (400, "InvalidRequest"))],
+)
+def test_a_document_needs_a_digest(s3: Any, raw: RawClient, bucket: str, body: bytes, expected: Any) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1", Tagging="a=1")
+    assert raw.request("PUT", f"/{bucket}/k?tagging", {}, body).refusal == expected
+    assert raw.request("PUT", f"/{bucket}?tagging", {}, body).refusal == expected
+    assert tags_of(s3, bucket) == {"a": "1"}
 
 
 def test_a_document_with_a_wrong_digest_is_refused(s3: Any, raw: RawClient, bucket: str) -> None:

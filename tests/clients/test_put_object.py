@@ -153,7 +153,7 @@ REFUSED = [
     ("x-amz-object-lock-retain-until-date", "2030-01-01T00:00:00Z", (501, "NotImplemented")),
     ("x-amz-object-lock-legal-hold", "ON", (501, "NotImplemented")),
     ("x-amz-write-offset-bytes", "0", (501, "NotImplemented")),
-    ("x-amz-checksum-sha512", "AAAA", (501, "NotImplemented")),
+    ("x-amz-checksum-sha512", "AAAA", (400, "InvalidRequest")),
     ("x-amz-expected-bucket-owner", "999999999999", (403, "AccessDenied")),
 ]
 

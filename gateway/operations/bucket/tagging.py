@@ -14,7 +14,7 @@ from gateway.protocol.xml.documents.tagging import Tagging
 async def put(call: Call) -> Response:
     """All tags at once; none is as deleting them. Recorded: 204, not the 200 of the API reference."""
     bucket = await call.bucket()
-    tagging = Tagging.parse(await call.read_document(), BUCKET_TAGS)
+    tagging = Tagging.parse(await call.read_checked_document(), BUCKET_TAGS)
     await change_bucket(call, bucket, tags=dict(tagging.tags))
     return Response(status=204)
 

@@ -18,7 +18,8 @@ from gateway.protocol.xml.documents.tagging import Tagging
 
 async def put(call: Call) -> Response:
     """All tags at once: those that the document leaves out are gone."""
-    return Response(headers=await _replace_tags(call, Tagging.parse(await call.read_document(), OBJECT_TAGS).tags))
+    tagging = Tagging.parse(await call.read_checked_document(), OBJECT_TAGS)
+    return Response(headers=await _replace_tags(call, tagging.tags))
 
 
 async def get(call: Call) -> Response:

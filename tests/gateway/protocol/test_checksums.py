@@ -3,6 +3,7 @@ import hashlib
 import os
 import zlib
 
+import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,13 +28,18 @@ from gateway.protocol.messages import Buffer
 CRC32 = "x-amz-checksum-crc32"
 SDK = "x-amz-sdk-checksum-algorithm"
 BODY = b"123456789"
-# Check values of the Rocksoft catalogue for "123456789", and FIPS 180's functions.
+# Check values of the Rocksoft catalogue for "123456789", FIPS 180's functions, and XXHash as xxhash 4.1 computes them.
 CHECK = {
     Algorithm.CRC32: bytes.fromhex("cbf43926"),
     Algorithm.CRC32C: bytes.fromhex("e3069283"),
     Algorithm.CRC64NVME: bytes.fromhex("ae8b14860a799888"),
     Algorithm.SHA1: hashlib.sha1(BODY).digest(),
     Algorithm.SHA256: hashlib.sha256(BODY).digest(),
+    Algorithm.SHA512: hashlib.sha512(BODY).digest(),
+    Algorithm.MD5: hashlib.md5(BODY).digest(),
+    Algorithm.XXHASH64: bytes.fromhex("8cb841db40e6ae83"),
+    Algorithm.XXHASH3: bytes.fromhex("72dcb18b67a17dff"),
+    Algorithm.XXHASH128: bytes.fromhex("33119477ede5dcd5e9716427681d5860"),
 }
 
 
@@ -125,12 +131,18 @@ def test_contradictions() -> None:
     check_refused({"x-amz-checksum-crc16": "AAA="}, "InvalidRequest")
 
 
-@pytest.mark.parametrize("name", ["md5", "sha512", "xxhash64", "xxhash3", "xxhash128"])
-def test_algorithms_that_are_not_served(name: str) -> None:
-    check_refused({f"x-amz-checksum-{name}": "AAAA"}, "NotImplemented")
-    check_refused({CRC32: "AAAAAA==", SDK: name.upper()}, "NotImplemented")
-    with pytest.raises(S3Error, match="NotImplemented"):
-        requested_algorithm({"x-amz-checksum-algorithm": name.upper()})
+def test_algorithms_are_those_of_the_model() -> None:
+    model = botocore.session.get_session().get_service_model("s3")
+    assert set(Algorithm.__members__) == set(model.shape_for("ChecksumAlgorithm").enum)
+
+
+def test_an_unknown_algorithm_is_told_the_valid_ones() -> None:
+    with pytest.raises(S3Error) as caught:
+        requested_algorithm({"x-amz-checksum-algorithm": "MD4"})
+    assert caught.value.message == (
+        "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, "
+        "CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]"
+    )
 
 
 def test_content_md5() -> None:
@@ -150,6 +162,7 @@ def test_malformed_content_md5(value: str) -> None:
     check_refused({"content-md5": value}, "InvalidDigest")
 
 
+COMPOSITE_ONLY = ["SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"]
 REQUESTED = [
     ({}, (None, None)),
     ({"algorithm": "CRC32"}, (Algorithm.CRC32, ChecksumType.COMPOSITE)),
@@ -159,6 +172,8 @@ REQUESTED = [
     ({"algorithm": "SHA1"}, (Algorithm.SHA1, ChecksumType.COMPOSITE)),
     ({"algorithm": "SHA1", "type": "FULL_OBJECT"}, None),
     ({"algorithm": "SHA256", "type": "FULL_OBJECT"}, None),
+    *(({"algorithm": name}, (Algorithm[name], ChecksumType.COMPOSITE)) for name in COMPOSITE_ONLY),
+    *(({"algorithm": name, "type": "FULL_OBJECT"}, None) for name in COMPOSITE_ONLY),
     ({"algorithm": "CRC64NVME", "type": "COMPOSITE"}, None),
     ({"algorithm": "CRC31"}, None),
     ({"algorithm": ""}, None),
@@ -199,6 +214,14 @@ def test_combining_parts_of_five_gibibytes() -> None:
     assert combine(Algorithm.CRC32, ChecksumType.FULL_OBJECT, [single] * 3) == encode_digest(value.to_bytes(4, "big"))
     zeros = PartChecksum("AAAAAA==", 5 << 30)  # lengths beyond 32 bits are taken
     assert decode_digest(combine(Algorithm.CRC32, ChecksumType.FULL_OBJECT, [single, zeros]), 4)
+
+
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_a_composite_checksum_is_of_the_checksums(algorithm: Algorithm) -> None:
+    digests = [digest_of(algorithm, body) for body in (b"a", b"b", b"c")]
+    parts = [PartChecksum(encode_digest(digest), 1) for digest in digests]
+    expected = encode_digest(digest_of(algorithm, b"".join(digests))) + "-3"
+    assert combine(algorithm, ChecksumType.COMPOSITE, parts) == expected
 
 
 def test_composite_checksums() -> None:

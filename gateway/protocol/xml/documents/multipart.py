@@ -18,8 +18,7 @@ from gateway.protocol.xml.writer import document, element, flag, quoted_etag
 MAX_PARTS = 10_000
 
 _CHECKSUMS = {algorithm.element: algorithm.name for algorithm in Algorithm}
-_NOT_SERVED = {f"Checksum{name}": name for name in ("MD5", "SHA512", "XXHASH64", "XXHASH3", "XXHASH128")}
-_MEMBERS = frozenset({"ETag", "PartNumber", *_CHECKSUMS, *_NOT_SERVED})
+_MEMBERS = frozenset({"ETag", "PartNumber", *_CHECKSUMS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class CompleteMultipartUpload:
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises S3Error MalformedXML, InvalidPartOrder, InvalidArgument (a part number), or NotImplemented.
+        """Raises S3Error MalformedXML, InvalidPartOrder or InvalidArgument (a part number).
 
         Recorded: no document at all is InvalidRequest.
         """
@@ -89,9 +88,6 @@ def _completed_part(members: dict[str, str]) -> CompletedPart:
         message = f"Part number must be an integer between 1 and {MAX_PART_NUMBER}, inclusive"
         raise invalid_argument("PartNumber", str(number), message)
     etag = members.pop("ETag").strip().strip('"')
-    for name in members:
-        if name in _NOT_SERVED:
-            raise S3Error("NotImplemented", f"The checksum algorithm {_NOT_SERVED[name]} is not implemented.")
     return CompletedPart(number, etag, {_CHECKSUMS[name]: text.strip() for name, text in members.items()})
 
 

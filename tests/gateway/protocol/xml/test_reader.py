@@ -65,7 +65,7 @@ def test_bounds() -> None:
     check_malformed(b"<Root>" + b"<A/>" * 300 + b"</Root>", max_elements=100)
     check_malformed(b"<Root>" + b"<A></A>" * 150 + b"</Root>", max_elements=100)
     check_malformed(b"<Root " + b" ".join(b"a%d = '>'" % i for i in range(200)) + b"/>", max_elements=100)
-    check_malformed(b"<Root><A>" + b"x" * (2 << 20) + b"</A></Root>")
+    check_malformed(b"<Root><A>" + b"x" * (3 << 20) + b"</A></Root>")
 
 
 def test_flat_elements_are_strict() -> None:
