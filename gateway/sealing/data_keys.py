@@ -16,7 +16,7 @@ from iam.principals import Caller
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
-from kms.api.types import Decrypt, Encrypt, GenerateDataKey
+from kms.api.types import Decrypt, GenerateDataKey, WrapDataKey
 
 S3_MANAGED_KEY_ALIAS: Final = "alias/aws/s3"
 OBJECT_ARN_CONTEXT: Final = "aws:s3:arn"
@@ -72,13 +72,16 @@ class DataKeys:
         row_uid: bytes,
         object_arn: str,
     ) -> Wrap:
-        """An existing data key wrapped for another row (a copy that shares blobs); arguments and errors as `create`."""
+        """An existing data key wrapped for another row (a copy that shares blobs); arguments and errors as `create`.
+
+        The caller needs the same permission as for a fresh one, kms:GenerateDataKey.
+        """
         if mode is Mode.SSE_S3:
             keys = self._service_keys
             aad = _local_aad(account_id, bucket_id, row_uid)
             return Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
-            request = Encrypt(kms_key_id or S3_MANAGED_KEY_ALIAS, data_key, kms_context(context, object_arn))
+            request = WrapDataKey(kms_key_id or S3_MANAGED_KEY_ALIAS, data_key, kms_context(context, object_arn))
             by = await self._kms.call(_acting_on(object_arn, caller), request)
             return Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
         raise ValueError(f"{mode.name} is not served")

@@ -1,4 +1,4 @@
-"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom.
+"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, WrapDataKey, GenerateRandom.
 
 Data keys, of which there are thousands a second, come from the operating system's random source; GenerateRandom's bytes
 from the root's.
@@ -16,15 +16,17 @@ from kms.api.types import (
     GenerateDataKey,
     GenerateDataKeyWithoutPlaintext,
     GenerateRandom,
+    WrapDataKey,
 )
 from kms.keys.state import Operation
 from kms.service.call import Call
-from kms.service.constraints import check_range
+from kms.service.constraints import check_length, check_range
 from kms.service.core import Core
 from kms.service.encryption import seal
 from kms.service.protection import check_key_store
 
 MAX_RANDOM_BYTES = 1024
+"""Of a data key as well."""
 
 
 async def generate_data_key(core: Core, call: Call[GenerateDataKey]) -> DataKey:
@@ -35,6 +37,23 @@ async def generate_data_key(core: Core, call: Call[GenerateDataKey]) -> DataKey:
 async def generate_data_key_without_plaintext(core: Core, call: Call[GenerateDataKeyWithoutPlaintext]) -> Ciphertext:
     _, ciphertext = await _generate(core, call, Operation.GENERATE_DATA_KEY_WITHOUT_PLAINTEXT)
     return ciphertext
+
+
+async def wrap_data_key(core: Core, call: Call[WrapDataKey]) -> Ciphertext:
+    """Permission, state and use of the key are those of GenerateDataKey; only the data key is not new."""
+    request = call.request
+    if call.caller.via_service is None:
+        raise KMSError("AccessDeniedException", "Data keys are wrapped for services that act for a caller.")
+    check_length("plaintext", len(request.plaintext), 1, MAX_RANDOM_BYTES)
+    return await seal(
+        core,
+        call,
+        request.key_id,
+        Operation.GENERATE_DATA_KEY,
+        plaintext=request.plaintext.reveal(),
+        context=request.encryption_context,
+        dry_run=False,
+    )
 
 
 async def generate_random(core: Core, call: Call[GenerateRandom]) -> SecretBytes:

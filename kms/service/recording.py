@@ -37,7 +37,11 @@ _IDENTITY_TYPES: Final = {
     PrincipalKind.SERVICE: "AWSService",
     PrincipalKind.ANONYMOUS: "Unknown",
 }
-_DATA_OPERATIONS: Final = frozenset(operation.value for operation in CRYPTOGRAPHIC) | {"GenerateRandom", "ReEncrypt"}
+_DATA_OPERATIONS: Final = frozenset(operation.value for operation in CRYPTOGRAPHIC) | {
+    "GenerateRandom",
+    "ReEncrypt",
+    "WrapDataKey",
+}
 _COUNTED_DIGITS: Final = 12
 _READING: Final = ("Describe", "Get", "List")
 _SERVICE: Final = service_caller("").principal

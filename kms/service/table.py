@@ -78,5 +78,6 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.UpdatePrimaryRegion: multi_region.update_primary_region,
     t.Verify: signing.verify,
     t.VerifyMac: macs.verify_mac,
+    t.WrapDataKey: data_keys.wrap_data_key,
 }
 """A row for every request of `kms.api.types`."""

@@ -98,11 +98,17 @@ def test_a_copy_tells_its_source_and_its_target(s3: Any, bucket: str, key: str, 
     s3.put_object(Bucket=bucket, Key="from", Body=BODY, **sse_kms(key))
     copied = s3.copy_object(Bucket=bucket, Key="to", CopySource=f"{bucket}/from", **sse_kms(other))
     events = [event for event in tail("--since", "1h") if event.get("requestID") == request_id(copied)]
-    assert {(event["resourceArn"], event["resources"][0]["ARN"]) for event in events} == {
-        (f"arn:aws:s3:::{bucket}/from", key),
-        (f"arn:aws:s3:::{bucket}/to", other),
-    }
-    assert len(events) == 2
+    assert [
+        (
+            event["eventName"],
+            event["resourceArn"],
+            [(each["action"], each["resource"], each["decision"]) for each in event["decisions"]],
+        )
+        for event in events
+    ] == [
+        ("Decrypt", f"arn:aws:s3:::{bucket}/from", [("kms:Decrypt", key, "Allow")]),
+        ("WrapDataKey", f"arn:aws:s3:::{bucket}/to", [("kms:GenerateDataKey", other, "Allow")]),
+    ]
 
 
 def test_a_refused_get_is_one_line_with_its_error(s3: Any, bucket: str, key: str, kms: Any, tail: Tail) -> None:

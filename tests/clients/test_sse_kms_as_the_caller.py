@@ -106,11 +106,30 @@ def test_multipart_and_copies_use_the_key_as_the_caller(gateway: Gateway, s3: An
     parts = {"Parts": [{"ETag": etag, "PartNumber": 1}]}
     client.complete_multipart_upload(Bucket="data", Key="parts", UploadId=upload, MultipartUpload=parts)
     assert client.get_object(Bucket="data", Key="parts")["Body"].read() == b"part"
-    refused(lambda: client.copy_object(Key="copy", CopySource=source, **kms_mode), "kms:Encrypt", user)
-    assert not is_there(s3, "copy")
-    user.put_policy(allow("s3:*"), allow(*USES, "kms:Encrypt", on=key))  # docs/divergences.md, "CopyObject"
     client.copy_object(Key="copy", CopySource=source, **kms_mode)
     assert s3.get_object(Bucket="data", Key="copy")["Body"].read() == b"body"
+
+
+def test_a_copy_decrypts_with_the_one_key_and_generates_with_the_other(gateway: Gateway, s3: Any, key: str) -> None:
+    other = str(gateway.client("kms").create_key()["KeyMetadata"]["Arn"])
+    put(s3, key, "rewrapped")
+    user = make_user(gateway, allow("s3:*"), allow("kms:Decrypt", on=key), allow("kms:Encrypt", on=other))
+    client = user.client("s3")
+    wanted = {
+        "Bucket": "data",
+        "Key": "rewrapped-copy",
+        "CopySource": {"Bucket": "data", "Key": "rewrapped"},
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": other,
+    }
+    refused(lambda: client.copy_object(**wanted), "kms:GenerateDataKey", user)
+    user.put_policy(allow("s3:*"), allow("kms:GenerateDataKey", on=[key, other]))
+    refused(lambda: client.copy_object(**wanted), "kms:Decrypt", user)
+    assert not is_there(s3, "rewrapped-copy")
+    user.put_policy(allow("s3:*"), allow("kms:Decrypt", on=key), allow("kms:GenerateDataKey", on=other))
+    assert client.copy_object(**wanted)["SSEKMSKeyId"] == other
+    refused(lambda: client.get_object(Bucket="data", Key="rewrapped-copy"), "kms:Decrypt", user)
+    assert s3.get_object(Bucket="data", Key="rewrapped-copy")["Body"].read() == b"body"
 
 
 def test_another_accounts_key_by_arn(gateway: Gateway, s3: Any) -> None:

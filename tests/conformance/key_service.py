@@ -536,6 +536,22 @@ class KeyServiceSuite:
         sealed = await service.call(caller, t.GenerateDataKeyWithoutPlaintext(key.key_id, 32))
         assert len((await service.call(caller, t.Decrypt(sealed.ciphertext_blob))).plaintext) == 32
 
+    async def test_wrap_data_key_is_for_services_with_the_permission_to_generate(
+        self, service: KeyService, caller: Caller
+    ) -> None:
+        key = await service.call(caller, t.CreateKey())
+        secret = SecretBytes(b"\x07" * 32)
+        sealed = await service.call(via_s3(caller), t.WrapDataKey(key.key_id, secret, CONTEXT))
+        assert (sealed.key_arn, sealed.key_version) == (key.key_arn, 1)
+        opened = await service.call(caller, t.Decrypt(sealed.ciphertext_blob, None, CONTEXT))
+        assert opened.plaintext == secret
+        await assert_refused(service.call(caller, t.WrapDataKey(key.key_id, secret)), "AccessDeniedException")
+        for size in (0, 1025):
+            wrap = t.WrapDataKey(key.key_id, SecretBytes(bytes(size)))
+            await assert_refused(service.call(via_s3(caller), wrap), "ValidationException")
+        await service.call(caller, t.DisableKey(key.key_id))
+        await assert_refused(service.call(via_s3(caller), t.WrapDataKey(key.key_id, secret)), "DisabledException")
+
     async def test_re_encrypt(self, service: KeyService, caller: Caller) -> None:
         one, other = [await service.call(caller, t.CreateKey()) for _ in range(2)]
         blob = (await service.call(caller, encrypt(one.key_id, context=CONTEXT))).ciphertext_blob

@@ -26,7 +26,13 @@ from kms.api.types.asymmetric import (
     Verify,
     VerifyMac,
 )
-from kms.api.types.data_keys import DataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom
+from kms.api.types.data_keys import (
+    DataKey,
+    GenerateDataKey,
+    GenerateDataKeyWithoutPlaintext,
+    GenerateRandom,
+    WrapDataKey,
+)
 from kms.api.types.encryption import (
     IGNORE_CIPHERTEXT,
     Ciphertext,
@@ -191,6 +197,7 @@ __all__ = [
     "UpdatePrimaryRegion",
     "Verify",
     "VerifyMac",
+    "WrapDataKey",
 ]
 
 REQUESTS: tuple[type[Request[Any]], ...] = tuple(

@@ -1,4 +1,4 @@
-"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom."""
+"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom; and WrapDataKey, which is not of AWS's API."""
 
 from __future__ import annotations
 
@@ -40,6 +40,21 @@ class GenerateDataKeyWithoutPlaintext(Request[Ciphertext]):
     encryption_context: EncryptionContext = field(default_factory=dict)
     grant_tokens: tuple[str, ...] = ()
     dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WrapDataKey(Request[Ciphertext]):
+    """A data key that exists, 1..1024 bytes, sealed under `key_id` just as GenerateDataKey seals a fresh one.
+
+    For a service that acts for a caller (`caller.via_service`) and keeps what the data key has encrypted: S3 copies an
+    object without reading it. The caller must be allowed kms:GenerateDataKey, as for a copy with a data key of its own,
+    and the service has made sure that it may open the data key. No client can ask for it: the HTTP face has no such
+    operation, and without a service in between it is refused.
+    """
+
+    key_id: str
+    plaintext: SecretBytes
+    encryption_context: EncryptionContext = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
