@@ -14,6 +14,8 @@ from iam.canonical import query_pairs
 from iam.chunk_signatures import ChunkVerifier
 from iam.credentials import Credential
 from iam.errors import AuthenticationError, Reason
+from iam.form import parse_form, verify_form
+from iam.payload_hash import UNSIGNED_PAYLOAD
 from iam.presign import check_validity, is_presigned, is_signed_by_version_2, parse_presigned
 from iam.principals import IdentityPolicies, Principal
 from iam.requests import SignableRequest
@@ -91,18 +93,28 @@ class Authenticator:
             if body_sha256 is None:
                 raise TypeError(f"{service.name} signs the hash of the body: body_sha256 is required")
             payload_hash = body_sha256
-        credential = self._credential(authentication.scope.access_key_id)
-        signing_key = self._signing_keys.get(credential.secret, authentication.scope)
+        credential, signing_key = self._keys(authentication)
         verify(request, authentication, service, signing_key, payload_hash)
-        return Authenticated(
-            principal=credential.principal,
-            access_key_id=credential.access_key_id,
-            form=authentication.form,
-            payload_hash=payload_hash,
-            policies=credential.policies,
-            _authentication=authentication,
-            _signing_key=signing_key,
-        )
+        return _authenticated(authentication, payload_hash, credential, signing_key)
+
+    def authenticate_form(self, fields: Mapping[str, str], service: Service) -> Authenticated | None:
+        """Who signed the policy of a browser form; None if nobody did. `fields` by name in lower case.
+
+        How long the signature is good for is the policy's to say. Raises AuthenticationError.
+        """
+        authentication = parse_form(fields, service, self._regions(service))
+        if authentication is None:
+            return None
+        credential, signing_key = self._keys(authentication)
+        verify_form(authentication, fields["policy"], signing_key)
+        return _authenticated(authentication, UNSIGNED_PAYLOAD, credential, signing_key)
+
+    def _keys(self, authentication: Authentication) -> tuple[Credential, bytes]:
+        credential = self._credential(authentication.scope.access_key_id)
+        return credential, self._signing_keys.get(credential.secret, authentication.scope)
+
+    def _regions(self, service: Service) -> tuple[str, ...]:
+        return (self._region, *self._other_regions.get(service.name, ()))
 
     def _parse(self, request: SignableRequest, service: Service) -> Authentication | None:
         pairs = query_pairs(request.target_query)
@@ -121,7 +133,7 @@ class Authenticator:
         if not (has_header or in_query):
             return None
         parse = parse_authorization_header if has_header else parse_presigned
-        return parse(request, pairs, service, (self._region, *self._other_regions.get(service.name, ())))
+        return parse(request, pairs, service, self._regions(service))
 
     def _credential(self, access_key_id: str) -> Credential:
         credential = self._find_credential(access_key_id)
@@ -132,3 +144,17 @@ class Authenticator:
                 {"AWSAccessKeyId": access_key_id},
             )
         return credential
+
+
+def _authenticated(
+    authentication: Authentication, payload_hash: str, credential: Credential, signing_key: bytes
+) -> Authenticated:
+    return Authenticated(
+        principal=credential.principal,
+        access_key_id=credential.access_key_id,
+        form=authentication.form,
+        payload_hash=payload_hash,
+        policies=credential.policies,
+        _authentication=authentication,
+        _signing_key=signing_key,
+    )

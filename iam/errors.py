@@ -20,6 +20,8 @@ class Reason(StrEnum):
     """The Authorization header's credential scope is for another region; S3 answers as to a malformed one."""
     MALFORMED_QUERY = "malformed-query"
     """The same for the parameters of a presigned URL."""
+    MALFORMED_FORM = "malformed-form"
+    """The same for the fields of a browser form."""
     UNSUPPORTED_AUTHORIZATION = "unsupported-authorization"
     """An Authorization scheme that nobody speaks here."""
     SIGNATURE_VERSION_2 = "signature-version-2"
@@ -41,6 +43,7 @@ S3_CODE: Mapping[Reason, str] = {
     Reason.MALFORMED_AUTHORIZATION: "AuthorizationHeaderMalformed",
     Reason.WRONG_REGION: "AuthorizationHeaderMalformed",
     Reason.MALFORMED_QUERY: "AuthorizationQueryParametersError",
+    Reason.MALFORMED_FORM: "InvalidArgument",
     Reason.UNSUPPORTED_AUTHORIZATION: "InvalidArgument",
     Reason.SIGNATURE_VERSION_2: "InvalidRequest",
     Reason.SIGNATURE_VERSION_4A: "NotImplemented",

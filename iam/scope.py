@@ -39,6 +39,7 @@ class Form(StrEnum):
 
     HEADER = "AuthHeader"
     QUERY = "QueryString"
+    POST = "HtmlForm"
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ _PRINCIPAL_TYPES = {
     PrincipalKind.ROLE_SESSION: "AssumedRole",
     PrincipalKind.ANONYMOUS: "Anonymous",
 }
-_AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER"}
+_AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER", Form.POST: "POST"}
 
 
 def condition_keys(

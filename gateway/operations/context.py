@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.operations.authorisation import Permissions
+from gateway.operations.browser_form import BrowserForm
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
@@ -63,7 +64,11 @@ class Authentication:
 
 @dataclass(slots=True)
 class Call:
-    """One authenticated and authorised call of one operation."""
+    """One authenticated and authorised call of one operation.
+
+    `form` is there for an upload from a browser form: `request` is then the PUT that it stands for, whose content
+    length is only a bound.
+    """
 
     services: Services
     request: Request
@@ -72,6 +77,7 @@ class Call:
     query: Query
     authentication: Authentication
     permissions: Permissions
+    form: BrowserForm | None = None
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
 
@@ -96,6 +102,12 @@ class Call:
     @property
     def object_arn(self) -> str:
         return object_arn(BucketName(self.bucket_name), self.key)
+
+    @property
+    def object_url(self) -> str:
+        """Where the object is, in the style in which the request addressed it."""
+        scheme = "https" if self.request.is_secure else "http"
+        return f"{scheme}://{self.request.headers.get('host', '')}{self.request.target_path}"
 
     @property
     def is_anonymous(self) -> bool:

@@ -18,7 +18,8 @@ from gateway.protocol.messages import Buffer
 class Payload:
     """The payload of one request, read once.
 
-    `length` is what the client declared; exactly so many bytes come out, or an S3Error. `trailers` come at the end.
+    `length` is what the client declared; exactly so many bytes come out, or an S3Error; of a browser form at most so
+    many. `trailers` come at the end.
     """
 
     def __init__(self, call: Call, maximum_bytes: int) -> None:
@@ -28,7 +29,8 @@ class Payload:
         self.content_sha256 = call.authentication.content_sha256
         self.expectation = ChecksumExpectation.parse(request.headers)
         self.length = payload_length(request.headers, self.content_sha256, request.content_length)
-        if self.length > maximum_bytes:
+        self._is_exact = call.form is None
+        if self._is_exact and self.length > maximum_bytes:
             fields = {"ProposedSize": str(self.length), "MaxSizeAllowed": str(maximum_bytes)}
             raise S3Error("EntityTooLarge", fields=fields)
         names = trailer_names(request.headers, self.content_sha256)
@@ -54,5 +56,5 @@ class Payload:
                     yield piece
         if self._decoder is not None:
             self.trailers = self._decoder.finish()
-        if received != self.length:
+        if self._is_exact and received != self.length:
             raise S3Error("IncompleteBody")

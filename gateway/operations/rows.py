@@ -26,7 +26,7 @@ from gateway.operations.bucket import (
 )
 from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part, upload_part_copy
 from gateway.operations.multipart import create as create_upload
-from gateway.operations.object import attributes, copy, get, put
+from gateway.operations.object import attributes, copy, get, post, put
 from gateway.operations.object import delete as delete_object
 from gateway.operations.object import tagging as object_tagging
 from gateway.operations.service import list_buckets
@@ -166,6 +166,8 @@ SERVED = (
         "GetObjectAttributes", "GET", OBJECT, "s3:GetObjectAttributes", ("attributes",), handler=attributes.handle
     ),
     Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, handler=put.handle),
+    # Told apart from other POSTs on a bucket by having no parameter of its own.
+    Operation("PostObject", "POST", BUCKET, "s3:PutObject", body=Body.FORM, handler=post.handle),
     Operation("CopyObject", "PUT", OBJECT, "s3:PutObject", header="x-amz-copy-source", handler=copy.handle),
     Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", handler=delete_object.handle),
     Operation("GetObjectTagging", "GET", OBJECT, "s3:GetObjectTagging", ("tagging",), handler=object_tagging.get),

@@ -33,6 +33,8 @@ class Body(Enum):
     """Nothing; a body that comes along is not read."""
     DOCUMENT = "document"
     """An XML document of at most `MAX_DOCUMENT_BYTES`, read and verified through `Call.read_document`."""
+    FORM = "form"
+    """A browser form, which says who signed it, what for, and then the data (`gateway.operations.browser_form`)."""
     STREAM = "stream"
     """Object data, read and verified through `gateway.operations.upload`."""
 

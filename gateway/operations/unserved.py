@@ -59,6 +59,4 @@ UNSERVED = (
     _unserved("UpdateBucketMetadataInventoryTableConfiguration", "PUT", BUCKET, "metadataInventoryTable"),
     _unserved("UpdateBucketMetadataJournalTableConfiguration", "PUT", BUCKET, "metadataJournalTable"),
     _unserved("UpdateObjectEncryption", "PUT", OBJECT, "encryption"),
-    # A browser form: told apart from other POSTs on a bucket by having no parameter of its own.
-    _unserved("PostObject", "POST", BUCKET, action="PutObject"),
 )

@@ -58,7 +58,7 @@ FooterOf = Callable[[Digested], tuple[Envelope, bytes]]
 
 
 class PlainBody(Protocol):
-    """What is sealed into a blob: `length` bytes in pieces, read once, each valid until the next is asked for."""
+    """What is sealed into a blob: at most `length` bytes in pieces, each valid until the next is asked for."""
 
     @property
     def length(self) -> int: ...

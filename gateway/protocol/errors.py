@@ -53,6 +53,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         "entity tag may not match the part's entity tag.",
     ),
     "InvalidPartOrder": (400, "The list of parts was not in ascending order. Parts must be ordered by part number."),
+    "InvalidPolicyDocument": (
+        400,
+        "The content of the form does not meet the conditions specified in the policy document.",
+    ),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),
@@ -67,6 +71,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     ),
     "MalformedXML": (400, "The XML you provided was not well-formed or did not validate against our published schema"),
     "MaxMessageLengthExceeded": (400, "Your request was too big."),
+    "MaxPostPreDataLengthExceeded": (400, "Your POST request fields preceding the upload file were too large."),
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "MissingAuthenticationToken": (400, "The request was not signed."),
     "MissingRequestBodyError": (400, "Request Body is empty"),

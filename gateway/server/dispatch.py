@@ -14,10 +14,11 @@ from datetime import UTC, datetime
 
 from gateway.operations.admission import admit
 from gateway.operations.authorisation import Permissions
+from gateway.operations.browser_form import BrowserForm
 from gateway.operations.condition_keys import condition_keys
 from gateway.operations.context import Authentication, Call, Services
 from gateway.operations.cross_origin import cross_origin_headers, preflight
-from gateway.operations.table import Handler, OperationTable, Target
+from gateway.operations.table import Body, Handler, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256, anonymous_content_sha256
@@ -126,6 +127,13 @@ class Dispatcher:
         entry.operation = operation.name
         now = datetime.now(UTC)
         authenticated = unsealed.authenticator.authenticate(request, S3, now=now)
+        browser_form = None
+        if operation.body is Body.FORM:
+            browser_form = await BrowserForm.read(request)
+            authenticated = self._signer_of(browser_form, authenticated, unsealed)
+            browser_form.check(address.bucket or "", now)
+            request, address = browser_form.as_put(request), replace(address, key=browser_form.upload.key)
+            entry.key = address.key
         form = None
         if authenticated is not None:
             entry.principal = authenticated.principal.arn
@@ -154,12 +162,20 @@ class Dispatcher:
             query=query,
             authentication=authentication,
             permissions=Permissions(caller, conditions, self._policies, services.canonical_id),
+            form=browser_form,
             now_us=int(now.timestamp() * 1_000_000),
         )
         await admit(call, operation)
         response = await self._call(operation.handler, call)
         entry.mode = response.headers.get("x-amz-server-side-encryption")
         return response
+
+    @staticmethod
+    def _signer_of(form: BrowserForm, authenticated: Authenticated | None, unsealed: Unsealed) -> Authenticated | None:
+        """Who signed a form. Its policy says what may be uploaded, so that no other signature does."""
+        if authenticated is not None:
+            raise S3Error("InvalidArgument", "A browser form is signed by its fields, not by Authorization or its URL.")
+        return unsealed.authenticator.authenticate_form(form.upload.fields, S3)
 
     def _authentication(self, authenticated: Authenticated | None, request: Request) -> Authentication:
         if authenticated is None:

@@ -98,7 +98,7 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
 
 def _answer(call: Call, document: ObjectDocument, row: ObjectRow) -> Response:
     result = CompleteMultipartUploadResult(
-        location=_location(call),
+        location=call.object_url,
         bucket=call.bucket_name,
         key=call.key,
         etag=document.etag,
@@ -124,8 +124,3 @@ def _row(upload: UploadRow, chosen: ChosenParts, version_id: str) -> ObjectRow:
         revision=0,
         sealed=b"",
     )
-
-
-def _location(call: Call) -> str:
-    scheme = "https" if call.request.is_secure else "http"
-    return f"{scheme}://{call.request.headers.get('host', '')}{call.request.target_path}"

@@ -43,6 +43,28 @@ class CopyObjectResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PostResponse:
+    """What a browser form that asks for status 201 is answered with; `etag` with its quotes. It has no namespace."""
+
+    location: str
+    bucket: str
+    key: str
+    etag: str
+
+    def format(self) -> bytes:
+        return document(
+            "PostResponse",
+            (
+                element("Location", self.location),
+                element("Bucket", self.bucket),
+                element("Key", self.key),
+                element("ETag", self.etag),
+            ),
+            namespace=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class CopyPartResult:
     etag: str
     modified_us: int
