@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from gateway.config import Settings
-from gateway.operations.context import Owner, Services
+from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.messages import Request, Response
+from gateway.protocol.public_access import ObjectOwnership
 from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import SealingError
 from gateway.sealing.selftest import run_self_test
@@ -140,6 +141,11 @@ class Application:
             inline_limit_bytes=self._settings.storage.inline_bytes,
             owner_of=owners(identities),
             integrity_event=integrity_event,
+            public_access=PublicAccess(
+                new_buckets_block=self._settings.access.new_buckets_block_public,
+                new_buckets_ownership=ObjectOwnership(self._settings.access.new_buckets_ownership),
+                is_blocked_for_all=self._settings.access.block_public,
+            ),
         )
         regions = {KMS.name: self._settings.kms.other_regions}
         authenticator = Authenticator(self._settings.region, identities.find_credential, other_regions=regions)

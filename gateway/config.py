@@ -18,6 +18,7 @@ from gateway.config_reader import ConfigError, Reader, format_example, setting, 
 
 __all__ = [
     "CONFIG_NAME",
+    "AccessSettings",
     "AdminSettings",
     "AuditSettings",
     "ConfigError",
@@ -142,6 +143,23 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSettings:
+    """Access to buckets from other accounts and by everyone."""
+
+    new_buckets_block_public: bool = setting(
+        True, "a new bucket has a public access block with all four settings on, as AWS's have"
+    )
+    new_buckets_ownership: str = setting(
+        "BucketOwnerEnforced",
+        "who owns what is written into a new bucket, unless CreateBucket says; the others enable ACLs",
+        choices=("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"),
+    )
+    block_public: bool = setting(
+        False, "all four settings of the public access block are on for every bucket, whatever its own say"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
     """Index and blobs, in the data directory."""
 
@@ -179,6 +197,7 @@ class Settings:
     admin: AdminSettings = field(default_factory=AdminSettings)
     kms: KMSSettings = field(default_factory=KMSSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
+    access: AccessSettings = field(default_factory=AccessSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
 

@@ -8,17 +8,19 @@ evaluation logic"; S3 User Guide, "How Amazon S3 authorizes a request".
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
+from gateway.protocol.public_access import NOTHING_BLOCKED, PublicAccessBlock
 from gateway.protocol.query import Query
 from gateway.storage.index.records import BucketRow
 from iam.policy.cache import PolicyCache
 from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, PoliciesInForce, evaluate
+from iam.policy.public import is_public
 from iam.policy.variables import Context
 from iam.principals import NO_POLICIES, Caller, PolicyText, PrincipalKind
 
@@ -52,6 +54,7 @@ class _Bucket:
 
     account_id: str
     policy: str | None
+    block: PublicAccessBlock
 
 
 class Permissions:
@@ -75,9 +78,10 @@ class Permissions:
         self._canonical_id = canonical_id
         self._buckets: dict[str, _Bucket] = {}
 
-    def introduce(self, row: BucketRow, document: BucketDocument) -> None:
-        """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened."""
-        self._buckets[row.name] = _Bucket(row.account_id, document.policy)
+    def introduce(self, row: BucketRow, document: BucketDocument, block: PublicAccessBlock) -> None:
+        """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened; `block`
+        is what is in force."""
+        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block)
 
     def require(self, action: str, resource_arn: str, *, if_match: str | None = None) -> None:
         """The right to do `action` to a bucket that was introduced, or to an object in it.
@@ -93,7 +97,7 @@ class Permissions:
     def require_of_account(self, action: str, resource_arn: str) -> None:
         """The right to do `action` in the caller's own account, to what is in no bucket yet. Raises as `require`."""
         account_id = self._caller.principal.account_id
-        decision = self._decide(action, resource_arn, _Bucket(account_id, None))
+        decision = self._decide(action, resource_arn, _Bucket(account_id, None, NOTHING_BLOCKED))
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, account_id, decision)
 
@@ -103,7 +107,7 @@ class Permissions:
     def allows_under(self, policy: str, action: str, resource_arn: str) -> bool:
         """Whether it would be allowed if this were the bucket's policy."""
         bucket = self._bucket(resource_arn)
-        return self._decide(action, resource_arn, _Bucket(bucket.account_id, policy)).is_allowed
+        return self._decide(action, resource_arn, replace(bucket, policy=policy)).is_allowed
 
     def require_at(self, action: str, address: Address, query: Query) -> None:
         """What an operation's row asks for at the request's address; what else it touches, its handler asks for.
@@ -156,10 +160,16 @@ class Permissions:
             tuple(self._named(each) for each in own.identity),
             None if own.boundary is None else self._named(own.boundary),
             None if own.session is None else tuple(self._named(each) for each in own.session),
-            None
-            if bucket.policy is None
-            else NamedPolicy("bucket policy", self._policies.policy(bucket.policy, PolicyKind.BUCKET)),
+            None if bucket.policy is None else self._bucket_policy(bucket, bucket.policy),
         )
+
+    def _bucket_policy(self, bucket: _Bucket, text: str) -> NamedPolicy:
+        """RestrictPublicBuckets: a public policy lets in nobody of another account, not even whom it names."""
+        policy = self._policies.policy(text, PolicyKind.BUCKET)
+        is_stranger = self._caller.principal.account_id != bucket.account_id
+        if is_stranger and bucket.block.restrict_public_buckets and is_public(text):
+            policy = replace(policy, allows=())
+        return NamedPolicy("bucket policy", policy)
 
     def _named(self, policy: PolicyText) -> NamedPolicy:
         return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
+from gateway.operations.documents import BucketDocument
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
@@ -17,6 +18,7 @@ from gateway.protocol.content_sha256 import ContentSHA256, length_is_missing
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
 from gateway.protocol.names import BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
+from gateway.protocol.public_access import ALL_BLOCKED, NOTHING_BLOCKED, ObjectOwnership, PublicAccessBlock
 from gateway.protocol.query import Query
 from gateway.sealing.data_keys import DataKeys
 from gateway.storage.blobs.interface import BlobStore
@@ -26,6 +28,21 @@ from iam.principals import Caller, PrincipalKind
 
 MAX_DOCUMENT_BYTES = 3 << 20
 """A CompleteMultipartUpload of 10 000 parts with SHA-512 checksums has 2.2 MB, a Delete of 1 000 long keys 1.1 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicAccess:
+    """What the installation says about buckets' access: what new ones begin with, and whether all are kept private."""
+
+    new_buckets_block: bool = True
+    new_buckets_ownership: ObjectOwnership = ObjectOwnership.ENFORCED
+    is_blocked_for_all: bool = False
+
+    def block_of(self, document: BucketDocument) -> PublicAccessBlock:
+        """What is in force for a bucket: the stricter of its own configuration and the installation's."""
+        if self.is_blocked_for_all:
+            return ALL_BLOCKED
+        return document.public_access_block or NOTHING_BLOCKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,7 @@ class Services:
     inline_limit_bytes: int
     owner_of: Callable[[str], Owner]
     integrity_event: Callable[[str, str], None]
+    public_access: PublicAccess = PublicAccess()
 
     def canonical_id(self, account_id: str) -> str:
         return self.owner_of(account_id).canonical_id
@@ -134,8 +152,8 @@ class Call:
         row = self._buckets.get(name)
         if row is None:
             row = self._buckets[name] = await self.services.index.get_bucket(name)
-            # Opened before its account is believed.
-            self.permissions.introduce(row, self.services.rows.open_bucket(row))
+            document = self.services.rows.open_bucket(row)  # before its account is believed
+            self.permissions.introduce(row, document, self.services.public_access.block_of(document))
         return row
 
     async def read_checked_document(self, limit: int = MAX_DOCUMENT_BYTES) -> bytes:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.protocol.public_access import ObjectOwnership, PublicAccessBlock
+
 
 class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """Configuration of a bucket.
@@ -16,6 +18,8 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `encryption` is the ServerSideEncryptionConfiguration and `cors` the CORSConfiguration as stored XML text;
     `versioning` and `acceleration` are "Enabled" or "Suspended", `payer` is "Requester" or None for the bucket's owner;
     `tags` are in the order in which they came; `policy` is the bucket policy as its owner wrote it.
+    `object_ownership` is that of OwnershipControls, "" where they were deleted; `public_access_block` None: there is no
+    configuration.
     """
 
     encryption: str | None = None
@@ -25,6 +29,8 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     payer: str | None = None
     acceleration: str | None = None
     policy: str | None = None
+    object_ownership: str = ObjectOwnership.ENFORCED.value
+    public_access_block: PublicAccessBlock | None = None
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):

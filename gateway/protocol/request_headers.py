@@ -38,6 +38,7 @@ SERVED = frozenset(
         "x-amz-metadata-directive",
         "x-amz-mp-object-size",
         "x-amz-object-attributes",
+        "x-amz-object-ownership",
         "x-amz-part-number-marker",
         "x-amz-sdk-checksum-algorithm",
         "x-amz-security-token",
@@ -69,7 +70,6 @@ LIMITED: dict[str, frozenset[str]] = {
     "x-amz-bucket-namespace": frozenset({"global"}),
     "x-amz-bucket-object-lock-enabled": frozenset({"false"}),
     "x-amz-object-annotation-directive": frozenset({"copy"}),  # nothing has annotations
-    "x-amz-object-ownership": frozenset({"bucketownerenforced"}),
 }
 """Values, in lower case, that ask for what happens anyway."""
 

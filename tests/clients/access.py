@@ -17,7 +17,9 @@ EVERYONE = "*"
 
 def open_bucket(s3: Any) -> str:
     """A bucket without anything that keeps its owner from letting others in."""
-    return make_bucket(s3)
+    name = make_bucket(s3)
+    s3.delete_public_access_block(Bucket=name)
+    return name
 
 
 def statement(effect: str, principal: object, *actions: str, on: str | list[str], **condition: Any) -> dict[str, Any]:

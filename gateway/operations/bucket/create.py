@@ -7,6 +7,7 @@ from gateway.operations.documents import BucketDocument
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.names import InvalidName, parse_bucket_name
+from gateway.protocol.public_access import ALL_BLOCKED, ObjectOwnership, requested_ownership
 from gateway.protocol.xml.documents.buckets import CreateBucketConfiguration
 from gateway.sealing.ids import new_id
 from gateway.storage.errors import BucketExists
@@ -26,6 +27,15 @@ async def handle(call: Call) -> Response:
     check_location(wanted.location_constraint, region)
     if wanted.tags:
         call.permissions.require_of_account("s3:TagResource", f"arn:aws:s3:::{name}")
+    ownership = requested_ownership(call.request.headers)
+    if ownership not in {None, ObjectOwnership.ENFORCED}:
+        call.permissions.require_of_account("s3:PutBucketOwnershipControls", f"arn:aws:s3:::{name}")
+    defaults = call.services.public_access
+    contents = BucketDocument(
+        tags=dict(wanted.tags),
+        object_ownership=(ownership or defaults.new_buckets_ownership).value,
+        public_access_block=ALL_BLOCKED if defaults.new_buckets_block else None,
+    )
     row = BucketRow(
         bucket_id=new_id(),
         account_id=call.account_id,
@@ -36,9 +46,7 @@ async def handle(call: Call) -> Response:
         sealed=b"",
     )
     try:
-        await call.services.index.create_bucket(
-            call.services.rows.seal_bucket(row, BucketDocument(tags=dict(wanted.tags)))
-        )
+        await call.services.index.create_bucket(call.services.rows.seal_bucket(row, contents))
     except BucketExists as exists:
         if exists.account_id != call.account_id:
             raise S3Error("BucketAlreadyExists", fields={"BucketName": name}) from None

@@ -11,6 +11,7 @@ from gateway.operations.context import Call
 from gateway.operations.render import xml_response
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
+from gateway.protocol.public_access import prevented
 from gateway.protocol.xml.documents.policy import PolicyStatus
 from gateway.storage.index.records import BucketRow
 from iam.policy.bucket import parse_bucket_policy
@@ -31,6 +32,7 @@ async def put(call: Call) -> Response:
         raise S3Error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'") from None
     except PolicyError as error:
         raise S3Error("MalformedPolicy", error.message) from None
+    _check_public(call, bucket, text)
     _check_lockout(call, text)
     await change_bucket(call, bucket, policy=text)
     return Response(status=204)
@@ -65,6 +67,13 @@ async def _own_bucket(call: Call) -> BucketRow:
         fields = {"Method": call.request.method, "ResourceType": "BUCKETPOLICY"}
         raise S3Error("MethodNotAllowed", fields=fields)
     return bucket
+
+
+def _check_public(call: Call, bucket: BucketRow, text: str) -> None:
+    block = call.services.public_access.block_of(call.services.rows.open_bucket(bucket))
+    if block.block_public_policy and is_public(text):
+        arn = resource_arn(call.address)
+        raise prevented(call.caller.principal.arn, "s3:PutBucketPolicy", arn, "public policies", "BlockPublicPolicy")
 
 
 def _check_lockout(call: Call, text: str) -> None:

@@ -12,6 +12,7 @@ from gateway.operations.documents import BucketDocument
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
+from gateway.protocol.public_access import ALL_BLOCKED, NOTHING_BLOCKED, PublicAccessBlock
 from gateway.protocol.query import Query
 from gateway.storage.index.records import BucketRow
 from iam.policy.cache import PolicyCache
@@ -53,6 +54,7 @@ def permissions(
     is_root: bool = False,
     principal: Principal | None = None,
     bucket_policy: str | None = None,
+    block: PublicAccessBlock = NOTHING_BLOCKED,
     query: str = "",
     headers: dict[str, str] | None = None,
 ) -> Permissions:
@@ -68,7 +70,7 @@ def permissions(
         lambda account_id: account_id.ljust(64, "0"),
     )
     for name, policy in (("b", bucket_policy), ("c", None), ("*", None)):
-        made.introduce(BucketRow(b"", ACCOUNT, name, "us-east-1", 0, 0, b""), BucketDocument(policy=policy))
+        made.introduce(BucketRow(b"", ACCOUNT, name, "us-east-1", 0, 0, b""), BucketDocument(policy=policy), block)
     return made
 
 
@@ -260,6 +262,23 @@ def test_no_bucket_policy_keeps_the_root_user_from_changing_it(action: str) -> N
     assert not permissions(allow("s3:*", "*"), bucket_policy=policy).allows(action, "arn:aws:s3:::b")
     stranger = permissions(allow("s3:*", "*"), principal=root_principal(OTHER.account_id), bucket_policy=policy)
     assert not stranger.allows(action, "arn:aws:s3:::b")
+
+
+@pytest.mark.parametrize(
+    ("principal", "named", "is_allowed"),
+    [
+        (ANONYMOUS, EVERYONE, False),
+        (root_principal(OTHER.account_id), EVERYONE, False),
+        (root_principal(OTHER.account_id), TO_OTHER, True),
+        (USER.principal, EVERYONE, True),
+    ],
+)
+def test_a_restricted_bucket_with_a_public_policy_is_its_accounts_alone(
+    principal: Principal, named: object, is_allowed: bool
+) -> None:
+    policy = bucket_policy("Allow", named, "s3:GetObject", "arn:aws:s3:::b/*")
+    asked = permissions(principal=principal, bucket_policy=policy, block=ALL_BLOCKED)
+    assert asked.allows("s3:GetObject", OBJECT_ARN) is is_allowed
 
 
 def test_a_bucket_policy_that_cannot_be_read_allows_nothing() -> None:

@@ -152,7 +152,6 @@ def test_a_condition_that_a_change_does_not_take_is_refused(operation: str, head
         ("x-amz-acl", "private", None),
         ("x-amz-acl", "public-read", "InvalidBucketAclWithObjectOwnership"),
         ("x-amz-object-ownership", "BucketOwnerEnforced", None),
-        ("x-amz-object-ownership", "ObjectWriter", "NotImplemented"),
         ("x-amz-bucket-object-lock-enabled", "false", None),
         ("x-amz-bucket-object-lock-enabled", "true", "NotImplemented"),
         ("x-amz-bucket-namespace", "account-regional", "NotImplemented"),
