@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import NoReturn
 
 from gateway.config import Settings
-from gateway.kmsd import root_settings
+from gateway.kmsd import root_settings, trail_settings
 from gateway.service_keys import IndexKeySecretSealer, open_service_keys
 from gateway.storage.index.sqlite.index import open_sqlite_index
 from iam.credentials import Credential
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
+from kms.audit.trail import AuditTrail
 from kms.client import KMSClient
 from kms.daemon.root import roots_of
 from kms.epoch import EpochLocked, SharedEpoch
@@ -77,8 +78,12 @@ async def _key_service(settings: Settings) -> AsyncIterator[KeyService]:
         return
     with contextlib.closing(epoch), contextlib.closing(SQLiteKeyStore(settings.keys_path)) as store:
         root = roots_of(root_settings(settings), store, settings.keys_path.parent)
+        service_settings = ServiceSettings(region=settings.region)
         try:
-            async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
+            async with (
+                AuditTrail(trail_settings(settings), root, lambda: epoch.value) as trail,
+                EmbeddedKeyService(store, root, epoch, service_settings, trail=trail) as service,
+            ):
                 yield service
         finally:
             root.close()

@@ -81,6 +81,23 @@ def test_no_secret_is_stored_as_it_is(data: Path) -> None:
     assert not any(secret in file.read_bytes() for file in directory.iterdir())
 
 
+def test_what_opens_the_services_keys_is_in_the_audit_trail(data: Path) -> None:
+    assert run("access-key", "create", data).exit_code == 0
+    lines = run("audit", "tail", data, "--json").stdout.splitlines()
+    names = [json.loads(line)["eventName"] for line in lines]
+    assert names[0] == "StartKeyService"
+    assert names[-1] == "StopKeyService"
+    assert "Decrypt" in names
+    assert run("audit", "verify", data, "--expect-final").exit_code == 0
+
+
+def test_an_access_key_is_not_made_while_nothing_can_be_told(data: Path) -> None:
+    (data / "audit").rmdir() if (data / "audit").exists() else None
+    (data / "audit").write_text("in the way")
+    assert run("access-key", "create", data).exit_code == 1
+    assert len(told("access-key", "list", data)) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
