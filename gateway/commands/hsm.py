@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.failures import PROBLEM, Failure, load_settings
-from gateway.commands.rotate_root import rotate_root
+from gateway.commands.rotate_root import remove_old_roots, rotate_root
 from kms.hsm.driver import DEFAULT, Driver, format_driver, read_driver
 from kms.hsm.interface import RootError
 from kms.hsm.probe import Probed, probe
@@ -102,3 +102,4 @@ def _tell(probed: Probed) -> None:
 
 
 hsm.add_command(rotate_root)
+hsm.add_command(remove_old_roots)

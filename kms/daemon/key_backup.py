@@ -34,12 +34,15 @@ from kms.service.key_backup import Difference, KeyVersion, Proven, archive_mac, 
 from kms.store.archive import ArchiveHeader, BadArchive, read_archive, write_archive
 from kms.store.interface import StoreError, StoreUnavailable
 from kms.store.migration import migrations
-from kms.store.records import RootUse, StoredRoot
+from kms.store.records import RootUse, StoredAct, StoredRoot, new_act
 from kms.store.sqlite import SQLiteKeyStore
 from kms.store.sqlite.snapshot import require_sound, settle, take_snapshot
 
 _STAGING = ".restore-"
 _EXCLUSIVE_SECONDS = 1.0
+
+MAX_CARRIED_ACTS = 10_000
+"""Acts that wait in the key store to be replaced; kmsd tells them within seconds, so that there are a few at most."""
 
 
 class Unreadable(Exception):
@@ -68,8 +71,21 @@ class Staged:
 
     database: Path
     header: ArchiveHeader
+    digest: bytes
     proven: Proven
-    difference: Difference | None
+    present: Present | None
+
+    @property
+    def difference(self) -> Difference | None:
+        return None if self.present is None else self.present.difference
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The key store that is to be replaced: how it differs, and the acts that no audit trail knows of yet."""
+
+    difference: Difference
+    acts: list[StoredAct]
 
 
 def back_up(place: Place, target: Path, *, overwrites: bool = False, keeps_unreadable: bool = False) -> Made:
@@ -97,6 +113,10 @@ def back_up(place: Place, target: Path, *, overwrites: bool = False, keeps_unrea
                     os.fsync(file.fileno())
         size_bytes = archive.stat().st_size
         _refuse_existing(target, overwrites)
+        # First, so that no archive is there that the audit trail will not know of.
+        with contextlib.closing(SQLiteKeyStore(place.keys_path)) as store:
+            facts = _facts(header, digest, proven)
+            store.add_acts([new_act("BackUpKeyStore", created_us, **facts, unreadableRecords=len(proven.unreadable))])
         archive.replace(target)
         sync_directory(target.parent)
     return Made(header, digest, size_bytes, proven)
@@ -126,11 +146,8 @@ def staged(place: Place, source: Path, *, keeps_unreadable: bool = False) -> Ite
             _place_roots(place, store, header, location)
             with ready_roots(place.root, store, place.directory) as roots:
                 proven = _proven(store, roots, keeps_unreadable)
-            difference = _difference(place.keys_path, store)
-        settle(database)
-        with database.open("rb") as content:
-            os.fsync(content.fileno())
-        yield Staged(database, header, proven, difference)
+            present = _present(place.keys_path, store)
+        yield Staged(database, header, archive.digest, proven, present)
 
 
 def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: bool) -> Path | None:
@@ -140,6 +157,7 @@ def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: boo
     there, EpochLocked while a kmsd lives, StoreUnavailable while any other process has the key store open, OSError.
     """
     keys_path = place.keys_path
+    _tell_restored(ready)
     with contextlib.ExitStack() as holding, contextlib.ExitStack() as undoing:
         if epoch_path.exists():
             # Beside the lock: whatever was remembered about keys is of another time now.
@@ -158,6 +176,28 @@ def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: boo
         undoing.pop_all()
         sync_directory(place.directory)
     return kept
+
+
+def _tell_restored(ready: Staged) -> None:
+    """Write into the restored key store that it is one, and what the one before did not tell yet; all on the disk."""
+    waiting = [] if ready.present is None else ready.present.acts
+    facts: dict[str, str | int] = _facts(ready.header, ready.digest, ready.proven)
+    if ready.difference is not None:
+        facts |= {"returningVersions": len(ready.difference.returning), "lostVersions": len(ready.difference.lost)}
+    with contextlib.closing(SQLiteKeyStore(ready.database)) as store:
+        store.add_acts([*waiting, new_act("RestoreKeyStore", time.time_ns() // 1000, **facts)])
+    settle(ready.database)
+    with ready.database.open("rb") as content:
+        os.fsync(content.fileno())
+
+
+def _facts(header: ArchiveHeader, digest: bytes, proven: Proven) -> dict[str, str | int]:
+    return {
+        "archiveSha256": digest.hex(),
+        "archiveTime": datetime.fromtimestamp(header.created_us / 1_000_000, UTC).isoformat(),
+        "root": header.root_id.hex(),
+        "keyVersions": proven.versions,
+    }
 
 
 def _proven(store: SQLiteKeyStore, roots: Roots, keeps_unreadable: bool) -> Proven:
@@ -185,7 +225,7 @@ def _place_roots(place: Place, store: SQLiteKeyStore, header: ArchiveHeader, loc
                 store.place_root(replace(root, settings=format_location(found, place.directory)))
 
 
-def _difference(keys_path: Path, archived: SQLiteKeyStore) -> Difference | None:
+def _present(keys_path: Path, archived: SQLiteKeyStore) -> Present | None:
     if not keys_path.exists():
         return None
     try:
@@ -193,7 +233,7 @@ def _difference(keys_path: Path, archived: SQLiteKeyStore) -> Difference | None:
             copy = Path(directory) / "present.sqlite"
             take_snapshot(keys_path, copy)
             with contextlib.closing(SQLiteKeyStore(copy)) as present:
-                return compare(present, archived)
+                return Present(compare(present, archived), present.acts(MAX_CARRIED_ACTS))
     except StoreError:
         return None  # it is to be replaced, perhaps just because it cannot be read
 

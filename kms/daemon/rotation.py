@@ -5,11 +5,13 @@ without one. The steps and their order: kms/service/root_rotation.py. Blocks.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from kms.audit.files import sync_directory
 from kms.daemon.root import driver_of, name_softhsm_conf, pin_of, ready_roots
 from kms.daemon.root_location import format_location, parse_location, resolve_location, successor_file
 from kms.daemon.settings import RootSettings
@@ -21,7 +23,7 @@ from kms.hsm.succession import destroy_root, make_successor
 from kms.hsm.tokens import read_pin
 from kms.hsm.uri import format_uri, parse_uri
 from kms.service.root_rotation import Note, Rewrapped, prepare, preparing, removable, rewrap
-from kms.store.records import RootRecords, RootUse, StoredRoot
+from kms.store.records import RootRecords, RootUse, StoredRoot, new_act
 from kms.store.sqlite import SQLiteKeyStore
 
 ROUNDS = 3
@@ -124,11 +126,13 @@ def rotate(
         note("make")
         made, check_value = _make(location, successor.root_id)
         note("switch")
+        now_us = _now_us()
         store.switch_root(
             successor.root_id,
             check_value=check_value,
             settings=format_location(made, place.directory),
-            now_us=_now_us(),
+            now_us=now_us,
+            act=new_act("SwitchRoot", now_us, root=successor.root_id.hex()),
         )
         note("switched")
     result = Rewrapped()
@@ -138,6 +142,11 @@ def rotate(
         result.unreadable = round_.unreadable
         if not round_.moved:
             break
+    root_id = roots.identity.root_id.hex()
+    moved, unreadable = result.moved, len(result.unreadable)
+    store.add_acts(
+        [new_act("FinishRootRotation", _now_us(), root=root_id, movedRecords=moved, unreadableRecords=unreadable)]
+    )
     note("end")
     return result
 
@@ -149,7 +158,8 @@ def remove_older(place: Place, store: SQLiteKeyStore, roots: Roots, *, note: Not
     for root in removable(store):
         if root.state is RootUse.OLDER:
             note("retire")
-            store.retire_root(root.root_id, now_us=_now_us())
+            now_us = _now_us()
+            store.retire_root(root.root_id, now_us=now_us, act=new_act("RetireRoot", now_us, root=root.root_id.hex()))
         note("destroy")
         try:
             count = _destroy(resolve_location(root.settings, place.root, place.directory))
@@ -158,6 +168,7 @@ def remove_older(place: Place, store: SQLiteKeyStore, roots: Roots, *, note: Not
         else:
             if count or root.state is RootUse.OLDER:
                 removed.destroyed[root.root_id.hex()] = count
+                store.add_acts([new_act("DestroyRoot", _now_us(), root=root.root_id.hex(), destroyedKeys=count)])
     return removed
 
 
@@ -171,7 +182,8 @@ def abandon(place: Place, store: SQLiteKeyStore) -> StoredRoot | None:
         uri = replace(parse_uri(location.uri), root_id=successor.root_id)
         location = replace(location, uri=format_uri(uri))
     _destroy(location)
-    store.abandon_root(successor.root_id)
+    act = new_act("AbandonRootRotation", _now_us(), successor=successor.root_id.hex())
+    store.abandon_root(successor.root_id, act)
     return successor
 
 
@@ -244,7 +256,11 @@ def _destroy(location: RootSettings) -> int:
         return 0
     with location.root_file.open("r+b") as file:
         file.write(bytes(location.root_file.stat().st_size))
+        file.flush()
+        # Before the name goes: afterwards the system may let the zeros go with it, and the keys stay on the disk.
+        os.fsync(file.fileno())
     location.root_file.unlink()
+    sync_directory(location.root_file.parent)
     return 1
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import uuid4
+
+import msgspec
 
 from iam.principals import Caller, Principal, PrincipalKind, service_caller
 from kms.api.errors import KMSError, KMSUnavailable
@@ -22,6 +24,7 @@ from kms.audit.trail import AuditTrail, AuditUnavailable
 from kms.keys.state import CRYPTOGRAPHIC
 from kms.service.call import Decided
 from kms.service.request_parameters import request_parameters
+from kms.store.records import StoredAct
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +32,9 @@ ABANDONED: Final = "RequestAbandoned"
 """The error code of a call that its caller, or the deadline of kmsd, gave up before it was answered."""
 
 RETRY_SECONDS: Final = 5
+
+MAX_DETAILS: Final = 4096
+"""Characters of what a command says of its act, far more than any says."""
 
 _IDENTITY_TYPES: Final = {
     PrincipalKind.ROOT: "Root",
@@ -122,6 +128,16 @@ class Recorder:
         """What was announced was done."""
         self._announced.discard((name, key_arn))
 
+    @property
+    def is_recording(self) -> bool:
+        return self._trail is not None
+
+    async def tell(self, act: StoredAct) -> None:
+        """Record what a command did; on the disk on return. Raises AuditUnavailable."""
+        assert self._trail is not None
+        event = self._own_event(act.name, None, _details(act), event_id=act.event_id, time_us=act.acted_us)
+        await self._trail.record(event, is_durable=True)
+
     def note(self, name: str, **details: str | int) -> None:
         """Record what befell the service. Waits for nothing."""
         if self._trail is not None:
@@ -169,13 +185,21 @@ class Recorder:
             error_message=message,
         )
 
-    def _own_event(self, name: str, key_arn: str | None, details: dict[str, str | int]) -> Event:
+    def _own_event(
+        self,
+        name: str,
+        key_arn: str | None,
+        details: Mapping[str, str | int],
+        *,
+        event_id: str | None = None,
+        time_us: int | None = None,
+    ) -> Event:
         return Event(
             event_type=SERVICE_EVENT,
-            event_time=self._now(),
+            event_time=self._now() if time_us is None else _time(time_us),
             event_source=EVENT_SOURCE,
             event_name=name,
-            event_id=self._next_id(),
+            event_id=event_id or self._next_id(),
             aws_region=self._region,
             user_identity=_identity(_SERVICE),
             resources=() if key_arn is None else (_resource(key_arn),),
@@ -187,7 +211,20 @@ class Recorder:
         return f"{self._event_prefix}{next(self._events):0{_COUNTED_DIGITS}x}"
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock_us() / 1_000_000, UTC)
+        return _time(self._clock_us())
+
+
+def _time(us: int) -> datetime:
+    return datetime.fromtimestamp(us / 1_000_000, UTC)
+
+
+def _details(act: StoredAct) -> dict[str, str | int]:
+    """As they were written down; whatever else lies there was put there by somebody, which is told as it is."""
+    try:
+        details: dict[str, str | int] = msgspec.json.decode(act.details[:MAX_DETAILS], type=dict[str, str | int])
+    except (msgspec.DecodeError, UnicodeError):
+        return {"unreadable": act.details[:MAX_DETAILS]}
+    return details
 
 
 def _unavailable() -> KMSUnavailable:

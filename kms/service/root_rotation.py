@@ -23,7 +23,7 @@ from kms.hsm.interface import Root, UnwrapFailed
 from kms.hsm.uri import ROOT_ID_SIZE
 from kms.keys.record_format import parse_header
 from kms.keys.wrapping import make_record, open_record
-from kms.store.records import RootUse, StoredRoot, WrappedVersion, key_bytes
+from kms.store.records import RootUse, StoredRoot, WrappedVersion, key_bytes, new_act
 from kms.store.sqlite import SQLiteKeyStore
 
 BATCH = 50
@@ -70,7 +70,8 @@ def prepare(
     # A microsecond later, for the order in which roots are listed.
     successor = StoredRoot(root_id, label, successor_location(root_id), None, RootUse.PREPARING, now_us + 1, now_us + 1)
     note("prepare")
-    store.prepare_root(present, successor)
+    act = new_act("StartRootRotation", now_us, root=identity.root_id.hex(), successor=root_id.hex())
+    store.prepare_root(present, successor, act)
     return successor
 
 

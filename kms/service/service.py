@@ -14,10 +14,10 @@ from typing import Self, TypeVar
 from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
-from kms.audit.trail import AuditTrail
+from kms.audit.trail import AuditTrail, AuditUnavailable
 from kms.epoch import Epoch
 from kms.hsm.interface import Root
-from kms.service import importing, rotation, states, usage
+from kms.service import acts, importing, rotation, states, usage
 from kms.service.authorisation import Authorise
 from kms.service.call import Decided
 from kms.service.core import Core, ServiceSettings, now_us
@@ -56,7 +56,8 @@ class EmbeddedKeyService:
         """Ask the root once, and begin to watch it and to destroy keys whose deletion window ends."""
         self._core.recorder.note("StartKeyService", processId=os.getpid())
         await self._core.root.probe()
-        self._background = [asyncio.create_task(work()) for work in (self._watch_root, self._sweep, self._note_usage)]
+        works = self._watch_root, self._sweep, self._note_usage, self._tell_acts
+        self._background = [asyncio.create_task(work()) for work in works]
 
     async def close(self) -> None:
         """End background work and wipe all keys. Does not wait for a root that hangs."""
@@ -166,6 +167,16 @@ class EmbeddedKeyService:
         while True:
             await asyncio.sleep(usage.FLUSH_SECONDS)
             await self._flush_usage()
+
+    async def _tell_acts(self) -> None:
+        while True:
+            try:
+                await acts.tell_acts(self._core)
+            except AuditUnavailable as error:
+                log.warning("what commands did is not in the audit trail yet: %s", error)
+            except Exception:
+                log.exception("what commands did was not put into the audit trail; it is tried again")
+            await asyncio.sleep(acts.TELL_SECONDS)
 
     async def _flush_usage(self) -> None:
         try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from kms.api.types import KeyState
-from kms.store.records import NewKey, StoredAlias, StoredGrant, StoredKey, StoredUsage, StoredVersion
+from kms.store.records import NewKey, StoredAct, StoredAlias, StoredGrant, StoredKey, StoredUsage, StoredVersion
 
 ROOT_CHECK_VALUE = "root-check-value"
 """Name of the meta row with the check value of the root that new records are made under."""
@@ -232,6 +232,18 @@ class KeyStore(Protocol):
 
     def delete_grant(self, grant_id: str, key_id: str, region: str) -> None:
         """Raises GrantNotFound."""
+        ...
+
+    def add_acts(self, acts: Sequence[StoredAct]) -> None:
+        """Write down what a command did; what was written down already, by its event id, stays as it is."""
+        ...
+
+    def acts(self, limit: int) -> list[StoredAct]:
+        """Up to `limit` acts that wait for their lines in the audit trail, in their order."""
+        ...
+
+    def remove_acts(self, acts: Sequence[StoredAct]) -> None:
+        """Their lines are on the disk. Twice is the same as once."""
         ...
 
     def meta(self, name: str) -> bytes | None: ...

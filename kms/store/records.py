@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from kms.api.types import GrantConstraints, KeyMetadata, KeyState, Tag
 
@@ -141,6 +142,23 @@ class RootRecords:
     root_id: bytes
     is_hsm: bool
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAct:
+    """What an operator's command did, for the audit trail. `details` is a JSON object; `event_id` tells it from others
+    for good, should it be told twice. `sequence` orders what waits (0 before it was stored)."""
+
+    event_id: str
+    name: str
+    acted_us: int
+    details: str
+    sequence: int = 0
+
+
+def new_act(name: str, acted_us: int, **details: str | int) -> StoredAct:
+    """An act that was just done, or is being done in the transaction that writes it down."""
+    return StoredAct(str(uuid4()), name, acted_us, json.dumps(details))
 
 
 @dataclass(frozen=True, slots=True)

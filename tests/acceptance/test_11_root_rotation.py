@@ -8,18 +8,22 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import StartGateway
-from tests.harness import Gateway
+from tests.harness import Gateway, wait_until
 
 BUCKET = "rotated"
 
 pytestmark = pytest.mark.slow
 
 
-def rotate(gateway: Gateway, *options: str) -> dict[str, Any]:
-    answer: dict[str, Any] = json.loads(
-        gateway.sealgate("hsm", "rotate-root", str(gateway.data), "--json", *options).stdout
-    )
+def rotate(gateway: Gateway, *options: str, verb: str = "rotate-root") -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(gateway.sealgate("hsm", verb, str(gateway.data), "--json", *options).stdout)
     return answer
+
+
+def steps_told(gateway: Gateway) -> list[str]:
+    """The steps of rotations that the audit trail tells of."""
+    lines = gateway.sealgate("audit", "tail", str(gateway.data), "--json").stdout.splitlines()
+    return [name for name in (json.loads(line)["eventName"] for line in lines) if "Root" in name]
 
 
 @pytest.mark.parametrize("root", [pytest.param("softhsm", marks=pytest.mark.hsm), "file"])
@@ -44,9 +48,12 @@ def test_the_root_is_rotated_while_serving(make_gateway: StartGateway, root: str
         assert s3.get_object(Bucket=BUCKET, Key="s3")["Body"].read() == b"by the service"
 
     everything_opens()
-    removed = rotate(gateway, "--remove-old", "--yes")
+    removed = rotate(gateway, "--yes", verb="remove-old-roots")
     assert (removed["root"], removed["older"], removed["not_removed"]) == (rotated["root"], {}, {})
     assert list(removed["removed"]) == list(rotated["older"])
+    assert rotate(gateway, verb="remove-old-roots")["removed"] == {}  # and begins no rotation
+    steps = ["StartRootRotation", "SwitchRoot", "FinishRootRotation", "RetireRoot", "DestroyRoot"]
+    wait_until(lambda: steps_told(gateway) == steps, "the audit trail tells of every step")
     kms.create_key()
     gateway.stop()
     gateway.start()

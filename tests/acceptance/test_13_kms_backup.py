@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import StartGateway
-from tests.harness import Gateway
+from tests.harness import Gateway, wait_until
 
 BUCKET = "backed-up"
 KEYS = 5
@@ -125,6 +125,16 @@ def test_keys_are_restored_and_open_what_they_encrypted(make_gateway: StartGatew
     kms_command(gateway, "restore", tmp_path / "first", "--replace", "--yes")
     gateway.start()
     assert gateway.client("kms").decrypt(CiphertextBlob=blobs[0])["Plaintext"] == key_ids[0].encode()
+    told = ["BackUpKeyStore", "BackUpKeyStore", "RestoreKeyStore", "RestoreKeyStore"]
+    wait_until(lambda: _told(gateway) == told, "the audit trail tells of every backup and restore")
+    assert gateway.sealgate("audit", "verify", str(gateway.data)).returncode == 0
+
+
+def _told(gateway: Gateway) -> list[str]:
+    """Backups and restores in the audit trail, each once: what was in an archive is told again after its restore."""
+    lines = gateway.sealgate("audit", "tail", str(gateway.data), "--json").stdout.splitlines()
+    events = {event["eventID"]: event["eventName"] for event in map(json.loads, lines)}
+    return [name for name in events.values() if name.endswith("KeyStore")]
 
 
 def _refused(gateway: Gateway, archive: Path, *options: str) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 from kms.api.types import KeyManager, KeyMetadata, KeyState, Tag
 from kms.store.interface import AliasExists, AliasNotFound, KeyConflict, KeyStore
-from kms.store.records import NewKey, StoredAlias, StoredKey, StoredUsage, StoredVersion
+from kms.store.records import NewKey, StoredAlias, StoredKey, StoredUsage, StoredVersion, new_act
 
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "us-east-1"
 NOW = 1_800_000_000_000_000
@@ -389,3 +389,13 @@ class KeyStoreSuite:
         for thread in threads:
             thread.join()
         assert sorted(won) == [False] * 7 + [True]
+
+    def test_acts_wait_in_their_order_until_they_are_removed(self, store: KeyStore) -> None:
+        first, second, third = (new_act(name, NOW, number=1, text="é") for name in ("First", "Second", "Third"))
+        store.add_acts([first, second])
+        store.add_acts([second, third])
+        assert [replace(act, sequence=0) for act in store.acts(10)] == [first, second, third]
+        assert [act.name for act in store.acts(1)] == ["First"]
+        store.remove_acts([first, third])
+        store.remove_acts([first])
+        assert [act.name for act in store.acts(10)] == ["Second"]

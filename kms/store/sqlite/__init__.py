@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kms.store.sqlite.acts import SQLiteActs
 from kms.store.sqlite.aliases import SQLiteAliases
 from kms.store.sqlite.database import Database
 from kms.store.sqlite.grants import SQLiteGrants
@@ -26,6 +27,7 @@ class SQLiteKeyStore(
     SQLiteAliases,
     SQLiteGrants,
     SQLiteUsage,
+    SQLiteActs,
     SQLiteMeta,
     SQLiteRoots,
 ):

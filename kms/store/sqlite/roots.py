@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 
 from kms.store.interface import ROOT_CHECK_VALUE, KeyConflict
-from kms.store.records import RootRecords, RootUse, StoredRoot, WrappedVersion
+from kms.store.records import RootRecords, RootUse, StoredAct, StoredRoot, WrappedVersion
+from kms.store.sqlite.acts import insert_act
 from kms.store.sqlite.database import StorePart, translated
 
 _ROOT_COLUMNS = "root_id, label, settings, check_value, state, created_us, changed_us"
@@ -14,7 +15,7 @@ _ROOT_COLUMNS = "root_id, label, settings, check_value, state, created_us, chang
 class SQLiteRoots(StorePart):
     """The part of the store about roots; not of the `KeyStore` protocol, for only commands and kmsd's start need it.
 
-    Every method is one transaction.
+    Every method is one transaction; `act` tells of it in the audit trail, by and by.
     """
 
     @translated
@@ -39,7 +40,7 @@ class SQLiteRoots(StorePart):
         return bytes(row[0]) if row else None
 
     @translated
-    def prepare_root(self, present: StoredRoot, successor: StoredRoot) -> None:
+    def prepare_root(self, present: StoredRoot, successor: StoredRoot, act: StoredAct) -> None:
         """Note that `successor` is going to be made, and what the present root is, if that was not noted before.
 
         Raises KeyConflict when another root is being prepared already.
@@ -51,9 +52,10 @@ class SQLiteRoots(StorePart):
             if connection.execute("SELECT 1 FROM kms_root WHERE state = 'current'").fetchone() is None:
                 _insert(connection, present)
             _insert(connection, successor)
+            insert_act(connection, act)
 
     @translated
-    def switch_root(self, root_id: bytes, *, check_value: bytes, settings: str, now_us: int) -> None:
+    def switch_root(self, root_id: bytes, *, check_value: bytes, settings: str, now_us: int, act: StoredAct) -> None:
         """From now on new records are made under the prepared root `root_id`; the current one becomes an older one.
 
         Raises KeyConflict when that root is not being prepared.
@@ -68,6 +70,7 @@ class SQLiteRoots(StorePart):
             if changed.rowcount != 1:
                 raise KeyConflict(f"root {root_id.hex()} is not being prepared")
             connection.execute("UPDATE kms_meta SET value = ? WHERE name = ?", (check_value, ROOT_CHECK_VALUE))
+            insert_act(connection, act)
 
     @translated
     def place_root(self, root: StoredRoot) -> None:
@@ -83,13 +86,15 @@ class SQLiteRoots(StorePart):
                 _insert(connection, root)
 
     @translated
-    def abandon_root(self, root_id: bytes) -> None:
+    def abandon_root(self, root_id: bytes, act: StoredAct) -> None:
         """Forget a root that is being prepared. Twice is the same as once."""
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM kms_root WHERE root_id = ? AND state = 'preparing'", (root_id,))
+            deleted = connection.execute("DELETE FROM kms_root WHERE root_id = ? AND state = 'preparing'", (root_id,))
+            if deleted.rowcount:
+                insert_act(connection, act)
 
     @translated
-    def retire_root(self, root_id: bytes, *, now_us: int) -> None:
+    def retire_root(self, root_id: bytes, *, now_us: int, act: StoredAct) -> None:
         """Never again open or make a record under an older root. Raises KeyConflict while it is current or needed."""
         with self._database.transaction() as connection:
             needed = connection.execute("SELECT count(*) FROM kms_record_root WHERE root_id = ?", (root_id,)).fetchone()
@@ -101,6 +106,7 @@ class SQLiteRoots(StorePart):
             )
             if changed.rowcount != 1:
                 raise KeyConflict(f"root {root_id.hex()} is not an older one")
+            insert_act(connection, act)
 
     @translated
     def records_by_root(self) -> list[RootRecords]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ import stat
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -161,11 +163,48 @@ def test_a_backup_is_never_overwritten_unasked(here: Installation) -> None:
         pass
 
 
-def test_a_backup_changes_nothing(here: Installation) -> None:
-    before = here.contents()
+def acts_of(here: Installation) -> list[tuple[str, dict[str, object]]]:
+    """What is to be told in the audit trail."""
+    with closing(SQLiteKeyStore(here.place.keys_path)) as store:
+        return [(act.name, json.loads(act.details)) for act in store.acts(100)]
+
+
+def test_both_are_told_and_so_is_what_the_replaced_store_had_not_told(here: Installation) -> None:
+    made = here.back_up()
+    facts = {
+        "archiveSha256": made.digest.hex(),
+        "archiveTime": datetime.fromtimestamp(made.header.created_us / 1_000_000, UTC).isoformat(),
+        "root": made.header.root_id.hex(),
+        "keyVersions": 1,
+    }
+    backed_up = ("BackUpKeyStore", {**facts, "unreadableRecords": 0})
+    assert acts_of(here) == [backed_up]
+    rotated(here, removes=False)
+    steps = [name for name, _ in acts_of(here)]
+    assert steps == ["BackUpKeyStore", "StartRootRotation", "SwitchRoot", "FinishRootRotation"]
+    here.restore()
+    restored = ("RestoreKeyStore", {**facts, "returningVersions": 0, "lostVersions": 0})
+    assert [name for name, _ in acts_of(here)] == [*steps, "RestoreKeyStore"]
+    assert [acts_of(here)[0], acts_of(here)[-1]] == [backed_up, restored]
+
+
+def test_a_backup_that_cannot_be_told_is_not_made(here: Installation) -> None:
+    with closing(sqlite3.connect(here.place.keys_path)) as connection:
+        connection.execute("CREATE TRIGGER full BEFORE INSERT ON kms_act BEGIN SELECT RAISE(ABORT, 'full'); END")
+        connection.commit()
+    with pytest.raises(StoreUnavailable):
+        here.back_up()
+    assert sorted(path.name for path in here.directory.iterdir()) == ["key", "kms"]
+
+
+def test_a_backup_changes_nothing_but_its_own_line(here: Installation) -> None:
+    with closing(sqlite3.connect(here.place.keys_path)) as connection:
+        before = list(connection.iterdump())
     here.back_up()
-    here.archive.unlink()
-    assert here.contents() == before
+    with closing(sqlite3.connect(here.place.keys_path)) as connection:
+        connection.execute("DELETE FROM kms_act")
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'kms_act'")
+        assert list(connection.iterdump()) == before
 
 
 def test_a_backup_needs_its_root(here: Installation) -> None:
@@ -399,6 +438,41 @@ def rotated(here: Installation, *, removes: bool = False) -> None:
         rotate(here.place, store, roots)
         if removes:
             assert len(remove_older(here.place, store, roots).destroyed) == 1
+
+
+def test_each_step_to_the_end_of_a_root_is_told(here: Installation) -> None:
+    rotated(here, removes=True)
+    told = acts_of(here)
+    assert [name for name, _ in told] == [
+        "StartRootRotation",
+        "SwitchRoot",
+        "FinishRootRotation",
+        "RetireRoot",
+        "DestroyRoot",
+    ]
+    older, newer = told[0][1]["root"], told[0][1]["successor"]
+    assert [details["root"] for _, details in told[1:]] == [newer, newer, older, older]
+    assert (told[2][1]["movedRecords"], told[2][1]["unreadableRecords"], told[4][1]["destroyedKeys"]) == (1, 0, 1)
+
+
+def test_a_root_file_is_overwritten_on_the_disk_before_its_name_goes(
+    here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert here.place.root.root_file is not None
+    path, synced = here.place.root.root_file, list[bytes]()
+    rotated(here)
+    inode, fsync = path.stat().st_ino, os.fsync
+
+    def watch(descriptor: int) -> None:
+        fsync(descriptor)
+        if os.fstat(descriptor).st_ino == inode:
+            synced.append(path.read_bytes())
+
+    with opened(here.place) as (store, roots), monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", watch)
+        remove_older(here.place, store, roots)
+    assert synced == [bytes(len(synced[0]))]
+    assert not path.exists()
 
 
 def test_after_a_rotation_the_new_root_answers(here: Installation) -> None:

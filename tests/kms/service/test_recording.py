@@ -19,16 +19,17 @@ from kms.api.secrets import SecretBytes
 from kms.audit import journal as journal_module
 from kms.audit import writing
 from kms.audit.signatures import format_pem, load_public_keys
-from kms.audit.trail import AuditTrail, TrailSettings
+from kms.audit.trail import AuditTrail, AuditUnavailable, TrailSettings
 from kms.audit.verify import Verifier
 from kms.epoch import MemoryEpoch
 from kms.hsm.interface import RootUnavailable
 from kms.service import importing
+from kms.service.acts import tell_acts
 from kms.service.recording import ABANDONED, is_change
 from kms.service.service import EmbeddedKeyService
 from kms.service.states import destroy_expired_keys
 from kms.store.interface import StoreUnavailable
-from kms.store.records import StoredKey
+from kms.store.records import StoredAct, StoredKey, new_act
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION
 from tests.kms.audit.trails import records
@@ -332,6 +333,63 @@ async def test_a_root_that_is_lost_and_comes_back_is_told(recorded: Recorded) ->
     acts = recorded.events("AwsServiceEvent")
     assert [event["eventName"] for event in acts][-2:] == ["LoseRoot", "RecoverRoot"]
     assert acts[-2]["serviceEventDetails"] == {"cause": "the token is gone"}
+
+
+async def test_what_commands_did_is_told_once_its_line_is_there(recorded: Recorded, store: SQLiteKeyStore) -> None:
+    acts = [new_act("RetireRoot", 1_700_000_000_000_000, root="ab"), new_act("DestroyRoot", 1, destroyedKeys=5)]
+    store.add_acts(acts)
+    assert await tell_acts(recorded.service._core) == 2
+    retired, destroyed = recorded.events("AwsServiceEvent")[-2:]
+    assert (retired["eventName"], retired["eventID"]) == ("RetireRoot", acts[0].event_id)
+    assert retired["eventTime"].startswith("2023-11-14T22:13:20")
+    assert retired["serviceEventDetails"] == {"root": "ab"}
+    assert destroyed["serviceEventDetails"] == {"destroyedKeys": 5}
+    assert store.acts(10) == []
+    assert await tell_acts(recorded.service._core) == 0
+
+
+async def test_acts_wait_while_the_trail_cannot_be_written(recorded: Recorded, store: SQLiteKeyStore) -> None:
+    store.add_acts([new_act("RetireRoot", 1, root="ab")])
+
+    async def fail(act: StoredAct) -> None:
+        raise AuditUnavailable("the disk is full")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorded.service._core.recorder, "tell", fail)
+        with pytest.raises(AuditUnavailable):
+            await tell_acts(recorded.service._core)
+    assert len(store.acts(10)) == 1
+    assert await tell_acts(recorded.service._core) == 1
+
+
+async def test_what_no_command_writes_cannot_pass_for_another_line(recorded: Recorded, store: SQLiteKeyStore) -> None:
+    store.add_acts([new_act("DeleteKey", 1, key="arn"), StoredAct("id", "RetireRoot", 1, '{"a": [1]}')])
+    await tell_acts(recorded.service._core)
+    unknown, changed = recorded.events("AwsServiceEvent")[-2:]
+    assert (unknown["eventName"], unknown["serviceEventDetails"]) == ("UnknownAct", {"key": "arn"})
+    assert changed["serviceEventDetails"] == {"unreadable": '{"a": [1]}'}
+
+
+async def test_a_service_without_a_trail_leaves_acts_to_one_that_has_it(
+    store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch
+) -> None:
+    store.add_acts([new_act("RetireRoot", 1, root="ab")])
+    async with EmbeddedKeyService(store, root, epoch, SETTINGS) as service:
+        assert await tell_acts(service._core) == 0
+    assert len(store.acts(10)) == 1
+
+
+async def test_a_service_tells_by_itself(
+    recorded: Recorded, store: SQLiteKeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kms.service.acts.TELL_SECONDS", 0.01)
+    store.add_acts([new_act("RetireRoot", 1, root="ab")])
+    task = asyncio.create_task(recorded.service._tell_acts())
+    async with asyncio.timeout(20):
+        while store.acts(1):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert recorded.events("AwsServiceEvent")[-1]["eventName"] == "RetireRoot"
 
 
 async def test_a_sealed_service_records_what_it_refuses(

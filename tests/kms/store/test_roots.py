@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kms.store.interface import ROOT_CHECK_VALUE, KeyConflict, StoreUnavailable
-from kms.store.records import RootRecords, RootUse, StoredRoot, WrappedVersion
+from kms.store.records import RootRecords, RootUse, StoredRoot, WrappedVersion, new_act
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_store import NOW, new_key
 
@@ -41,8 +41,8 @@ def insert(store: SQLiteKeyStore, content: bytes) -> str:
 
 
 def switched(store: SQLiteKeyStore) -> None:
-    store.prepare_root(root(OLD, RootUse.CURRENT), root(NEW, RootUse.PREPARING, None))
-    store.switch_root(NEW, check_value=b"new check", settings="{}", now_us=NOW)
+    store.prepare_root(root(OLD, RootUse.CURRENT), root(NEW, RootUse.PREPARING, None), new_act("Start", NOW))
+    store.switch_root(NEW, check_value=b"new check", settings="{}", now_us=NOW, act=new_act("Switch", NOW))
 
 
 def test_no_root_is_known_before_the_first_rotation(store: SQLiteKeyStore) -> None:
@@ -57,12 +57,12 @@ def test_the_switch_is_one_step(store: SQLiteKeyStore) -> None:
 
 
 def test_one_rotation_at_a_time(store: SQLiteKeyStore) -> None:
-    store.prepare_root(root(OLD, RootUse.CURRENT), root(NEW, RootUse.PREPARING, None))
+    store.prepare_root(root(OLD, RootUse.CURRENT), root(NEW, RootUse.PREPARING, None), new_act("Start", NOW))
     with pytest.raises(KeyConflict):
-        store.prepare_root(root(OLD, RootUse.CURRENT), root(b"x" * 16, RootUse.PREPARING, None))
-    store.abandon_root(NEW)
+        store.prepare_root(root(OLD, RootUse.CURRENT), root(b"x" * 16, RootUse.PREPARING, None), new_act("No", NOW))
+    store.abandon_root(NEW, new_act("Abandon", NOW))
     with pytest.raises(KeyConflict):
-        store.switch_root(NEW, check_value=b"c", settings="{}", now_us=NOW)
+        store.switch_root(NEW, check_value=b"c", settings="{}", now_us=NOW, act=new_act("No", NOW))
     assert store.current_root_id() == OLD
     assert store.root_check_value() == b"old check"
 
@@ -89,16 +89,36 @@ def test_a_root_that_is_needed_is_not_retired(store: SQLiteKeyStore) -> None:
     insert(store, record(OLD, is_hsm=True))
     for root_id in (OLD, NEW, b"x" * 16):
         with pytest.raises(KeyConflict):
-            store.retire_root(root_id, now_us=NOW)
+            store.retire_root(root_id, now_us=NOW, act=new_act("No", NOW))
 
 
 @pytest.mark.parametrize("form", [1, 2])
 def test_no_record_comes_under_a_retired_root(store: SQLiteKeyStore, form: int) -> None:
     switched(store)
-    store.retire_root(OLD, now_us=NOW)
+    store.retire_root(OLD, now_us=NOW, act=new_act("Retire", NOW))
     with pytest.raises(StoreUnavailable, match="retired root"):
         insert(store, record(OLD, form=form))
     under_new = record(NEW)
     key_id = insert(store, under_new)
     with pytest.raises(StoreUnavailable, match="retired root"):
         store.replace_records([(WrappedVersion(key_id, 1, under_new), record(OLD, form=form))])
+
+
+def test_each_step_is_told_with_it_and_one_that_failed_is_not(store: SQLiteKeyStore) -> None:
+    switched(store)
+    with pytest.raises(KeyConflict):
+        store.switch_root(NEW, check_value=b"c", settings="{}", now_us=NOW, act=new_act("No", NOW))
+    store.retire_root(OLD, now_us=NOW, act=new_act("Retire", NOW))
+    with pytest.raises(KeyConflict):
+        store.retire_root(OLD, now_us=NOW, act=new_act("No", NOW))
+    store.abandon_root(b"x" * 16, new_act("No", NOW))
+    assert [act.name for act in store.acts(10)] == ["Start", "Switch", "Retire"]
+
+
+def test_where_a_root_is_can_be_written_down_anew(store: SQLiteKeyStore) -> None:
+    store.place_root(root(OLD, RootUse.CURRENT))
+    assert (store.current_root_id(), [each.settings for each in store.roots()]) == (OLD, ["{}"])
+    store.place_root(replace(root(OLD, RootUse.OLDER), settings='{"kind": "file"}'))
+    assert store.roots() == [replace(root(OLD, RootUse.CURRENT), settings='{"kind": "file"}')]
+    with pytest.raises(StoreUnavailable):
+        store.place_root(root(NEW, RootUse.CURRENT))
