@@ -45,10 +45,19 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -
 class Gateway:
     """One data directory and, between `start` and `stop`, the gateway that serves it."""
 
-    def __init__(self, data: Path, *, root: str = "auto", workers: int = 1, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        data: Path,
+        *,
+        root: str = "auto",
+        workers: int = 1,
+        region: str = REGION,
+        environment: dict[str, str] | None = None,
+    ):
         self.data = data
         self.root = root
         self.workers = workers
+        self.region = region
         self.environment = environment or {}
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint_url = ""
@@ -67,7 +76,7 @@ class Gateway:
         )
 
     def init(self) -> Gateway:
-        options = ["--root", self.root, "--workers", str(self.workers)]
+        options = ["--root", self.root, "--workers", str(self.workers), "--region", self.region]
         self.sealgate("init", *options, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", str(self.data))
         return self
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.operations.authorisation import resource_arn
 from gateway.operations.context import Call
+from gateway.operations.request_payment import require_payer
 from gateway.operations.table import Operation
 from gateway.protocol.errors import S3Error
 
@@ -26,6 +27,7 @@ async def admit(call: Call, operation: Operation) -> None:
     if call.address.bucket is None or operation.name == "CreateBucket":
         call.permissions.require_of_account(operation.action, resource_arn(call.address))
         return
-    await call.bucket()
+    bucket = await call.bucket()
     if not operation.authorises_each:
         call.permissions.require_at(operation.action, call.address, call.query)
+    require_payer(call, bucket)

@@ -20,6 +20,7 @@ from gateway.protocol.messages import Request
 from gateway.protocol.names import BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
 from gateway.protocol.public_access import ALL_BLOCKED, NOTHING_BLOCKED, ObjectOwnership, PublicAccessBlock
 from gateway.protocol.query import Query
+from gateway.protocol.request_headers import expected_owner
 from gateway.sealing.data_keys import DataKeys
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.interface import Index
@@ -97,6 +98,7 @@ class Call:
     permissions: Permissions
     form: BrowserForm | None = None
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
+    is_requester_charged: bool = False
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
 
     @property
@@ -136,11 +138,11 @@ class Call:
         """The bucket of the request, as it was when the request was authorised.
 
         Raises storage's NoSuchBucket, AuthenticationFailed, or S3Error AccessDenied if the request expects another
-        owner.
+        owner (InvalidBucketOwnerAWSAccountID for what is no account).
         """
+        owner = expected_owner(self.request.headers, "x-amz-expected-bucket-owner")
         row = await self.bucket_named(self.bucket_name)
-        expected_owner = self.request.headers.get("x-amz-expected-bucket-owner")
-        if expected_owner is not None and expected_owner != row.account_id:
+        if owner not in (None, row.account_id):
             raise S3Error("AccessDenied")
         return row
 

@@ -11,12 +11,14 @@ from gateway.operations.context import Call, Services, checked_key
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of, open_range
 from gateway.operations.encryption import require_signature
+from gateway.operations.request_payment import require_payer
 from gateway.operations.versioning import find_version, named_version
 from gateway.protocol.conditions import check_source
 from gateway.protocol.copy_source import parse_copy_source
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.protocol.names import BucketName, object_arn
+from gateway.protocol.request_headers import expected_owner
 from gateway.storage.errors import NoSuchBucket, NoSuchKey
 from gateway.storage.index.records import BucketRow, ObjectRow
 from kms.api.secrets import SecretBytes
@@ -70,15 +72,16 @@ async def find_copy_source(call: Call) -> CopySource:
     headers = call.request.headers
     named = parse_copy_source(headers["x-amz-copy-source"])
     key = checked_key(named.key)
+    owner = expected_owner(headers, "x-amz-source-expected-bucket-owner")
     try:
         bucket = await call.bucket_named(named.bucket)
     except NoSuchBucket:
         raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
     action = action_on("s3:GetObject", is_version_named=named.version_id is not None)
     call.permissions.require(action, f"{ARN_PREFIX}{named.bucket}/{named.key}")
-    expected_owner = headers.get("x-amz-source-expected-bucket-owner")
-    if expected_owner is not None and expected_owner != bucket.account_id:
+    if owner not in (None, bucket.account_id):
         raise S3Error("AccessDenied")
+    require_payer(call, bucket)
     version_id = named_version(call, bucket, named.version_id)
     try:
         row = await find_version(call, bucket, key, version_id)

@@ -19,7 +19,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `versioning` and `acceleration` are "Enabled" or "Suspended", `payer` is "Requester" or None for the bucket's owner;
     `tags` are in the order in which they came; `policy` is the bucket policy as its owner wrote it.
     `object_ownership` is that of OwnershipControls, "" where they were deleted; `public_access_block` None: there is no
-    configuration.
+    configuration. `location` is the location constraint, if it was not the region's name.
     """
 
     encryption: str | None = None
@@ -31,6 +31,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     policy: str | None = None
     object_ownership: str = ObjectOwnership.ENFORCED.value
     public_access_block: PublicAccessBlock | None = None
+    location: str | None = None
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,6 +14,9 @@ ObjectKey = NewType("ObjectKey", str)
 
 MAX_KEY_BYTES = 1024
 
+REGION_NAME = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
+"""What a region may be called: `us-east-1`, `eu-de`, `us-gov-west-1`, …; AWS knows the list of its own."""
+
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from gateway.protocol.errors import S3Error, invalid_argument
-from gateway.protocol.names import MAX_KEY_BYTES
+from gateway.protocol.names import MAX_KEY_BYTES, REGION_NAME
 from gateway.protocol.percent import decode_form
 
 MAX_PARAMETERS = 256
@@ -98,12 +98,17 @@ class ListBucketsParameters:
 
     @classmethod
     def parse(cls, query: Query) -> Self:
+        """Raises S3Error InvalidArgument or KeyTooLongError. An empty token is none, unlike in the other listings."""
         maximum = query.int_or_none("max-buckets", minimum=1, maximum=MAX_BUCKETS_PAGE)
+        region = query.get("bucket-region") or None
+        if region is not None and not REGION_NAME.fullmatch(region):
+            message = f"Argument value {region[:64]} is not a valid AWS Region"
+            raise S3Error("InvalidArgument", message, fields={"ArgumentName": "bucket-region"})
         return cls(
             prefix=_text(query, "prefix"),
-            continuation_token=_token(query),
+            continuation_token=query.get("continuation-token") or None,
             max_buckets=maximum or MAX_BUCKETS_PAGE,
-            bucket_region=query.get("bucket-region") or None,
+            bucket_region=region,
         )
 
 

@@ -8,6 +8,7 @@ Headers that S3 does not know are ignored, as S3 does, unless they belong to a f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from gateway.protocol.checksums import Algorithm, unknown_checksum_header
@@ -40,6 +41,7 @@ SERVED = frozenset(
         "x-amz-object-attributes",
         "x-amz-object-ownership",
         "x-amz-part-number-marker",
+        "x-amz-request-payer",
         "x-amz-sdk-checksum-algorithm",
         "x-amz-security-token",
         "x-amz-source-expected-bucket-owner",
@@ -60,7 +62,6 @@ TOLERATED = frozenset(
     {
         "x-amz-bypass-governance-retention",  # nothing is under retention
         "x-amz-mfa",  # no bucket asks for MFA on delete
-        "x-amz-request-payer",  # nobody pays
         "x-amz-optional-object-attributes",  # RestoreStatus, which objects in no archive do not have
         "x-amz-user-agent",  # browsers' SDKs, where User-Agent cannot be set
     }
@@ -98,6 +99,7 @@ REFUSED = frozenset(
 REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-if-", "x-amz-copy-source-", "x-amz-fwd-")
 """Of these, what is not served is refused even if S3 added it after this was written."""
 
+_ACCOUNT_ID = re.compile("[0-9]{12}")
 _CHECKSUMS = "x-amz-checksum-"
 _GRANTS = "x-amz-grant-"
 _OWNER_ACLS = frozenset({"private", "bucket-owner-full-control"})
@@ -163,6 +165,15 @@ def _acl_error(operation: str) -> S3Error:
     if operation == "CreateBucket":
         return S3Error("InvalidBucketAclWithObjectOwnership")
     return S3Error("AccessControlListNotSupported")
+
+
+def expected_owner(headers: Mapping[str, str], name: str) -> str | None:
+    """The account that must own a bucket, by the header `name`. Raises S3Error InvalidBucketOwnerAWSAccountID."""
+    account_id = headers.get(name)
+    if account_id is not None and not _ACCOUNT_ID.fullmatch(account_id):
+        message = "The value of the expected bucket owner parameter must be an AWS Account ID..."
+        raise S3Error("InvalidBucketOwnerAWSAccountID", f"{message} [{account_id[:64]}]")
+    return account_id
 
 
 def user_agent(headers: Mapping[str, str]) -> str:

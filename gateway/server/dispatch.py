@@ -15,9 +15,11 @@ from datetime import UTC, datetime
 from gateway.operations.admission import admit
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
+from gateway.operations.bucket.head import region_headers
 from gateway.operations.condition_keys import condition_keys
 from gateway.operations.context import Authentication, Call, Services
 from gateway.operations.cross_origin import cross_origin_headers, preflight
+from gateway.operations.request_payment import REQUESTER
 from gateway.operations.table import Body, Handler, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
@@ -92,6 +94,7 @@ class Dispatcher:
 
     async def _answer_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
         cross_origin: dict[str, str] = {}
+        if_refused: dict[str, str] = {}
         try:
             address = resolve(request.headers.get("host", ""), request.target_path, self._domains)
             entry.bucket, entry.key = address.bucket, address.key
@@ -99,6 +102,7 @@ class Dispatcher:
                 entry.operation = PREFLIGHT
                 return await preflight(unsealed.services, address, request)
             cross_origin = await cross_origin_headers(unsealed.services, address, request)
+            if_refused = await region_headers(unsealed.services, address, request)
             response = await self._handle_s3(request, address, unsealed, entry)
         except S3Error as error:
             response = self._render(error, request, entry)
@@ -113,6 +117,8 @@ class Dispatcher:
             _log.exception("request %s failed", request.request_id)
             response = self._render(S3Error("InternalError"), request, entry)
         response.headers.update(cross_origin)
+        if response.status in (400, 403):
+            response.headers.update(if_refused)
         return response
 
     def _sealed(self, error: KMSUnavailable, request: Request, entry: Entry) -> Response:
@@ -167,6 +173,8 @@ class Dispatcher:
         )
         await admit(call, operation)
         response = await self._call(operation.handler, call)
+        if call.is_requester_charged:
+            response.headers["x-amz-request-charged"] = REQUESTER
         entry.mode = response.headers.get("x-amz-server-side-encryption")
         return response
 

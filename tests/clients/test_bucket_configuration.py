@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from tests.clients.access import anonymous_client, open_bucket, put_policy, statement
 from tests.clients.checks import error_of, headers_of, refusal
+from tests.clients.conftest import make_bucket
 from tests.clients.raw import RawClient
+from tests.clients.users import TestUser, allow, make_user, told
+from tests.harness import Gateway
 
 NOT_THERE = "never-created"
 
@@ -42,6 +46,60 @@ def test_the_owner_of_a_requester_pays_bucket_is_not_charged(s3: Any, bucket: st
         answer = s3.get_object(Bucket=bucket, Key="k", **asked)
         assert answer["Body"].read() == b"own"
         assert "RequestCharged" not in answer
+
+
+@pytest.fixture(scope="module")
+def neighbour(gateway: Gateway) -> TestUser:
+    """A user of another account, who may do in S3 whatever others let it do."""
+    other = told(gateway, "account", "create", str(gateway.data), "neighbour")["AccountId"]
+    return make_user(gateway, allow("s3:*"), account_id=other)
+
+
+def test_others_must_say_that_they_pay(gateway: Gateway, s3: Any, neighbour: TestUser) -> None:
+    bucket = open_bucket(s3)
+    put_policy(s3, bucket, statement("Allow", "*", "s3:*", on=[bucket, f"{bucket}/*"]))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"shared")
+    theirs, nobody = neighbour.client("s3"), anonymous_client(gateway)
+    where = {"Bucket": bucket, "Key": "k"}
+    for client in (theirs, nobody):
+        answer = client.get_object(**where, RequestPayer="requester")
+        assert answer["Body"].read() == b"shared"
+        assert "RequestCharged" not in answer  # it is the owner's to pay
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
+    for call, asked in (
+        (theirs.get_object, where),
+        (theirs.put_object, where),
+        (theirs.list_objects_v2, {"Bucket": bucket}),
+        (theirs.delete_objects, {"Bucket": bucket, "Delete": {"Objects": [{"Key": "none"}]}}),
+        (theirs.create_multipart_upload, where),
+        (theirs.get_object_tagging, where),
+    ):
+        assert refusal(call, **asked) == (403, "AccessDenied")
+        answer = call(**asked, RequestPayer="requester")
+        assert headers_of(answer)["x-amz-request-charged"] == "requester"
+    assert refusal(theirs.get_object, **where, RequestPayer="owner") == (403, "AccessDenied")
+    assert refusal(nobody.get_object, **where, RequestPayer="requester") == (403, "AccessDenied")
+    missing = error_of(theirs.get_object, Bucket=bucket, Key="none", RequestPayer="requester")
+    assert missing["Error"]["Code"] == "NoSuchKey"
+    assert "x-amz-request-charged" not in headers_of(missing)
+    raw = RawClient(gateway, neighbour.access_key_id, neighbour.secret_access_key)
+    url = raw.presign("GET", f"/{bucket}/k?x-amz-request-payer=requester")
+    answer = raw.send("GET", url, {"host": raw.host})
+    assert (answer.status, answer.headers["x-amz-request-charged"]) == (200, "requester")
+
+
+def test_the_source_of_a_copy_may_be_paid_for(s3: Any, neighbour: TestUser) -> None:
+    bucket = open_bucket(s3)
+    theirs = neighbour.client("s3")
+    target = make_bucket(theirs)
+    put_policy(s3, bucket, statement("Allow", "*", "s3:*", on=[bucket, f"{bucket}/*"]))
+    s3.put_object(Bucket=bucket, Key="k", Body=b"shared")
+    s3.put_bucket_request_payment(Bucket=bucket, RequestPaymentConfiguration={"Payer": "Requester"})
+    copy = {"Bucket": target, "Key": "copy", "CopySource": {"Bucket": bucket, "Key": "k"}}
+    assert refusal(theirs.copy_object, **copy) == (403, "AccessDenied")
+    assert theirs.copy_object(**copy, RequestPayer="requester")["RequestCharged"] == "requester"
+    answer = theirs.get_object(Bucket=target, Key="copy")
+    assert (answer["Body"].read(), answer.get("RequestCharged")) == (b"shared", None)
 
 
 # Transfer acceleration

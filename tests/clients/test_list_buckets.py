@@ -52,7 +52,27 @@ def test_list_buckets_of_another_region_is_empty(s3: Any, names: list[str]) -> N
     assert len(s3.list_buckets(BucketRegion="us-east-1", Prefix="listed-")["Buckets"]) == len(names)
 
 
-@pytest.mark.parametrize("token", ["", "x", "AAAA", "not base64 at all", "%00", "A" * 2000])
+def test_list_buckets_tells_arns(s3: Any, names: list[str]) -> None:
+    answer = s3.list_buckets(Prefix=names[0])["Buckets"]
+    assert [bucket["BucketArn"] for bucket in answer] == [f"arn:aws:s3:::{names[0]}"]
+
+
+@pytest.mark.parametrize("region", ["nowhere", "EU", "us_east_1", "us-east-1%00", "-"])
+def test_list_buckets_of_what_is_no_region(raw: RawClient, region: str) -> None:
+    answer = raw.request("GET", f"/?bucket-region={region}")
+    assert (answer.refusal, answer.element("ArgumentName")) == ((400, "InvalidArgument"), "bucket-region")
+    assert answer.message.endswith("is not a valid AWS Region")
+
+
+def test_list_buckets_from_the_start_with_an_empty_token(s3: Any, names: list[str]) -> None:
+    first = s3.list_buckets(Prefix="listed-", ContinuationToken="", MaxBuckets=1)
+    assert [bucket["Name"] for bucket in first["Buckets"]] == names[:1]
+    rest = s3.list_buckets(Prefix="listed-", ContinuationToken=first["ContinuationToken"])
+    assert [bucket["Name"] for bucket in rest["Buckets"]] == names[1:]
+    assert "ContinuationToken" not in rest
+
+
+@pytest.mark.parametrize("token", ["x", "AAAA", "not base64 at all", "%00", "A" * 2000])
 def test_list_buckets_refuses_tokens_that_it_did_not_give(raw: RawClient, token: str) -> None:
     target = f"/?continuation-token={token.replace(' ', '%20')}"
     assert raw.request("GET", target).refusal == (400, "InvalidArgument")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from gateway.operations.bucket.location import OLD_NAMES, check_location
 from gateway.operations.context import Call
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.names import InvalidName, parse_bucket_name
+from gateway.protocol.names import InvalidName, bucket_arn, parse_bucket_name
 from gateway.protocol.public_access import ALL_BLOCKED, ObjectOwnership, requested_ownership
 from gateway.protocol.xml.documents.buckets import CreateBucketConfiguration
 from gateway.sealing.ids import new_id
@@ -24,17 +25,19 @@ async def handle(call: Call) -> Response:
     region = call.services.region
     document = await call.read_document()
     wanted = CreateBucketConfiguration.parse(document) if document else CreateBucketConfiguration()
-    check_location(wanted.location_constraint, region)
+    constraint = wanted.location_constraint
+    check_location(constraint, region)
     if wanted.tags:
-        call.permissions.require_of_account("s3:TagResource", f"arn:aws:s3:::{name}")
+        call.permissions.require_of_account("s3:TagResource", bucket_arn(name))
     ownership = requested_ownership(call.request.headers)
     if ownership not in {None, ObjectOwnership.ENFORCED}:
-        call.permissions.require_of_account("s3:PutBucketOwnershipControls", f"arn:aws:s3:::{name}")
+        call.permissions.require_of_account("s3:PutBucketOwnershipControls", bucket_arn(name))
     defaults = call.services.public_access
     contents = BucketDocument(
         tags=dict(wanted.tags),
         object_ownership=(ownership or defaults.new_buckets_ownership).value,
         public_access_block=ALL_BLOCKED if defaults.new_buckets_block else None,
+        location=constraint if constraint in OLD_NAMES else None,
     )
     row = BucketRow(
         bucket_id=new_id(),
@@ -52,20 +55,4 @@ async def handle(call: Call) -> Response:
             raise S3Error("BucketAlreadyExists", fields={"BucketName": name}) from None
         if region != "us-east-1" or wanted.tags:
             raise S3Error("BucketAlreadyOwnedByYou", fields={"BucketName": name}) from None
-    return Response(headers={"Location": f"/{name}"})
-
-
-def check_location(constraint: str | None, region: str) -> None:
-    """The location constraint must name this endpoint's region; us-east-1 is named by naming none.
-
-    AWS's endpoint of us-east-1 makes buckets elsewhere, too; there is no elsewhere here, so this one answers as AWS's
-    other endpoints do. Raises S3Error InvalidLocationConstraint or IllegalLocationConstraintException.
-    """
-    if constraint == "us-east-1":
-        raise S3Error("InvalidLocationConstraint", fields={"LocationConstraint": constraint})
-    if (constraint or "us-east-1") != region:
-        raise S3Error(
-            "IllegalLocationConstraintException",
-            f"The {(constraint or 'unspecified')[:64]} location constraint is incompatible for the region specific "
-            "endpoint this request was sent to.",
-        )
+    return Response(headers={"Location": f"/{name}", "x-amz-bucket-arn": bucket_arn(name)})

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from gateway.operations.context import Call
-from gateway.protocol.messages import Response
+from gateway.operations.context import Call, Services
+from gateway.protocol.addressing import Address
+from gateway.protocol.messages import Request, Response
+from gateway.protocol.names import BucketName, bucket_arn
+from gateway.storage.errors import NoSuchBucket
+
+_REGION = "x-amz-bucket-region"
 
 
 async def handle(call: Call) -> Response:
     bucket = await call.bucket()
-    return Response(headers={"x-amz-bucket-region": bucket.region, "x-amz-access-point-alias": "false"})
+    return Response(
+        headers={
+            _REGION: bucket.region,
+            "x-amz-bucket-arn": bucket_arn(BucketName(bucket.name)),
+            "x-amz-access-point-alias": "false",
+            "Content-Type": "application/xml",
+        }
+    )
+
+
+async def region_headers(services: Services, address: Address, request: Request) -> dict[str, str]:
+    """What a HeadBucket that is refused (400 or 403) tells all the same: SDKs find a bucket's region by it.
+
+    API_HeadBucket: "regardless of the permissions on the bucket, you will receive a response header with the correct
+    bucket location". Empty for other requests, and where there is no bucket.
+    """
+    if request.method != "HEAD" or address.bucket is None or address.key is not None:
+        return {}
+    try:
+        row = await services.index.get_bucket(address.bucket)
+    except NoSuchBucket:
+        return {}
+    services.rows.open_bucket(row)  # before its region is believed
+    return {_REGION: row.region}

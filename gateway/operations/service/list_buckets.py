@@ -6,6 +6,7 @@ from gateway.operations.context import Call
 from gateway.operations.listing import decode_token, encode_token
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
+from gateway.protocol.names import BucketName
 from gateway.protocol.query import ListBucketsParameters
 from gateway.protocol.xml.documents.buckets import BucketEntry, ListAllMyBucketsResult
 
@@ -31,7 +32,7 @@ async def handle(call: Call) -> Response:
         ListAllMyBucketsResult(
             owner_id=owner.canonical_id,
             owner_display_name=owner.display_name,
-            buckets=tuple(BucketEntry(row.name, row.created_us, row.region) for row in page),
+            buckets=tuple(BucketEntry(BucketName(row.name), row.created_us, row.region) for row in page),
             prefix=parameters.prefix or None,
             continuation_token=encode_token(call, _LISTING, page[-1].name.encode()) if has_more else None,
         )

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import botocore.session
 import pytest
 
+from gateway.operations.request_payment import CHARGED_OPERATIONS
 from gateway.operations.rows import OPERATIONS, SERVED
 from gateway.operations.table import Target
 from gateway.protocol.errors import S3Error
@@ -46,6 +47,18 @@ def test_every_operation_of_the_model_is_found_by_its_request(name: str) -> None
     method, target, query, headers = request_of(name)
     found = OPERATIONS.find(method, target, query, headers)
     assert found.name == SAME_REQUEST.get(name, name)
+
+
+def test_operations_that_a_requester_may_pay_for() -> None:
+    paid = {
+        name
+        for name in MODEL.operation_names
+        if (shape := MODEL.operation_model(name).input_shape) is not None and "RequestPayer" in shape.members
+    }
+    paid.add("PostObject")  # a form, which the model does not know
+    served = {row.name for row in SERVED}
+    assert served & paid == served & CHARGED_OPERATIONS
+    assert paid >= CHARGED_OPERATIONS
 
 
 def test_served_operations_have_handlers_and_others_have_none() -> None:

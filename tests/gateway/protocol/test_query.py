@@ -104,8 +104,8 @@ def test_list_parts_parameters() -> None:
 
 
 def test_list_buckets_parameters() -> None:
-    parsed = ListBucketsParameters.parse(Query("prefix=p&continuation-token=t&max-buckets=10&bucket-region=r"))
-    assert parsed == ListBucketsParameters("p", "t", 10, "r")
+    parsed = ListBucketsParameters.parse(Query("prefix=p&continuation-token=t&max-buckets=10&bucket-region=eu-de"))
+    assert parsed == ListBucketsParameters("p", "t", 10, "eu-de")
     assert ListBucketsParameters.parse(Query("")) == ListBucketsParameters("", None, 10_000, None)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from gateway.protocol.errors import S3Error
+from gateway.protocol.names import BucketName, bucket_arn
 from gateway.protocol.tags import NEW_BUCKET_TAGS, tag_set
 from gateway.protocol.timestamps import format_iso8601
 from gateway.protocol.xml.documents.tagging import MAX_ELEMENTS, format_tags, tag_pairs
@@ -16,7 +17,7 @@ from gateway.protocol.xml.writer import document, element, escape
 
 @dataclass(frozen=True, slots=True)
 class BucketEntry:
-    name: str
+    name: BucketName
     created_us: int
     region: str | None = None
 
@@ -34,7 +35,7 @@ class ListAllMyBucketsResult:
     def format(self) -> bytes:
         buckets = "".join(
             f"<Bucket><Name>{escape(entry.name)}</Name><CreationDate>{format_iso8601(entry.created_us)}</CreationDate>"
-            f"{element('BucketRegion', entry.region)}</Bucket>"
+            f"{element('BucketRegion', entry.region)}{element('BucketArn', bucket_arn(entry.name))}</Bucket>"
             for entry in self.buckets
         )
         return document(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.modes import Mode
+from gateway.protocol.names import BucketName
 from gateway.protocol.tags import OBJECT_TAGS
 from gateway.protocol.xml.documents.buckets import (
     BucketEntry,
@@ -78,12 +79,16 @@ def test_error() -> None:
 
 
 def test_list_buckets() -> None:
-    result = ListAllMyBucketsResult(OWNER_ID, "me & you", (BucketEntry("b", MOMENT_US, "eu-de"),), "p", "token")
+    result = ListAllMyBucketsResult(
+        OWNER_ID, "me & you", (BucketEntry(BucketName("b"), MOMENT_US, "eu-de"),), "p", "token"
+    )
     assert as_botocore_reads("ListBuckets", result) == {
         "Owner": {"ID": OWNER_ID, "DisplayName": "me & you"}
         if "DisplayName" in SERVICE.shape_for("Owner").members
         else {"ID": OWNER_ID},
-        "Buckets": [{"Name": "b", "CreationDate": MOMENT, "BucketRegion": "eu-de"}],
+        "Buckets": [
+            {"Name": "b", "CreationDate": MOMENT, "BucketRegion": "eu-de", "BucketArn": "arn:aws:s3:::b"},
+        ],
         "Prefix": "p",
         "ContinuationToken": "token",
     }
