@@ -38,7 +38,7 @@ _DATA = click.argument("data", metavar="DATA", type=click.Path(exists=True, path
 _KEEP_UNREADABLE = click.option(
     "--keep-unreadable",
     is_flag=True,
-    help="Go on although records are not authentic; they stay as they are, and no key opens with them.",
+    help="Go on although records are not authentic, or an older root of theirs is gone; they stay as they are.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 

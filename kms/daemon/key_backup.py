@@ -46,7 +46,7 @@ MAX_CARRIED_ACTS = 10_000
 
 
 class Unreadable(Exception):
-    """Records that their own root does not authenticate; `versions` are they."""
+    """Records that their own root does not authenticate, or whose root is not there; `versions` are they."""
 
     def __init__(self, versions: list[KeyVersion]) -> None:
         named = ", ".join(f"{key_id} version {version}" for key_id, version in versions[:3])
@@ -166,7 +166,7 @@ def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: boo
         if keys_path.exists():
             if not replaces:
                 raise FileExistsError(f"there is a key store at {keys_path} already")
-            kept = keys_path.with_name(f"{keys_path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+            kept = keys_path.with_name(f"{keys_path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
             holding.enter_context(_alone_with(keys_path))
             os.link(keys_path, kept)
             undoing.callback(kept.unlink)
@@ -201,7 +201,7 @@ def _facts(header: ArchiveHeader, digest: bytes, proven: Proven) -> dict[str, st
 
 
 def _proven(store: SQLiteKeyStore, roots: Roots, keeps_unreadable: bool) -> Proven:
-    proven = prove_records(store, roots)
+    proven = prove_records(store, roots, needs_every_root=not keeps_unreadable)
     if proven.unreadable and not keeps_unreadable:
         raise Unreadable(proven.unreadable)
     return proven

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from kms.hsm.interface import Protection, Root, RootError, RootMisconfigured, UnwrapFailed
+from kms.keys.record_format import parse_header
 from kms.keys.wrapping import prove_record
 from kms.store.archive import BadArchive, ReadArchive, authenticated_message
 from kms.store.records import RootRecords, WrappedVersion, key_bytes
@@ -25,7 +26,7 @@ KeyVersion = tuple[str, int]
 
 @dataclass
 class Proven:
-    """Records that the roots answered for: how many, of how many keys; and those of which they said no."""
+    """Records that the roots were asked about: how many, of how many keys; and those that none of them answered for."""
 
     keys: int = 0
     versions: int = 0
@@ -53,22 +54,27 @@ def verify_archive(root: Root, archive: ReadArchive) -> None:
         raise BadArchive("the archive's authentication code is wrong: it was made anew by someone without the root")
 
 
-def prove_records(store: SQLiteKeyStore, roots: Root) -> Proven:
+def prove_records(store: SQLiteKeyStore, roots: Root, *, needs_every_root: bool = True) -> Proven:
     """Have every record authenticated by the root that it names; one call of the root for each.
 
-    Raises RootError when a root that records need is unknown, does not answer, or is not what it was.
+    Raises RootError when a root that records need is unknown, does not answer, or is not what it was; unless
+    `needs_every_root`, its records count as unreadable.
     """
+    absent = set()
     for needed in store.records_by_root():
-        _require_root(roots, needed)
+        try:
+            _require_root(roots, needed)
+        except RootError:
+            if needs_every_root:
+                raise
+            absent.add((needed.root_id, needed.is_hsm))
     proven = Proven()
     last_key_id = ""
     for version in _versions(store):
         proven.versions += 1
         proven.keys += version.key_id != last_key_id
         last_key_id = version.key_id
-        try:
-            prove_record(roots, version.record, UUID(bytes=key_bytes(version.key_id)), version.version)
-        except UnwrapFailed:
+        if not _is_authentic(roots, version, absent):
             proven.unreadable.append((version.key_id, version.version))
     return proven
 
@@ -78,6 +84,17 @@ def compare(present: SQLiteKeyStore, archived: SQLiteKeyStore) -> Difference:
     there = {(version.key_id, version.version) for version in _versions(present)}
     coming = {(version.key_id, version.version) for version in _versions(archived)}
     return Difference(sorted(coming - there), sorted(there - coming))
+
+
+def _is_authentic(roots: Root, version: WrappedVersion, absent: set[tuple[bytes, bool]]) -> bool:
+    try:
+        header = parse_header(version.record)
+        if (header.root.root_id, header.protection is Protection.HSM) in absent:
+            return False
+        prove_record(roots, version.record, UUID(bytes=key_bytes(version.key_id)), version.version)
+    except UnwrapFailed:
+        return False
+    return True
 
 
 def _require_root(roots: Root, needed: RootRecords) -> None:

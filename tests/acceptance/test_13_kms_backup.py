@@ -63,6 +63,8 @@ def test_keys_are_restored_and_open_what_they_encrypted(make_gateway: StartGatew
     s3, kms = gateway.client("s3"), gateway.client("kms")
     s3.create_bucket(Bucket=BUCKET)
     key_ids = [kms.create_key(Description=f"key {n}")["KeyMetadata"]["KeyId"] for n in range(KEYS)]
+    if root == "softhsm":
+        key_ids.append(kms.create_key(CustomKeyStoreId="hsm")["KeyMetadata"]["KeyId"])
     blobs = [kms.encrypt(KeyId=key_id, Plaintext=key_id.encode())["CiphertextBlob"] for key_id in key_ids]
     hmac_key = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["KeyId"]
     mac = kms.generate_mac(KeyId=hmac_key, MacAlgorithm="HMAC_SHA_256", Message=b"m")["Mac"]

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 from gateway.commands.main import main
 from gateway.config import CONFIG_NAME, load
 from gateway.supervisor import DirectoryLock
+from kms.hsm.provision import find_softhsm
+from tests.harness import Gateway
 
 
 def run(*arguments: str | Path, stdin: str | None = None) -> Result:
@@ -173,3 +175,16 @@ def test_another_directorys_archive(data: Path, tmp_path: Path) -> None:
     run("init", tmp_path / "other", "--root", "file", "--listen", "127.0.0.1:0")
     told("backup", tmp_path / "other", tmp_path / "theirs")
     assert "is not in the configured file" in refused("restore", data, tmp_path / "theirs", "--replace", "--yes")
+
+
+@pytest.mark.hsm
+@pytest.mark.skipif(find_softhsm() is None, reason="SoftHSM2 is not installed")
+def test_another_token_of_the_same_label(tmp_path: Path) -> None:
+    """In processes of their own: a PKCS#11 module is loaded once in a process."""
+    ours, theirs = (Gateway(tmp_path / name, root="softhsm").init() for name in ("ours", "theirs"))
+    theirs.sealgate("kms", "backup", str(theirs.data), str(tmp_path / "archive"))
+    before = keys_of(ours.data)
+    refusal = ours.sealgate("kms", "restore", str(ours.data), str(tmp_path / "archive"), "--replace", check=False)
+    assert refusal.returncode == 1
+    assert "is not in the configured token (kms.uri)" in refusal.stderr.splitlines()[-1]
+    assert keys_of(ours.data) == before

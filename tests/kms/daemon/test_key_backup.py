@@ -496,7 +496,7 @@ def test_an_archive_from_before_a_rotation_opens_while_the_older_root_is_there(h
 
 
 def test_an_older_root_that_records_need_must_be_there(here: Installation, make_installation: MakeInstallation) -> None:
-    key_id = here.make_key()
+    key_id, other = here.make_key(), here.make_key()
     with closing(SQLiteKeyStore(here.place.keys_path)) as store:
         record = store.versions(key_id)[0].record
     rotated(here)
@@ -514,6 +514,12 @@ def test_an_older_root_that_records_need_must_be_there(here: Installation, make_
     with pytest.raises(RootError, match="which 1 records need, does not answer"):
         back_up(here.place, here.directory / "second")
     assert here.contents() == before
+    # The other keys are not lost with it, if one says so.
+    assert here.back_up(overwrites=True, keeps_unreadable=True).proven.unreadable == [(key_id, 1)]
+    with pytest.raises(RootError, match="which 1 records need, does not answer"):
+        here.restore()
+    here.restore(keeps_unreadable=True)
+    assert here.opens(other)
 
 
 def test_restored_elsewhere_it_finds_its_root_there(here: Installation) -> None:
