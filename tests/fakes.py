@@ -25,6 +25,7 @@ from gateway.storage.errors import (
 from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
 from gateway.storage.index.records import (
     BucketRow,
+    ClientToken,
     Deletion,
     KeyEpochRow,
     NewBlob,
@@ -60,6 +61,7 @@ class MemoryIndex:
         self._uploads: dict[bytes, UploadRow] = {}
         self._parts: dict[bytes, dict[int, PartRow]] = {}
         self._changed: set[bytes] = set()
+        self._tokens: dict[tuple[bytes, str], tuple[bytes, int]] = {}
         self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
         self._jobs: dict[str, tuple[str | None, int]] = {}
 
@@ -120,6 +122,31 @@ class MemoryIndex:
         if version is None:
             raise NoSuchKey if version_id is None else NoSuchVersion
         return version
+
+    async def rename_object(
+        self,
+        source: ObjectRow,
+        row: ObjectRow,
+        manifest: NewBlob,
+        precondition: Precondition | None = None,
+        token: ClientToken | None = None,
+    ) -> None:
+        self._check_open()
+        if self._version(source.bucket_id, source.key, None) != source:
+            raise Conflict
+        if token is not None and await self.request_of_token(row.bucket_id, token.token) is not None:
+            raise Conflict
+        self._ask(precondition, row)
+        for blob_id in row.blob_ids:
+            self._blobs[blob_id].refs += 1
+        await self.delete_object(source.bucket_id, Deletion(source.key))
+        self._place(row, [manifest])
+        if token is not None:
+            self._tokens[row.bucket_id, token.token] = (token.request, self._clock_us())
+
+    async def request_of_token(self, bucket_id: bytes, token: str) -> bytes | None:
+        request, used_us = self._tokens.get((bucket_id, token), (None, 0))
+        return request if used_us > self._clock_us() - 24 * 3600 * 1_000_000 else None
 
     async def change_object(self, bucket_id: bytes, key: bytes, version_id: str | None, change: Change) -> ObjectRow:
         stored = await self.get_object(bucket_id, key, version_id)

@@ -39,10 +39,36 @@ def check_write_headers(headers: Mapping[str, str]) -> None:
     if_match, if_none_match = headers.get("if-match"), headers.get("if-none-match")
     if if_match is not None and if_none_match is not None:
         raise _unsupported("If-Match,If-None-Match", "Multiple conditional request headers present in the request")
+    _check_values(headers)
+
+
+def _check_values(headers: Mapping[str, str]) -> None:
+    if_match, if_none_match = headers.get("if-match"), headers.get("if-none-match")
     if if_none_match is not None and if_none_match.strip() != "*":
         raise _unsupported("If-None-Match", "We don't accept the provided value of If-None-Match header for this API")
     if if_match is not None and if_match.strip() == "*":
         raise _unsupported("If-Match", "We don't accept the provided value of If-Match header for this API")
+
+
+def check_rename(headers: Mapping[str, str], *, etag: str | None, modified_us: int, now_us: int) -> None:
+    """Conditions of RenameObject on the object of the new name; `etag` None: there is none, `modified_us` is nothing.
+
+    API_RenameObject: If-Match and If-Modified-Since ask for an object that is there. Raises S3Error PreconditionFailed,
+    and NotImplemented as `check_rename_headers`.
+    """
+    check_rename_headers(headers)
+    if etag is not None:
+        failed = _failed_condition(headers, "", etag, modified_us, now_us)
+    else:
+        wanted = (("if-match", "If-Match"), ("if-modified-since", "If-Modified-Since"))
+        failed = next((shown for name, shown in wanted if name in headers), None)
+    if failed is not None:
+        raise _precondition_failed(failed)
+
+
+def check_rename_headers(headers: Mapping[str, str]) -> None:
+    """RenameObject takes "*" in If-None-Match alone, and nothing but an entity tag in If-Match."""
+    _check_values(headers)
 
 
 def check_write(headers: Mapping[str, str], key: str, current_etag: str | None) -> None:

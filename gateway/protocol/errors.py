@@ -29,6 +29,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         "to.",
     ),
     "IllegalVersioningConfigurationException": (400, "The Versioning element must be specified"),
+    "IdempotencyParameterMismatch": (
+        400,
+        "The client token was used by a request with other parameters.",
+    ),
     "IncompleteBody": (400, "The request body terminated unexpectedly"),
     "InvalidArgument": (400, "Invalid Argument"),
     "InvalidBucketAclWithObjectOwnership": (
@@ -146,6 +150,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         409,
         "The conditional request cannot succeed due to a conflicting operation against this resource.",
     ),
+    "InvalidBucketState": (409, "The request is not valid with the current state of the bucket."),
     "OperationAborted": (
         409,
         "A conflicting conditional operation is currently in progress against this resource. Please try again.",

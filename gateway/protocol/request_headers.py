@@ -24,6 +24,7 @@ SERVED = frozenset(
         "x-amz-checksum-algorithm",
         "x-amz-checksum-mode",
         "x-amz-checksum-type",
+        "x-amz-client-token",
         "x-amz-confirm-remove-self-bucket-access",
         "x-amz-content-sha256",
         "x-amz-copy-source",
@@ -41,6 +42,11 @@ SERVED = frozenset(
         "x-amz-object-attributes",
         "x-amz-object-ownership",
         "x-amz-part-number-marker",
+        "x-amz-rename-source",
+        "x-amz-rename-source-if-match",
+        "x-amz-rename-source-if-modified-since",
+        "x-amz-rename-source-if-none-match",
+        "x-amz-rename-source-if-unmodified-since",
         "x-amz-request-payer",
         "x-amz-sdk-checksum-algorithm",
         "x-amz-security-token",
@@ -81,6 +87,7 @@ CONDITIONAL: dict[str, frozenset[str]] = {
     "CopyObject": _WRITE_CONDITIONS,
     "DeleteObject": frozenset({"if-match"}),
     "PutObject": _WRITE_CONDITIONS,
+    "RenameObject": CONDITIONS,
 }
 """Which conditions the operations take that change something: all others are refused, since to ignore one would be to
 do what the client forbade. What only reads may ignore them."""
@@ -96,7 +103,7 @@ REFUSED = frozenset(
         "x-amz-write-offset-bytes",
     }
 )
-REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-if-", "x-amz-copy-source-", "x-amz-fwd-")
+REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-if-", "x-amz-copy-source-", "x-amz-rename-source-", "x-amz-fwd-")
 """Of these, what is not served is refused even if S3 added it after this was written."""
 
 _ACCOUNT_ID = re.compile("[0-9]{12}")

@@ -25,6 +25,7 @@ from gateway.storage.errors import (
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
     BucketRow,
+    ClientToken,
     Deletion,
     KeyEpochRow,
     NewBlob,
@@ -116,6 +117,10 @@ def completed(upload: UploadRow, parts: list[PartRow]) -> ObjectRow:
         part_count=len(parts),
         sealed_parts=b"sealed part table",
     )
+
+
+def renamed(row: ObjectRow, key: bytes) -> ObjectRow:
+    return replace(row, key=key, revision=row.revision + 1, manifest_id=new_id())
 
 
 def version_row(bucket_id: bytes, number: int, key: bytes = b"key", **changes: object) -> ObjectRow:
@@ -439,6 +444,79 @@ class IndexSuite:
         page = await index.list_objects(other.bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
         assert page.rows == (theirs,)
         assert (await index.get_object(bucket_id, b"mine")).key == b"mine"
+
+    # Renaming
+
+    async def test_a_renamed_object_has_its_new_name_alone_and_its_blobs(self, index: Index, bucket_id: bytes) -> None:
+        old = await put(index, object_row(bucket_id))
+        other = await put(index, object_row(bucket_id, b"other"))
+        row = renamed(old, b"new name")
+        await index.rename_object(old, row, NewBlob(row.manifest_id or b"", 9, b"inline"), expect(None))
+        assert await index.get_object(bucket_id, b"new name") == row
+        with pytest.raises(NoSuchKey):
+            await index.get_object(bucket_id, b"key")
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+        assert page.rows == (row, other)
+        assert await condemned(index) == []
+        await index.delete_object(bucket_id, Deletion(b"new name"))
+        assert await condemned(index) == list(old.blob_ids)
+
+    async def test_renaming_replaces_what_has_the_name(self, index: Index, bucket_id: bytes) -> None:
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        parts = await put_parts(index, upload, range(1, 4))
+        old = completed(upload, parts)
+        await index.complete_upload(upload.upload_id, old, NewBlob(old.manifest_id or b"", 9))
+        replaced = await put(index, object_row(bucket_id, b"taken"))
+        row = renamed(old, b"taken")
+        await index.rename_object(old, row, NewBlob(row.manifest_id or b"", 9), expect(replaced))
+        assert await index.get_object(bucket_id, b"taken") == row
+        assert set(await condemned(index)) == {*replaced.blob_ids, old.manifest_id}
+        back = renamed(row, b"key")
+        await index.rename_object(row, back, NewBlob(back.manifest_id or b"", 9))
+        assert await index.get_object(bucket_id, b"key") == back
+
+    async def test_an_object_that_changed_is_not_renamed(self, index: Index, bucket_id: bytes) -> None:
+        old = await put(index, object_row(bucket_id))
+        row = renamed(old, b"new")
+        manifest = NewBlob(row.manifest_id or b"", 9)
+        changed = await index.change_object(bucket_id, b"key", None, lambda stored: replace(stored, revision=7))
+        with pytest.raises(Conflict):
+            await index.rename_object(old, row, manifest)
+        assert await index.get_object(bucket_id, b"key") == changed
+        await index.delete_object(bucket_id, Deletion(b"key"))
+        with pytest.raises(Conflict):
+            await index.rename_object(changed, row, manifest)
+        with pytest.raises(NoSuchKey):
+            await index.get_object(bucket_id, b"new")
+        assert await index.known_blobs([manifest.blob_id]) == frozenset()
+
+    async def test_a_refused_renaming_changes_nothing(self, index: Index, bucket_id: bytes) -> None:
+        old = await put(index, object_row(bucket_id))
+        row = renamed(old, b"new")
+        token = ClientToken("token", b"r" * 32)
+        with pytest.raises(Refused):
+            await index.rename_object(old, row, NewBlob(row.manifest_id or b"", 9), refuse, token)
+        assert await index.get_object(bucket_id, b"key") == old
+        assert await index.request_of_token(bucket_id, "token") is None
+        assert await condemned(index) == []
+
+    async def test_a_client_token_counts_once_and_for_a_day(self, index: Index, bucket_id: bytes, clock: Clock) -> None:
+        async def rename(row: ObjectRow, key: bytes, request: bytes) -> ObjectRow:
+            new = renamed(row, key)
+            await index.rename_object(row, new, NewBlob(new.manifest_id or b"", 9), None, ClientToken("t", request))
+            return new
+
+        row = await rename(await put(index, object_row(bucket_id)), b"a", b"first")
+        assert await index.request_of_token(bucket_id, "t") == b"first"
+        assert await index.request_of_token(new_id(), "t") is None
+        with pytest.raises(Conflict):
+            await rename(row, b"b", b"second")
+        assert await index.get_object(bucket_id, b"a") == row
+        clock.now_us += 24 * 3600 * 1_000_000
+        assert await index.request_of_token(bucket_id, "t") is None
+        await rename(row, b"b", b"second")
+        assert await index.request_of_token(bucket_id, "t") == b"second"
 
     # Versions
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.storage.index.records import (
     BucketRow,
+    ClientToken,
     Deletion,
     KeyEpochRow,
     NewBlob,
@@ -80,6 +81,26 @@ class ObjectIndex(Protocol):
 
         Raises NoSuchKey, or with `version_id` NoSuchVersion.
         """
+        ...
+
+    async def rename_object(
+        self,
+        source: ObjectRow,
+        row: ObjectRow,
+        manifest: NewBlob,
+        precondition: Precondition | None = None,
+        token: ClientToken | None = None,
+    ) -> None:
+        """Give an object another name: `source` goes, `row` becomes the newest version of its key, as by put_object.
+
+        `row` has the blobs of `source` and the new manifest; it may have its uid, too. Precondition and replacement
+        concern the key of `row`. Raises Conflict if `source` is not the newest version of its key any more or was
+        changed since it was read, and for a `token` that was used; a token is remembered for a day.
+        """
+        ...
+
+    async def request_of_token(self, bucket_id: bytes, token: str) -> bytes | None:
+        """The digest of the request that used a client token, while it is remembered."""
         ...
 
     async def change_object(self, bucket_id: bytes, key: bytes, version_id: str | None, change: Change) -> ObjectRow:

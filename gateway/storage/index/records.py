@@ -80,6 +80,14 @@ class ObjectPage:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientToken:
+    """What a client named a request by, so as to repeat it; `request` is a digest of the parameters."""
+
+    token: str
+    request: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Deletion:
     """What is to go: the version `version_id` of a key, or with None its newest version.
 

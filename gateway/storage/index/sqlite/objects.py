@@ -5,12 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from gateway.storage.errors import BlobMissing, NoSuchKey, NoSuchVersion
+from gateway.storage.errors import BlobMissing, Conflict, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Change, Precondition
 from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
-from gateway.storage.index.records import Deletion, NewBlob, ObjectPage, ObjectRow, VersionEntry, VersionPage
+from gateway.storage.index.records import (
+    ClientToken,
+    Deletion,
+    NewBlob,
+    ObjectPage,
+    ObjectRow,
+    VersionEntry,
+    VersionPage,
+)
 from gateway.storage.index.sqlite.blob_rows import share_blobs
 from gateway.storage.index.sqlite.bucket_rows import require_bucket
+from gateway.storage.index.sqlite.client_tokens import request_of_token, use_token
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.versions import (
     COLUMNS,
@@ -75,6 +84,35 @@ class SQLiteObjects(IndexPart):
         if found is None:
             raise NoSuchKey
         return object_row(bucket_id, found)
+
+    async def rename_object(
+        self,
+        source: ObjectRow,
+        row: ObjectRow,
+        manifest: NewBlob,
+        precondition: Precondition | None = None,
+        token: ClientToken | None = None,
+    ) -> None:
+        def rename(connection: sqlite3.Connection) -> None:
+            now_us = self._clock_us()
+            if token is not None:
+                use_token(connection, row.bucket_id, token, now_us)
+            moved = current_version(connection, source.bucket_id, source.key)
+            if moved is None or moved.row != source:
+                raise Conflict("the object was changed since it was read")
+            current = current_version(connection, row.bucket_id, row.key)
+            if precondition:
+                precondition(current.row if current else None)
+            # References are taken before the source lets go; its row goes before one of the same uid comes.
+            share_blobs(connection, row.blob_ids)
+            remove_version(connection, moved, now_us)
+            add_blobs(connection, [manifest])
+            place_version(connection, row, current, now_us)
+
+        await self._database.write(rename)
+
+    async def request_of_token(self, bucket_id: bytes, token: str) -> bytes | None:
+        return request_of_token(self._database, bucket_id, token, self._clock_us())
 
     async def change_object(self, bucket_id: bytes, key: bytes, version_id: str | None, change: Change) -> ObjectRow:
         def write(connection: sqlite3.Connection) -> ObjectRow:
