@@ -148,7 +148,12 @@ class Application:
             ),
         )
         regions = {KMS.name: self._settings.kms.other_regions}
-        authenticator = Authenticator(self._settings.region, identities.find_credential, other_regions=regions)
+        authenticator = Authenticator(
+            self._settings.region,
+            identities.find_credential,
+            other_regions=regions,
+            accepts_version_2=self._settings.listen.signature_version_2,
+        )
         return Unsealed(services, authenticator)
 
     async def _sweep(self, sweeper: Sweeper) -> None:

@@ -63,6 +63,9 @@ class ListenSettings:
     )
     idle_seconds: float = setting(75.0, "a kept-alive connection without request is closed", minimum=1, maximum=3600)
     drain_seconds: float = setting(30.0, "requests in flight may finish after SIGTERM", minimum=0, maximum=3600)
+    signature_version_2: bool = setting(
+        False, "take Signature Version 2 of S3 as well, for clients that know nothing newer: it does not cover bodies"
+    )
     tls_certificate: Path | None = setting(
         None, "PEM file of the certificate chain; none: plain HTTP", relative_to_data=True
     )

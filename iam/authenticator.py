@@ -5,12 +5,12 @@ Order: which mechanism, parse and scope, time, access key, signature. Nothing wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
-from iam.canonical import query_pairs
+from iam.canonical import Pairs, query_pairs
 from iam.chunk_signatures import ChunkVerifier
 from iam.credentials import Credential
 from iam.errors import AuthenticationError, Reason
@@ -19,8 +19,10 @@ from iam.payload_hash import UNSIGNED_PAYLOAD
 from iam.presign import check_validity, is_presigned, is_signed_by_version_2, parse_presigned
 from iam.principals import IdentityPolicies, Principal
 from iam.requests import SignableRequest
-from iam.scope import Authentication, Form, Service
+from iam.scope import ALGORITHM, Authentication, Form, Service
 from iam.signing_keys import SigningKeys
+from iam.sigv2 import SCHEME as VERSION_2_SCHEME
+from iam.sigv2 import SignatureVersion2, parse_form_version_2, parse_version_2, unsigned_payload_hash
 from iam.sigv4 import check_skew, parse_authorization_header, signature_version_2, verify
 
 FindCredential = Callable[[str], Credential | None]
@@ -31,6 +33,8 @@ FindCredential = Callable[[str], Credential | None]
 class Authenticated:
     """A request whose signature was verified.
 
+    `signature_version` is AWS4-HMAC-SHA256 or AWS.
+
     `payload_hash` is what the signature says about the body: the value of x-amz-content-sha256 for S3 (a presigned URL
     without one: UNSIGNED-PAYLOAD), else the hash of the body. The body must still be held against it.
     """
@@ -40,18 +44,62 @@ class Authenticated:
     form: Form
     payload_hash: str
     policies: IdentityPolicies
-    _authentication: Authentication = field(repr=False)
-    _signing_key: bytes = field(repr=False)
+    signature_version: str = ALGORITHM
+    _authentication: Authentication | None = field(default=None, repr=False)
+    _signing_key: bytes = field(default=b"", repr=False)
 
     @property
     def region(self) -> str:
-        """The region that the request was signed for."""
-        return self._authentication.scope.region
+        """The region that the request was signed for. Not for Signature Version 2, which names none."""
+        return self._signed.scope.region
+
+    @property
+    def _signed(self) -> Authentication:
+        assert self._authentication is not None
+        return self._authentication
 
     def chunk_verifier(self) -> ChunkVerifier:
-        """A verifier for the chunks of this request's body, if they are signed."""
-        signed = self._authentication
+        """A verifier for the chunks of this request's body, if they are signed: never by Signature Version 2."""
+        signed = self._signed
         return ChunkVerifier(self._signing_key, signed.timestamp, signed.scope.text, signed.signature)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mechanism:
+    """Where a request means to carry a signature, and of which version."""
+
+    form: Form
+    is_version_2: bool
+
+
+def _mechanism(request: SignableRequest, pairs: Pairs) -> _Mechanism | None:
+    """None for an anonymous request. Raises AuthenticationError(SEVERAL_MECHANISMS)."""
+    authorization = request.headers.get("authorization")
+    found = []
+    if authorization is not None:
+        found.append(_Mechanism(Form.HEADER, authorization.lstrip(" \t").startswith(f"{VERSION_2_SCHEME} ")))
+    if is_presigned(pairs):
+        found.append(_Mechanism(Form.QUERY, False))
+    if is_signed_by_version_2(pairs):
+        found.append(_Mechanism(Form.QUERY, True))
+    if len(found) > 1:
+        raise AuthenticationError(
+            Reason.SEVERAL_MECHANISMS,
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
+            "parameter or the Authorization header should be specified",
+            {"ArgumentName": "Authorization"},
+        )
+    return found[0] if found else None
+
+
+def _parse(
+    request: SignableRequest, pairs: Pairs, mechanism: _Mechanism, service: Service, regions: Sequence[str]
+) -> Authentication:
+    if mechanism.form is Form.HEADER:
+        return parse_authorization_header(request, pairs, service, regions)
+    if mechanism.is_version_2:
+        raise signature_version_2()
+    return parse_presigned(request, pairs, service, regions)
 
 
 class Authenticator:
@@ -67,23 +115,37 @@ class Authenticator:
         signing_keys: SigningKeys | None = None,
         *,
         other_regions: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        accepts_version_2: bool = False,
     ) -> None:
         self._region = region
         self._other_regions = other_regions
+        self._accepts_version_2 = accepts_version_2
         self._find_credential = find_credential
         self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
 
     def authenticate(
-        self, request: SignableRequest, service: Service, *, now: datetime, body_sha256: str | None = None
+        self,
+        request: SignableRequest,
+        service: Service,
+        *,
+        now: datetime,
+        body_sha256: str | None = None,
+        bucket_of_host: str | None = None,
     ) -> Authenticated | None:
         """Who signed the request; None if nobody did (an anonymous request).
 
         `now` is an aware time. `body_sha256` (64 lower-case hex digits) is required for services other than S3, whose
-        signature covers it. Raises AuthenticationError; whatever looks like a signature but is none is never anonymous.
+        signature covers it. `bucket_of_host` is the bucket that the Host header names, if it does: Signature Version 2
+        wants it. Raises AuthenticationError; whatever looks like a signature but is none is never anonymous.
         """
-        authentication = self._parse(request, service)
-        if authentication is None:
+        pairs = query_pairs(request.target_query)
+        mechanism = _mechanism(request, pairs)
+        if mechanism is None:
             return None
+        if mechanism.is_version_2 and self._accepts_version_2 and service.knows_version_2:
+            signed = parse_version_2(request, mechanism.form, bucket_of_host, now)
+            return self._authenticate_version_2(signed, unsigned_payload_hash(request.headers))
+        authentication = _parse(request, pairs, mechanism, service, self._regions(service))
         if authentication.form is Form.HEADER:
             check_skew(authentication.signed_at, authentication.timestamp, now)
         else:
@@ -102,6 +164,10 @@ class Authenticator:
 
         How long the signature is good for is the policy's to say. Raises AuthenticationError.
         """
+        if self._accepts_version_2 and service.knows_version_2:
+            signed = parse_form_version_2(fields)
+            if signed is not None:
+                return self._authenticate_version_2(signed, UNSIGNED_PAYLOAD)
         authentication = parse_form(fields, service, self._regions(service))
         if authentication is None:
             return None
@@ -109,31 +175,24 @@ class Authenticator:
         verify_form(authentication, fields["policy"], signing_key)
         return _authenticated(authentication, UNSIGNED_PAYLOAD, credential, signing_key)
 
+    def _authenticate_version_2(self, signed: SignatureVersion2, payload_hash: str) -> Authenticated:
+        credential = self._credential(signed.access_key_id)
+        signed.verify(credential.secret)
+        return Authenticated(
+            principal=credential.principal,
+            access_key_id=credential.access_key_id,
+            form=signed.form,
+            payload_hash=payload_hash,
+            policies=credential.policies,
+            signature_version="AWS",
+        )
+
     def _keys(self, authentication: Authentication) -> tuple[Credential, bytes]:
         credential = self._credential(authentication.scope.access_key_id)
         return credential, self._signing_keys.get(credential.secret, authentication.scope)
 
     def _regions(self, service: Service) -> tuple[str, ...]:
         return (self._region, *self._other_regions.get(service.name, ()))
-
-    def _parse(self, request: SignableRequest, service: Service) -> Authentication | None:
-        pairs = query_pairs(request.target_query)
-        has_header = "authorization" in request.headers
-        in_query = is_presigned(pairs)
-        in_query_v2 = is_signed_by_version_2(pairs)
-        if has_header + in_query + in_query_v2 > 1:
-            raise AuthenticationError(
-                Reason.SEVERAL_MECHANISMS,
-                "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string "
-                "parameter or the Authorization header should be specified",
-                {"ArgumentName": "Authorization"},
-            )
-        if in_query_v2:
-            raise signature_version_2()
-        if not (has_header or in_query):
-            return None
-        parse = parse_authorization_header if has_header else parse_presigned
-        return parse(request, pairs, service, self._regions(service))
 
     def _credential(self, access_key_id: str) -> Credential:
         credential = self._find_credential(access_key_id)

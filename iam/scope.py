@@ -28,9 +28,10 @@ class Service:
     name: str
     canonical_path: Callable[[str], str]
     declares_payload_hash: bool
+    knows_version_2: bool = False
 
 
-S3 = Service("s3", encode_path_once, True)
+S3 = Service("s3", encode_path_once, True, knows_version_2=True)
 KMS = Service("kms", encode_path_twice, False)
 
 

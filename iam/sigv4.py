@@ -54,7 +54,7 @@ def parse_authorization_header(
     components = _components(headers["authorization"])
     try:
         scope = parse_credential(components["Credential"], service, regions)
-        timestamp, signed_at = _request_time(headers)
+        timestamp, signed_at = request_time(headers)
         if timestamp[:8] != scope.date:
             raise MalformedScope(
                 f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
@@ -128,8 +128,11 @@ def security_token_refused() -> AuthenticationError:
     return AuthenticationError(Reason.SECURITY_TOKEN, "The provided token is malformed or otherwise invalid.")
 
 
-def _request_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
-    """Timestamp and time of the request; x-amz-date goes before Date, as the documentation has it."""
+def request_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
+    """Timestamp and time of the request; x-amz-date goes before Date, as the documentation has it.
+
+    Raises AuthenticationError(MISSING_DATE).
+    """
     text = headers.get("x-amz-date") or headers.get("date")
     if text is None:
         raise AuthenticationError(Reason.MISSING_DATE, "AWS authentication requires a valid Date or x-amz-date header")

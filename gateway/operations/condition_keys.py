@@ -57,11 +57,19 @@ _AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER", Form
 
 
 def condition_keys(
-    caller: Caller, request: Request, query: Query, *, operation: str, now: datetime, form: Form | None
+    caller: Caller,
+    request: Request,
+    query: Query,
+    *,
+    operation: str,
+    now: datetime,
+    form: Form | None,
+    signature_version: str | None,
 ) -> Context:
     """The condition keys of a request, in lower case. Headers that a presigned URL carries must be in `request`.
 
-    `operation` is the name in the S3 model; `form` is how the request was signed, None if it was not.
+    `operation` is the name in the S3 model; `form` and `signature_version` (AWS4-HMAC-SHA256, AWS) are how the
+    request was signed, None if it was not.
     """
     values: dict[str, str | None] = {
         **_of_caller(caller),
@@ -70,7 +78,7 @@ def condition_keys(
         "aws:referer": request.headers.get("referer"),
         "s3:authtype": None if form is None else _AUTH_TYPES[form],
         "s3:objectcreationoperation": _CREATES_OBJECT.get(operation),
-        "s3:signatureversion": None if form is None else "AWS4-HMAC-SHA256",
+        "s3:signatureversion": signature_version,
     }
     values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
     values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}

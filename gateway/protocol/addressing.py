@@ -7,7 +7,7 @@ legal matters to CreateBucket only, and to everyone else an illegal one is a buc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.percent import decode
@@ -15,10 +15,18 @@ from gateway.protocol.percent import decode
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """`bucket` None: the service itself. `key` None: the bucket itself. Neither is ever an empty string."""
+    """`bucket` None: the service itself. `key` None: the bucket itself. Neither is ever an empty string.
+
+    `is_virtual_host` tells the style: whether the host named the bucket.
+    """
 
     bucket: str | None
     key: str | None
+    is_virtual_host: bool = field(default=False, compare=False)
+
+    @property
+    def bucket_of_host(self) -> str | None:
+        return self.bucket if self.is_virtual_host else None
 
 
 def resolve(host: str, target_path: str, domains: Sequence[str]) -> Address:
@@ -32,7 +40,7 @@ def resolve(host: str, target_path: str, domains: Sequence[str]) -> Address:
         raise S3Error("InvalidURI")
     bucket = _bucket_of_host(host, domains)
     if bucket is not None:
-        return Address(bucket, decode(target_path[1:]) or None)
+        return Address(bucket, decode(target_path[1:]) or None, is_virtual_host=True)
     name, _, key = target_path[1:].partition("/")
     if not name:
         if key:  # "//key": a key without a bucket

@@ -132,7 +132,7 @@ class Dispatcher:
         operation = self._operations.find(request.method, _target(address), query, request.headers)
         entry.operation = operation.name
         now = datetime.now(UTC)
-        authenticated = unsealed.authenticator.authenticate(request, S3, now=now)
+        authenticated = unsealed.authenticator.authenticate(request, S3, now=now, bucket_of_host=address.bucket_of_host)
         browser_form = None
         if operation.body is Body.FORM:
             browser_form = await BrowserForm.read(request)
@@ -140,10 +140,10 @@ class Dispatcher:
             browser_form.check(address.bucket or "", now)
             request, address = browser_form.as_put(request), replace(address, key=browser_form.upload.key)
             entry.key = address.key
-        form = None
+        form = signature_version = None
         if authenticated is not None:
             entry.principal = authenticated.principal.arn
-            form = authenticated.form
+            form, signature_version = authenticated.form, authenticated.signature_version
         if form is Form.QUERY:
             request = _with_hoisted_headers(request, query)
             # x-amz-copy-source makes another operation of a PUT, wherever it stands.
@@ -158,7 +158,15 @@ class Dispatcher:
         caller, services = authentication.caller, unsealed.services
 
         def conditions() -> Context:
-            return condition_keys(caller, request, query, operation=operation.name, now=now, form=form)
+            return condition_keys(
+                caller,
+                request,
+                query,
+                operation=operation.name,
+                now=now,
+                form=form,
+                signature_version=signature_version,
+            )
 
         call = Call(
             services=services,

@@ -27,15 +27,20 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield made
 
 
-@pytest.fixture
-def by_host(hosts: Gateway, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A client that addresses buckets by host; names under the domain are resolved here, as DNS would."""
+def resolve_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names under the domain are resolved here, as DNS would."""
     real = socket.getaddrinfo
 
     def resolve(name: Any, *arguments: Any, **options: Any) -> Any:
         return real("127.0.0.1" if str(name).endswith(DOMAIN) else name, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
+
+
+@pytest.fixture
+def by_host(hosts: Gateway, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client that addresses buckets by host."""
+    resolve_here(monkeypatch)
     port = urlsplit(hosts.endpoint_url).port
     options = {"s3": {"addressing_style": "virtual"}, "signature_version": "s3v4"}
     return hosts.client("s3", endpoint_url=f"http://{DOMAIN}:{port}", **options)

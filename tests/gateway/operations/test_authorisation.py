@@ -65,7 +65,15 @@ def permissions(
     request = Request("GET", "/b/k", query, headers or {}, NoBody(), 0, "r", "10.1.2.3", True)
     made = Permissions(
         caller,
-        lambda: condition_keys(caller, request, Query(query), operation="GetObject", now=NOW, form=Form.HEADER),
+        lambda: condition_keys(
+            caller,
+            request,
+            Query(query),
+            operation="GetObject",
+            now=NOW,
+            form=Form.HEADER,
+            signature_version="AWS4-HMAC-SHA256",
+        ),
         PolicyCache(),
         lambda account_id: account_id.ljust(64, "0"),
     )
