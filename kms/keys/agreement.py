@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -15,7 +16,7 @@ def shared_secret(key: ec.EllipticCurvePrivateKey, peer: bytes) -> bytes:
     """
     try:
         public_key = load_der_public_key(peer)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _invalid() from None
     if not isinstance(public_key, ec.EllipticCurvePublicKey) or public_key.curve.name != key.curve.name:
         raise _invalid()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -56,7 +57,7 @@ def load_private_key(key_spec: str, pkcs8: bytes | bytearray) -> PrivateKey:
     """The private key in `pkcs8`. Raises WrongPrivateKey unless it is one of this spec."""
     try:
         key = load_der_private_key(bytes(pkcs8), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise WrongPrivateKey("no private key in PKCS#8") from error
     if not isinstance(key, PrivateKey) or spec_of(key) != key_spec:
         raise WrongPrivateKey(f"no private key of spec {key_spec}")

@@ -238,7 +238,9 @@ def test_shared_secrets(kms: Any, keys: Keys, spec: str, curve: ec.EllipticCurve
     assert derived["SharedSecret"] == peer.exchange(ec.ECDH(), our_public)
     assert (derived["KeyId"], derived["KeyAgreementAlgorithm"], derived["KeyOrigin"]) == (key, "ECDH", "AWS_KMS")
     assert refusal(kms.derive_shared_secret, **what, DryRun=True) == (400, "DryRunOperationException")
-    for public_key in (their_public[:-1], b"x"):
+    unknown_kind = their_public.replace(bytes.fromhex("2a8648ce3d0201"), bytes.fromhex("2a8648ce3d027f"))
+    assert unknown_kind != their_public
+    for public_key in (their_public[:-1], b"x", unknown_kind):
         assert refusal(kms.derive_shared_secret, **{**what, "PublicKey": public_key}) == (400, "ValidationException")
     signer = keys(spec, "SIGN_VERIFY")
     assert refusal(kms.derive_shared_secret, **{**what, "KeyId": signer}) == (400, "InvalidKeyUsageException")

@@ -114,6 +114,11 @@ def test_hmac_keys(kms: Any, spec: str, size: int) -> None:
     kms.import_key_material(**again, **FOREVER)
 
 
+def algorithm_oid(pkcs8: bytes) -> bytes:
+    """Of rsaEncryption or id-ecPublicKey, as it stands in the PKCS#8."""
+    return next(oid for oid in map(bytes.fromhex, ("2a864886f70d010101", "2a8648ce3d0201")) if oid in pkcs8)
+
+
 @pytest.mark.parametrize(
     ("spec", "private_key", "algorithm"),
     [
@@ -138,7 +143,8 @@ def test_private_keys(kms: Any, spec: str, private_key: Callable[[], Any], algor
     ]
     kms.delete_imported_key_material(KeyId=key)
     assert refusal(kms.sign, KeyId=key, Message=b"m", SigningAlgorithm=algorithm) == (400, "KMSInvalidStateException")
-    for wrong in (other, b"no key", pkcs8 + b"x"):
+    unknown_kind = pkcs8.replace(algorithm_oid(pkcs8), algorithm_oid(pkcs8)[:-1] + b"\x7f")
+    for wrong in (other, b"no key", pkcs8 + b"x", unknown_kind):
         refused = prepared(kms, key, wrong, "RSA_AES_KEY_WRAP_SHA_256")
         assert refusal(kms.import_key_material, **refused, **FOREVER) == (400, "IncorrectKeyMaterialException")
     kms.import_key_material(**prepared(kms, key, pkcs8, "RSA_AES_KEY_WRAP_SHA_1"), **FOREVER)

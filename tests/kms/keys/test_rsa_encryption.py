@@ -11,6 +11,7 @@ from kms.keys.agreement import shared_secret
 from kms.keys.private_keys import CURVES
 from kms.keys.rsa_encryption import check_plaintext, decrypt, encrypt, max_plaintext_bytes
 
+EC_OID, P256_OID = (bytes.fromhex(text) for text in ("06072a8648ce3d0201", "06082a8648ce3d030107"))
 ALGORITHMS = ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256"]
 
 
@@ -67,7 +68,11 @@ def test_peers_that_are_none(key: rsa.RSAPrivateKey) -> None:
     good = spki(ec.generate_private_key(ec.SECP256R1()))
     off_curve = good[:-1] + bytes([good[-1] ^ 1])
     rsa_key = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    for peer in (b"", good[:-1], off_curve, rsa_key, spki(ec.generate_private_key(ec.SECP384R1()))):
+    unknown_curve = good.replace(P256_OID, P256_OID[:-1] + b"\x7f")
+    unknown_kind = good.replace(EC_OID, EC_OID[:-1] + b"\x7f")
+    other_curve = spki(ec.generate_private_key(ec.SECP384R1()))
+    for peer in (b"", good[:-1], off_curve, rsa_key, other_curve, unknown_curve, unknown_kind):
+        assert peer != good
         with pytest.raises(KMSError) as caught:
             shared_secret(ours, peer)
         assert caught.value.code == "ValidationException"

@@ -121,3 +121,14 @@ def test_private_keys_are_read_as_written_and_only_as_their_own_spec(spec: str) 
     for broken in (b"", pkcs8[:-1], b"\0" + pkcs8):
         with pytest.raises(WrongPrivateKey):
             load_private_key(spec, broken)
+
+
+def test_keys_of_a_kind_that_nobody_knows_are_no_keys() -> None:
+    """`cryptography` tells them by an exception of another family."""
+    pkcs8 = generate_private_key("ECC_NIST_P256").reveal()
+    for oid in ("06072a8648ce3d0201", "06082a8648ce3d030107"):
+        known = bytes.fromhex(oid)
+        unknown = pkcs8.replace(known, known[:-1] + b"\x7f")
+        assert unknown != pkcs8
+        with pytest.raises(WrongPrivateKey):
+            load_private_key("ECC_NIST_P256", unknown)
