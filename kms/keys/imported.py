@@ -51,8 +51,11 @@ def make_wrapping_key(spec: str) -> tuple[SecretBytes, bytes]:
 
 
 def unwrap_material(pkcs8: SecretBytes, algorithm: str, wrapped: bytes) -> SecretBytes:
-    """The material in `wrapped`. Raises NotUnwrapped. Milliseconds of computing: not for an event loop."""
-    private_key = load_der_private_key(pkcs8.reveal(), password=None)
+    """The material in `wrapped`. Raises NotUnwrapped. Milliseconds of computing: not for an event loop.
+
+    `pkcs8` is a wrapping key that was made here; its numbers are not checked again.
+    """
+    private_key = load_der_private_key(pkcs8.reveal(), password=None, unsafe_skip_rsa_key_validation=True)
     assert isinstance(private_key, rsa.RSAPrivateKey)
     hash_name = algorithm[algorithm.index("SHA_") :]
     padding = OAEP(MGF1(_HASHES[hash_name]()), _HASHES[hash_name](), None)

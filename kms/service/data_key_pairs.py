@@ -45,7 +45,7 @@ async def _generate(
     private_key, public_key = SecretBytes(b""), b""
     if not request.dry_run:
         private_key = await core.compute(lambda: generate_private_key(spec))
-        public_key = public_key_of(load_private_key(spec, private_key.reveal()))
+        public_key = public_key_of(load_private_key(spec, private_key.reveal(), is_ours=True))
     ciphertext = await seal(
         core,
         call,

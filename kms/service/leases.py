@@ -70,7 +70,7 @@ class Lease:
     def private_key(self, key_spec: str) -> PrivateKey:
         """The material as a private key, read once for a lease; it may be used after the lease, in a thread."""
         if self._private_key is None:
-            self._private_key = load_private_key(key_spec, self.key)
+            self._private_key = load_private_key(key_spec, self.key, is_ours=True)
         return self._private_key
 
     def wipe(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSAMuHasher
 
@@ -132,3 +133,15 @@ def test_keys_of_a_kind_that_nobody_knows_are_no_keys() -> None:
         assert unknown != pkcs8
         with pytest.raises(WrongPrivateKey):
             load_private_key("ECC_NIST_P256", unknown)
+
+
+def test_numbers_that_are_no_rsa_key_are_refused_unless_they_are_ours() -> None:
+    pkcs8 = generate_private_key("RSA_2048").reveal()
+    key = load_private_key("RSA_2048", pkcs8)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    prime = key.private_numbers().p
+    changed = pkcs8.replace(prime.to_bytes(128, "big"), (prime + 2).to_bytes(128, "big"))
+    assert changed != pkcs8
+    with pytest.raises(WrongPrivateKey):
+        load_private_key("RSA_2048", changed)
+    assert load_private_key("RSA_2048", pkcs8, is_ours=True).public_key() == key.public_key()
