@@ -37,6 +37,7 @@ CHARGED_OPERATIONS = frozenset(
         "PutObject",
         "PutObjectAcl",
         "PutObjectTagging",
+        "RestoreObject",
         "UploadPart",
         "UploadPartCopy",
     }

@@ -27,7 +27,7 @@ from gateway.operations.bucket import (
 )
 from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part, upload_part_copy
 from gateway.operations.multipart import create as create_upload
-from gateway.operations.object import attributes, copy, get, post, put, rename
+from gateway.operations.object import attributes, copy, get, post, put, rename, restore, select
 from gateway.operations.object import delete as delete_object
 from gateway.operations.object import tagging as object_tagging
 from gateway.operations.service import list_buckets
@@ -220,6 +220,18 @@ SERVED = (
     # Told apart from other POSTs on a bucket by having no parameter of its own.
     Operation("PostObject", "POST", BUCKET, "s3:PutObject", body=Body.FORM, handler=post.handle),
     Operation("CopyObject", "PUT", OBJECT, "s3:PutObject", header="x-amz-copy-source", handler=copy.handle),
+    Operation(
+        "RestoreObject",
+        "POST",
+        OBJECT,
+        "s3:RestoreObject",
+        ("restore",),
+        body=Body.DOCUMENT,
+        handler=restore.handle,
+    ),
+    Operation(
+        "SelectObjectContent", "POST", OBJECT, "s3:GetObject", ("select", "select-type=2"), handler=select.handle
+    ),
     Operation("RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",), handler=rename.handle),
     Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", handler=delete_object.handle),
     Operation("GetObjectTagging", "GET", OBJECT, "s3:GetObjectTagging", ("tagging",), handler=object_tagging.get),

@@ -44,8 +44,6 @@ UNSERVED = (
     _unserved("PutObjectLegalHold", "PUT", OBJECT, "legal-hold"),
     _unserved("PutObjectLockConfiguration", "PUT", BUCKET, "object-lock", action="PutBucketObjectLockConfiguration"),
     _unserved("PutObjectRetention", "PUT", OBJECT, "retention"),
-    _unserved("RestoreObject", "POST", OBJECT, "restore"),
-    _unserved("SelectObjectContent", "POST", OBJECT, "select", "select-type=2", action="GetObject"),
     _unserved("UpdateBucketMetadataAnnotationTableConfiguration", "PUT", BUCKET, "metadataAnnotationTable"),
     _unserved("UpdateBucketMetadataInventoryTableConfiguration", "PUT", BUCKET, "metadataInventoryTable"),
     _unserved("UpdateBucketMetadataJournalTableConfiguration", "PUT", BUCKET, "metadataJournalTable"),

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from botocore.exceptions import ClientError
@@ -110,8 +111,6 @@ KEYS = ["a b", "a+b", "100%", "é/日本", "?versionId=x", "a//b"]
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("form", ["{key}", "{bucket}/{key}", "/{bucket}/{key}"])
 def test_forms_of_the_source(s3: Any, bucket: str, key: str, form: str) -> None:
-    from urllib.parse import quote
-
     put(s3, bucket, key.encode(), key)
     rename(s3, bucket, form.format(bucket=bucket, key=quote(key)), "new")
     assert (keys_in(s3, bucket), read(s3, bucket, "new")) == (["new"], key.encode())

@@ -11,7 +11,6 @@ from gateway.operations.tagging import requested_tags
 from gateway.operations.upload import Digested, checksum_headers, receive
 from gateway.operations.versioning import new_version_id, written_headers
 from gateway.protocol.encryption import encryption_response_headers
-from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.protocol.object_headers import ObjectHeaders
@@ -26,8 +25,6 @@ MAX_SINGLE_PUT_BYTES = 5 << 30
 async def handle(call: Call) -> Response:
     """Nothing is visible before the body was verified and its blob is durable; then one transaction."""
     bucket = await call.bucket()
-    if "x-amz-write-offset-bytes" in call.request.headers:
-        raise S3Error("NotImplemented", "Appending to objects is not served.")
     described = ObjectHeaders.parse(call.request.headers)
     tags = requested_tags(call)
     choice = choose_encryption(call, bucket)
