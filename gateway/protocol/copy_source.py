@@ -9,6 +9,7 @@ from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 from gateway.protocol.percent import decode_form
 
 HEADER = "x-amz-copy-source"
+RANGE = "x-amz-copy-source-range"
 _VERSION = "?versionId="
 
 
@@ -40,8 +41,7 @@ def parse_copy_source(value: str) -> CopySource:
     if bucket.startswith("arn:"):
         raise not_implemented(HEADER, "Copy sources that are ARNs of access points are not implemented.")
     if not (bucket and slash and key):
-        message = "Copy Source must mention the source bucket and key: sourcebucket/sourcekey"
-        raise invalid_argument(HEADER, value, message)
+        raise invalid_argument(HEADER, HEADER, "Invalid copy source object key")  # recorded from S3, the value too
     if _VERSION in value and not version:
         raise invalid_argument("versionId", "", "Version id cannot be the empty string")
     return CopySource(bucket, key, version or None)

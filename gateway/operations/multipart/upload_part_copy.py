@@ -15,6 +15,7 @@ from gateway.operations.upload import store
 from gateway.operations.versioning import COPY_SOURCE_VERSION_HEADER, read_headers
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
+from gateway.protocol.copy_source import RANGE
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.messages import Response
 from gateway.protocol.ranges import parse_copy_range
@@ -24,7 +25,7 @@ from gateway.protocol.xml.documents.objects import CopyPartResult
 async def handle(call: Call) -> Response:
     target = await find_part_target(call)
     source = await find_copy_source(call)
-    chosen = parse_copy_range(call.request.headers.get("x-amz-copy-source-range"), source.row.size)
+    chosen = parse_copy_range(call.request.headers.get(RANGE), source.row.size)
     start, end = (chosen.start, chosen.end) if chosen else (0, source.row.size)
     check_copy_size(end - start)
     body = SourceRange(call.services, await open_source_key(call, source), source, start, end)

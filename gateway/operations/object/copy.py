@@ -22,17 +22,35 @@ from gateway.operations.upload import opaque_etag
 from gateway.operations.versioning import new_version_id
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
+from gateway.protocol.copy_source import RANGE
 from gateway.protocol.encryption import SSE
-from gateway.protocol.errors import S3Error
+from gateway.protocol.errors import S3Error, not_implemented
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
 from gateway.protocol.object_headers import STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
 from gateway.sealing.ids import new_id
+from gateway.storage.errors import Conflict
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 from kms.api.secrets import SecretBytes
 
+MAX_ATTEMPTS = 5
+"""Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
+
 
 async def handle(call: Call) -> Response:
+    """A copy of the source as it was at one moment; of one that is written all the time, of a later moment."""
+    if RANGE in call.request.headers:
+        raise not_implemented(RANGE)  # a part is for UploadPartCopy to take
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return await _copy(call)
+        except Conflict as error:
+            conflict = error
+    raise conflict
+
+
+async def _copy(call: Call) -> Response:
+    """Raises storage's Conflict if blobs of the source were condemned meanwhile."""
     bucket = await call.bucket()
     source = await find_copy_source(call)
     check_copy_size(source.row.size)
