@@ -7,7 +7,9 @@ is told only to those who may list it (`Permissions.conceal`).
 from __future__ import annotations
 
 from gateway.operations.authorisation import resource_arn
+from gateway.operations.condition_keys import ASKED_FOR_EXISTING_TAGS
 from gateway.operations.context import Call
+from gateway.operations.object_access import require_on_object
 from gateway.operations.request_payment import require_payer
 from gateway.operations.table import Operation
 from gateway.protocol.errors import S3Error
@@ -28,6 +30,8 @@ async def admit(call: Call, operation: Operation) -> None:
         call.permissions.require_of_account(operation.action, resource_arn(call.address))
         return
     bucket = await call.bucket()
-    if not operation.authorises_each:
+    if operation.action in ASKED_FOR_EXISTING_TAGS and not operation.authorises_each:
+        await require_on_object(call, operation.action)
+    elif not operation.authorises_each:
         call.permissions.require_at(operation.action, call.address, call.query)
     require_payer(call, bucket)

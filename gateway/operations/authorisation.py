@@ -7,9 +7,10 @@ evaluation logic"; S3 User Guide, "How Amazon S3 authorizes a request".
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+from gateway.operations.condition_keys import existing_tags, requested_tags
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
@@ -49,6 +50,17 @@ def action_on(action: str, *, is_version_named: bool) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectTags:
+    """Tags that an action is about: those that the object has, and those that a document sets."""
+
+    existing: Mapping[str, str] = field(default_factory=dict)
+    requested: Mapping[str, str] = field(default_factory=dict)
+
+    def condition_keys(self) -> Context:
+        return {**existing_tags(self.existing), **requested_tags(self.requested)}
+
+
+@dataclass(frozen=True, slots=True)
 class _Bucket:
     """What decides about a bucket besides the caller's policies."""
 
@@ -83,14 +95,28 @@ class Permissions:
         is what is in force."""
         self._buckets[row.name] = _Bucket(row.account_id, document.policy, block)
 
-    def require(self, action: str, resource_arn: str, *, if_match: str | None = None) -> None:
+    def ask_about(self, prefix: str, bucket: str) -> bool:
+        """Whether a policy in force for the bucket asks for a condition key that begins with `prefix`.
+
+        What costs something to find out is found out only then. A policy that cannot be read asks nothing: it denies.
+        """
+        try:
+            policies = self._in_force(self._buckets[bucket])
+        except PolicyError:
+            return False
+        named = [*policies.identity, policies.boundary, *(policies.session or ()), policies.resource]
+        return any(key.startswith(prefix) for each in named if each is not None for key in each.policy.condition_keys)
+
+    def require(
+        self, action: str, resource_arn: str, *, if_match: str | None = None, tags: ObjectTags | None = None
+    ) -> None:
         """The right to do `action` to a bucket that was introduced, or to an object in it.
 
-        `if_match` is a condition of the request that did not come as its header. Raises S3Error AccessDenied, in AWS's
-        words.
+        `if_match` is a condition of the request that did not come as its header, `tags` are those in question. Raises
+        S3Error AccessDenied, in AWS's words.
         """
         bucket = self._bucket(resource_arn)
-        decision = self._decide(action, resource_arn, bucket, if_match)
+        decision = self._decide(action, resource_arn, bucket, if_match, tags)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
@@ -101,24 +127,24 @@ class Permissions:
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, account_id, decision)
 
-    def allows(self, action: str, resource_arn: str) -> bool:
-        return self._decide(action, resource_arn, self._bucket(resource_arn)).is_allowed
+    def allows(self, action: str, resource_arn: str, *, tags: ObjectTags | None = None) -> bool:
+        return self._decide(action, resource_arn, self._bucket(resource_arn), tags=tags).is_allowed
 
     def allows_under(self, policy: str, action: str, resource_arn: str) -> bool:
         """Whether it would be allowed if this were the bucket's policy."""
         bucket = self._bucket(resource_arn)
         return self._decide(action, resource_arn, replace(bucket, policy=policy)).is_allowed
 
-    def require_at(self, action: str, address: Address, query: Query) -> None:
+    def require_at(self, action: str, address: Address, query: Query, tags: ObjectTags | None = None) -> None:
         """What an operation's row asks for at the request's address; what else it touches, its handler asks for.
 
         Raises S3Error AccessDenied.
         """
         arn = resource_arn(address)
         is_version_named = query.has("versionId")
-        self.require(action_on(action, is_version_named=is_version_named), arn)
+        self.require(action_on(action, is_version_named=is_version_named), arn, tags=tags)
         if action == "s3:GetObjectAttributes":  # API_GetObjectAttributes, "Permissions": both are needed
-            self.require(action_on("s3:GetObject", is_version_named=is_version_named), arn)
+            self.require(action_on("s3:GetObject", is_version_named=is_version_named), arn, tags=tags)
 
     def conceal(self, error: S3Error, bucket: str) -> S3Error:
         """What a missing key is to a caller who may not list the bucket: forbidden, so that nothing can be guessed.
@@ -134,7 +160,14 @@ class Permissions:
         """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
         return self._buckets[resource_arn.removeprefix(ARN_PREFIX).partition("/")[0]]
 
-    def _decide(self, action: str, resource_arn: str, bucket: _Bucket, if_match: str | None = None) -> Decision:
+    def _decide(
+        self,
+        action: str,
+        resource_arn: str,
+        bucket: _Bucket,
+        if_match: str | None = None,
+        tags: ObjectTags | None = None,
+    ) -> Decision:
         caller = self._caller
         principal = caller.principal
         is_owner = principal.account_id == bucket.account_id
@@ -146,6 +179,8 @@ class Permissions:
             context = self._context_of(bucket.account_id)
             if if_match is not None:
                 context = {**context, "s3:if-match": (if_match,)}
+            if tags is not None:
+                context = {**context, **tags.condition_keys()}
         request = AccessRequest(principal, action, resource_arn, bucket.account_id, context, canonical_id)
         try:
             policies = self._in_force(bucket)

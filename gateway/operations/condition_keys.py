@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
 from gateway.protocol.query import Query
+from gateway.protocol.tags import is_tagging_replaced, tags_of_header
 from iam.policy.variables import Context
 from iam.principals import Caller, PrincipalKind
 from iam.scope import Form
@@ -47,6 +49,27 @@ _CREATES_OBJECT = {
 }
 """Of the operations of s3:PutObject, those that take conditions, and those that a policy which demands some has to
 leave out (User Guide, "Enforce conditional writes on Amazon S3 buckets")."""
+_BRINGS_TAGS = frozenset({"CopyObject", "CreateMultipartUpload", "PostObject", "PutObject"})
+"""The operations that take `x-amz-tagging`, or a form's field that becomes it."""
+
+EXISTING_TAGS = "s3:existingobjecttag/"
+REQUESTED_TAGS = "s3:requestobjecttag"
+"""What the keys begin with that ask for the tags of an object, and for those that a request sets."""
+
+ASKED_FOR_EXISTING_TAGS = frozenset(
+    {
+        "s3:DeleteObjectTagging",
+        "s3:GetObject",
+        "s3:GetObjectAcl",
+        "s3:GetObjectAttributes",
+        "s3:GetObjectTagging",
+        "s3:PutObjectAcl",
+        "s3:PutObjectTagging",
+    }
+)
+"""The actions, and those on a version with them, that know the object's tags. Writing and deleting an object do not
+(User Guide, "Tagging and access control policies"; measured)."""
+
 _PRINCIPAL_TYPES = {
     PrincipalKind.ROOT: "Account",
     PrincipalKind.USER: "User",
@@ -83,7 +106,40 @@ def condition_keys(
     values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
     values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}
     tags = {f"aws:principaltag/{name.lower()}": value for name, value in caller.principal.tags}
-    return {name: (value,) for name, value in (values | tags).items() if value is not None}
+    known = {name: (value,) for name, value in (values | tags).items() if value is not None}
+    return {**known, **requested_tags(_header_tags(request, operation))}
+
+
+def existing_tags(tags: Mapping[str, str]) -> Context:
+    """What an action of ASKED_FOR_EXISTING_TAGS knows about the object's tags."""
+    return _by_key(EXISTING_TAGS, tags)
+
+
+def requested_tags(tags: Mapping[str, str]) -> Context:
+    """What is known about the tags that a request sets."""
+    if not tags:
+        return {}
+    return {**_by_key(f"{REQUESTED_TAGS}/", tags), f"{REQUESTED_TAGS}keys": tuple(tags)}
+
+
+def _by_key(prefix: str, tags: Mapping[str, str]) -> Context:
+    """Condition keys know no case, tag keys do: two that differ by it alone are one key with two values."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key, value in tags.items():
+        name = prefix + key.lower()
+        found[name] = (*found.get(name, ()), value)
+    return found
+
+
+def _header_tags(request: Request, operation: str) -> Mapping[str, str]:
+    """A header that is none says nothing: its request is refused for it, whatever is decided."""
+    headers = request.headers
+    try:
+        if operation not in _BRINGS_TAGS or (operation == "CopyObject" and not is_tagging_replaced(headers)):
+            return {}
+        return tags_of_header(headers)
+    except S3Error:
+        return {}
 
 
 def _of_caller(caller: Caller) -> Mapping[str, str | None]:

@@ -23,8 +23,9 @@ from gateway.protocol.query import Query
 from gateway.protocol.request_headers import expected_owner
 from gateway.sealing.data_keys import DataKeys
 from gateway.storage.blobs.interface import BlobStore
+from gateway.storage.errors import NoSuchKey, NoSuchVersion, StorageError
 from gateway.storage.index.interface import Index
-from gateway.storage.index.records import BucketRow
+from gateway.storage.index.records import BucketRow, ObjectRow
 from iam.principals import Caller, PrincipalKind
 
 MAX_DOCUMENT_BYTES = 3 << 20
@@ -100,6 +101,7 @@ class Call:
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
     is_requester_charged: bool = False
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
+    _versions: dict[tuple[bytes, str, str | None], ObjectRow | StorageError] = field(default_factory=dict)
 
     @property
     def caller(self) -> Caller:
@@ -157,6 +159,32 @@ class Call:
             document = self.services.rows.open_bucket(row)  # before its account is believed
             self.permissions.introduce(row, document, self.services.public_access.block_of(document))
         return row
+
+    async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:
+        """What the index has: as it is now, or as it was when it was asked for with `keep`.
+
+        Kept is what something was decided by: the same request must not read another object then. Raises storage's
+        NoSuchKey and NoSuchVersion.
+        """
+        name = bucket.bucket_id, key, version_id
+        found = self._versions.get(name)
+        if found is None:
+            try:
+                found = await self.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
+            except (NoSuchKey, NoSuchVersion) as missing:
+                found = missing
+            if keep:
+                self._versions[name] = found
+        if isinstance(found, StorageError):
+            raise found
+        return found
+
+    def kept_version(self, bucket: BucketRow, key: str, version_id: str | None) -> ObjectRow | None:
+        """What `version` keeps, None if nothing. Raises as it does, where it keeps that there is no such version."""
+        found = self._versions.get((bucket.bucket_id, key, version_id))
+        if isinstance(found, StorageError):
+            raise found
+        return found
 
     async def read_checked_document(self, limit: int = MAX_DOCUMENT_BYTES) -> bytes:
         """The whole body, for the operations that AWS refuses where no header declares a digest of it.

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from gateway.operations.authorisation import ARN_PREFIX, action_on
+from gateway.operations.authorisation import ARN_PREFIX, ObjectTags, action_on
 from gateway.operations.context import Call, Services, checked_key
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of, open_range
 from gateway.operations.encryption import require_signature
+from gateway.operations.object_access import tags_in_question
 from gateway.operations.request_payment import require_payer
 from gateway.operations.versioning import find_version, named_version
 from gateway.protocol.conditions import check_source
@@ -78,7 +79,8 @@ async def find_copy_source(call: Call) -> CopySource:
     except NoSuchBucket:
         raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
     action = action_on("s3:GetObject", is_version_named=named.version_id is not None)
-    call.permissions.require(action, f"{ARN_PREFIX}{named.bucket}/{named.key}")
+    tags = ObjectTags(await tags_in_question(call, bucket, key, named.version_id))
+    call.permissions.require(action, f"{ARN_PREFIX}{named.bucket}/{named.key}", tags=tags)
     if owner not in (None, bucket.account_id):
         raise S3Error("AccessDenied")
     require_payer(call, bucket)

@@ -239,9 +239,10 @@ SERVED = (
         "PutObjectTagging",
         "PUT",
         OBJECT,
-        "s3:PutObjectTagging",
+        object_tagging.PUT_ACTION,
         ("tagging",),
         body=Body.DOCUMENT,
+        authorises_each=True,
         handler=object_tagging.put,
     ),
     Operation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.operations.authorisation import action_on
+from gateway.operations.authorisation import ObjectTags, action_on
 from gateway.operations.context import Call
 from gateway.operations.copy_source import CopySource
 from gateway.operations.documents import ObjectDocument
@@ -30,7 +30,7 @@ def copied_tags(call: Call, source: CopySource) -> dict[str, str]:
     tags = source.document.tags
     if tags:
         action = action_on("s3:GetObjectTagging", is_version_named=source.is_version_named)
-        call.permissions.require(action, source.arn)
+        call.permissions.require(action, source.arn, tags=ObjectTags(tags))
         call.permissions.require("s3:PutObjectTagging", call.object_arn)
     return tags
 
@@ -40,6 +40,6 @@ def tag_count_header(call: Call, document: ObjectDocument) -> dict[str, str]:
     if not document.tags:
         return {}
     action = action_on("s3:GetObjectTagging", is_version_named=call.query.has("versionId"))
-    if not call.permissions.allows(action, call.object_arn):
+    if not call.permissions.allows(action, call.object_arn, tags=ObjectTags(document.tags)):
         return {}
     return {TAGGING_COUNT: str(len(document.tags))}

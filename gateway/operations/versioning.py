@@ -82,7 +82,7 @@ async def find_version(
     MethodNotAllowed, with the headers that tell that it is one; with `tells_marker` that in either case.
     """
     try:
-        row = await call.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
+        row = await call.version(bucket, key, version_id)
     except NoSuchVersion:
         raise no_such_version(key, version_id) from None
     refuse_marker(call, row, key, is_named=tells_marker or version_id is not None)

@@ -86,6 +86,16 @@ class Statement:
     conditions: tuple[Condition | NullCondition, ...]
 
     @property
+    def condition_keys(self) -> frozenset[str]:
+        """What it asks about a request: keys in lower case, of conditions and of variables."""
+        templates = [] if self.resources is None else [*self.resources.templates]
+        keys = {condition.key for condition in self.conditions}
+        for condition in self.conditions:
+            if isinstance(condition, Condition):
+                templates += condition.templates
+        return frozenset(keys.union(*(template.keys for template in templates)))
+
+    @property
     def label(self) -> str:
         """What the audit trail calls it."""
         return f"statement {self.number}" if not self.sid else f'statement "{self.sid}"'
@@ -120,6 +130,8 @@ class Policy:
     id: str | None
     allows: tuple[Statement, ...]
     denies: tuple[Statement, ...]
+    condition_keys: frozenset[str]
+    """Every key, in lower case, that a condition or a variable of a statement asks for."""
 
     @property
     def statements(self) -> tuple[Statement, ...]:

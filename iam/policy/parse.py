@@ -135,6 +135,7 @@ class _Parser:
             identifier,
             allows=tuple(each for each in statements if each.effect is Effect.ALLOW),
             denies=tuple(each for each in statements if each.effect is Effect.DENY),
+            condition_keys=frozenset().union(*(each.condition_keys for each in statements)),
         )
 
     def _statement(self, number: int, element: object, version: str) -> Statement:

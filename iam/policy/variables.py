@@ -41,6 +41,11 @@ class Template:
     def is_constant(self) -> bool:
         return not any(isinstance(part, Variable) for part in self.parts)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """The condition keys of its variables."""
+        return frozenset(part.key for part in self.parts if isinstance(part, Variable))
+
     def tokens(self, context: Context) -> tuple[Token, ...] | None:
         """The pattern for one request; None if a variable has no value, and then nothing matches."""
         tokens: list[Token] = []

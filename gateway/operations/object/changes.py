@@ -8,7 +8,7 @@ from dataclasses import replace
 from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.versioning import no_such_version, refuse_marker
-from gateway.storage.errors import NoSuchVersion
+from gateway.storage.errors import Conflict, NoSuchVersion
 from gateway.storage.index.records import BucketRow, ObjectRow
 
 
@@ -19,17 +19,21 @@ async def change_object(
 
     `version_id` is as `named_version` gives it. ETag, Last-Modified and place among the versions stay. `change` runs
     inside the writing transaction, so that of changes that meet each sees the one before it: it must be quick, and may
-    raise to refuse. Raises S3Error MethodNotAllowed for every delete marker, NoSuchVersion, and storage's NoSuchKey.
+    raise to refuse. Raises S3Error MethodNotAllowed for every delete marker, NoSuchVersion, and storage's NoSuchKey;
+    Conflict (409 OperationAborted) where the request was authorised by what the object said, and that has changed.
     """
     rows = call.services.rows
 
     def write(row: ObjectRow) -> ObjectRow:
+        if authorised is not None and (row.row_uid, row.revision) != (authorised.row_uid, authorised.revision):
+            raise Conflict("the object changed since it was decided about")
         refuse_marker(call, row, call.key, is_named=True)
         # The part table is bound to the row's revision, as the document is, and must be sealed again with it.
         parts = None if row.sealed_parts is None else rows.open_parts(row)
         return rows.seal_object(replace(row, revision=row.revision + 1), change(rows.open_object(row)), parts)
 
     try:
+        authorised = call.kept_version(bucket, call.key, version_id)
         return await call.services.index.change_object(bucket.bucket_id, call.key.encode(), version_id, write)
     except NoSuchVersion:
         raise no_such_version(call.key, version_id) from None

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.operations.authorisation import Permissions, action_on, resource_arn
+from gateway.operations.authorisation import ObjectTags, Permissions, action_on, resource_arn
 from gateway.operations.condition_keys import condition_keys
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.addressing import Address
@@ -331,3 +331,35 @@ def test_what_is_missing_is_told_to_those_who_may_list() -> None:
 )
 def test_resources(address: Address, arn: str) -> None:
     assert resource_arn(address) == arn
+
+
+def test_policies_are_asked_whether_they_ask() -> None:
+    asking = allow("s3:GetObject", "*", StringEquals={"s3:ExistingObjectTag/Team": "a"})
+    assert permissions(asking).ask_about("s3:existingobjecttag/", "b")
+    assert not permissions(asking).ask_about("s3:requestobjecttag", "b")
+    assert not permissions(allow("s3:*", "*")).ask_about("s3:", "b")
+    assert not permissions().ask_about("s3:", "b")
+    assert not permissions(asking, "{").ask_about("s3:", "b"), "what cannot be read denies anyhow"
+    of_the_bucket = bucket_policy(
+        "Deny", "*", "s3:GetObject", "arn:aws:s3:::b/*", Null={"s3:ExistingObjectTag/x": "true"}
+    )
+    made = permissions(is_root=True, bucket_policy=of_the_bucket)
+    assert made.ask_about("s3:existingobjecttag/", "b")
+    assert not made.ask_about("s3:existingobjecttag/", "c")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "tags", "is_allowed"),
+    [
+        ("s3:ExistingObjectTag/Team", "a", ObjectTags({"team": "a"}), True),
+        ("s3:ExistingObjectTag/team", "a", ObjectTags({"team": "b", "other": "a"}), False),
+        ("s3:ExistingObjectTag/team", "a", ObjectTags(requested={"team": "a"}), False),
+        ("s3:ExistingObjectTag/team", "a", None, False),
+        ("s3:RequestObjectTag/team", "a", ObjectTags(requested={"TEAM": "a"}), True),
+        ("s3:RequestObjectTag/team", "a", ObjectTags({"team": "a"}), False),
+        ("s3:ExistingObjectTag/team", "a", ObjectTags({"team": "b", "TEAM": "a"}), True),
+    ],
+)
+def test_tags_in_question(key: str, value: str, tags: ObjectTags | None, is_allowed: bool) -> None:
+    made = permissions(allow("s3:PutObjectTagging", "*", StringEquals={key: value}))
+    assert made.allows("s3:PutObjectTagging", "arn:aws:s3:::b/k", tags=tags) is is_allowed

@@ -171,3 +171,31 @@ def test_the_cache_is_bounded_by_text() -> None:
 def test_limits_are_those_of_the_services() -> None:
     assert MAX_BYTES[KEY] == 32 * 1024
     assert MAX_BYTES[BUCKET] == 20 * 1024
+
+
+def test_a_policy_knows_what_it_asks_about() -> None:
+    asks = {
+        "StringEquals": {"aws:PrincipalTag/Team": "${s3:ExistingObjectTag/Owner}"},
+        "Null": {"s3:RequestObjectTagKeys": "true"},
+        "StringLike": {"s3:prefix": ["a", "${aws:username}/*", "${*}"]},
+    }
+    policy = parse_policy(
+        document(
+            {**statement(), "Condition": asks},
+            {**statement(), "Effect": "Deny", "Resource": ["*", "arn:aws:s3:::b/${aws:userid, 'x'}"]},
+        ),
+        IDENTITY,
+    )
+    assert policy.condition_keys == {
+        "aws:principaltag/team",
+        "s3:existingobjecttag/owner",
+        "s3:requestobjecttagkeys",
+        "s3:prefix",
+        "aws:username",
+        "aws:userid",
+    }
+    assert parse_policy(document(statement()), IDENTITY).condition_keys == frozenset()
+    escaped = document({**statement(), "Condition": {"StringEquals": {"KEY": "x"}}}).replace(
+        "KEY", "\\u0061ws:SourceIp"
+    )
+    assert parse_policy(escaped, IDENTITY).condition_keys == {"aws:sourceip"}

@@ -1,0 +1,124 @@
+"""An object that a policy decides about by its tags is the one that is read or changed then."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.storage.index.records import ObjectRow
+from tests.clients.checks import content_md5
+from tests.gateway.gateway_in_process import InProcessGateway
+
+DENY_SECRET = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["s3:GetObject", "s3:PutObjectTagging"],
+            "Resource": "arn:aws:s3:::ledger/*",
+            "Condition": {"StringEquals": {"s3:ExistingObjectTag/class": "secret"}},
+        }
+    ],
+}
+TAGGING = b"<Tagging><TagSet><Tag><Key>class</Key><Value>public</Value></Tag></TagSet></Tagging>"
+
+
+async def put_policy(gateway: InProcessGateway) -> None:
+    body = json.dumps(DENY_SECRET).encode()
+    answer = await gateway.call("PUT", "/ledger", query={"policy": ""}, headers=digest(body), body=body)
+    assert answer.status == 204, answer.body
+
+
+def digest(body: bytes) -> dict[str, str]:
+    return {"content-md5": content_md5(body)}
+
+
+async def put(gateway: InProcessGateway, body: bytes, tags: str) -> None:
+    assert (await gateway.call("PUT", "/ledger/k", headers={"x-amz-tagging": tags}, body=body)).status == 200
+
+
+async def overtaken(gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch) -> list[ObjectRow]:
+    """A public object, and after the first look at it a secret one in its place. The list grows with each look."""
+    looks: list[ObjectRow] = []
+    look = gateway.index.get_object
+
+    async def get_object(*arguments: Any) -> ObjectRow:
+        found = await look(*arguments)
+        looks.append(found)
+        if len(looks) == 1:
+            await put(gateway, b"secret", "class=secret")
+        return found
+
+    await put(gateway, b"public", "class=public")
+    await put_policy(gateway)
+    monkeypatch.setattr(gateway.index, "get_object", get_object)
+    return looks
+
+
+async def test_what_is_read_is_what_was_decided_about(
+    gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = await overtaken(gateway, monkeypatch)
+    answer = await gateway.call("GET", "/ledger/k")
+    assert (answer.status, answer.body, answer.headers["x-amz-tagging-count"]) == (200, b"public", "1")
+    assert len(looks) == 1
+    assert (await gateway.call("GET", "/ledger/k")).status == 403
+
+
+async def test_what_is_copied_is_what_was_decided_about(
+    gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await overtaken(gateway, monkeypatch)
+    source = {"x-amz-copy-source": "ledger/k"}
+    # The blob of the object that was decided about lost its row meanwhile: no copy can share it any more.
+    assert (await gateway.call("PUT", "/ledger/copy", headers=source)).status in (200, 409)
+    copied = await gateway.call("GET", "/ledger/copy")
+    assert copied.body == b"public" or copied.status == 404
+    assert (await gateway.call("PUT", "/ledger/copy", headers=source)).status == 403
+
+
+async def test_what_is_changed_is_what_was_decided_about(
+    gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = await overtaken(gateway, monkeypatch)
+    answer = await gateway.call("PUT", "/ledger/k", query={"tagging": ""}, headers=digest(TAGGING), body=TAGGING)
+    assert (answer.status, answer.code) == (409, "OperationAborted")
+    assert len(looks) == 1
+    assert (await gateway.call("GET", "/ledger/k")).status == 403, "its tags are as they were"
+
+
+@pytest.mark.parametrize("change", [False, True], ids=["read", "changed"])
+async def test_what_was_missing_stays_so_for_the_request(
+    gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch, change: bool
+) -> None:
+    await put_policy(gateway)
+    look, looks = gateway.index.get_object, [0]
+
+    async def get_object(*arguments: Any) -> ObjectRow:
+        try:
+            return await look(*arguments)
+        finally:
+            looks[0] += 1
+            if looks[0] == 1:
+                await put(gateway, b"secret", "class=secret")
+
+    monkeypatch.setattr(gateway.index, "get_object", get_object)
+    if change:
+        query, headers = {"tagging": ""}, digest(TAGGING)
+        answer = await gateway.call("PUT", "/ledger/k", query=query, headers=headers, body=TAGGING)
+    else:
+        answer = await gateway.call("GET", "/ledger/k")
+    assert (answer.status, answer.code) == (404, "NoSuchKey")
+    assert (await gateway.call("HEAD", "/ledger/k")).status == 403, "it is there, and secret"
+
+
+async def test_without_such_a_policy_the_index_is_asked_once(
+    gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = await overtaken(gateway, monkeypatch)
+    assert (await gateway.call("DELETE", "/ledger", query={"policy": ""})).status == 204
+    assert (await gateway.call("HEAD", "/ledger/k")).status == 200
+    assert len(looks) == 1
