@@ -304,6 +304,23 @@ def test_policies_of_a_user(gateway: Gateway, kms: Any, powerful: TestUser, conn
     )
 
 
+def test_bucket_policies(gateway: Gateway, kms: Any, powerful: TestUser, connections: list[KeptConnection]) -> None:
+    """They decide before the key is asked for."""
+    s3, key = gateway.client("s3"), new_key(kms)
+    made = uses(gateway, powerful, key)
+    made.requests = [request for request in made.requests if request.method != "POST"]
+    resource = f"arn:aws:s3:::{made.bucket}/*"
+    statement = {"Effect": "Deny", "Principal": {"AWS": powerful.arn}, "Action": "s3:*", "Resource": resource}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    assert_in_effect(
+        made,
+        connections,
+        take=lambda: s3.put_bucket_policy(Bucket=made.bucket, Policy=policy),
+        give=lambda: s3.delete_bucket_policy(Bucket=made.bucket),
+        codes={"AccessDenied"},
+    )
+
+
 def test_access_keys(gateway: Gateway, kms: Any, powerful: TestUser, connections: list[KeptConnection]) -> None:
     key, place = new_key(kms), str(gateway.data)
     assert_in_effect(

@@ -31,7 +31,17 @@ from tests.kms.service.material import put
 
 pytestmark = pytest.mark.usefixtures("one_wrapping_key")
 
-KINDS = ["software", "hsm", "imported", "rotated", "rotated import", "multi-Region"]
+KINDS = [
+    "software",
+    "hsm",
+    "imported",
+    "imported hsm",
+    "rotated",
+    "rotated hsm",
+    "rotated imported",
+    "rotated imported hsm",
+    "multi-Region",
+]
 KEY_ID_END = 2 + KEY_ID_BYTES
 INVALID = ("InvalidCiphertextException", "")
 """Code and message."""
@@ -58,20 +68,19 @@ class Blobs:
     caller: Caller
 
     async def key(self, kind: str = "software") -> str:
-        """The id of a key; a rotated one has three versions."""
-        request = {
-            "hsm": t.CreateKey(tags=(t.Tag(TAG_KEY, "hsm"),)),
-            "imported": t.CreateKey(origin="EXTERNAL"),
-            "rotated import": t.CreateKey(origin="EXTERNAL"),
-            "multi-Region": t.CreateKey(multi_region=True),
-        }.get(kind, t.CreateKey())
+        """The id of a key, with its first version."""
+        request = t.CreateKey(
+            origin="EXTERNAL" if "imported" in kind else "AWS_KMS",
+            tags=(t.Tag(TAG_KEY, "hsm" if "hsm" in kind else "software"),),
+            multi_region=kind == "multi-Region",
+        )
         key_id = (await self.service.call(self.caller, request)).key_id
-        if request.origin == "EXTERNAL":
+        if "imported" in kind:
             await put(self.service, self.caller, key_id, os.urandom(32))
         return key_id
 
     async def rotate(self, kind: str, key_id: str) -> None:
-        if kind == "rotated import":
+        if kind.startswith("rotated imported"):
             await put(self.service, self.caller, key_id, os.urandom(32), import_type="NEW_KEY_MATERIAL")
         if kind.startswith("rotated"):
             await self.service.call(self.caller, t.RotateKeyOnDemand(key_id))
