@@ -24,6 +24,7 @@ _FROM_HEADERS = (
     "if-match",
     "if-none-match",
     "x-amz-acl",
+    "x-amz-bucket-namespace",
     "x-amz-content-sha256",
     "x-amz-copy-source",
     "x-amz-grant-full-control",

@@ -43,7 +43,7 @@ class SealedRows:
     def __init__(self, sealer: RowSealer) -> None:
         self._sealer = sealer
         self._opened_buckets: dict[bytes, tuple[BucketRow, BucketDocument]] = {}
-        self._opened_bytes = 0
+        self.opened_bytes = 0  # of the sealed columns whose documents are kept
 
     def seal_bucket(self, row: BucketRow, document: BucketDocument) -> BucketRow:
         return replace(row, sealed=self._seal(row.bucket_id, row.revision, _bucket_columns(row), document))
@@ -61,12 +61,12 @@ class SealedRows:
     def _keep_opened(self, row: BucketRow, document: BucketDocument) -> None:
         older = self._opened_buckets.pop(row.bucket_id, None)
         if older is not None:
-            self._opened_bytes -= len(older[0].sealed)
-        if len(self._opened_buckets) >= MAX_OPENED_BUCKETS or self._opened_bytes + len(row.sealed) > MAX_OPENED_BYTES:
+            self.opened_bytes -= len(older[0].sealed)
+        if len(self._opened_buckets) >= MAX_OPENED_BUCKETS or self.opened_bytes + len(row.sealed) > MAX_OPENED_BYTES:
             self._opened_buckets.clear()
-            self._opened_bytes = 0
+            self.opened_bytes = 0
         self._opened_buckets[row.bucket_id] = (row, document)
-        self._opened_bytes += len(row.sealed)
+        self.opened_bytes += len(row.sealed)
 
     def seal_object(self, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None = None) -> ObjectRow:
         """`parts` is for an object of several blobs, one entry for each of `row.blob_ids`."""

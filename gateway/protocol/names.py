@@ -21,20 +21,32 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _RESERVED_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
 _RESERVED_SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3")
+_ACCOUNT_REGIONAL_SUFFIX = "-an"
 
 
 class InvalidName(ValueError):
     """The text is no legal bucket name or key."""
 
 
-def parse_bucket_name(text: str) -> BucketName:
-    """Check a bucket name by the rules for new general purpose buckets. Raises InvalidName."""
+def account_regional_suffix(account_id: str, region: str) -> str:
+    """What names in the namespace of an account in a region end with (User Guide, "Namespaces for general purpose
+    buckets")."""
+    return f"-{account_id}-{region}{_ACCOUNT_REGIONAL_SUFFIX}"
+
+
+def parse_bucket_name(text: str, *, suffix: str | None = None) -> BucketName:
+    """Check a bucket name by the rules for new general purpose buckets. Raises InvalidName.
+
+    `suffix` is that of an account's regional namespace; None is the global one, whose names must not look like that.
+    Periods next to hyphens are refused as S3 does, though the rules no longer say so.
+    """
     if (
         not _BUCKET.fullmatch(text)
-        or ".." in text
+        or any(pair in text for pair in ("..", ".-", "-."))
         or _IPV4.fullmatch(text)
         or text.startswith(_RESERVED_PREFIXES)
-        or text.endswith(_RESERVED_SUFFIXES)
+        or text.endswith(_RESERVED_SUFFIXES if suffix else (*_RESERVED_SUFFIXES, _ACCOUNT_REGIONAL_SUFFIX))
+        or not text.endswith(suffix or "")
     ):
         raise InvalidName(f"{text[:80]!r} is not a legal bucket name")
     return BucketName(text)

@@ -20,6 +20,7 @@ MAX_USER_AGENT_CHARACTERS = 1024
 
 SERVED = frozenset(
     {
+        "x-amz-bucket-namespace",
         *(algorithm.header for algorithm in Algorithm),
         "x-amz-checksum-algorithm",
         "x-amz-checksum-mode",
@@ -74,7 +75,6 @@ TOLERATED = frozenset(
 )
 
 LIMITED: dict[str, frozenset[str]] = {
-    "x-amz-bucket-namespace": frozenset({"global"}),
     "x-amz-bucket-object-lock-enabled": frozenset({"false"}),
     "x-amz-object-annotation-directive": frozenset({"copy"}),  # nothing has annotations
 }

@@ -11,7 +11,7 @@ from botocore.config import Config
 
 from tests.clients.checks import error_of, headers_of, refusal
 from tests.clients.raw import RawClient
-from tests.clients.users import allow, make_user, told
+from tests.clients.users import accounts, allow, make_user, told
 from tests.harness import Gateway, running_gateway
 
 
@@ -29,7 +29,7 @@ def test_create_bucket_again_is_no_error_in_us_east_1(s3: Any, bucket: str) -> N
 @pytest.mark.parametrize(
     "name", ["ab", "a" * 64, "Upper-case", "under_score", "192.168.1.1", "-begins", "ends-", "two..dots", "xn--puny",
              "sthree-x", "sthree-configurator", "amzn-s3-demo-x", "an-s3alias", "a--ol-s3", "a.mrap", "a--x-s3",
-             "a--table-s3", "a%20b", "a.b.", ".a.b", "999.0.0.1", "%C3%A9t%C3%A9"]
+             "a--table-s3", "a-.b", "a.-b", "titan-an", "a%20b", "a.b.", ".a.b", "999.0.0.1", "%C3%A9t%C3%A9"]
 )  # fmt: skip
 def test_create_bucket_refuses_illegal_names(raw: RawClient, name: str) -> None:
     assert raw.request("PUT", f"/{name}").refusal == (400, "InvalidBucketName")
@@ -216,6 +216,22 @@ def test_every_answer_has_its_identifiers(s3: Any, bucket: str) -> None:
     assert first["x-amz-id-2"] != second["x-amz-id-2"]
     error = error_of(s3.get_bucket_location, Bucket="never-created")["ResponseMetadata"]
     assert error["RequestId"] == error["HTTPHeaders"]["x-amz-request-id"]
+
+
+def test_names_of_the_accounts_own_namespace(gateway: Gateway, s3: Any) -> None:
+    own = f"mine-{accounts(gateway)[0]}-us-east-1-an"
+    s3.create_bucket(Bucket=own, BucketNamespace="account-regional")
+    assert s3.head_bucket(Bucket=own)["BucketRegion"] == "us-east-1"
+    for name, namespace in (
+        (f"other-{accounts(gateway)[0]}-us-east-1-an", "global"),
+        ("mine-123456789012-us-east-1-an", "account-regional"),
+        (f"mine-{accounts(gateway)[0]}-eu-west-1-an", "account-regional"),
+        (f"{accounts(gateway)[0]}-us-east-1-an", "account-regional"),
+        ("plain", "account-regional"),
+    ):
+        got = refusal(s3.create_bucket, Bucket=name, BucketNamespace=namespace)
+        assert got == (400, "InvalidBucketName"), (name, namespace)
+    assert refusal(s3.create_bucket, Bucket="plain", BucketNamespace="other") == (400, "InvalidArgument")
 
 
 def test_a_name_that_another_account_has(gateway: Gateway, s3: Any, bucket: str) -> None:

@@ -116,6 +116,54 @@ def buckets(do: Recorder, bucket: str) -> None:
 
 
 @script
+def bucket_configurations(do: Recorder, bucket: str) -> None:
+    s3, where = do.s3, {"Bucket": bucket}
+    do(s3.get_bucket_cors, **where)
+    rules = [
+        {
+            "ID": "one",
+            "AllowedOrigins": ["https://*.example", "*"],
+            "AllowedMethods": ["GET", "PUT"],
+            "AllowedHeaders": ["x-amz-*"],
+            "ExposeHeaders": ["ETag"],
+            "MaxAgeSeconds": 60,
+        },
+        {"AllowedOrigins": ["*"], "AllowedMethods": ["HEAD"]},
+    ]
+    do(s3.put_bucket_cors, **where, CORSConfiguration={"CORSRules": rules})
+    members = ("AllowedOrigins", "AllowedMethods", "AllowedHeaders", "ExposeHeaders", "MaxAgeSeconds")
+    do(s3.get_bucket_cors, *(f"CORSRules.*.{member}" for member in members), **where)
+    wrong = {"CORSRules": [{**rules[0], "AllowedMethods": ["PATCH"]}]}
+    do(s3.put_bucket_cors, **where, CORSConfiguration=wrong)
+    do(s3.put_bucket_cors, **where, CORSConfiguration={"CORSRules": rules[1:] * 101})
+    do(s3.delete_bucket_cors, **where)
+    do(s3.get_bucket_cors, **where)
+    do(s3.get_bucket_request_payment, "Payer", **where, aws={"Payer": "BucketOwner"}, moto="takes it for a listing")
+    do(s3.get_bucket_accelerate_configuration, "Status", **where)
+    for status in ("Enabled", "Suspended"):
+        do(s3.put_bucket_accelerate_configuration, **where, AccelerateConfiguration={"Status": status})
+        do(s3.get_bucket_accelerate_configuration, "Status", **where)
+    do(s3.put_bucket_accelerate_configuration, **where, AccelerateConfiguration={"Status": "Off"})
+    do(s3.get_bucket_lifecycle_configuration, **where)
+    do(s3.delete_bucket_lifecycle, **where)
+    do(s3.get_bucket_website, **where)
+    do(s3.delete_bucket_website, **where)
+    do(s3.get_bucket_replication, **where)
+    do(s3.delete_bucket_replication, **where)
+    do(s3.get_bucket_logging, "LoggingEnabled", **where)
+    do(s3.put_bucket_logging, **where, BucketLoggingStatus={})
+    do(s3.get_bucket_notification_configuration, "QueueConfigurations", **where)
+    do(s3.put_bucket_notification_configuration, **where, NotificationConfiguration={})
+    do(s3.get_object_lock_configuration, **where)
+    do(s3.list_bucket_inventory_configurations, "IsTruncated", "InventoryConfigurationList", **where)
+    do(
+        s3.get_bucket_inventory_configuration, **where, Id="one",
+        aws=(404, "NoSuchConfiguration"), moto="has a code of its own",
+    )  # fmt: skip
+    do(s3.list_bucket_metrics_configurations, "IsTruncated", **where)
+
+
+@script
 def objects(do: Recorder, bucket: str) -> None:
     s3 = do.s3
     head = ("ContentLength", "ContentType", "ETag", "Metadata", "CacheControl", "ContentDisposition", "ContentEncoding")

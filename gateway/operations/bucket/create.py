@@ -5,9 +5,9 @@ from __future__ import annotations
 from gateway.operations.bucket.location import OLD_NAMES, check_location
 from gateway.operations.context import Call
 from gateway.operations.documents import BucketDocument
-from gateway.protocol.errors import S3Error
+from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Response
-from gateway.protocol.names import InvalidName, bucket_arn, parse_bucket_name
+from gateway.protocol.names import BucketName, InvalidName, account_regional_suffix, bucket_arn, parse_bucket_name
 from gateway.protocol.public_access import ALL_BLOCKED, ObjectOwnership, requested_ownership
 from gateway.protocol.xml.documents.buckets import CreateBucketConfiguration
 from gateway.sealing.ids import new_id
@@ -18,10 +18,7 @@ from gateway.storage.index.records import BucketRow
 async def handle(call: Call) -> Response:
     """In us-east-1, creating one's own bucket again answers 200 (as AWS does there, and only there) unless tags come
     with the request (recorded)."""
-    try:
-        name = parse_bucket_name(call.bucket_name)
-    except InvalidName:
-        raise S3Error("InvalidBucketName", fields={"BucketName": call.bucket_name[:255]}) from None
+    name = _name(call)
     region = call.services.region
     document = await call.read_document()
     wanted = CreateBucketConfiguration.parse(document) if document else CreateBucketConfiguration()
@@ -56,3 +53,16 @@ async def handle(call: Call) -> Response:
         if region != "us-east-1" or wanted.tags:
             raise S3Error("BucketAlreadyOwnedByYou", fields={"BucketName": name}) from None
     return Response(headers={"Location": f"/{name}", "x-amz-bucket-arn": bucket_arn(name)})
+
+
+def _name(call: Call) -> BucketName:
+    """The name, legal in the namespace that the request names. Raises S3Error InvalidBucketName, InvalidArgument."""
+    namespace = call.request.headers.get("x-amz-bucket-namespace", "global")
+    if namespace not in ("global", "account-regional"):
+        raise invalid_argument("x-amz-bucket-namespace", namespace)
+    is_global = namespace == "global"
+    suffix = None if is_global else account_regional_suffix(call.account_id, call.services.region)
+    try:
+        return parse_bucket_name(call.bucket_name, suffix=suffix)
+    except InvalidName:
+        raise S3Error("InvalidBucketName", fields={"BucketName": call.bucket_name[:255]}) from None

@@ -154,7 +154,7 @@ def test_a_condition_that_a_change_does_not_take_is_refused(operation: str, head
         ("x-amz-object-ownership", "BucketOwnerEnforced", None),
         ("x-amz-bucket-object-lock-enabled", "false", None),
         ("x-amz-bucket-object-lock-enabled", "true", "NotImplemented"),
-        ("x-amz-bucket-namespace", "account-regional", "NotImplemented"),
+        ("x-amz-bucket-namespace", "account-regional", None),
     ],
 )
 def test_headers_of_buckets(header: str, value: str, code: str | None) -> None:
