@@ -161,23 +161,24 @@ class Call:
         return row
 
     async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:
-        """What the index has: as it is now, or as it was when it was asked for with `keep`.
+        """What the index has: the row that was kept, else as it is now; with `keep` as it is now, and kept.
 
         Kept is what something was decided by: the same request must not read another object then. Raises storage's
         NoSuchKey and NoSuchVersion.
         """
+        found = None if keep else self.kept_version(bucket, key, version_id)
+        if found is not None:
+            return found
         name = bucket.bucket_id, key, version_id
-        found = self._versions.get(name)
-        if found is None:
-            try:
-                found = await self.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
-            except (NoSuchKey, NoSuchVersion) as missing:
-                found = missing
+        try:
+            row = await self.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
+        except (NoSuchKey, NoSuchVersion) as missing:
             if keep:
-                self._versions[name] = found
-        if isinstance(found, StorageError):
-            raise found
-        return found
+                self._versions[name] = missing
+            raise
+        if keep:
+            self._versions[name] = row
+        return row
 
     def kept_version(self, bucket: BucketRow, key: str, version_id: str | None) -> ObjectRow | None:
         """What `version` keeps, None if nothing. Raises as it does, where it keeps that there is no such version."""

@@ -141,6 +141,47 @@ S3_CASES: dict[str, Calls] = {
         ("put_object", {"Key": "k", **BODY, "ContentMD5": "AAAAAAAAAAAAAAAAAAAAAA=="}),
         ("put_object", {"Key": "k", **BODY, "ContentMD5": "nonsense"}),
     ],
+    "object tags": [
+        ("put_object", {"Key": "k", **BODY, "Tagging": "a=1&b=2"}),
+        ("get_object_tagging", {"Key": "k"}),
+        ("head_object", {"Key": "k"}),
+        (
+            "put_object_tagging",
+            {"Key": "k", "Tagging": {"TagSet": [{"Key": "z", "Value": ""}, {"Key": "c", "Value": "d"}]}},
+        ),
+        ("get_object_tagging", {"Key": "k"}),
+        ("get_object", {"Key": "k"}),
+        ("copy_object", {"Key": "copy", "CopySource": "$Bucket/k"}),
+        ("get_object_tagging", {"Key": "copy"}),
+        ("copy_object", {"Key": "other", "CopySource": "$Bucket/k", "TaggingDirective": "REPLACE", "Tagging": "x=y"}),
+        ("get_object_tagging", {"Key": "other"}),
+        ("delete_object_tagging", {"Key": "k"}),
+        ("get_object_tagging", {"Key": "k"}),
+        ("get_object_tagging", {"Key": "absent"}),
+        ("put_object_tagging", {"Key": "absent", "Tagging": {"TagSet": []}}),
+        ("delete_object_tagging", {"Key": "absent"}),
+    ],
+    "object tags that are none": [
+        ("put_object", {"Key": "k", **BODY}),
+        *(
+            ("put_object_tagging", {"Key": "k", "Tagging": {"TagSet": [{"Key": key, "Value": value}]}})
+            for key, value in (("aws:x", ""), ("k" * 129, ""), ("k", "v" * 257), ("a,b", ""), ("k", "a;b"))
+        ),
+        ("put_object_tagging", {"Key": "k", "Tagging": {"TagSet": [{"Key": "a", "Value": "1"}] * 2}}),
+        ("put_object_tagging", {"Key": "k", "Tagging": {"TagSet": [{"Key": str(n), "Value": ""} for n in range(11)]}}),
+        ("put_object", {"Key": "k", **BODY, "Tagging": "a=1&a=2"}),
+        ("get_object_tagging", {"Key": "k"}),
+    ],
+    "bucket tags": [
+        ("get_bucket_tagging", {}),
+        ("put_bucket_tagging", {"Tagging": {"TagSet": [{"Key": "z", "Value": ""}, {"Key": "c", "Value": "d"}]}}),
+        ("get_bucket_tagging", {}),
+        ("put_bucket_tagging", {"Tagging": {"TagSet": [{"Key": "a", "Value": "1"}] * 2}}),
+        ("put_bucket_tagging", {"Tagging": {"TagSet": [{"Key": "aws:x", "Value": ""}]}}),
+        ("delete_bucket_tagging", {}),
+        ("get_bucket_tagging", {}),
+        ("delete_bucket_tagging", {}),
+    ],
     "storage classes": [
         ("put_object", {"Key": "k", **BODY, "StorageClass": "STANDARD_IA"}),
         ("head_object", {"Key": "k"}),
@@ -227,6 +268,11 @@ DIFFERENT: dict[tuple[str, int], str] = {
     ("multipart gone wrong", 7): "an upload that is gone is NoSuchUpload: moto fails",
     ("content-md5", 1): "a body must have its Content-MD5: moto does not look",
     ("content-md5", 2): "a Content-MD5 must be one: moto does not look",
+    ("object tags", 14): "an object that is not there has no tags to delete: moto fails",
+    ("object tags that are none", 6): "a key stands once in a tag set: moto takes it twice",
+    ("object tags that are none", 8): "and in a header: moto takes one of the two",
+    ("object tags that are none", 9): "so that nothing was written",
+    ("bucket tags", 2): "an empty value is told: moto leaves it out",
     ("keys", 1): "a key has at most 1024 bytes: moto takes more",
     ("keys", 6): "and lists it",
     ("disable and enable", 3): "a disabled key encrypts nothing: moto's does",
@@ -281,7 +327,7 @@ class Endpoint:
 PLAIN = {
     "AcceptRanges", "CacheControl", "ContentLength", "ContentRange", "ContentType", "ETag", "Metadata", "StorageClass",
     "KeyCount", "IsTruncated", "MaxKeys", "Prefix", "Delimiter", "StartAfter", "LocationConstraint", "ChecksumSHA256",
-    "ServerSideEncryptionConfiguration",
+    "ServerSideEncryptionConfiguration", "TagCount", "TagSet",
 }  # fmt: skip
 """Members whose values the two must agree on; an empty one is as none. Others moto leaves out."""
 

@@ -35,7 +35,12 @@ WRITING = [
     "x-amz-website-redirect-location", "x-amz-checksum-type", "x-amz-mp-object-size", "x-amz-decoded-content-length",
 ]  # fmt: skip
 READING = ["range", "if-range", "if-modified-since", "if-unmodified-since", "x-amz-checksum-mode"]
-COPYING = ["x-amz-metadata-directive", "x-amz-copy-source-if-match", "x-amz-copy-source-if-modified-since"]
+COPYING = [
+    "x-amz-metadata-directive",
+    "x-amz-tagging-directive",
+    "x-amz-copy-source-if-match",
+    "x-amz-copy-source-if-modified-since",
+]
 OVERRIDES = ["response-content-type", "response-expires"]
 LISTING = ["prefix", "delimiter", "max-keys", "encoding-type"]
 
@@ -58,6 +63,10 @@ OPERATIONS: dict[str, tuple[str, str, list[str], list[str], bytes]] = {
     "UploadPart": ("PUT", "/{0}/k", ["partNumber", "uploadId"], COMMON, b"body"),
     "ListParts": ("GET", "/{0}/k", ["uploadId", "max-parts", "part-number-marker"], COMMON, b""),
     "AbortMultipartUpload": ("DELETE", "/{0}/k", ["uploadId"], COMMON, b""),
+    "GetObjectTagging": ("GET", "/{0}/k?tagging", ["versionId"], COMMON, b""),
+    "PutObjectTagging": ("PUT", "/{0}/k?tagging", ["versionId"], COMMON, b"<Tagging><TagSet/></Tagging>"),
+    "DeleteObjectTagging": ("DELETE", "/{0}/k?tagging", ["versionId"], COMMON, b""),
+    "GetBucketTagging": ("GET", "/{0}?tagging", [], COMMON, b""),
     "DeleteObjects": (
         "POST", "/{0}?delete", ["delete"], COMMON, b"<Delete><Object><Key>x</Key></Object></Delete>",
     ),
