@@ -13,6 +13,7 @@ from gateway.config import Settings
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
+from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.public_access import ObjectOwnership
 from gateway.sealing.data_keys import DataKeys
@@ -140,6 +141,7 @@ class Application:
             region=self._settings.region,
             inline_limit_bytes=self._settings.storage.inline_bytes,
             owner_of=owners(identities),
+            owner_by_id=owners_by_id(identities),
             integrity_event=integrity_event,
             public_access=PublicAccess(
                 new_buckets_block=self._settings.access.new_buckets_block_public,
@@ -190,7 +192,7 @@ def integrity_event(kind: str, detail: str) -> None:
 
 def owners(identities: IdentityStore) -> Callable[[str], Owner]:
     """How accounts are named in S3's XML. An account never changes its names, so they are kept."""
-    known: dict[str, Owner] = {}
+    known: dict[str, Owner] = {"": ANONYMOUS_OWNER}
 
     def owner_of(account_id: str) -> Owner:
         owner = known.get(account_id)
@@ -201,6 +203,23 @@ def owners(identities: IdentityStore) -> Callable[[str], Owner]:
         return owner or Owner(account_id, account_id)
 
     return owner_of
+
+
+def owners_by_id(identities: IdentityStore) -> Callable[[str], Owner | None]:
+    """The same by canonical user id; ids that are nobody's are not remembered."""
+    known = {ANONYMOUS_ID: ANONYMOUS_OWNER, EC2_ID: Owner(EC2_ID, "za-team")}
+
+    def owner_by_id(canonical_id: str) -> Owner | None:
+        if canonical_id not in known:
+            with contextlib.suppress(NoSuchAccount):
+                account = identities.account_by_canonical_id(canonical_id)
+                known[canonical_id] = Owner(account.canonical_id, account.display_name)
+        return known.get(canonical_id)
+
+    return owner_by_id
+
+
+ANONYMOUS_OWNER = Owner(ANONYMOUS_ID, "anonymous")
 
 
 def counted(service: KeyService) -> KeyService:

@@ -10,6 +10,7 @@ from gateway.operations.authorisation import resource_arn
 from gateway.operations.condition_keys import ASKED_FOR_EXISTING_TAGS
 from gateway.operations.context import Call
 from gateway.operations.object_access import require_on_object
+from gateway.operations.object_owner import introduce_initiator, introduce_owner
 from gateway.operations.request_payment import require_payer
 from gateway.operations.table import Operation
 from gateway.protocol.errors import S3Error
@@ -33,5 +34,8 @@ async def admit(call: Call, operation: Operation) -> None:
     if operation.action in ASKED_FOR_EXISTING_TAGS and not operation.authorises_each:
         await require_on_object(call, operation.action)
     elif not operation.authorises_each:
+        if call.address.key is not None:
+            await introduce_owner(call, bucket, call.address.key, call.query.get("versionId"), operation.action)
+            await introduce_initiator(call, bucket, operation.action)
         call.permissions.require_at(operation.action, call.address, call.query)
     require_payer(call, bucket)

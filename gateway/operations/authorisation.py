@@ -10,13 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from gateway.operations.acl_policy import bucket_acl_policy, object_acl_policy
 from gateway.operations.condition_keys import existing_tags, requested_tags
 from gateway.operations.documents import BucketDocument
+from gateway.protocol.acl import Grants, without_public
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
 from gateway.protocol.public_access import NOTHING_BLOCKED, PublicAccessBlock
 from gateway.protocol.query import Query
 from gateway.storage.index.records import BucketRow
+from iam.policy.bucket import OBJECT_ACTIONS
 from iam.policy.cache import PolicyCache
 from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
@@ -34,6 +37,8 @@ _OF_A_VERSION = {
     "s3:GetObject": "s3:GetObjectVersion",
     "s3:DeleteObject": "s3:DeleteObjectVersion",
     "s3:GetObjectAttributes": "s3:GetObjectVersionAttributes",
+    "s3:GetObjectAcl": "s3:GetObjectVersionAcl",
+    "s3:PutObjectAcl": "s3:PutObjectVersionAcl",
     "s3:GetObjectTagging": "s3:GetObjectVersionTagging",
     "s3:PutObjectTagging": "s3:PutObjectVersionTagging",
     "s3:DeleteObjectTagging": "s3:DeleteObjectVersionTagging",
@@ -67,12 +72,38 @@ class _Bucket:
     account_id: str
     policy: str | None
     block: PublicAccessBlock
+    grants: Grants | None = None
+    """Those of the bucket's ACL that count; None where ACLs are disabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """Who decides about some actions on an object, in place of the bucket's owner: the account that owns it."""
+
+    account_id: str
+    grants: Grants
+    actions: frozenset[str]
+
+
+BY_OBJECT_OWNER = OBJECT_ACTIONS - {
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectVersion",
+    "s3:ListMultipartUploadParts",
+    "s3:PutObject",
+}
+"""What the owner of an object decides where ACLs are enabled; writing and deleting remain the bucket's owner's (User
+Guide, "How Amazon S3 authorizes a request for an object operation")."""
+
+OF_UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"})
+"""What the account that began an upload may do to it as the bucket's owner may (User Guide, "Multipart upload API and
+permissions")."""
 
 
 class Permissions:
     """Asked for each resource of one request, before it is touched."""
 
-    __slots__ = ("_buckets", "_caller", "_canonical_id", "_conditions", "_context", "_policies")
+    __slots__ = ("_buckets", "_caller", "_canonical_id", "_conditions", "_context", "_objects", "_policies")
 
     def __init__(
         self,
@@ -89,11 +120,31 @@ class Permissions:
         self._policies = policies
         self._canonical_id = canonical_id
         self._buckets: dict[str, _Bucket] = {}
+        self._objects: dict[str, _Object] = {}
 
     def introduce(self, row: BucketRow, document: BucketDocument, block: PublicAccessBlock) -> None:
         """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened; `block`
         is what is in force."""
-        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block)
+        grants: Grants | None = None
+        if document.has_acls:
+            grants = _effective(document.grants or (), block)
+        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block, grants)
+
+    def introduce_object(self, resource_arn: str, account_id: str, grants: Grants) -> None:
+        """Where ACLs are enabled: from here on the object's owner decides, with its ACL. The bucket was introduced."""
+        block = self._bucket(resource_arn).block
+        self._objects[resource_arn] = _Object(account_id, _effective(grants, block), BY_OBJECT_OWNER)
+
+    def introduce_upload(self, resource_arn: str, account_id: str) -> None:
+        """From here on who began the upload decides about it."""
+        self._objects[resource_arn] = _Object(account_id, (), OF_UPLOADS)
+
+    def refuse_denied(self, action: str, resource_arn: str) -> None:
+        """Refuse what is denied outright, whosever the object is. Raises as `require`."""
+        bucket = self._bucket(resource_arn)
+        decision = self._decide(action, resource_arn, bucket)
+        if decision.outcome is Outcome.EXPLICIT_DENY:
+            raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
     def ask_about(self, prefix: str, bucket: str) -> bool:
         """Whether a policy in force for the bucket asks for a condition key that begins with `prefix`.
@@ -174,19 +225,35 @@ class Permissions:
         if is_owner and principal.kind is PrincipalKind.ROOT and action in _ALWAYS_OF_ROOT:
             return _ROOT_USER
         canonical_id, context = None, _NO_CONTEXT
-        if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for them
-            canonical_id = self._canonical_id(principal.account_id) if principal.account_id else None
+        if bucket.policy is not None or bucket.grants is not None:
+            canonical_id = self._canonical_id(principal.account_id)
+        if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for it
             context = self._context_of(bucket.account_id)
             if if_match is not None:
                 context = {**context, "s3:if-match": (if_match,)}
             if tags is not None:
                 context = {**context, **tags.condition_keys()}
-        request = AccessRequest(principal, action, resource_arn, bucket.account_id, context, canonical_id)
+        owned = self._objects.get(resource_arn)
+        if owned is not None and action not in owned.actions:
+            owned = None
+        owner_id = bucket.account_id if owned is None else owned.account_id
+        request = AccessRequest(principal, action, resource_arn, owner_id, context, canonical_id)
         try:
             policies = self._in_force(bucket)
         except PolicyError as error:  # a Deny may be what cannot be read
             return Decision(Outcome.EXPLICIT_DENY, f"a policy cannot be read: {error.message}", Layer.IDENTITY)
-        return evaluate(request, policies)
+        if owner_id != bucket.account_id and policies.resource is not None:  # of what is another's it can only deny
+            policies = replace(policies, resource=_denials(policies.resource))
+        decision = evaluate(request, policies)
+        if decision.outcome is Outcome.IMPLICIT_DENY and bucket.grants is not None:
+            is_anonymous = principal.kind is PrincipalKind.ANONYMOUS
+            if owned is None:
+                acl = bucket_acl_policy(bucket.grants, is_anonymous=is_anonymous)
+            else:
+                acl = object_acl_policy(owned.grants, is_anonymous=is_anonymous)
+            by_acl = evaluate(request, replace(policies, resource=acl))
+            return by_acl if by_acl.is_allowed else decision
+        return decision
 
     def _in_force(self, bucket: _Bucket) -> PoliciesInForce:
         """Raises PolicyError."""
@@ -202,9 +269,10 @@ class Permissions:
         """RestrictPublicBuckets: a public policy lets in nobody of another account, not even whom it names."""
         policy = self._policies.policy(text, PolicyKind.BUCKET)
         is_stranger = self._caller.principal.account_id != bucket.account_id
+        named = NamedPolicy("bucket policy", policy)
         if is_stranger and bucket.block.restrict_public_buckets and is_public(text):
-            policy = replace(policy, allows=())
-        return NamedPolicy("bucket policy", policy)
+            return _denials(named)
+        return named
 
     def _named(self, policy: PolicyText) -> NamedPolicy:
         return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))
@@ -226,6 +294,15 @@ class Permissions:
             f"User: {principal.arn} is not authorized to perform: {action}"
             f' on resource: "{resource_arn}" {decision.because(action)}',
         )
+
+
+def _effective(grants: Grants, block: PublicAccessBlock) -> Grants:
+    """IgnorePublicAcls."""
+    return without_public(grants) if block.ignore_public_acls else grants
+
+
+def _denials(named: NamedPolicy) -> NamedPolicy:
+    return replace(named, policy=replace(named.policy, allows=()))
 
 
 _NO_CONTEXT: Context = {}

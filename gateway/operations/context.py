@@ -49,7 +49,10 @@ class PublicAccess:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that operations ask: wired once in `gateway.app`."""
+    """Everything that operations ask: wired once in `gateway.app`.
+
+    `owner_of` names an account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none.
+    """
 
     index: Index
     blobs: BlobStore
@@ -58,6 +61,7 @@ class Services:
     region: str
     inline_limit_bytes: int
     owner_of: Callable[[str], Owner]
+    owner_by_id: Callable[[str], Owner | None]
     integrity_event: Callable[[str, str], None]
     public_access: PublicAccess = PublicAccess()
 

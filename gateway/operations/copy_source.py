@@ -12,6 +12,7 @@ from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of, open_range
 from gateway.operations.encryption import require_signature
 from gateway.operations.object_access import tags_in_question
+from gateway.operations.object_owner import introduce_owner
 from gateway.operations.request_payment import require_payer
 from gateway.operations.versioning import find_version, named_version
 from gateway.protocol.conditions import check_source
@@ -78,6 +79,7 @@ async def find_copy_source(call: Call) -> CopySource:
         bucket = await call.bucket_named(named.bucket)
     except NoSuchBucket:
         raise S3Error("NoSuchBucket", fields={"BucketName": named.bucket}) from None
+    await introduce_owner(call, bucket, key, named.version_id, "s3:GetObject")
     action = action_on("s3:GetObject", is_version_named=named.version_id is not None)
     tags = ObjectTags(await tags_in_question(call, bucket, key, named.version_id))
     call.permissions.require(action, f"{ARN_PREFIX}{named.bucket}/{named.key}", tags=tags)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.protocol.acl import Grants
 from gateway.protocol.public_access import ObjectOwnership, PublicAccessBlock
 
 
@@ -19,7 +20,8 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `versioning` and `acceleration` are "Enabled" or "Suspended", `payer` is "Requester" or None for the bucket's owner;
     `tags` are in the order in which they came; `policy` is the bucket policy as its owner wrote it.
     `object_ownership` is that of OwnershipControls, "" where they were deleted; `public_access_block` None: there is no
-    configuration. `location` is the location constraint, if it was not the region's name.
+    configuration. `location` is the location constraint, if it was not the region's name. `grants` are the ACL's, None
+    where nobody set one.
     """
 
     encryption: str | None = None
@@ -32,6 +34,12 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     object_ownership: str = ObjectOwnership.ENFORCED.value
     public_access_block: PublicAccessBlock | None = None
     location: str | None = None
+    grants: Grants | None = None
+
+    @property
+    def has_acls(self) -> bool:
+        """ACLs count, and objects belong to whoever wrote them."""
+        return self.object_ownership != ObjectOwnership.ENFORCED.value
 
 
 class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -40,7 +48,9 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `etag` is without quotes. `commitment` is that of a single-body object's blob; empty where `sealed_parts` holds the
     commitment of each blob. `checksums` maps an algorithm's name to its Base64 value. `context` is the encryption
     context that the caller gave, without the `aws:s3:arn` that the gateway adds. `upload_id` is that of the multipart
-    upload it came from, so that a repeated CompleteMultipartUpload finds it.
+    upload it came from, so that a repeated CompleteMultipartUpload finds it. `owner` is the account that owns the
+    object while the bucket's owner is not enforced: None for the bucket's own, "" for nobody's (an anonymous upload);
+    `grants` are the ACL's, None where nobody set one.
     """
 
     etag: str
@@ -53,10 +63,13 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     context: dict[str, str] | None = None
     upload_id: bytes = b""
     tags: dict[str, str] = {}
+    owner: str | None = None
+    grants: Grants | None = None
 
 
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What CreateMultipartUpload said about the object to come."""
+    """What CreateMultipartUpload said about the object to come. `initiator` is the account that began the upload, None
+    for the bucket's own."""
 
     headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
@@ -65,6 +78,9 @@ class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     storage_class: str = "STANDARD"
     context: dict[str, str] | None = None
     tags: dict[str, str] = {}
+    owner: str | None = None
+    grants: Grants | None = None
+    initiator: str | None = None
 
 
 class PartDocument(msgspec.Struct, frozen=True, omit_defaults=True):

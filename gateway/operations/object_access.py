@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from gateway.operations.authorisation import ObjectTags
 from gateway.operations.condition_keys import EXISTING_TAGS
 from gateway.operations.context import Call
+from gateway.operations.object_owner import introduce_owner
 from gateway.operations.versioning import named_version
 from gateway.protocol.errors import S3Error
 from gateway.storage.errors import NoSuchKey, NoSuchVersion
@@ -39,5 +40,6 @@ async def require_on_object(call: Call, action: str, requested: Mapping[str, str
     Raises S3Error AccessDenied.
     """
     bucket = await call.bucket()
+    await introduce_owner(call, bucket, call.address.key or "", call.query.get("versionId"), action)
     existing = await tags_in_question(call, bucket, call.address.key or "", call.query.get("versionId"))
     call.permissions.require_at(action, call.address, call.query, ObjectTags(existing, requested))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from gateway.operations.absent_rows import ABSENT
 from gateway.operations.bucket import (
+    acl,
     cors,
     create,
     delete,
@@ -27,6 +28,7 @@ from gateway.operations.bucket import (
 )
 from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part, upload_part_copy
 from gateway.operations.multipart import create as create_upload
+from gateway.operations.object import acl as object_acl
 from gateway.operations.object import attributes, copy, get, post, put, rename, restore, select
 from gateway.operations.object import delete as delete_object
 from gateway.operations.object import tagging as object_tagging
@@ -100,6 +102,10 @@ SERVED = (
         ("policyStatus",),
         handler=policy.get_status,
     ),
+    Operation("PutBucketAcl", "PUT", BUCKET, "s3:PutBucketAcl", ("acl",), body=Body.DOCUMENT, handler=acl.put),
+    Operation("GetBucketAcl", "GET", BUCKET, "s3:GetBucketAcl", ("acl",), handler=acl.get),
+    Operation("PutObjectAcl", "PUT", OBJECT, "s3:PutObjectAcl", ("acl",), body=Body.DOCUMENT, handler=object_acl.put),
+    Operation("GetObjectAcl", "GET", OBJECT, "s3:GetObjectAcl", ("acl",), handler=object_acl.get),
     Operation(
         "PutPublicAccessBlock",
         "PUT",

@@ -67,6 +67,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "InvalidToken": (400, "The provided token is malformed or otherwise invalid."),
     "InvalidURI": (400, "Couldn't parse the specified URI."),
     "KeyTooLongError": (400, "Your key is too long"),
+    "MalformedACLError": (
+        400,
+        "The XML you provided was not well-formed or did not validate against our published schema",
+    ),
     "MalformedPOSTRequest": (400, "The body of your POST request is not well-formed multipart/form-data."),
     "MalformedPolicy": (400, "Policies must be valid JSON."),
     "MalformedTrailerError": (
@@ -79,6 +83,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "MetadataTooLarge": (400, "Your metadata headers exceed the maximum allowed metadata size"),
     "MissingAuthenticationToken": (400, "The request was not signed."),
     "MissingRequestBodyError": (400, "Request Body is empty"),
+    "MissingSecurityHeader": (400, "Your request was missing a required header"),
     "RequestHeaderSectionTooLarge": (
         400,
         "Your request header section exceeds the maximum allowed request header section size.",
@@ -89,6 +94,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         "connections will be closed.",
     ),
     "TooManyBuckets": (400, "You have attempted to create more buckets than allowed"),
+    "UnresolvableGrantByEmailAddress": (
+        400,
+        "The e-mail address you provided does not match any account on record.",
+    ),
     "UnexpectedContent": (400, "This request does not support content"),
     "XAmzContentSHA256Mismatch": (400, "The provided 'x-amz-content-sha256' header does not match what was computed."),
     "KMS.DisabledException": (400, "The request was rejected because the specified KMS key is not enabled."),

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from gateway.protocol.checksums import Algorithm, unknown_checksum_header
 from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
-from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
+from gateway.protocol.errors import S3Error, not_implemented
 
 MAX_USER_AGENT_CHARACTERS = 1024
 """CloudTrail cuts userAgent at 1 KB."""
@@ -22,6 +22,7 @@ SERVED = frozenset(
     {
         "x-amz-bucket-namespace",
         *(algorithm.header for algorithm in Algorithm),
+        "x-amz-acl",
         "x-amz-checksum-algorithm",
         "x-amz-checksum-mode",
         "x-amz-checksum-type",
@@ -37,6 +38,11 @@ SERVED = frozenset(
         "x-amz-date",
         "x-amz-decoded-content-length",
         "x-amz-expected-bucket-owner",
+        "x-amz-grant-full-control",
+        "x-amz-grant-read",
+        "x-amz-grant-read-acp",
+        "x-amz-grant-write",
+        "x-amz-grant-write-acp",
         "x-amz-max-parts",
         "x-amz-metadata-directive",
         "x-amz-mp-object-size",
@@ -103,31 +109,25 @@ REFUSED = frozenset(
         "x-amz-write-offset-bytes",
     }
 )
-REFUSED_FAMILIES = ("x-amz-object-lock-", "x-amz-if-", "x-amz-copy-source-", "x-amz-rename-source-", "x-amz-fwd-")
+REFUSED_FAMILIES = (
+    "x-amz-copy-source-",
+    "x-amz-fwd-",
+    "x-amz-grant-",
+    "x-amz-if-",
+    "x-amz-object-lock-",
+    "x-amz-rename-source-",
+)
 """Of these, what is not served is refused even if S3 added it after this was written."""
 
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 _CHECKSUMS = "x-amz-checksum-"
-_GRANTS = "x-amz-grant-"
-_OWNER_ACLS = frozenset({"private", "bucket-owner-full-control"})
-_OTHER_ACLS = frozenset(
-    {
-        "public-read",
-        "public-read-write",
-        "authenticated-read",
-        "aws-exec-read",
-        "bucket-owner-read",
-        "log-delivery-write",
-    }
-)
 
 
 def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
     """Refuse what is not served. `operation` is the name in the S3 model.
 
-    Buckets behave as with ObjectOwnership BucketOwnerEnforced, AWS's default: ACLs that give anything away are refused
-    as there. Raises S3Error NotImplemented, InvalidArgument, InvalidRequest (a checksum that S3 does not have),
-    AccessControlListNotSupported, InvalidBucketAclWithObjectOwnership, or what `parse_encryption` does.
+    Raises S3Error NotImplemented, InvalidArgument, InvalidRequest (a checksum that S3 does not have), or what
+    `parse_encryption` does.
     """
     names_encryption = False
     if not CONDITIONS.isdisjoint(headers) and not operation.startswith(_READS):
@@ -138,11 +138,7 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
         if name.startswith(SERVED_FAMILIES):
             names_encryption = names_encryption or name.startswith(ENCRYPTION_FAMILIES)
             continue
-        if name == "x-amz-acl":
-            _check_acl(headers[name], operation)
-        elif name.startswith(_GRANTS):
-            raise _acl_error(operation)
-        elif name in LIMITED:
+        if name in LIMITED:
             if headers[name].strip().lower() not in LIMITED[name]:
                 raise not_implemented(name)
         elif name in REFUSED or name.startswith(REFUSED_FAMILIES):
@@ -158,20 +154,6 @@ def _check_conditions(headers: Mapping[str, str], operation: str) -> None:
     for name in sorted(CONDITIONS):
         if name in headers and name not in taken:
             raise not_implemented(name.title())
-
-
-def _check_acl(value: str, operation: str) -> None:
-    if value in _OWNER_ACLS:
-        return
-    if value not in _OTHER_ACLS:
-        raise invalid_argument("x-amz-acl", value)
-    raise _acl_error(operation)
-
-
-def _acl_error(operation: str) -> S3Error:
-    if operation == "CreateBucket":
-        return S3Error("InvalidBucketAclWithObjectOwnership")
-    return S3Error("AccessControlListNotSupported")
 
 
 def expected_owner(headers: Mapping[str, str], name: str) -> str | None:

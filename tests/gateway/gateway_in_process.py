@@ -17,7 +17,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from gateway.app import owners
+from gateway.app import owners, owners_by_id
 from gateway.operations.context import Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
@@ -154,6 +154,7 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             region=REGION,
             inline_limit_bytes=inline_limit_bytes,
             owner_of=owners(identities),
+            owner_by_id=owners_by_id(identities),
             integrity_event=lambda kind, detail: events.append((kind, detail)),
         )
         unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential))

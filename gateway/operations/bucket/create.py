@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from gateway.operations.acl import known_grants, refuse_public
 from gateway.operations.bucket.location import OLD_NAMES, check_location
 from gateway.operations.context import Call
 from gateway.operations.documents import BucketDocument
+from gateway.protocol.acl import BUCKET_OWNER_FULL_CONTROL, PRIVATE, Grants, RequestedACL, canned_bucket_acl
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Response
 from gateway.protocol.names import BucketName, InvalidName, account_regional_suffix, bucket_arn, parse_bucket_name
@@ -30,9 +32,11 @@ async def handle(call: Call) -> Response:
     if ownership not in {None, ObjectOwnership.ENFORCED}:
         call.permissions.require_of_account("s3:PutBucketOwnershipControls", bucket_arn(name))
     defaults = call.services.public_access
+    ownership = ownership or defaults.new_buckets_ownership
     contents = BucketDocument(
         tags=dict(wanted.tags),
-        object_ownership=(ownership or defaults.new_buckets_ownership).value,
+        object_ownership=ownership.value,
+        grants=_requested_grants(call, name, ownership),
         public_access_block=ALL_BLOCKED if defaults.new_buckets_block else None,
         location=constraint if constraint in OLD_NAMES else None,
     )
@@ -66,3 +70,24 @@ def _name(call: Call) -> BucketName:
         return parse_bucket_name(call.bucket_name, suffix=suffix)
     except InvalidName:
         raise S3Error("InvalidBucketName", fields={"BucketName": call.bucket_name[:255]}) from None
+
+
+def _requested_grants(call: Call, name: BucketName, ownership: ObjectOwnership) -> Grants | None:
+    """The ACL that the headers ask for; None for that of the owner alone.
+
+    Raises S3Error InvalidBucketAclWithObjectOwnership, AccessDenied (s3:PutBucketAcl, BlockPublicAcls), and what
+    `known_grants` and `RequestedACL.parse` do.
+    """
+    requested = RequestedACL.parse(call.request.headers)
+    if not requested.grants and requested.canned in {None, PRIVATE, BUCKET_OWNER_FULL_CONTROL}:
+        return None
+    if ownership is ObjectOwnership.ENFORCED:
+        raise S3Error("InvalidBucketAclWithObjectOwnership")
+    call.permissions.require_of_account("s3:PutBucketAcl", bucket_arn(name))
+    if requested.canned is None:
+        grants = known_grants(call.services, requested.grants)
+    else:
+        grants = canned_bucket_acl(requested.canned, call.services.canonical_id(call.account_id))
+    if call.services.public_access.new_buckets_block or call.services.public_access.is_blocked_for_all:
+        refuse_public(call, grants, "s3:CreateBucket", bucket_arn(name))
+    return grants

@@ -5,6 +5,7 @@ Answered from the sealed rows alone: never asks the KMS.
 
 from __future__ import annotations
 
+from gateway.operations.acl import owner_of_object
 from gateway.operations.context import Call, Owner
 from gateway.operations.listing import decode_token, encode_token
 from gateway.operations.render import xml_response
@@ -31,7 +32,7 @@ async def handle_v1(call: Call) -> Response:
             delimiter=parameters.delimiter,
             max_keys=parameters.max_keys,
             is_truncated=page.next_after is not None,
-            objects=_listed(call, page, call.services.owner_of(bucket.account_id)),
+            objects=_listed(call, bucket, page, with_owner=True),
             common_prefixes=_prefixes(page),
             url_encoded=parameters.url_encoded,
         )
@@ -55,7 +56,7 @@ async def handle_v2(call: Call) -> Response:
             next_continuation_token=encode_token(call, bucket.bucket_id, following) if following else None,
             max_keys=parameters.max_keys,
             is_truncated=following is not None,
-            objects=_listed(call, page, call.services.owner_of(bucket.account_id) if parameters.fetch_owner else None),
+            objects=_listed(call, bucket, page, with_owner=parameters.fetch_owner),
             common_prefixes=_prefixes(page),
             url_encoded=parameters.url_encoded,
         )
@@ -76,11 +77,15 @@ async def _page(
     )
 
 
-def _listed(call: Call, page: ObjectPage, owner: Owner | None) -> tuple[ListedObject, ...]:
-    open_object = call.services.rows.open_object
+def _listed(call: Call, bucket: BucketRow, page: ObjectPage, *, with_owner: bool) -> tuple[ListedObject, ...]:
+    services = call.services
+    open_object, bucket_document = services.rows.open_object, services.rows.open_bucket(bucket)
+    owner: Owner | None = None
     listed = []
     for row in page.rows:
         document = open_object(row)
+        if with_owner:
+            owner = owner_of_object(services, bucket, bucket_document, document)
         listed.append(
             ListedObject(
                 key=row.key.decode(),

@@ -5,6 +5,7 @@ Answered from the sealed rows alone: never asks the KMS.
 
 from __future__ import annotations
 
+from gateway.operations.acl import owner_of_object
 from gateway.operations.context import Call
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
@@ -59,11 +60,12 @@ async def _page(call: Call, bucket: BucketRow, parameters: ListVersionsParameter
 
 
 def _listed(call: Call, bucket: BucketRow, page: VersionPage) -> list[ListedVersion]:
-    owner = call.services.owner_of(bucket.account_id)
-    open_object = call.services.rows.open_object
+    services = call.services
+    open_object, bucket_document = services.rows.open_object, services.rows.open_bucket(bucket)
     listed = []
     for entry in page.entries:
         row, document = entry.row, open_object(entry.row)
+        owner = owner_of_object(services, bucket, bucket_document, document)
         is_object = row.kind is RowKind.OBJECT
         listed.append(
             ListedVersion(

@@ -14,6 +14,7 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.public_access import ObjectOwnership
 from gateway.protocol.xml.documents.public_access import OwnershipControls, PublicAccessBlockConfiguration
+from gateway.storage.index.records import BucketRow
 
 
 async def put_block(call: Call) -> Response:
@@ -41,8 +42,18 @@ async def delete_block(call: Call) -> Response:
 async def put_ownership(call: Call) -> Response:
     bucket = await call.bucket()
     controls = OwnershipControls.parse(await call.read_document())
+    if controls.ownership is ObjectOwnership.ENFORCED:
+        _check_private(call, bucket)
     await change_bucket(call, bucket, object_ownership=controls.ownership.value)
     return Response()
+
+
+def _check_private(call: Call, bucket: BucketRow) -> None:
+    """An ACL that lets others in must go before ACLs do. Raises S3Error InvalidBucketAclWithObjectOwnership."""
+    document = call.services.rows.open_bucket(bucket)
+    owner_id = call.services.canonical_id(bucket.account_id)
+    if document.has_acls and any(grant.grantee != owner_id for grant in document.grants or ()):
+        raise S3Error("InvalidBucketAclWithObjectOwnership")
 
 
 async def get_ownership(call: Call) -> Response:

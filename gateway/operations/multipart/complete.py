@@ -73,6 +73,8 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         context=asked.context,
         upload_id=upload.upload_id,
         tags=asked.tags,
+        owner=asked.owner,
+        grants=asked.grants,
     )
     row = _row(upload, chosen, new_version_id(call, bucket, upload.initiated_us))
     descriptor = ObjectDescriptor(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.operations.acl import access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.documents import UploadDocument
 from gateway.operations.encryption import choose_encryption, new_data_key
@@ -23,6 +24,7 @@ async def handle(call: Call) -> Response:
     described = ObjectHeaders.parse(call.request.headers)
     algorithm, checksum_type = ChecksumType.requested(call.request.headers)
     tags = requested_tags(call)
+    access = access_of_new_object(call, bucket)
     choice = choose_encryption(call, bucket)
     row_uid = new_id()
     _, wrap = await new_data_key(call, bucket, row_uid, choice)
@@ -44,6 +46,9 @@ async def handle(call: Call) -> Response:
         storage_class=described.storage_class,
         context=dict(choice.context) or None,
         tags=tags,
+        owner=access.owner,
+        grants=access.grants,
+        initiator=None if call.account_id == bucket.account_id else call.account_id,
     )
     await call.services.index.create_upload(call.services.rows.seal_upload(row, document))
     headers = encryption_response_headers(wrap, choice.context)

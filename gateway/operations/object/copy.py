@@ -7,6 +7,7 @@ accounts the data is sealed anew (`gateway.operations.object.copy_across_account
 
 from __future__ import annotations
 
+from gateway.operations.acl import Access, access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.copy_source import CopySource, check_copy_size, find_copy_source, open_source_key
 from gateway.operations.digests import DEFAULT_ALGORITHM, Digests, Verified
@@ -56,17 +57,18 @@ async def _copy(call: Call) -> Response:
     check_copy_size(source.row.size)
     described = _described(call, bucket, source)
     tags = copied_tags(call, source)
+    access = access_of_new_object(call, bucket)
     algorithm = requested_algorithm(call.request.headers)
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
     if source.bucket.account_id != bucket.account_id:
-        target = CopyTarget(bucket, described, tags, algorithm, choice, precondition)
+        target = CopyTarget(bucket, described, tags, access, algorithm, choice, precondition)
         return await copy_across_accounts(call, source, data_key, target)
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
     document = await _document(
-        call, source, data_key, described=described, tags=tags, choice=choice, algorithm=algorithm
+        call, source, data_key, described=described, tags=tags, access=access, choice=choice, algorithm=algorithm
     )
     row = ObjectRow(
         bucket_id=bucket.bucket_id,
@@ -134,6 +136,7 @@ async def _document(
     *,
     described: ObjectHeaders,
     tags: dict[str, str],
+    access: Access,
     choice: EncryptionChoice,
     algorithm: Algorithm | None,
 ) -> ObjectDocument:
@@ -159,6 +162,8 @@ async def _document(
         storage_class=described.storage_class,
         context=dict(choice.context) or None,
         tags=tags,
+        owner=access.owner,
+        grants=access.grants,
     )
 
 

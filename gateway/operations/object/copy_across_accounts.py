@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.operations.acl import Access
 from gateway.operations.context import Call
 from gateway.operations.copy_source import CopySource, SourceRange
 from gateway.operations.digests import DEFAULT_ALGORITHM, Digests
@@ -43,6 +44,7 @@ class CopyTarget:
     bucket: BucketRow
     described: ObjectHeaders
     tags: Mapping[str, str]
+    access: Access
     algorithm: Algorithm | None
     choice: EncryptionChoice
     precondition: Precondition | None
@@ -62,6 +64,8 @@ async def copy_across_accounts(call: Call, source: CopySource, source_key: Secre
             headers=target.described.headers,
             metadata=target.described.metadata,
             tags=dict(target.tags),
+            owner=target.access.owner,
+            grants=target.access.grants,
             checksums={wanted.name: digested.checksums[wanted.name]},
             storage_class=target.described.storage_class,
             context=dict(choice.context) or None,

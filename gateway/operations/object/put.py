@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.operations.acl import access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, new_data_key
@@ -27,6 +28,7 @@ async def handle(call: Call) -> Response:
     bucket = await call.bucket()
     described = ObjectHeaders.parse(call.request.headers)
     tags = requested_tags(call)
+    access = access_of_new_object(call, bucket)
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     row_uid, version_id = new_id(), new_version_id(call, bucket, call.now_us)
@@ -42,6 +44,8 @@ async def handle(call: Call) -> Response:
             storage_class=described.storage_class,
             context=dict(choice.context) or None,
             tags=tags,
+            owner=access.owner,
+            grants=access.grants,
         )
 
     def footer_of(digested: Digested) -> tuple[Envelope, bytes]:

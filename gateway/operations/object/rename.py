@@ -48,6 +48,8 @@ async def handle(call: Call) -> Response:
     bucket = await call.bucket()
     if versioning_of(call, bucket) is not Versioning.NEVER:
         raise S3Error("InvalidBucketState", "Objects are renamed in buckets that never had versioning.")
+    if call.services.rows.open_bucket(bucket).has_acls:
+        raise S3Error("InvalidBucketState", "Objects are renamed in buckets whose ACLs are disabled.")
     keys = [checked_key(key) for key in source_keys(call.request.headers, call.bucket_name)]
     check_rename_headers(call.request.headers)
     _check_name(call.key)

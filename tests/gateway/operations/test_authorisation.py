@@ -9,6 +9,7 @@ import pytest
 from gateway.operations.authorisation import ObjectTags, Permissions, action_on, resource_arn
 from gateway.operations.condition_keys import condition_keys
 from gateway.operations.documents import BucketDocument
+from gateway.protocol.acl import Grant, Grants, Group, Permission
 from gateway.protocol.addressing import Address
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
@@ -55,6 +56,7 @@ def permissions(
     principal: Principal | None = None,
     bucket_policy: str | None = None,
     block: PublicAccessBlock = NOTHING_BLOCKED,
+    acl: Grants | None = None,
     query: str = "",
     headers: dict[str, str] | None = None,
 ) -> Permissions:
@@ -78,8 +80,15 @@ def permissions(
         lambda account_id: account_id.ljust(64, "0"),
     )
     for name, policy in (("b", bucket_policy), ("c", None), ("*", None)):
-        made.introduce(BucketRow(b"", ACCOUNT, name, "us-east-1", 0, 0, b""), BucketDocument(policy=policy), block)
+        made.introduce(BucketRow(b"", ACCOUNT, name, "us-east-1", 0, 0, b""), _document(policy, acl), block)
     return made
+
+
+def _document(policy: str | None, acl: Grants | None) -> BucketDocument:
+    """With an ACL if one is given, else with the owner enforced."""
+    if acl is None:
+        return BucketDocument(policy=policy)
+    return BucketDocument(policy=policy, object_ownership="ObjectWriter", grants=acl)
 
 
 def bucket_policy(effect: str, principal: object, action: str, resource: str, **condition: Any) -> str:
@@ -287,6 +296,99 @@ def test_a_restricted_bucket_with_a_public_policy_is_its_accounts_alone(
     policy = bucket_policy("Allow", named, "s3:GetObject", "arn:aws:s3:::b/*")
     asked = permissions(principal=principal, bucket_policy=policy, block=ALL_BLOCKED)
     assert asked.allows("s3:GetObject", OBJECT_ARN) is is_allowed
+
+
+def canonical(account_id: str) -> str:
+    return account_id.ljust(64, "0")
+
+
+OTHER_ROOT, THIRD_ROOT = root_principal(OTHER.account_id), root_principal("333333333333")
+BUCKET = "arn:aws:s3:::b"
+READ = Permission.READ
+TO_ALL, TO_SIGNED = Grant(Group.ALL_USERS, READ), Grant(Group.AUTHENTICATED_USERS, READ)
+TO_OTHERS = Grant(canonical(OTHER.account_id), READ)
+
+
+@pytest.mark.parametrize(
+    ("principal", "own", "grant", "is_allowed"),
+    [
+        (ANONYMOUS, [], TO_ALL, True),
+        (ANONYMOUS, [], TO_SIGNED, False),
+        (ANONYMOUS, [], TO_OTHERS, False),
+        (OTHER_ROOT, [], TO_ALL, True),
+        (OTHER_ROOT, [], TO_SIGNED, True),
+        (OTHER_ROOT, [], TO_OTHERS, True),
+        (OTHER_ROOT, [], Grant(canonical(ACCOUNT), READ), False),
+        (OTHER, [allow("s3:*", "*")], TO_OTHERS, True),
+        (OTHER, [], TO_OTHERS, False),
+        (THIRD_ROOT, [], TO_OTHERS, False),
+        (USER.principal, [], TO_ALL, True),
+        (USER.principal, [], Grant(canonical(ACCOUNT), READ), False),
+        (USER.principal, [deny("s3:*", "*")], TO_ALL, False),
+    ],
+)
+def test_acls_of_buckets_and_objects(principal: Principal, own: list[str], grant: Grant, is_allowed: bool) -> None:
+    asked = permissions(*own, principal=principal, acl=(grant,))
+    assert asked.allows("s3:ListBucket", BUCKET) is is_allowed
+    assert not asked.allows("s3:PutBucketAcl", BUCKET)
+    assert not asked.allows("s3:GetObject", OBJECT_ARN), "a bucket's ACL says nothing about reading its objects"
+    asked.introduce_object(OBJECT_ARN, ACCOUNT, (grant,))
+    assert asked.allows("s3:GetObject", OBJECT_ARN) is is_allowed
+    assert not asked.allows("s3:GetObjectAcl", OBJECT_ARN)
+    ignored = permissions(*own, principal=principal, acl=(grant,), block=PublicAccessBlock(ignore_public_acls=True))
+    assert ignored.allows("s3:ListBucket", BUCKET) is (is_allowed and grant == TO_OTHERS)
+    disabled = permissions(*own, principal=principal)
+    assert not disabled.allows("s3:ListBucket", BUCKET)
+
+
+@pytest.mark.parametrize(
+    ("permission", "of_bucket", "of_object"),
+    [
+        ("READ", {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}, {"s3:GetObject"}),
+        ("WRITE", {"s3:PutObject", "s3:DeleteObject"}, set()),
+        ("READ_ACP", {"s3:GetBucketAcl"}, {"s3:GetObjectAcl"}),
+        ("WRITE_ACP", {"s3:PutBucketAcl"}, {"s3:PutObjectAcl"}),
+    ],
+)
+def test_what_permissions_allow(permission: str, of_bucket: set[str], of_object: set[str]) -> None:
+    on_bucket = {"s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"}
+    on_bucket |= {"s3:GetBucketAcl", "s3:PutBucketAcl", "s3:DeleteBucket", "s3:PutBucketPolicy"}
+    on_object = {"s3:PutObject", "s3:DeleteObject", "s3:GetObject", "s3:GetObjectAcl", "s3:PutObjectAcl"}
+    for wanted in (permission, "FULL_CONTROL"):
+        grants = (Grant(canonical(OTHER.account_id), Permission(wanted)),)
+        asked = permissions(principal=OTHER_ROOT, acl=grants)
+        asked.introduce_object(OBJECT_ARN, ACCOUNT, grants)
+        allowed = {each for each in on_bucket if asked.allows(each, BUCKET)}
+        allowed |= {each for each in on_object if asked.allows(each, OBJECT_ARN)}
+        if wanted == "FULL_CONTROL":
+            assert allowed == (on_bucket | on_object) - {"s3:DeleteBucket", "s3:PutBucketPolicy"}
+        else:
+            assert allowed == of_bucket | of_object
+
+
+def test_an_object_of_another_account_is_that_accounts() -> None:
+    policy = bucket_policy("Allow", "*", "s3:*", "arn:aws:s3:::b/*")
+    for principal, is_allowed in [(root_principal(ACCOUNT), False), (OTHER_ROOT, True), (THIRD_ROOT, False)]:
+        asked = permissions(principal=principal, bucket_policy=policy, acl=())
+        asked.introduce_object(OBJECT_ARN, OTHER.account_id, ())
+        assert asked.allows("s3:GetObject", OBJECT_ARN) is is_allowed
+        assert asked.allows("s3:PutObjectAcl", OBJECT_ARN) is is_allowed
+        assert asked.allows("s3:PutObject", OBJECT_ARN), "the bucket's owner decides who writes"
+    denied = permissions(
+        principal=OTHER_ROOT, bucket_policy=bucket_policy("Deny", "*", "s3:GetObject", "arn:aws:s3:::b/*"), acl=()
+    )
+    denied.introduce_object(OBJECT_ARN, OTHER.account_id, ())
+    assert not denied.allows("s3:GetObject", OBJECT_ARN)
+    with pytest.raises(S3Error, match="AccessDenied"):
+        denied.refuse_denied("s3:GetObject", OBJECT_ARN)
+
+
+def test_who_began_an_upload_may_end_it() -> None:
+    asked = permissions(principal=OTHER_ROOT)
+    assert not asked.allows("s3:AbortMultipartUpload", OBJECT_ARN)
+    asked.introduce_upload(OBJECT_ARN, OTHER.account_id)
+    assert asked.allows("s3:AbortMultipartUpload", OBJECT_ARN)
+    assert not asked.allows("s3:GetObject", OBJECT_ARN)
 
 
 def test_a_bucket_policy_that_cannot_be_read_allows_nothing() -> None:

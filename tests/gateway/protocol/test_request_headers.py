@@ -57,8 +57,7 @@ def is_named(header: str) -> bool:
         or header in request_headers.TOLERATED
         or header in request_headers.LIMITED
         or header in request_headers.REFUSED
-        or header == "x-amz-acl"
-        or header.startswith(("x-amz-grant-", "x-amz-object-lock-", *request_headers.SERVED_FAMILIES))
+        or header.startswith(("x-amz-object-lock-", *request_headers.SERVED_FAMILIES))
     )
 
 
@@ -93,11 +92,6 @@ def test_the_table_names_each_header_once() -> None:
 @pytest.mark.parametrize(
     ("header", "value", "code"),
     [
-        ("x-amz-acl", "private", None),
-        ("x-amz-acl", "bucket-owner-full-control", None),
-        ("x-amz-acl", "public-read", "AccessControlListNotSupported"),
-        ("x-amz-acl", "everything", "InvalidArgument"),
-        ("x-amz-grant-read", 'id="x"', "AccessControlListNotSupported"),
         ("x-amz-tagging", "a=b", None),
         ("x-amz-tagging-directive", "REPLACE", None),
         ("x-amz-object-lock-legal-hold", "OFF", "NotImplemented"),
@@ -149,8 +143,6 @@ def test_a_condition_that_a_change_does_not_take_is_refused(operation: str, head
 @pytest.mark.parametrize(
     ("header", "value", "code"),
     [
-        ("x-amz-acl", "private", None),
-        ("x-amz-acl", "public-read", "InvalidBucketAclWithObjectOwnership"),
         ("x-amz-object-ownership", "BucketOwnerEnforced", None),
         ("x-amz-bucket-object-lock-enabled", "false", None),
         ("x-amz-bucket-object-lock-enabled", "true", "NotImplemented"),
