@@ -140,6 +140,7 @@ class Application:
             data_keys=DataKeys(self._service, keys.sse_s3),
             region=self._settings.region,
             inline_limit_bytes=self._settings.storage.inline_bytes,
+            buckets_per_account=self._settings.storage.buckets_per_account,
             owner_of=owners(identities),
             owner_by_id=owners_by_id(identities),
             integrity_event=integrity_event,

@@ -167,6 +167,7 @@ class StorageSettings:
     """Index and blobs, in the data directory."""
 
     fsync: bool = setting(True, "an acknowledged write survives power loss; false only for tests and benchmarks")
+    buckets_per_account: int = setting(10_000, "how many buckets an account may have", minimum=1, maximum=1_000_000)
     inline_bytes: int = setting(
         16_384, "largest body kept inside the index, bytes of ciphertext", minimum=0, maximum=1_048_576
     )

@@ -21,6 +21,7 @@ from gateway.storage.errors import (
     NoSuchUpload,
     NoSuchVersion,
     StorageUnavailable,
+    TooManyBuckets,
 )
 from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
 from gateway.storage.index.records import (
@@ -65,11 +66,13 @@ class MemoryIndex:
         self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
         self._jobs: dict[str, tuple[str | None, int]] = {}
 
-    async def create_bucket(self, row: BucketRow) -> None:
+    async def create_bucket(self, row: BucketRow, *, most: int | None = None) -> None:
         self._check_open()
         for other in self._buckets.values():
             if other.name == row.name:
                 raise BucketExists(other.account_id)
+        if most is not None and sum(other.account_id == row.account_id for other in self._buckets.values()) >= most:
+            raise TooManyBuckets
         self._buckets[row.bucket_id] = row
 
     async def get_bucket(self, name: str) -> BucketRow:

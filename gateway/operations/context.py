@@ -64,6 +64,7 @@ class Services:
     owner_by_id: Callable[[str], Owner | None]
     integrity_event: Callable[[str, str], None]
     public_access: PublicAccess = PublicAccess()
+    buckets_per_account: int = 10_000
 
     def canonical_id(self, account_id: str) -> str:
         return self.owner_of(account_id).canonical_id

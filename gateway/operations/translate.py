@@ -11,6 +11,7 @@ RETRY_AFTER_SECONDS = 5
 
 _STORAGE: dict[type[storage.StorageError], str] = {
     storage.NoSuchBucket: "NoSuchBucket",
+    storage.TooManyBuckets: "TooManyBuckets",
     storage.BucketNotEmpty: "BucketNotEmpty",
     storage.NoSuchKey: "NoSuchKey",
     storage.NoSuchUpload: "NoSuchUpload",

@@ -19,6 +19,10 @@ class BucketExists(StorageError):
         self.account_id = account_id
 
 
+class TooManyBuckets(StorageError):
+    """The account has as many buckets as it may."""
+
+
 class BucketNotEmpty(StorageError):
     pass
 

@@ -270,6 +270,10 @@ READ_BY_TERRAFORM: list[tuple[str, str | None]] = [
     ("get_bucket_encryption", None),
     ("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError"),
     ("get_bucket_notification_configuration", None),
+    ("get_bucket_policy", "NoSuchBucketPolicy"),
+    ("get_bucket_tagging", "NoSuchTagSet"),
+    ("get_public_access_block", None),
+    ("get_bucket_ownership_controls", None),
 ]
 
 

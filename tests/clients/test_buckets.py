@@ -256,7 +256,8 @@ def test_an_expected_owner_that_is_no_account(raw: RawClient, bucket: str, owner
 
 @pytest.fixture(scope="module")
 def ireland(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with running_gateway(tmp_path_factory.mktemp("ireland"), region="eu-west-1", root="file") as made:
+    options: Any = {"region": "eu-west-1", "environment": {"SEALGATE_STORAGE_BUCKETS_PER_ACCOUNT": "5"}}
+    with running_gateway(tmp_path_factory.mktemp("ireland"), root="file", **options) as made:
         yield made
 
 
@@ -289,3 +290,17 @@ def test_another_region_takes_its_own_name_alone(ireland: Gateway, constraint: s
     assert answer.message.startswith("The unspecified location constraint")
     answer = raw.request("PUT", "/elsewhere", region="us-east-1")
     assert (answer.refusal, answer.element("Region")) == ((400, "AuthorizationHeaderMalformed"), "eu-west-1")
+
+
+def test_an_account_has_so_many_buckets(ireland: Gateway) -> None:
+    raw, made = RawClient(ireland), []
+    body = location("eu-west-1")
+    while (answer := raw.request("PUT", f"/one-of-{len(made)}", body=body, region="eu-west-1")).status == 200:
+        made.append(f"/one-of-{len(made)}")
+        assert len(made) <= 5
+    assert answer.refusal == (400, "TooManyBuckets")
+    for path in made:
+        assert raw.request("DELETE", path, region="eu-west-1").status == 204
+    assert made
+    assert raw.request("PUT", made[0], body=body, region="eu-west-1").status == 200
+    raw.request("DELETE", made[0], region="eu-west-1")

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.clients.checks import error_of, refusal
+from tests.clients.checks import error_of, headers_of, refusal
 from tests.clients.conftest import make_bucket
 from tests.clients.raw import RawClient
 
@@ -202,3 +202,8 @@ def test_the_listing_is_xml(raw: RawClient, listed: str) -> None:
     answer = raw.request("GET", f"/{listed}")
     assert answer.headers["content-type"] == "application/xml"
     assert answer.body.startswith(b'<?xml version="1.0" encoding="UTF-8"?>')
+
+
+def test_listings_tell_the_region_of_the_bucket(s3: Any, bucket: str) -> None:
+    for listing in (s3.list_objects, s3.list_objects_v2):
+        assert headers_of(listing(Bucket=bucket))["x-amz-bucket-region"] == "us-east-1"

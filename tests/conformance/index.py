@@ -21,6 +21,7 @@ from gateway.storage.errors import (
     NoSuchUpload,
     NoSuchVersion,
     StorageUnavailable,
+    TooManyBuckets,
 )
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
@@ -198,6 +199,18 @@ class IndexSuite:
         with pytest.raises(BucketExists) as caught:
             await index.create_bucket(bucket_row(account_id="210987654321"))
         assert caught.value.account_id == "123456789012"
+
+    async def test_an_account_has_so_many_buckets(self, index: Index) -> None:
+        for name in ("b-1", "b-2"):
+            await index.create_bucket(bucket_row(name), most=2)
+        with pytest.raises(BucketExists):
+            await index.create_bucket(bucket_row("b-1"), most=2)
+        with pytest.raises(TooManyBuckets):
+            await index.create_bucket(bucket_row("b-3"), most=2)
+        with pytest.raises(NoSuchBucket):
+            await index.get_bucket("b-3")
+        await index.create_bucket(bucket_row("b-4", account_id="210987654321"), most=2)
+        await index.create_bucket(bucket_row("b-3"))
 
     async def test_buckets_are_listed_by_account_prefix_and_page(self, index: Index) -> None:
         for name in ("b-2", "a-1", "b-1", "b-3", "c-1"):

@@ -50,7 +50,9 @@ async def handle(call: Call) -> Response:
         sealed=b"",
     )
     try:
-        await call.services.index.create_bucket(call.services.rows.seal_bucket(row, contents))
+        await call.services.index.create_bucket(
+            call.services.rows.seal_bucket(row, contents), most=call.services.buckets_per_account
+        )
     except BucketExists as exists:
         if exists.account_id != call.account_id:
             raise S3Error("BucketAlreadyExists", fields={"BucketName": name}) from None

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from gateway.operations.bucket.location import REGION_HEADER
 from gateway.operations.context import Call, Services
 from gateway.protocol.addressing import Address
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.names import BucketName, bucket_arn
 from gateway.storage.errors import NoSuchBucket
 
-_REGION = "x-amz-bucket-region"
-
 
 async def handle(call: Call) -> Response:
     bucket = await call.bucket()
     return Response(
         headers={
-            _REGION: bucket.region,
+            REGION_HEADER: bucket.region,
             "x-amz-bucket-arn": bucket_arn(BucketName(bucket.name)),
             "x-amz-access-point-alias": "false",
             "Content-Type": "application/xml",
@@ -36,4 +35,4 @@ async def region_headers(services: Services, address: Address, request: Request)
     except NoSuchBucket:
         return {}
     services.rows.open_bucket(row)  # before its region is believed
-    return {_REGION: row.region}
+    return {REGION_HEADER: row.region}

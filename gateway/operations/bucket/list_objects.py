@@ -6,6 +6,7 @@ Answered from the sealed rows alone: never asks the KMS.
 from __future__ import annotations
 
 from gateway.operations.acl import owner_of_object
+from gateway.operations.bucket.location import REGION_HEADER
 from gateway.operations.context import Call, Owner
 from gateway.operations.listing import decode_token, encode_token
 from gateway.operations.render import xml_response
@@ -35,7 +36,8 @@ async def handle_v1(call: Call) -> Response:
             objects=_listed(call, bucket, page, with_owner=True),
             common_prefixes=_prefixes(page),
             url_encoded=parameters.url_encoded,
-        )
+        ),
+        headers={REGION_HEADER: bucket.region},
     )
 
 
@@ -59,7 +61,8 @@ async def handle_v2(call: Call) -> Response:
             objects=_listed(call, bucket, page, with_owner=parameters.fetch_owner),
             common_prefixes=_prefixes(page),
             url_encoded=parameters.url_encoded,
-        )
+        ),
+        headers={REGION_HEADER: bucket.region},
     )
 
 

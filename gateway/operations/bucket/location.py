@@ -9,6 +9,7 @@ from gateway.protocol.messages import Response
 from gateway.protocol.names import REGION_NAME
 from gateway.protocol.xml.documents.buckets import LocationConstraint
 
+REGION_HEADER = "x-amz-bucket-region"
 US_EAST_1 = "us-east-1"
 OLD_NAMES = {"EU": "eu-west-1"}
 """A location constraint that still stands for a region, and is told again as it was given."""

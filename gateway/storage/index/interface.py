@@ -40,8 +40,8 @@ may raise, must be quick, and must not touch the index: as a precondition."""
 
 
 class BucketIndex(Protocol):
-    async def create_bucket(self, row: BucketRow) -> None:
-        """Raises BucketExists, naming the owner, if the name is taken."""
+    async def create_bucket(self, row: BucketRow, *, most: int | None = None) -> None:
+        """Raises BucketExists, naming the owner, if the name is taken; TooManyBuckets if the account has `most`."""
         ...
 
     async def get_bucket(self, name: str) -> BucketRow:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.storage.errors import BucketExists, BucketNotEmpty, Conflict, NoSuchBucket
+from gateway.storage.errors import BucketExists, BucketNotEmpty, Conflict, NoSuchBucket, TooManyBuckets
 from gateway.storage.index.records import BucketRow
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.uploads import forget_uploads_of_bucket
@@ -16,11 +16,15 @@ _AFTER_ALL_NAMES = "\U0010ffff"
 
 
 class SQLiteBuckets(IndexPart):
-    async def create_bucket(self, row: BucketRow) -> None:
+    async def create_bucket(self, row: BucketRow, *, most: int | None = None) -> None:
         def create(connection: sqlite3.Connection) -> None:
             taken = connection.execute("SELECT account_id FROM bucket WHERE name = ?", (row.name,)).fetchone()
             if taken:
                 raise BucketExists(taken[0])
+            if most is not None:
+                counted = connection.execute("SELECT count(*) FROM bucket WHERE account_id = ?", (row.account_id,))
+                if counted.fetchone()[0] >= most:
+                    raise TooManyBuckets
             connection.execute(
                 f"INSERT INTO bucket ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants only
                 (row.bucket_id, row.account_id, row.name, row.region, row.created_us, row.revision, row.sealed),
