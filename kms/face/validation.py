@@ -25,7 +25,7 @@ Value = str | bytes | int | float | bool | Sequence["Value"] | Mapping[str, "Val
 MAX_QUOTED = 4096
 """Characters of a refused value that an answer repeats (KMS itself repeats all of it)."""
 
-_JSON_NAMES = {str: "STRING_VALUE", bool: "TRUE_VALUE", int: "NUMBER_VALUE", float: "DECIMAL_VALUE"}
+_JSON_NAMES = {str: "STRING_VALUE", int: "NUMBER_VALUE", float: "DECIMAL_VALUE"}
 
 
 def parse_document(body: bytes) -> Mapping[str, object]:
@@ -118,8 +118,15 @@ def _wrong_type(value: object, wanted: str) -> NoReturn:
     elif isinstance(value, list):
         message = "Start of list found where not expected"
     else:
-        message = f"{_JSON_NAMES.get(type(value), 'NULL_VALUE')} can not be converted to {wanted}"
+        message = f"{_json_name(value)} can not be converted to {wanted}"
     raise KMSError("SerializationException", message)
+
+
+def _json_name(value: object) -> str:
+    """What AWS's parser calls a JSON value that holds no others."""
+    if isinstance(value, bool):
+        return "TRUE_VALUE" if value else "FALSE_VALUE"
+    return _JSON_NAMES.get(type(value), "NULL_VALUE")
 
 
 def _decode_blob(text: str) -> bytes:

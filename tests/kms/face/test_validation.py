@@ -120,6 +120,7 @@ def test_constraint_errors(shape: str, document: dict[str, object], message: str
     [
         ("EnableKeyRequest", {"KeyId": 5}, "NUMBER_VALUE can not be converted to String"),
         ("EnableKeyRequest", {"KeyId": True}, "TRUE_VALUE can not be converted to String"),
+        ("EnableKeyRequest", {"KeyId": False}, "FALSE_VALUE can not be converted to String"),
         ("EnableKeyRequest", {"KeyId": {}}, "Start of structure or map found where not expected."),
         ("EnableKeyRequest", {"KeyId": ["a"]}, "Start of list found where not expected"),
         ("GenerateRandomRequest", {"NumberOfBytes": "5"}, "STRING_VALUE can not be converted to Integer"),
