@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.clients.checks import faults
-from tests.clients.raw import RawClient
+from tests.clients.raw import RawClient, Session
 from tests.harness import Gateway, running_gateway
 
 
@@ -33,6 +33,13 @@ def kms(gateway: Gateway) -> Any:
 @pytest.fixture(scope="session")
 def raw(gateway: Gateway) -> RawClient:
     return RawClient(gateway)
+
+
+@pytest.fixture
+def session(raw: RawClient) -> Iterator[Session]:
+    made = Session(raw)
+    yield made
+    made.close()
 
 
 @pytest.fixture

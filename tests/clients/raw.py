@@ -277,6 +277,29 @@ class RawClient:
         return self.send("PUT", target, all_headers, [body[at : at + step] for at in range(0, len(body), step)])
 
 
+class Session:
+    """Requests one after the other, on one connection as long as the gateway keeps it."""
+
+    def __init__(self, raw: RawClient) -> None:
+        self._raw = raw
+        self._connection: Connection | None = None
+
+    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes, service: str = "s3") -> Answer:
+        signed = self._raw.sign_body(method, target, headers, body, service=service)
+        connection = self._connection or self._raw.connect()
+        connection.send(head(method, target, {**signed.headers, "content-length": str(len(body))}) + body)
+        answer = connection.answer(method)
+        self._connection = connection
+        if answer.headers.get("connection") == "close":
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.socket.close()
+            self._connection = None
+
+
 def framed(
     payload: bytes, signed: Signed | None, chunks: Sequence[int] = (), trailers: Sequence[tuple[str, str]] = ()
 ) -> bytes:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.clients.checks import base64_of
-from tests.clients.raw import Answer, Connection, RawClient, head
+from tests.clients.raw import Session
 
 ODD = [
     "", " ", "0", "1", "-1", "00", "1.5", "1e9", "9" * 25, "2147483648", "null", "true", "*", '"', '""', "'", "/", "//",
@@ -90,36 +90,6 @@ def requests(name: str, bucket: str, upload_id: str) -> Iterator[tuple[str, str,
             path = target.format(bucket)
             full = path + (("&" if "?" in path else "?") + "&".join(query) if query else "")
             yield method, full, {member: given[member] for member in headers if member in given}, body
-
-
-class Session:
-    """Requests one after the other, on one connection as long as the gateway keeps it."""
-
-    def __init__(self, raw: RawClient) -> None:
-        self._raw = raw
-        self._connection: Connection | None = None
-
-    def ask(self, method: str, target: str, headers: dict[str, str], body: bytes, service: str = "s3") -> Answer:
-        signed = self._raw.sign_body(method, target, headers, body, service=service)
-        connection = self._connection or self._raw.connect()
-        connection.send(head(method, target, {**signed.headers, "content-length": str(len(body))}) + body)
-        answer = connection.answer(method)
-        self._connection = connection
-        if answer.headers.get("connection") == "close":
-            self.close()
-        return answer
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.socket.close()
-            self._connection = None
-
-
-@pytest.fixture
-def session(raw: RawClient) -> Iterator[Session]:
-    made = Session(raw)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
