@@ -6,16 +6,19 @@ deletes". An entity tag tells something of the object, so naming one needs s3:Ge
 
 from __future__ import annotations
 
+from gateway.operations.authorisation import ARN_PREFIX, ObjectTags
 from gateway.operations.context import Call
+from gateway.operations.object_access import tags_in_question
+from gateway.operations.object_owner import introduce_owner
 from gateway.operations.versioning import etag_of
 from gateway.protocol.conditions import check_delete, check_unchanged, check_write, check_write_headers
 from gateway.protocol.errors import not_implemented
 from gateway.storage.errors import NoSuchKey
 from gateway.storage.index.interface import CompletionPrecondition, Precondition
-from gateway.storage.index.records import ObjectRow
+from gateway.storage.index.records import BucketRow, ObjectRow
 
 
-def write_precondition(call: Call) -> Precondition | None:
+async def write_precondition(call: Call) -> Precondition | None:
     """For PutObject and CopyObject; None where the request has no condition. Raises S3Error NotImplemented,
     AccessDenied."""
     headers = call.request.headers
@@ -24,7 +27,7 @@ def write_precondition(call: Call) -> Precondition | None:
 
     check_write_headers(headers)
     if "if-match" in headers:
-        call.permissions.require("s3:GetObject", call.object_arn)
+        await require_comparison(call, await call.bucket(), call.key)
     key = call.key
 
     def check(current: ObjectRow | None) -> None:
@@ -33,23 +36,23 @@ def write_precondition(call: Call) -> Precondition | None:
     return check
 
 
-def delete_precondition(call: Call) -> Precondition | None:
+async def delete_precondition(call: Call) -> Precondition | None:
     """For DeleteObject: If-Match only. Raises S3Error NotImplemented with a version id, AccessDenied."""
     if_match = call.request.headers.get("if-match")
     if if_match is None:
         return None
     if call.query.has("versionId"):
         raise not_implemented("If-Match")
-    return match_precondition(call, call.key, if_match)
+    return await match_precondition(call, await call.bucket(), call.key, if_match)
 
 
-def match_precondition(call: Call, key: str, if_match: str) -> Precondition:
+async def match_precondition(call: Call, bucket: BucketRow, key: str, if_match: str) -> Precondition:
     """The key has an object, with one of the entity tags of `if_match` unless that is "*". Raises S3Error AccessDenied.
 
     The version that the transaction hands in must be the newest one of the key.
     """
     if if_match.strip() != "*":
-        call.permissions.require("s3:GetObject", f"arn:aws:s3:::{call.bucket_name}/{key}")
+        await require_comparison(call, bucket, key)
 
     def check(current: ObjectRow | None) -> None:
         check_delete(if_match, key, etag_of(call, current))
@@ -57,9 +60,16 @@ def match_precondition(call: Call, key: str, if_match: str) -> Precondition:
     return check
 
 
+async def require_comparison(call: Call, bucket: BucketRow, key: str) -> None:
+    """The right to be told if the key's object is one that the request describes. Raises S3Error AccessDenied."""
+    await introduce_owner(call, bucket, key, None, "s3:GetObject")
+    tags = await tags_in_question(call, bucket, key, None)
+    call.permissions.require("s3:GetObject", f"{ARN_PREFIX}{bucket.name}/{key}", tags=ObjectTags(tags))
+
+
 async def check_early(call: Call, bucket_id: bytes) -> Precondition | None:
     """Refuse at once what would be refused at the end, so that no body is uploaded in vain; then as above."""
-    precondition = write_precondition(call)
+    precondition = await write_precondition(call)
     if precondition is not None:
         precondition(await current_or_none(call, bucket_id))
     return precondition

@@ -287,3 +287,14 @@ def test_policies_may_demand_conditions(gateway: Gateway, s3: Any, bucket: str) 
     assert [each["Code"] for each in answer["Errors"]] == ["AccessDenied"]
     assert [each["Key"] for each in answer["Deleted"]] == ["b"]
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_who_may_read_some_objects_compares_with_these(gateway: Gateway, s3: Any, bucket: str) -> None:
+    readable = {**allow("s3:GetObject"), "Condition": {"StringEquals": {"s3:ExistingObjectTag/readable": "yes"}}}
+    client = make_user(gateway, allow("s3:PutObject", "s3:DeleteObject"), readable).client("s3")
+    etags = {key: put(s3, bucket, key=key, Tagging=f"readable={key}") for key in ("yes", "no")}
+    assert refusal(client.put_object, Bucket=bucket, Key="no", IfMatch=etags["no"]) == (403, "AccessDenied")
+    assert refusal(client.delete_object, Bucket=bucket, Key="no", IfMatch=etags["no"]) == (403, "AccessDenied")
+    assert refusal(client.delete_object, Bucket=bucket, Key="yes", IfMatch=etags["no"] + "x") == FAILED
+    client.delete_object(Bucket=bucket, Key="yes", IfMatch=etags["yes"])
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["no"]

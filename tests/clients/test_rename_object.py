@@ -269,3 +269,16 @@ def test_a_disabled_key_renames_nothing(s3: Any, kms: Any, bucket: str) -> None:
     kms.disable_key(KeyId=key)
     assert refusal(rename, s3=s3, bucket=bucket) == (400, "KMS.DisabledException")
     assert keys_in(s3, bucket) == ["a"]
+
+
+def test_tags_decide_about_the_object_that_is_renamed(gateway: Gateway, s3: Any, bucket: str) -> None:
+    held = {
+        **deny("s3:DeleteObject", "s3:GetObject"),
+        "Condition": {"StringEquals": {"s3:ExistingObjectTag/hold": "on"}},
+    }
+    client = make_user(gateway, allow("s3:*"), held).client("s3")
+    put(s3, bucket, key="held", Tagging="hold=on")
+    put(s3, bucket, key="free", Tagging="hold=off")
+    assert refusal(rename, s3=client, bucket=bucket, source="held", key="a") == (403, "AccessDenied")
+    rename(client, bucket, "free", "b")
+    assert keys_in(s3, bucket) == ["b", "held"]

@@ -31,7 +31,7 @@ async def handle(call: Call) -> Response:
             else:
                 if wanted.version_id is not None:
                     raise not_implemented("If-Match")
-                precondition = match_precondition(call, wanted.key, wanted.etag)
+                precondition = await match_precondition(call, bucket, wanted.key, wanted.etag)
                 gone = await call.services.index.delete_object(bucket.bucket_id, deletion, precondition)
                 results.append(_deleted(wanted, deletion, gone))
         except S3Error as error:

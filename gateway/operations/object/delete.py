@@ -25,7 +25,8 @@ async def handle(call: Call) -> Response:
     bucket = await call.bucket()
     version_id = call.query.get("versionId")
     deletion = deletion_of(call, bucket, call.key, version_id)
-    gone = await call.services.index.delete_object(bucket.bucket_id, deletion, delete_precondition(call))
+    precondition = await delete_precondition(call)
+    gone = await call.services.index.delete_object(bucket.bucket_id, deletion, precondition)
     return Response(status=204, headers=_headers(deletion, named_version(call, bucket, version_id), gone))
 
 

@@ -11,13 +11,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gateway.operations.authorisation import ARN_PREFIX
+from gateway.operations.authorisation import ARN_PREFIX, ObjectTags
 from gateway.operations.context import Call, checked_key
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
 from gateway.operations.encryption import EncryptionChoice, rewrap
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
-from gateway.operations.preconditions import current_or_none
+from gateway.operations.preconditions import current_or_none, require_comparison
 from gateway.operations.versioning import Versioning, versioning_of
 from gateway.protocol.conditions import check_rename, check_rename_headers, check_source
 from gateway.protocol.errors import S3Error
@@ -106,15 +106,16 @@ async def _find(call: Call, bucket: BucketRow, keys: Sequence[ObjectKey]) -> _So
             row = await call.services.index.get_object(bucket.bucket_id, key.encode())
         except NoSuchKey:
             continue
+        document = call.services.rows.open_object(row)
+        tags = ObjectTags(document.tags)
         for action in ("s3:GetObject", "s3:DeleteObject"):
-            call.permissions.require(action, arn)
+            call.permissions.require(action, arn, tags=tags)
         _check_name(key)
         if key == call.key:
             raise S3Error("InvalidRequest", "This rename request is illegal because it renames an object to itself.")
-        document = call.services.rows.open_object(row)
         if document.tags:
-            call.permissions.require("s3:GetObjectTagging", arn)
-            call.permissions.require("s3:PutObjectTagging", call.object_arn)
+            call.permissions.require("s3:GetObjectTagging", arn, tags=tags)
+            call.permissions.require("s3:PutObjectTagging", call.object_arn, tags=ObjectTags({}, document.tags))
         headers = call.request.headers
         check_source(headers, SOURCE_CONDITIONS, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
         return _Source(key, row, document)
@@ -168,7 +169,7 @@ async def _check_early(call: Call, bucket: BucketRow) -> Precondition | None:
     if CONDITIONS.isdisjoint(headers):
         return None
     if not (CONDITIONS - {"if-none-match"}).isdisjoint(headers):
-        call.permissions.require("s3:GetObject", call.object_arn)
+        await require_comparison(call, bucket, call.key)
 
     def check(current: ObjectRow | None) -> None:
         etag = None if current is None else call.services.rows.open_object(current).etag
