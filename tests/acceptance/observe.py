@@ -6,6 +6,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.mmap_dict import MmapedDict
@@ -24,6 +25,12 @@ def readiness(gateway: Gateway) -> tuple[bool, list[str]]:
     status, body = _get(f"{gateway.admin_url}/healthz/ready")
     document: dict[str, Any] = json.loads(body)
     return status == 200, document["reasons"]
+
+
+def resident_kib(pid: int) -> int:
+    """Resident memory of a process in KiB."""
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(fields["VmRSS"].split()[0])
 
 
 def integrity_events(gateway: Gateway) -> int:

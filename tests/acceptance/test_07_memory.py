@@ -11,11 +11,11 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.acceptance.conftest import StartGateway
+from tests.acceptance.observe import resident_kib
 from tests.acceptance.raw import connect, presign, target
 from tests.harness import Gateway
 
@@ -76,12 +76,11 @@ class Memory:
     """The worker's resident memory in KiB, sampled."""
 
     def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/status")
+        self._pid = pid
         self.samples = [self._read()]
 
     def _read(self) -> int:
-        fields = dict(line.split(":", 1) for line in self._status.read_text().splitlines())
-        return int(fields["VmRSS"].split()[0])
+        return resident_kib(self._pid)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
