@@ -166,12 +166,12 @@ class Call:
         return row
 
     async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:
-        """What the index has: the row that was kept, else as it is now; with `keep` as it is now, and kept.
+        """The row that was kept, else what the index has now; with `keep` it is kept.
 
         Kept is what something was decided by: the same request must not read another object then. Raises storage's
         NoSuchKey and NoSuchVersion.
         """
-        found = None if keep else self.kept_version(bucket, key, version_id)
+        found = self.kept_version(bucket, key, version_id)
         if found is not None:
             return found
         name = bucket.bucket_id, key, version_id
@@ -184,6 +184,10 @@ class Call:
         if keep:
             self._versions[name] = row
         return row
+
+    def look_again(self) -> None:
+        """Forget what was kept, to decide anew about what is there now."""
+        self._versions.clear()
 
     def kept_version(self, bucket: BucketRow, key: str, version_id: str | None) -> ObjectRow | None:
         """What `version` keeps, None if nothing. Raises as it does, where it keeps that there is no such version."""

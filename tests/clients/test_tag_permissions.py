@@ -21,6 +21,13 @@ READS = ("s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectTagging", "s3:GetOb
 
 @pytest.fixture(scope="module")
 def user(gateway: Gateway) -> TestUser:
+    """Without policies of its own: what it may do, the policies of buckets say."""
+    return make_user(gateway)
+
+
+@pytest.fixture
+def another(gateway: Gateway) -> TestUser:
+    """For the tests that give it policies."""
     return make_user(gateway)
 
 
@@ -132,30 +139,30 @@ def test_the_number_of_tags_is_told_to_those_who_may_read_them(s3: Any, user: Te
     assert client.head_object(Bucket=objects, Key="a")["TagCount"] == 1
 
 
-def test_tags_of_buckets(s3: Any, user: TestUser, bucket: str) -> None:
-    client = user.client("s3")
-    user.put_policy(allow("s3:GetBucketTagging"))
+def test_tags_of_buckets(s3: Any, another: TestUser, bucket: str) -> None:
+    client = another.client("s3")
+    another.put_policy(allow("s3:GetBucketTagging"))
     assert code(client.get_bucket_tagging, Bucket=bucket) == "NoSuchTagSet"
     assert code(client.put_bucket_tagging, Bucket=bucket, Tagging=TAG_SET) == DENIED
     assert code(client.delete_bucket_tagging, Bucket=bucket) == DENIED
-    user.put_policy(allow("s3:PutBucketTagging"))
+    another.put_policy(allow("s3:PutBucketTagging"))
     assert code(client.put_bucket_tagging, Bucket=bucket, Tagging=TAG_SET) == ""
     assert code(client.get_bucket_tagging, Bucket=bucket) == DENIED
     assert code(client.delete_bucket_tagging, Bucket=bucket) == ""
     with_tags = {"Bucket": f"{bucket[:40]}-tagged", "CreateBucketConfiguration": {"Tags": TAG_SET["TagSet"]}}
-    user.put_policy(allow("s3:CreateBucket"))
+    another.put_policy(allow("s3:CreateBucket"))
     assert code(client.create_bucket, **with_tags) == DENIED
-    user.put_policy(allow("s3:CreateBucket", "s3:TagResource"))
+    another.put_policy(allow("s3:CreateBucket", "s3:TagResource"))
     assert code(client.create_bucket, **with_tags) == ""
 
 
 # s3:ExistingObjectTag
 
 
-def test_reads_by_the_tags_of_the_object(user: TestUser, objects: str) -> None:
+def test_reads_by_the_tags_of_the_object(another: TestUser, objects: str) -> None:
     """Measured on AWS: a tag of one's own, another's, none, no object."""
-    client = user.client("s3")
-    user.put_policy(when(allow(*READS), **existing("team", "a")))
+    client = another.client("s3")
+    another.put_policy(when(allow(*READS), **existing("team", "a")))
     for call, extra in (
         (client.get_object, {}),
         (client.head_object, {}),
@@ -164,7 +171,7 @@ def test_reads_by_the_tags_of_the_object(user: TestUser, objects: str) -> None:
     ):
         codes = [code(call, Bucket=objects, Key=key, **extra) for key in ("a", "b", "none", "absent")]
         assert codes == ["", DENIED, DENIED, DENIED]
-    user.put_policy(when(allow(*READS), **existing("team", "a")), allow("s3:ListBucket"))
+    another.put_policy(when(allow(*READS), **existing("team", "a")), allow("s3:ListBucket"))
     assert code(client.get_object, Bucket=objects, Key="absent") == DENIED
 
 
@@ -233,19 +240,19 @@ def test_a_key_in_a_policy_knows_no_case(s3: Any, user: TestUser, objects: str, 
     assert code(user.client("s3").get_object, Bucket=objects, Key="a") == ""
 
 
-def test_a_tag_in_a_variable(user: TestUser, objects: str) -> None:
-    user.put_policy(allow("s3:GetObject", on=f"arn:aws:s3:::{objects}/${{s3:ExistingObjectTag/team}}"))
-    client = user.client("s3")
+def test_a_tag_in_a_variable(another: TestUser, objects: str) -> None:
+    another.put_policy(allow("s3:GetObject", on=f"arn:aws:s3:::{objects}/${{s3:ExistingObjectTag/team}}"))
+    client = another.client("s3")
     assert [code(client.get_object, Bucket=objects, Key=key) for key in ("a", "b", "none")] == ["", "", DENIED]
 
 
-def test_a_bucket_policy_asks_for_tags(s3: Any, user: TestUser, objects: str) -> None:
-    client = user.client("s3")
-    user.put_policy(allow("s3:ListAllMyBuckets"))
+def test_a_bucket_policy_asks_for_tags(s3: Any, another: TestUser, objects: str) -> None:
+    client = another.client("s3")
+    another.put_policy(allow("s3:ListAllMyBuckets"))
     put_policy(
         s3,
         objects,
-        statement("Allow", {"AWS": user.arn}, "s3:GetObject", on=f"{objects}/*", **existing("team", "a")),
+        statement("Allow", {"AWS": another.arn}, "s3:GetObject", on=f"{objects}/*", **existing("team", "a")),
     )
     assert [code(client.get_object, Bucket=objects, Key=key) for key in ("a", "b", "none")] == ["", DENIED, DENIED]
     put_policy(
@@ -324,9 +331,9 @@ def test_what_was_and_what_comes_in_one_policy(s3: Any, user: TestUser, objects:
     assert code(client.put_object_tagging, Bucket=objects, Key="a", **to_b) == ""
 
 
-def test_a_document_is_not_read_from_who_may_not_write_it(user: TestUser, gateway: Gateway, objects: str) -> None:
-    raw = RawClient(gateway, user.access_key_id, user.secret_access_key)
-    user.put_policy(allow("s3:GetObject"))
+def test_a_document_is_not_read_from_who_may_not_write_it(another: TestUser, gateway: Gateway, objects: str) -> None:
+    raw = RawClient(gateway, another.access_key_id, another.secret_access_key)
+    another.put_policy(allow("s3:GetObject"))
     started = time.monotonic()
     signed = raw.sign("PUT", f"/{objects}/a?tagging", {"content-md5": "AAAAAAAAAAAAAAAAAAAAAA=="})
     with raw.connect() as connection:

@@ -47,6 +47,7 @@ async def handle(call: Call) -> Response:
             return await _copy(call)
         except Conflict as error:
             conflict = error
+            call.look_again()
     raise conflict
 
 
