@@ -128,7 +128,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _tick(self) -> None:
-        """End what is past its deadline or was given up. Calls are in order of their deadlines."""
+        """End what is past its deadline or was given up."""
         now = self._loop.time()
         for request_id, call in list(self._calls.items()):
             if call.answer.done():
@@ -164,8 +164,8 @@ def _settle(call: _Call, kind: int, body: bytes) -> None:
 class KMSClient:
     """Implements `kms.api.service.KeyService` over kmsd's socket at `path`; belongs to one event loop.
 
-    Connects when first called and again whenever needed. Every call ends within `call_seconds`; while kmsd is away a
-    call waits up to `connect_seconds` for it and then raises KMSUnavailable.
+    Connects when first called and again whenever needed. Every call ends within `call_seconds` and the request's extra
+    ones; while kmsd is away a call waits up to `connect_seconds` for it and then raises KMSUnavailable.
     """
 
     def __init__(
@@ -193,22 +193,34 @@ class KMSClient:
     async def call(self, caller: Caller, request: Request[R]) -> R:
         verb = wire.VERB_OF[type(request)]
         arguments = (caller, request)
-        answer: R = await self._ask(verb.number, verb.result, arguments, is_idempotent=request.is_idempotent)
+        seconds = self._call_seconds + request.extra_seconds
+        answer: R = await self._ask(
+            verb.number, verb.result, arguments, seconds=seconds, is_idempotent=request.is_idempotent
+        )
         return answer
 
     async def health(self) -> Health:
         """kmsd's health; without a connection, within a second, that it is away."""
         try:
             async with asyncio.timeout(0.9):
-                return await self._ask(wire.HEALTH, wire.HEALTH_RESULT, None, is_idempotent=True)
+                seconds = self._call_seconds
+                return await self._ask(wire.HEALTH, wire.HEALTH_RESULT, None, seconds=seconds, is_idempotent=True)
         except (TimeoutError, KMSError):
             state = HealthState.DEGRADED if self._was_connected else HealthState.SEALED
             return Health(state, "the key process does not answer", 5)
 
     # Connection
 
-    async def _ask(self, kind: int, result: msgspec.msgpack.Decoder[R], arguments: object, *, is_idempotent: bool) -> R:
-        deadline = asyncio.get_running_loop().time() + self._call_seconds
+    async def _ask(
+        self,
+        kind: int,
+        result: msgspec.msgpack.Decoder[R],
+        arguments: object,
+        *,
+        seconds: float,
+        is_idempotent: bool,
+    ) -> R:
+        deadline = asyncio.get_running_loop().time() + seconds
         connection = self._connection
         if connection is None or connection.lost.done():
             connection = await self._connect()

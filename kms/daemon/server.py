@@ -162,16 +162,18 @@ class _Connection(asyncio.Protocol):
             return
         try:
             work: Awaitable[object]
+            extra_seconds = 0.0
             if verb is None:
                 work = self._service.health()
             else:
                 caller, request = verb.arguments.decode(body)
-                work = self._service.call(caller, request)
+                work, extra_seconds = self._service.call(caller, request), verb.request.extra_seconds
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._refuse(request_id, KMSError("ValidationException", "The request is malformed."))
             return
         task = self._loop.create_task(self._answer(work, kind, request_id))
-        self._under_way[request_id] = (task, self._loop.time() + self._server.request_seconds)
+        deadline = self._loop.time() + self._server.request_seconds + extra_seconds
+        self._under_way[request_id] = (task, deadline)
 
     async def _answer(self, work: Awaitable[object], kind: int, request_id: int) -> None:
         try:
@@ -188,13 +190,9 @@ class _Connection(asyncio.Protocol):
             self._take_requests()
 
     def _tick(self) -> None:
-        """Refuse what is past its deadline; requests are in the order of their deadlines."""
+        """Refuse what is past its deadline."""
         now = self._loop.time()
-        late = []
-        for request_id, (_, deadline) in self._under_way.items():
-            if deadline > now:
-                break
-            late.append(request_id)
+        late = [request_id for request_id, (_, deadline) in self._under_way.items() if deadline <= now]
         for request_id in late:
             task, _ = self._under_way.pop(request_id)
             task.cancel()

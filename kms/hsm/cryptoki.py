@@ -1,4 +1,4 @@
-"""C_Encrypt, C_Decrypt and C_Sign by handles, through ctypes: where python-pkcs11 is in the way.
+"""C_Encrypt, C_Decrypt, C_Sign and C_DeriveKey by handles, through ctypes: where python-pkcs11 is in the way.
 
 python-pkcs11 0.10 hands CK_GCM_PARAMS a pointer into immutable bytes, so that a token that writes the IV back writes
 into somebody's constant; asks NSS for the length of a GCM ciphertext in a way that it refuses; and binds an object to
@@ -12,7 +12,10 @@ from __future__ import annotations
 import ctypes
 from typing import Any, Final
 
+from pkcs11 import Attribute
 from pkcs11 import exceptions as p11
+
+from kms.hsm.templates import CKAttribute, PackedTemplate
 
 # The order of CK_FUNCTION_LIST (PKCS#11 v2.40 base, §3.6) as far as the last one used.
 FUNCTIONS: Final = (
@@ -60,6 +63,25 @@ FUNCTIONS: Final = (
     "C_DigestFinal",
     "C_SignInit",
     "C_Sign",
+    "C_SignUpdate",
+    "C_SignFinal",
+    "C_SignRecoverInit",
+    "C_SignRecover",
+    "C_VerifyInit",
+    "C_Verify",
+    "C_VerifyUpdate",
+    "C_VerifyFinal",
+    "C_VerifyRecoverInit",
+    "C_VerifyRecover",
+    "C_DigestEncryptUpdate",
+    "C_DecryptDigestUpdate",
+    "C_SignEncryptUpdate",
+    "C_DecryptVerifyUpdate",
+    "C_GenerateKey",
+    "C_GenerateKeyPair",
+    "C_WrapKey",
+    "C_UnwrapKey",
+    "C_DeriveKey",
 )
 
 
@@ -106,19 +128,40 @@ class OAEPParameters(ctypes.Structure):
     ]
 
 
+class ECDHParameters(ctypes.Structure):
+    """CK_ECDH1_DERIVE_PARAMS."""
+
+    _fields_ = [
+        ("kdf", ctypes.c_ulong),
+        ("shared_data_length", ctypes.c_ulong),
+        ("shared_data", ctypes.c_void_p),
+        ("public_data_length", ctypes.c_ulong),
+        ("public_data", ctypes.c_void_p),
+    ]
+
+
 _Init = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong)
 _Operate = ctypes.CFUNCTYPE(
     ctypes.c_ulong, ctypes.c_ulong, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_void_p
 )
 
+_Derive = ctypes.CFUNCTYPE(
+    ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p
+)
+_GetAttributes = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong)
+_Destroy = ctypes.CFUNCTYPE(ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
+
 
 class Cryptoki:
-    """The three operations of one loaded module. Each call blocks, releases the GIL, and raises PKCS11Error."""
+    """The four operations of one loaded module. Each call blocks, releases the GIL, and raises PKCS11Error."""
 
     def __init__(self, functions: FunctionList) -> None:
         self._encrypt = _Init(functions.C_EncryptInit), _Operate(functions.C_Encrypt)
         self._decrypt = _Init(functions.C_DecryptInit), _Operate(functions.C_Decrypt)
         self._sign = _Init(functions.C_SignInit), _Operate(functions.C_Sign)
+        self._derive = _Derive(functions.C_DeriveKey)
+        self._get_attributes = _GetAttributes(functions.C_GetAttributeValue)
+        self._destroy = _Destroy(functions.C_DestroyObject)
 
     def encrypt(self, session: int, mechanism: RawMechanism, key: int, data: bytes, max_size: int) -> bytes:
         init, operate = self._encrypt
@@ -143,6 +186,27 @@ class Cryptoki:
         init, operate = self._sign
         _require_ok(init(session, ctypes.addressof(mechanism), key))
         return _answer(operate, session, data, max_size)
+
+    def derive(self, session: int, mechanism: RawMechanism, key: int, template: PackedTemplate, max_size: int) -> bytes:
+        """C_DeriveKey by a template of a readable session object; its value, the object being destroyed again."""
+        derived = ctypes.c_ulong()
+        _require_ok(
+            self._derive(
+                session,
+                ctypes.addressof(mechanism),
+                key,
+                template.address,
+                template.count,
+                ctypes.addressof(derived),
+            )
+        )
+        try:
+            value = ctypes.create_string_buffer(max_size)
+            attribute = CKAttribute(Attribute.VALUE, ctypes.addressof(value), max_size)
+            _require_ok(self._get_attributes(session, derived.value, ctypes.addressof(attribute), 1))
+            return value.raw[: attribute.length]
+        finally:
+            _require_ok(self._destroy(session, derived.value))
 
 
 def _answer(operate: Any, session: int, data: bytes, max_size: int) -> bytes:

@@ -25,12 +25,14 @@ from kms.hsm.interface import (
     HeldKey,
     HeldPrivateKey,
     NotOffered,
+    PairKind,
     PrivateKeyType,
     Protection,
     Root,
     RootIdentity,
     RootMisconfigured,
     UnwrapFailed,
+    WrappedPair,
 )
 from kms.hsm.sealed_file import (
     BY_KEY_FILE,
@@ -153,6 +155,10 @@ class FileRoot:
             raise UnwrapFailed("the root did not wrap these bytes, or they were changed") from None
 
     def hold_key(self, wrapped: bytes) -> HeldKey:
+        self._key(self._keys.root)
+        raise NotOffered(_NO_HSM)
+
+    def generate_wrapped_pair(self, kind: PairKind) -> WrappedPair:
         self._key(self._keys.root)
         raise NotOffered(_NO_HSM)
 

@@ -11,13 +11,14 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from pkcs11 import exceptions as p11
 
-from kms.hsm.cryptoki import OAEPParameters, PSSParameters, RawMechanism, plain
+from kms.hsm.cryptoki import ECDHParameters, OAEPParameters, PSSParameters, RawMechanism, plain
 from kms.hsm.interface import KeyLetGo, NotOffered, SignatureScheme, UnwrapFailed
 from kms.hsm.profiles.interface import RootSession
+from kms.hsm.templates import shared_secret_template
 
 # Numbers of PKCS#11 v2.40 mechanisms, §2.1 (RSA), §2.3 (EC) and §2.20-2.24 (hashes).
 _MACS: Final = {"sha224": (0x256, 28), "sha256": (0x251, 32), "sha384": (0x261, 48), "sha512": (0x271, 64)}
@@ -27,6 +28,8 @@ _CKM_RSA_PKCS = 0x1
 _CKM_RSA_PKCS_OAEP = 0x9
 _CKM_RSA_PKCS_PSS = 0xD
 _CKM_ECDSA = 0x1041
+_CKM_ECDH1_DERIVE = 0x1050
+_CKD_NULL = 1
 _CKZ_DATA_SPECIFIED = 1
 # DigestInfo before the digest, RFC 8017 §9.2.
 _DIGEST_INFO: Final = {
@@ -37,7 +40,16 @@ _DIGEST_INFO: Final = {
 _MAX_SIGNATURE = 1024
 _MAX_PLAINTEXT = 1024
 
-Run = Callable[[str, Callable[[RootSession], bytes]], bytes]
+_NOT_OFFERED: Final = (p11.ArgumentsBad, p11.MechanismInvalid, p11.MechanismParamInvalid)
+"""What tokens answer to a mechanism, or to parameters, that they do not have."""
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a function in a session of the pool, with the module held and errors translated."""
+
+    def __call__(self, doing: str, operation: Callable[[RootSession], T], /) -> T: ...
 
 
 class _Held:
@@ -104,11 +116,15 @@ class TokenPrivateKey(_Held):
                 mechanism, data = plain(_CKM_RSA_PKCS), _DIGEST_INFO[hash_name] + digest
             case SignatureScheme.RSA_PSS:
                 mechanism, data = _with(_CKM_RSA_PKCS_PSS, parameters), digest
+
+        def sign(at: RootSession) -> bytes:
+            try:
+                return at.cryptoki.sign(at.handle, mechanism, self._handle, data, _MAX_SIGNATURE)
+            except _NOT_OFFERED as error:
+                raise NotOffered(f"the token has no {scheme.value} with {hash_name}") from error
+
         with self._in_use():
-            return self._run(
-                "signing by a held key",
-                lambda at: at.cryptoki.sign(at.handle, mechanism, self._handle, data, _MAX_SIGNATURE),
-            )
+            return self._run("signing by a held key", sign)
 
     def decrypt(self, ciphertext: bytes, hash_name: str) -> bytes:
         parameters = OAEPParameters(_HASHES[hash_name], _MGFS[hash_name], _CKZ_DATA_SPECIFIED, None, 0)
@@ -117,7 +133,7 @@ class TokenPrivateKey(_Held):
         def decrypt(at: RootSession) -> bytes:
             try:
                 at.cryptoki.begin_decrypt(at.handle, mechanism, self._handle)
-            except (p11.ArgumentsBad, p11.MechanismInvalid, p11.MechanismParamInvalid) as error:
+            except _NOT_OFFERED as error:
                 raise NotOffered(f"the token has no OAEP with {hash_name}") from error
             try:
                 return at.cryptoki.finish_decrypt(at.handle, ciphertext, _MAX_PLAINTEXT)
@@ -128,6 +144,24 @@ class TokenPrivateKey(_Held):
 
         with self._in_use():
             return self._run("decrypting by a held key", decrypt)
+
+    def agree(self, point: bytes) -> bytes:
+        size = (len(point) - 1) // 2
+        public_data = ctypes.create_string_buffer(point, len(point))
+        parameters = ECDHParameters(_CKD_NULL, 0, None, len(point), ctypes.addressof(public_data))
+        mechanism, template = _with(_CKM_ECDH1_DERIVE, parameters), shared_secret_template(size)
+
+        def agree(at: RootSession) -> bytes:
+            try:
+                return at.cryptoki.derive(at.handle, mechanism, self._handle, template, size)
+            except _NOT_OFFERED as error:
+                raise NotOffered("the token has no ECDH") from error
+
+        with self._in_use():
+            secret = self._run("agreeing by a held key", agree)
+        if len(secret) != size:
+            raise NotOffered(f"the token's ECDH gives {len(secret)} bytes, not {size}")
+        return secret
 
 
 def _with(mechanism: int, parameters: ctypes.Structure) -> RawMechanism:

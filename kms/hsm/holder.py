@@ -21,20 +21,16 @@ from kms.hsm.interface import (
     HeldKey,
     HeldPrivateKey,
     NotOffered,
+    PairKind,
     PrivateKeyType,
     RootError,
     RootIdentity,
     UnwrapFailed,
+    WrappedPair,
 )
 from kms.hsm.profiles.interface import RootSession, WrappingKey
-from kms.hsm.profiles.key_wrap import (
-    as_mechanism,
-    generate_under,
-    hold_private_under,
-    hold_under,
-    padded,
-    wrap_under,
-)
+from kms.hsm.profiles.key_wrap import as_mechanism, generate_under, hold_under, wrap_under
+from kms.hsm.profiles.pair_wrap import generate_pair_under, hold_private_under, padded
 from kms.hsm.profiles.refusals import UNSUPPORTED
 from kms.hsm.root_keys import can_hold, can_hold_private, strict_plan
 from kms.hsm.uri import TokenURI
@@ -76,13 +72,15 @@ class Holder:
         self._label = uri.label + strict_plan(driver).suffix
         self._known_good: bytes | None = None
         self.identity: RootIdentity | None = None
-        self._holds_private = False
+        self._holds_private: set[PrivateKeyType] = set()
         if owner is None or owner.root_strict is None or not can_hold(owner.session, owner.root_strict, driver):
             return
         self.identity = RootIdentity("kw", root_id, self._label, driver.key_wrap_mechanism)
         self._known_good = generate_under(owner.session, owner.root_strict, self._mechanism)
-        private = owner.root_strict_private
-        self._holds_private = private is not None and can_hold_private(owner.session, private, driver)
+        for key_type in PrivateKeyType:
+            private = _strict_key(owner, key_type)
+            if private is not None and can_hold_private(owner.session, private, driver, key_type=key_type):
+                self._holds_private.add(key_type)
 
     def generate(self, size: int) -> bytes:
         """As `wrap`, of bytes that are made inside."""
@@ -101,19 +99,30 @@ class Holder:
         handle, let_go = self._hold(lambda: hold_under(self._strict(self._owner), self._mechanism, wrapped))
         return TokenKey(handle, self._run, let_go)
 
+    def generate_pair(self, kind: PairKind) -> WrappedPair:
+        """Make a pair inside, and prove that the token holds it. Raises NotOffered."""
+
+        def generate(at: RootSession) -> WrappedPair:
+            wrapping_key = self._strict_private(at, kind.key_type)
+            try:
+                return generate_pair_under(at.session, wrapping_key, self._mechanism, kind)
+            except (*UNSUPPORTED, p11.DomainParamsInvalid, p11.DataLenRange) as error:
+                raise NotOffered("the token makes no pairs of this kind, or wraps none that it made") from error
+
+        pair = self._run("generating a key pair", generate)
+        self._prove_private(pair.wrapped, kind.key_type)
+        return pair
+
     def wrap_private(self, pkcs8: bytes, key_type: PrivateKeyType) -> bytes:
         """Wrap, and prove that the token holds such a key. Raises NotOffered, ValueError for a length out of bounds."""
         if not 1 <= len(pkcs8) <= MAX_PRIVATE_KEY_BYTES:
             raise ValueError(f"a private key has 1 to {MAX_PRIVATE_KEY_BYTES} bytes, not {len(pkcs8)}")
 
         def wrap(at: RootSession) -> bytes:
-            return wrap_under(at.session, self._strict_private(at), self._mechanism, padded(pkcs8))
+            return wrap_under(at.session, self._strict_private(at, key_type), self._mechanism, padded(pkcs8))
 
         wrapped = self._run("wrapping a private key", wrap)
-        try:
-            self.hold_private(wrapped, key_type).close()
-        except UnwrapFailed as error:
-            raise NotOffered(_NOT_TAKEN) from error
+        self._prove_private(wrapped, key_type)
         return wrapped
 
     def hold_private(self, wrapped: bytes, key_type: PrivateKeyType) -> HeldPrivateKey:
@@ -121,12 +130,20 @@ class Holder:
 
         def hold() -> Object:
             try:
-                return hold_private_under(self._strict_private(self._owner), self._mechanism, wrapped, key_type)
+                return hold_private_under(
+                    self._strict_private(self._owner, key_type), self._mechanism, wrapped, key_type
+                )
             except (*UNSUPPORTED, p11.DomainParamsInvalid) as error:
                 raise NotOffered(_NOT_TAKEN) from error
 
         handle, let_go = self._hold(hold)
         return TokenPrivateKey(handle, self._run, let_go)
+
+    def _prove_private(self, wrapped: bytes, key_type: PrivateKeyType) -> None:
+        try:
+            self.hold_private(wrapped, key_type).close()
+        except UnwrapFailed as error:
+            raise NotOffered(_NOT_TAKEN) from error
 
     def _hold(self, hold: Callable[[], Object]) -> tuple[int, Callable[[], None]]:
         with self._lock:
@@ -161,11 +178,16 @@ class Holder:
             )
         return at.root_strict
 
-    def _strict_private(self, at: RootSession | None) -> WrappingKey:
+    def _strict_private(self, at: RootSession | None, key_type: PrivateKeyType) -> WrappingKey:
         self._strict(at)
-        if not self._holds_private or at is None or at.root_strict_private is None:
-            raise NotOffered("the token holds no private keys: their protection is software")
-        return at.root_strict_private
+        key = None if at is None else _strict_key(at, key_type)
+        if key is None or key_type not in self._holds_private:
+            raise NotOffered("the token holds no private keys of this kind: their protection is software")
+        return key
+
+
+def _strict_key(at: RootSession, key_type: PrivateKeyType) -> WrappingKey | None:
+    return at.root_strict_agreement if key_type is PrivateKeyType.EC_AGREEMENT else at.root_strict_private
 
 
 def _require_held_size(size: int) -> None:

@@ -79,7 +79,27 @@ class PrivateKeyType(StrEnum):
     """What a private key of protection `hsm` is; its PKCS#8 says the rest."""
 
     EC = "ec"
+    """For signatures."""
     RSA = "rsa"
+    EC_AGREEMENT = "ec-agreement"
+    """On a curve as well, for ECDH: held by a root key of its own, which gives other uses."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairKind:
+    """A kind of key pair: on a `curve`, by its name in SEC 2 ("secp256r1"), or with an RSA modulus of `bits`."""
+
+    key_type: PrivateKeyType
+    curve: str = ""
+    bits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedPair:
+    """A key pair that was made in the token: the private key wrapped, the public one as SubjectPublicKeyInfo, DER."""
+
+    wrapped: bytes
+    public_key: bytes
 
 
 class SignatureScheme(StrEnum):
@@ -93,13 +113,23 @@ class HeldPrivateKey(Protocol):
     """A private key inside the HSM. As `HeldKey` in all else."""
 
     def sign(self, scheme: SignatureScheme, digest: bytes, hash_name: str) -> bytes:
-        """A signature of a digest by SHA-256, -384 or -512 ("sha256" …); ECDSA gives r ‖ s of equal lengths."""
+        """A signature of a digest by SHA-256, -384 or -512 ("sha256" …); ECDSA gives r ‖ s of equal lengths.
+
+        Raises NotOffered for what the token does not have.
+        """
         ...
 
     def decrypt(self, ciphertext: bytes, hash_name: str) -> bytes:
         """RSAES-OAEP with SHA-1 or SHA-256 for hash and MGF1, empty label.
 
         Raises UnwrapFailed for whatever does not decrypt, NotOffered for a hash that the token does not have.
+        """
+        ...
+
+    def agree(self, point: bytes) -> bytes:
+        """ECDH with a point of the key's curve (04 ‖ x ‖ y): the x coordinate, as long as the curve's field.
+
+        Raises NotOffered for what the token does not have.
         """
         ...
 
@@ -154,8 +184,15 @@ class Root(Protocol):
         """
         ...
 
+    def generate_wrapped_pair(self, kind: PairKind) -> WrappedPair:
+        """Make a key pair in the token, its private key wrapped as by `wrap_private_key`; it never leaves in clear.
+
+        May take seconds. Raises NotOffered also where the token holds such keys and wraps none that it made itself.
+        """
+        ...
+
     def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
-        """Wrap a private key (DER, unencrypted) under root-strict-private, and prove that the token holds its like.
+        """Wrap a private key (DER, unencrypted) under root-strict-private, or -agreement, and prove that it is held.
 
         Raises NotOffered where there is no such root key, or the token refuses such keys.
         """

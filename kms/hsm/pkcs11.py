@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 from pkcs11 import Attribute, Mechanism, ObjectClass
 from pkcs11 import exceptions as p11
 
@@ -29,6 +29,7 @@ from kms.hsm.interface import (
     HeldKey,
     HeldPrivateKey,
     NotOffered,
+    PairKind,
     PrivateKeyType,
     Protection,
     Root,
@@ -37,10 +38,12 @@ from kms.hsm.interface import (
     RootMisconfigured,
     RootUnavailable,
     UnwrapFailed,
+    WrappedPair,
 )
 from kms.hsm.module import Module, load
 from kms.hsm.profiles.choice import choose_profile, profiles
 from kms.hsm.profiles.interface import RootSession, SigningKey, WrappingKey, WrappingProfile
+from kms.hsm.public_keys import format_public_key, public_key_on
 from kms.hsm.root_keys import (
     AUDIT_SIGN,
     ROOT_MAC,
@@ -51,10 +54,11 @@ from kms.hsm.root_keys import (
     find_root_id,
     make_missing_keys,
     require,
+    strict_agreement_plan,
     strict_plan,
     strict_private_plan,
 )
-from kms.hsm.software_signing import SIGNATURE_SIZE, format_public_key, require_digest
+from kms.hsm.software_signing import SIGNATURE_SIZE, require_digest
 from kms.hsm.templates import attribute_mapper
 from kms.hsm.tokens import find_token, log_in, token_serial
 from kms.hsm.uri import TokenURI
@@ -88,7 +92,7 @@ class PKCS11Root:
     ) -> None:
         """For `open` alone, which holds the module while calling this."""
         self._driver = driver
-        self._plans = (strict_plan(driver), AUDIT_SIGN, strict_private_plan(driver))
+        self._plans = (strict_plan(driver), AUDIT_SIGN, strict_private_plan(driver), strict_agreement_plan(driver))
         self._module = module
         self._generation = module.generation
         self._token = token
@@ -232,6 +236,9 @@ class PKCS11Root:
     def hold_key(self, wrapped: bytes) -> HeldKey:
         return self._holder.hold(wrapped)
 
+    def generate_wrapped_pair(self, kind: PairKind) -> WrappedPair:
+        return self._holder.generate_pair(kind)
+
     def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
         return self._holder.wrap_private(pkcs8.reveal(), key_type)
 
@@ -295,7 +302,7 @@ class PKCS11Root:
             except p11.PKCS11Error as error:
                 raise self._failure(error, doing) from error
 
-    def _call(self, doing: str, operation: Callable[[RootSession], bytes]) -> bytes:
+    def _call(self, doing: str, operation: Callable[[RootSession], T]) -> T:
         if self._closed:
             raise RootLost(f"{doing}: the root was closed")
         at = self._take()
@@ -393,7 +400,7 @@ class PKCS11Root:
         try:
             root = find_root(session, self._uri, self._root_id)
             root_mac = find_key(session, ROOT_MAC, self._uri, self._root_id)
-            root_strict, audit_sign, root_strict_private = (
+            root_strict, audit_sign, root_strict_private, root_strict_agreement = (
                 find_key_or_none(session, plan, self._uri, self._root_id) for plan in self._plans
             )
             return RootSession(
@@ -404,6 +411,7 @@ class PKCS11Root:
                 cast("WrappingKey | None", root_strict),
                 cast("SigningKey | None", audit_sign),
                 cast("WrappingKey | None", root_strict_private),
+                cast("WrappingKey | None", root_strict_agreement),
             )
         except BaseException:
             _close_quietly(session)
@@ -434,11 +442,8 @@ def _make_missing(token: Token, uri: TokenURI, root_id: bytes, driver: Driver) -
 
 
 def _audit_public_key(session: Session, uri: TokenURI, root_id: bytes) -> bytes:
-    point = find_audit_point(session, uri, root_id)
-    # PKCS#11 v2.40 asks for a DER OCTET STRING (04 41 ‖ point); some tokens give the 65 bytes of the point alone.
-    encoded = point.removeprefix(b"\x04\x41") if len(point) == 67 else point
     try:
-        return format_public_key(EllipticCurvePublicKey.from_encoded_point(SECP256R1(), encoded))
+        return format_public_key(public_key_on(SECP256R1(), find_audit_point(session, uri, root_id)))
     except ValueError as error:
         raise RootMisconfigured(f"the public key {uri.label + AUDIT_SIGN.suffix!r} is no point of P-256") from error
 

@@ -28,6 +28,7 @@ from kms.hsm.driver import Driver
 from kms.hsm.key_plan import KEPT_INSIDE, strictly
 from kms.hsm.profiles.key_wrap import as_mechanism, hold_under, unwraps_only_by_template, wrap_under
 from kms.hsm.profiles.refusals import UNSUPPORTED
+from kms.hsm.public_keys import public_key_of_modulus, public_key_on
 from kms.hsm.root_keys import strict_plan
 
 if TYPE_CHECKING:
@@ -95,10 +96,7 @@ class Bench:
     def rsa_pair(self, bits: int) -> tuple[rsa.RSAPublicKey, Any]:
         public, private = self.session.generate_keypair(KeyType.RSA, bits, store=False)
         self.keep(public, private)
-        exponent, modulus = (
-            int.from_bytes(public[name], "big") for name in (Attribute.PUBLIC_EXPONENT, Attribute.MODULUS)
-        )
-        return rsa.RSAPublicNumbers(exponent, modulus).public_key(), private
+        return public_key_of_modulus(public), private
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,17 +191,11 @@ def _ecdsa(curve: ec.EllipticCurve) -> Callable[[Bench], Tried]:
         signature = bytes(private.sign(_DIGEST, mechanism=Mechanism.ECDSA))
         half = len(signature) // 2
         r, s = (int.from_bytes(part, "big") for part in (signature[:half], signature[half:]))
-        key = ec.EllipticCurvePublicKey.from_encoded_point(curve, _point(public, curve))
+        key = public_key_on(curve, public[Attribute.EC_POINT])
         _verify(lambda: key.verify(encode_dss_signature(r, s), _DIGEST, ec.ECDSA(Prehashed(hashes.SHA256()))))
         return "", lambda: private.sign(_DIGEST, mechanism=Mechanism.ECDSA)
 
     return try_it
-
-
-def _point(public: Any, curve: ec.EllipticCurve) -> bytes:
-    """The point itself: 04 ‖ x ‖ y, without the OCTET STRING that most tokens put around it."""
-    size = 1 + 2 * ((curve.key_size + 7) // 8)
-    return bytes(public[Attribute.EC_POINT])[-size:]
 
 
 def _eddsa(bench: Bench) -> Tried:

@@ -35,6 +35,7 @@ from kms.hsm.interface import (
     HeldKey,
     HeldPrivateKey,
     KeyLetGo,
+    PairKind,
     PrivateKeyType,
     Protection,
     Root,
@@ -43,6 +44,7 @@ from kms.hsm.interface import (
     RootMisconfigured,
     RootUnavailable,
     SignatureScheme,
+    WrappedPair,
 )
 
 log = logging.getLogger(__name__)
@@ -162,6 +164,9 @@ class RecoveringRoot:
         key = _RecoveringKey(self._call, lambda root: root.hold_key(wrapped))
         self._call(key.held_in)
         return key
+
+    def generate_wrapped_pair(self, kind: PairKind) -> WrappedPair:
+        return self._call(lambda root: root.generate_wrapped_pair(kind))
 
     def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
         return self._call(lambda root: root.wrap_private_key(pkcs8, key_type))
@@ -338,6 +343,10 @@ class _RecoveringPrivateKey(_Recovering[HeldPrivateKey]):
     def decrypt(self, ciphertext: bytes, hash_name: str) -> bytes:
         plaintext: bytes = self._call(lambda root: self.held_in(root).decrypt(ciphertext, hash_name))
         return plaintext
+
+    def agree(self, point: bytes) -> bytes:
+        secret: bytes = self._call(lambda root: self.held_in(root).agree(point))
+        return secret
 
 
 def _same_kind(failure: RootError) -> RootError:

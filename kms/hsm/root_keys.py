@@ -6,6 +6,7 @@
     sealgate-root-audit       audit-sign, EC P-256, a pair     with the root, or when an older root is opened
     sealgate-root-strict      root-strict, AES-256             likewise, where the token enforces unwrap templates
     …-strict-private          the same, for private keys       likewise
+    …-strict-agreement        the same, for keys of ECDH       likewise
 
 The root key's CKA_ID is 16 random bytes; those of the others begin with it and end in what their labels end in, so that
 the set is exact however many roots a token comes to hold under one label. In tokens of the first release all have the
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
@@ -24,17 +26,13 @@ from pkcs11 import exceptions as p11
 from pkcs11.util.ec import encode_named_curve_parameters
 
 from kms.hsm.driver import Driver, StrictRoot
-from kms.hsm.interface import KEY_SIZE, RootMisconfigured
+from kms.hsm.interface import KEY_SIZE, PrivateKeyType, RootMisconfigured
 from kms.hsm.key_plan import KeyPlan, Template, templates, wrapping_plan
-from kms.hsm.profiles.key_wrap import (
-    as_mechanism,
-    private_unwraps_only_by_template,
-    unwraps_only_by_template,
-    unwraps_to_kept,
-)
+from kms.hsm.profiles.key_wrap import as_mechanism, unwraps_only_by_template, unwraps_to_kept
+from kms.hsm.profiles.pair_wrap import private_unwraps_only_by_template
 from kms.hsm.profiles.refusals import UNSUPPORTED
 from kms.hsm.profiles.rsa_oaep import MODULUS_BITS
-from kms.hsm.templates import UNWRAPPED_PRIVATE, UNWRAPPED_SECRET, PackedTemplate
+from kms.hsm.templates import UNWRAPPED_AGREEMENT, UNWRAPPED_PRIVATE, UNWRAPPED_SECRET, PackedTemplate
 from kms.hsm.uri import ROOT_ID_SIZE, TokenURI
 
 if TYPE_CHECKING:
@@ -74,6 +72,11 @@ def strict_private_plan(driver: Driver) -> KeyPlan:
     return _by_template(driver, "-strict-private", UNWRAPPED_PRIVATE)
 
 
+def strict_agreement_plan(driver: Driver) -> KeyPlan:
+    """root-strict-agreement: likewise, to private keys for ECDH."""
+    return _by_template(driver, "-strict-agreement", UNWRAPPED_AGREEMENT)
+
+
 def _by_template(driver: Driver, suffix: str, unwrapped: PackedTemplate) -> KeyPlan:
     plan = wrapping_plan(driver.key_wrap_mechanism, suffix)
     by_template = tuple({**template, Attribute.UNWRAP_TEMPLATE: unwrapped.packed} for template in plan.templates)
@@ -82,7 +85,7 @@ def _by_template(driver: Driver, suffix: str, unwrapped: PackedTemplate) -> KeyP
     return replace(plan, templates=by_template)
 
 
-_SUFFIXES: Final = ("", ROOT_MAC.suffix, AUDIT_SIGN.suffix, "-strict", "-strict-private")
+_SUFFIXES: Final = ("", ROOT_MAC.suffix, AUDIT_SIGN.suffix, "-strict", "-strict-private", "-strict-agreement")
 """Of the labels of all keys that a root can have."""
 
 _P256: Final = encode_named_curve_parameters("secp256r1")
@@ -149,7 +152,11 @@ def make_missing_keys(session: Session, uri: TokenURI, root_id: bytes, driver: D
             _generate_stored(session, AUDIT_SIGN, uri, root_id)
         except (*UNSUPPORTED, p11.DomainParamsInvalid, p11.GeneralError) as error:
             log.warning("the token makes no P-256 key to sign the audit trail with: %s", type(error).__name__)
-    for plan, can in ((strict_plan(driver), can_hold), (strict_private_plan(driver), can_hold_private)):
+    for plan, can in (
+        (strict_plan(driver), can_hold),
+        (strict_private_plan(driver), partial(can_hold_private, key_type=PrivateKeyType.EC)),
+        (strict_agreement_plan(driver), partial(can_hold_private, key_type=PrivateKeyType.EC_AGREEMENT)),
+    ):
         if find_keys(session, plan, uri, root_id):
             continue
         try:
@@ -169,12 +176,12 @@ def can_hold(session: Session, root_strict: WrappingKey, driver: Driver) -> bool
     return unwraps_only_by_template(session, root_strict, mechanism)
 
 
-def can_hold_private(session: Session, root_strict_private: WrappingKey, driver: Driver) -> bool:
+def can_hold_private(session: Session, wrapping_key: WrappingKey, driver: Driver, *, key_type: PrivateKeyType) -> bool:
     """The same of private keys; where nothing is enforced, it shows when one is to be held."""
     if driver.strict_root is StrictRoot.UNENFORCED:
         return True
     mechanism = as_mechanism(driver.key_wrap_mechanism)
-    return private_unwraps_only_by_template(session, root_strict_private, mechanism)
+    return private_unwraps_only_by_template(session, wrapping_key, mechanism, key_type)
 
 
 def find_keys(session: Session, plan: KeyPlan, uri: TokenURI, root_id: bytes) -> list[Object]:

@@ -12,7 +12,17 @@ import threading
 from collections.abc import Callable
 
 from kms.api.secrets import SecretBytes
-from kms.hsm.interface import KEY_SIZE, HeldKey, HeldPrivateKey, PrivateKeyType, Protection, Root, RootIdentity
+from kms.hsm.interface import (
+    KEY_SIZE,
+    HeldKey,
+    HeldPrivateKey,
+    PairKind,
+    PrivateKeyType,
+    Protection,
+    Root,
+    RootIdentity,
+    WrappedPair,
+)
 from kms.hsm.recovery import RecoveringRoot, RootStatus
 
 
@@ -73,6 +83,9 @@ class Roots:
 
     def hold_key(self, wrapped: bytes) -> HeldKey:
         return self.present().hold_key(wrapped)
+
+    def generate_wrapped_pair(self, kind: PairKind) -> WrappedPair:
+        return self.present().generate_wrapped_pair(kind)
 
     def wrap_private_key(self, pkcs8: SecretBytes, key_type: PrivateKeyType) -> bytes:
         return self.present().wrap_private_key(pkcs8, key_type)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kms.api.secrets import SecretBytes
+from kms.hsm.public_keys import format_public_key
 
 SCALAR_SIZE = 32
 DIGEST_SIZE = 32
@@ -32,10 +32,6 @@ def sign(key: SecretBytes, digest: bytes) -> bytes:
 def public_key(key: SecretBytes) -> bytes:
     """SubjectPublicKeyInfo, DER."""
     return format_public_key(_private(key).public_key())
-
-
-def format_public_key(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def require_digest(digest: bytes) -> None:

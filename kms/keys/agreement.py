@@ -7,20 +7,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from kms.api.errors import KMSError
+from kms.keys.private_keys import CURVES
 
 
-def shared_secret(key: ec.EllipticCurvePrivateKey, peer: bytes) -> bytes:
-    """The secret shared with the owner of `peer` (SubjectPublicKeyInfo, DER), whose point is checked.
+def shared_secret(key: ec.EllipticCurvePrivateKey, peer: ec.EllipticCurvePublicKey) -> bytes:
+    """The secret shared with the owner of `peer`, a key on the same curve."""
+    return key.exchange(ec.ECDH(), peer)
 
-    Raises ValidationException for what is no public key on the same curve.
+
+def load_peer(key_spec: str, peer: bytes) -> ec.EllipticCurvePublicKey:
+    """The public key in `peer` (SubjectPublicKeyInfo, DER), whose point is checked.
+
+    Raises ValidationException for what is no public key on the curve of the spec.
     """
     try:
         public_key = load_der_public_key(peer)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise _invalid() from None
-    if not isinstance(public_key, ec.EllipticCurvePublicKey) or public_key.curve.name != key.curve.name:
+    if not isinstance(public_key, ec.EllipticCurvePublicKey) or not isinstance(public_key.curve, CURVES[key_spec]):
         raise _invalid()
-    return key.exchange(ec.ECDH(), public_key)
+    return public_key
 
 
 def _invalid() -> KMSError:

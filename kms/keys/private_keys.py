@@ -80,5 +80,9 @@ def spec_of(key: PrivateKey) -> str | None:
 
 
 def public_key_of(key: PrivateKey) -> bytes:
+    return format_public_key(key.public_key())
+
+
+def format_public_key(key: PublicKey) -> bytes:
     """SubjectPublicKeyInfo, DER (RFC 5280 §4.1)."""
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -34,6 +34,7 @@ KEY_SPECS: Final = {
     "ML_DSA_65": 15,
     "ML_DSA_87": 16,
 }
+SECRET_KEY_SPECS: Final = frozenset({"SYMMETRIC_DEFAULT", "HMAC_224", "HMAC_256", "HMAC_384", "HMAC_512"})
 ORIGINS: Final = {"AWS_KMS": 1, "EXTERNAL": 2}
 
 KEY_SIZE = 32
@@ -79,10 +80,18 @@ class RecordHeader:
         """Whether the root wraps the material itself, or a record key that seals it."""
         return self.protection is Protection.HSM or self.key_spec == "SYMMETRIC_DEFAULT"
 
+    @property
+    def is_pair(self) -> bool:
+        """Whether the root wraps a private key itself, so that its public half stands beside it."""
+        return self.protection is Protection.HSM and self.key_spec not in SECRET_KEY_SPECS
+
 
 @dataclass(frozen=True, slots=True)
 class ParsedRecord:
-    """A record in its parts. `header_bytes` is all before `wrapped`; `sealed` is empty in a direct record."""
+    """A record in its parts. `header_bytes` is all before `wrapped`.
+
+    `sealed` is empty in a direct record; in one of a pair it is the public half (kms/keys/held_pairs.py).
+    """
 
     header: RecordHeader
     header_bytes: bytes
@@ -117,8 +126,8 @@ def parse_record(record: bytes) -> ParsedRecord:
     header = _header(profile, mechanism, protection, names, record[label_start:label_end])
     if record[0] == 1 and (header.key_spec, len(wrapped)) != ("SYMMETRIC_DEFAULT", _WRAPPED_SIZE_1):
         raise UnwrapFailed("the key record names a key spec or a size that format 1 does not have")
-    if header.is_direct is bool(sealed):
-        raise UnwrapFailed("the key record has a sealed body that its key spec does not have, or lacks it")
+    if (header.is_direct and not header.is_pair) is bool(sealed):
+        raise UnwrapFailed("the key record has a second body that its key spec does not have, or lacks it")
     return ParsedRecord(header, header_bytes, wrapped, sealed, record[-MAC_SIZE:])
 
 

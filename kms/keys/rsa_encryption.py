@@ -27,8 +27,8 @@ def max_plaintext_bytes(key_spec: str, algorithm: str) -> int:
     return int(key_spec.removeprefix("RSA_")) // 8 - 2 * _HASHES[algorithm].digest_size - 2
 
 
-def encrypt(key: rsa.RSAPrivateKey, algorithm: str, plaintext: bytes) -> bytes:
-    return key.public_key().encrypt(plaintext, _oaep(algorithm))
+def encrypt(key: rsa.RSAPublicKey, algorithm: str, plaintext: bytes) -> bytes:
+    return key.encrypt(plaintext, _oaep(algorithm))
 
 
 def decrypt(key: rsa.RSAPrivateKey, algorithm: str, ciphertext: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
     record = header ‖ wrapped ‖ sealed ‖ HMAC-SHA256(root-mac, "sealgate/v1/cmk-record" ‖ header ‖ wrapped ‖ sealed)
 
-A symmetric key, and any key of protection `hsm`, is wrapped by the root itself, and `sealed` is empty. Other material
+A symmetric key, and any key of protection `hsm`, is wrapped by the root itself; `sealed` is then empty, or the public
+half of a pair. Other material
 is sealed by a record key of its own that the root wraps: one key, one message, so that the GCM nonce is constant.
 Format: docs/formats/cmk-record.md. Pure but for the calls to the root, which block.
 """
@@ -29,35 +30,28 @@ from kms.hsm.interface import (
     RootIdentity,
     UnwrapFailed,
 )
+from kms.keys.held_pairs import make_pair, parse_public_half
 from kms.keys.record_format import (
     COMMITMENT_SIZE,
     KEY_SIZE,
     MAX_KEY_VERSION,
     MAX_MATERIAL_SIZE,
     SEALED_OVERHEAD,
+    SECRET_KEY_SPECS,
     ParsedRecord,
     RecordHeader,
     format_header,
     parse_record,
 )
+from kms.keys.specs import ENCRYPT_DECRYPT
 
 _MAC_LABEL: Final = b"sealgate/v1/cmk-record"
 _SEAL_LABEL: Final = b"sealgate/v1/cmk-record/material"
 _NONCE: Final = bytes(12)
 
-MADE_INSIDE: Final = {"SYMMETRIC_DEFAULT": 32, "HMAC_224": 32, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
-"""Secret keys that root-strict wraps, and with how many bytes they are made in the HSM: as many as AWS says, but for
-HMAC_224, whose 28 no AES key wrap takes."""
-PRIVATE_KEY_TYPES: Final = {
-    "RSA_2048": PrivateKeyType.RSA,
-    "RSA_3072": PrivateKeyType.RSA,
-    "RSA_4096": PrivateKeyType.RSA,
-    "ECC_NIST_P256": PrivateKeyType.EC,
-    "ECC_NIST_P384": PrivateKeyType.EC,
-    "ECC_NIST_P521": PrivateKeyType.EC,
-    "ECC_SECG_P256K1": PrivateKeyType.EC,
-}
-"""Specs whose PKCS#8 a token may take; which of them it does take, it shows when one is wrapped."""
+_MADE_INSIDE: Final = {"SYMMETRIC_DEFAULT": 32, "HMAC_224": 32, "HMAC_256": 32, "HMAC_384": 48, "HMAC_512": 64}
+"""With how many bytes secret keys are made in the HSM: as many as AWS says, but for HMAC_224, whose 28 no AES key wrap
+takes."""
 
 
 def make_record(
@@ -67,15 +61,17 @@ def make_record(
     *,
     created_us: int,
     key_spec: str = "SYMMETRIC_DEFAULT",
+    key_usage: str = ENCRYPT_DECRYPT,
     origin: str = "AWS_KMS",
     protection: Protection = Protection.SOFTWARE,
     material: SecretBytes | None = None,
 ) -> bytes:
-    """The record of a key version: of `material`, or of fresh bytes that are made inside the root.
+    """The record of a key version: of `material`, or of a key that is made inside the root.
 
     `key_version` counts from 1; `created_us` is microseconds since the epoch. `material` is 32 bytes of a symmetric
     key, 1 to 8192 of another (HMAC key, PKCS#8), and with protection `hsm` what root-strict can wrap. Only a symmetric
-    key, or with protection `hsm` an HMAC key, can be made inside. Two or three calls of the root.
+    key, or with protection `hsm` any, can be made inside. Two or three calls of the root, some more for a pair of
+    protection `hsm`, by which all that its spec and `key_usage` offer is tried.
 
     Raises ValueError for what contradicts this, NotOffered where the root has no such protection, RootError.
     """
@@ -84,14 +80,17 @@ def make_record(
     identity = _identity(root, protection)
     root = root.holding(identity.root_id)  # all calls below go to one root, also if another takes its place meanwhile
     header = RecordHeader(identity, key_id, key_version, key_spec, origin, created_us, protection)
-    if material is None and not (header.is_direct and key_spec in MADE_INSIDE):
-        raise ValueError(f"a key of spec {key_spec} is not made by the root")
-    if not header.is_direct:
-        assert material is not None
-        authenticated = _seal(root, header, material)
-    else:
+    if header.is_pair:
+        pair = make_pair(root, key_spec, key_usage, material)
+        sizes = len(pair.wrapped), len(pair.public_half)
+        authenticated = format_header(header, *sizes) + pair.wrapped + pair.public_half
+    elif header.is_direct:
         wrapped = _generate(root, header) if material is None else _wrap(root, header, material)
         authenticated = format_header(header, len(wrapped), 0) + wrapped
+    elif material is not None:
+        authenticated = _seal(root, header, material)
+    else:
+        raise ValueError(f"a key of spec {key_spec} is not made by the root")
     return authenticated + root.mac(_MAC_LABEL + authenticated)
 
 
@@ -123,7 +122,7 @@ def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> He
     For symmetric and HMAC keys. Raises as `open_record`; ValueError for a record of another kind.
     """
     parsed, root = _verify(root, record, key_id, key_version)
-    if parsed.header.protection is not Protection.HSM or parsed.header.key_spec not in MADE_INSIDE:
+    if parsed.header.protection is not Protection.HSM or parsed.header.key_spec not in SECRET_KEY_SPECS:
         raise ValueError("this is no record of a secret key of protection hsm, to be held")
     return root.hold_key(parsed.wrapped)
 
@@ -131,10 +130,21 @@ def hold_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> He
 def hold_private_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> HeldPrivateKey:
     """As `hold_record`, for RSA keys and those on elliptic curves."""
     parsed, root = _verify(root, record, key_id, key_version)
-    key_type = PRIVATE_KEY_TYPES.get(parsed.header.key_spec)
-    if parsed.header.protection is not Protection.HSM or key_type is None:
-        raise ValueError("this is no record of a private key of protection hsm, to be held")
+    key_type, _ = _public_half(parsed)
     return root.hold_private_key(parsed.wrapped, key_type)
+
+
+def public_key_of_record(root: Root, record: bytes, key_id: UUID, key_version: int) -> bytes:
+    """The public half of what `hold_private_record` holds: SubjectPublicKeyInfo, DER. One call of the root."""
+    parsed, _ = _verify(root, record, key_id, key_version)
+    _, public_key = _public_half(parsed)
+    return public_key
+
+
+def _public_half(parsed: ParsedRecord) -> tuple[PrivateKeyType, bytes]:
+    if not parsed.header.is_pair:
+        raise ValueError("this is no record of a private key of protection hsm, to be held")
+    return parse_public_half(parsed.sealed)
 
 
 def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> tuple[ParsedRecord, Root]:
@@ -164,14 +174,10 @@ def _verify(root: Root, record: bytes, key_id: UUID, key_version: int) -> tuple[
 
 
 def _generate(root: Root, header: RecordHeader) -> bytes:
-    return root.generate_wrapped_key(header.protection, MADE_INSIDE[header.key_spec])
+    return root.generate_wrapped_key(header.protection, _MADE_INSIDE[header.key_spec])
 
 
 def _wrap(root: Root, header: RecordHeader, material: SecretBytes) -> bytes:
-    if header.key_spec in PRIVATE_KEY_TYPES:
-        return root.wrap_private_key(material, PRIVATE_KEY_TYPES[header.key_spec])
-    if header.key_spec not in MADE_INSIDE:
-        raise NotOffered(f"no token takes keys of spec {header.key_spec}: their protection is software")
     return root.wrap_key(_as_wrapped(header, material), header.protection)
 
 

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from kms.api.secrets import SecretBytes
 from kms.api.types import DeriveSharedSecret, SharedSecret
-from kms.keys.agreement import shared_secret
+from kms.keys.agreement import load_peer, shared_secret
+from kms.keys.held_pairs import agree_inside
 from kms.keys.private_keys import PrivateKey
 from kms.keys.specs import KEY_AGREEMENT
 from kms.keys.state import Operation
@@ -30,13 +31,13 @@ async def derive_shared_secret(core: Core, call: Call[DeriveSharedSecret]) -> Sh
         usage=KEY_AGREEMENT,
         algorithm=request.key_agreement_algorithm,
     )
-    find()
+    peer = load_peer(find().metadata.key_spec, request.public_key)
 
     def derive(private_key: PrivateKey) -> bytes:
         assert isinstance(private_key, EllipticCurvePrivateKey)
-        return shared_secret(private_key, request.public_key)
+        return shared_secret(private_key, peer)
 
-    key, secret = await with_private_key(core, find, derive)
+    key, secret = await with_private_key(core, find, derive, lambda held: agree_inside(held, peer))
     if request.dry_run:
         raise dry_run_succeeded()
     return SharedSecret(SecretBytes(secret), key.metadata)

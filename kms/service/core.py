@@ -30,6 +30,7 @@ from kms.service.call import Call
 from kms.service.key_cache import KeyCache
 from kms.service.key_names import KeyName, alias_arn, key_arn, parse_key_name
 from kms.service.leases import Lease, Leases
+from kms.service.public_keys import PublicKeys
 from kms.service.recording import Recorder
 from kms.service.root_calls import RootCalls
 from kms.service.usage_tracker import UsageTracker
@@ -39,7 +40,8 @@ from kms.store.records import StoredKey
 T = TypeVar("T")
 Q = TypeVar("Q", bound=Request[Any])
 
-_OPENING_ATTEMPTS = 3
+OPENING_ATTEMPTS = 3
+"""How often a key is found anew that changes while the root opens or uses it."""
 
 COMPUTING_THREADS = 2
 """For asymmetric keys: they are CPU work, which more threads would only queue elsewhere."""
@@ -112,6 +114,7 @@ class Core:
         self.recorder = Recorder(trail, region=settings.region, clock_us=clock_us)
         self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds, changed=self.recorder.note)
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
+        self.public_keys = PublicKeys(self.root, store.version)
         self.making_predefined = asyncio.Lock()
         self.usage = UsageTracker()
         self._epoch = epoch
@@ -167,7 +170,7 @@ class Core:
 
         `find` checks everything about the key and does not wait; it is called again when the root had to be asked.
         """
-        for _ in range(_OPENING_ATTEMPTS):
+        for _ in range(OPENING_ATTEMPTS):
             key, version = find()
             name = (key.metadata.key_id, version)
             lease = self.leases.get(name)
@@ -186,14 +189,14 @@ class Core:
 
         With a key of protection hsm the HSM computes it: one call, after which the key is found and checked anew.
         """
-        for _ in range(_OPENING_ATTEMPTS):
+        for _ in range(OPENING_ATTEMPTS):
             key, version, lease = await self.material(find)
             message = derivation(key, version)
             held = lease.held
             if held is None:
                 mac = hmac.digest(lease.key, message, hash_name)
                 return Derived(key, version, lease.material_id, message, mac)
-            secret = await self.inside(partial(held.key.mac, message, hash_name))
+            secret = await self.inside(partial(held.mac, message, hash_name))
             found, found_version = find()
             if secret is not None and (found.key_bytes, found_version) == (key.key_bytes, version):
                 return Derived(found, version, lease.material_id, message, secret)

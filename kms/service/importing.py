@@ -217,6 +217,7 @@ async def _put(core: Core, key: StoredKey, request: ImportKeyMaterial, material:
             version.version,
             created_us=now_us,
             key_spec=metadata.key_spec,
+            key_usage=metadata.key_usage,
             origin=EXTERNAL,
             protection=Protection(metadata.protection),
             material=material,

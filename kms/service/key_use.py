@@ -7,14 +7,16 @@ nothing by the time its DisableKey is answered.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
-from kms.api.errors import KMSError
-from kms.keys.private_keys import PrivateKey
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.hsm.interface import HeldPrivateKey, Protection
+from kms.keys.private_keys import PrivateKey, PublicKey
 from kms.keys.specs import algorithms_of
 from kms.keys.state import Operation
 from kms.service.call import Call
-from kms.service.core import Core
+from kms.service.core import OPENING_ATTEMPTS, Core
 from kms.store.records import StoredKey
 
 T = TypeVar("T")
@@ -44,15 +46,46 @@ def incompatible(algorithm: str, key_spec: str) -> KMSError:
 
 
 async def with_private_key(
-    core: Core, find: Callable[[], StoredKey], work: Callable[[PrivateKey], T]
+    core: Core,
+    find: Callable[[], StoredKey],
+    work: Callable[[PrivateKey], T],
+    inside: Callable[[HeldPrivateKey], T],
 ) -> tuple[StoredKey, T]:
-    """`work(private key)` of the key that `find` names, in a thread."""
+    """`work(private key)` of the key that `find` names, in a thread; `inside(held key)` if it is of protection hsm.
 
+    `inside` blocks, in a thread of the root's, and may raise RootError and KMSError.
+    """
+    for _ in range(OPENING_ATTEMPTS):
+        key, version, lease = await core.material(_with_version(find))
+        held = lease.held_private
+        if held is None:
+            private_key = lease.private_key(key.metadata.key_spec)
+            result = await core.compute(partial(work, private_key))
+            return find(), result
+        made = await core.inside(partial(inside, held))
+        found = find()
+        if made is not None and (found.key_bytes, found.current_version) == (key.key_bytes, version):
+            return found, made
+    raise KMSUnavailable("The key changed while it was being used.", 1)
+
+
+async def with_public_key(
+    core: Core, find: Callable[[], StoredKey], work: Callable[[PublicKey], T]
+) -> tuple[StoredKey, T]:
+    """`work(public key)` of the key that `find` names, in a thread; without the HSM if it is of protection hsm."""
+    key = find()
+    if key.metadata.protection == Protection.HSM:
+        public_key = await core.public_keys.get(key.metadata.key_id, key.current_version)
+    else:
+        key, _, lease = await core.material(_with_version(find))
+        public_key = lease.private_key(key.metadata.key_spec).public_key()
+    result = await core.compute(lambda: work(public_key))
+    return find(), result
+
+
+def _with_version(find: Callable[[], StoredKey]) -> Callable[[], tuple[StoredKey, int]]:
     def version() -> tuple[StoredKey, int]:
         key = find()
         return key, key.current_version
 
-    key, _, lease = await core.material(version)
-    private_key = lease.private_key(key.metadata.key_spec)
-    result = await core.compute(lambda: work(private_key))
-    return find(), result
+    return version

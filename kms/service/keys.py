@@ -6,7 +6,16 @@ from dataclasses import replace
 
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
-from kms.api.types import OWNED_BY_SELF, CreateKey, DescribeKey, KeyListEntry, KeyMetadata, KeyPage, ListKeys
+from kms.api.types import (
+    OWNED_BY_SELF,
+    PAIR_SECONDS,
+    CreateKey,
+    DescribeKey,
+    KeyListEntry,
+    KeyMetadata,
+    KeyPage,
+    ListKeys,
+)
 from kms.hsm.interface import Protection
 from kms.keys.private_keys import generate_private_key
 from kms.keys.specs import HMAC_KEY_BYTES, SPECS, SYMMETRIC_DEFAULT
@@ -52,7 +61,8 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     else:
         material = await _new_material(core, request.key_spec, protection)
         new = await core.root.call(
-            lambda root: make_key(root, metadata, tags=request.tags, policy=policy, material=material)
+            lambda root: make_key(root, metadata, tags=request.tags, policy=policy, material=material),
+            extra_seconds=_extra_seconds(metadata),
         )
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata
@@ -99,7 +109,13 @@ async def _check_held(core: Core, metadata: KeyMetadata) -> None:
     """Raises UnsupportedOperationException, before the import, for material to be held that the HSM would not hold."""
     if metadata.protection == Protection.HSM:
         thrown_away = replace(metadata, key_material_id="")
-        await core.root.call(lambda root: make_key(root, thrown_away))
+        await core.root.call(lambda root: make_key(root, thrown_away), extra_seconds=_extra_seconds(metadata))
+
+
+def _extra_seconds(metadata: KeyMetadata) -> float:
+    """For a pair that the HSM makes."""
+    is_pair = metadata.protection == Protection.HSM and SPECS[metadata.key_spec].is_private
+    return PAIR_SECONDS if is_pair else 0.0
 
 
 async def _new_material(core: Core, key_spec: str, protection: Protection) -> SecretBytes | None:

@@ -15,10 +15,10 @@ from typing import Final
 from uuid import UUID
 
 from kms.api.errors import KMSError
-from kms.hsm.interface import HeldKey, Protection, Root
+from kms.hsm.interface import HeldKey, HeldPrivateKey, Protection, Root
 from kms.keys.private_keys import PrivateKey, load_private_key
 from kms.keys.record_format import parse_header
-from kms.keys.wrapping import hold_record, open_record
+from kms.keys.wrapping import hold_private_record, hold_record, open_record
 from kms.service.root_calls import RootCalls
 from kms.store.records import StoredVersion, key_bytes
 
@@ -30,15 +30,19 @@ MAX_HELD = 1000
 session objects, and one that runs out of it looks like one that failed."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Held:
-    """A held key, with a way to let it go that does not wait for the HSM."""
+@dataclass(slots=True, repr=False)
+class Opened:
+    """What the root gave for a version: the material, or a key that it holds. One of them."""
 
-    key: HeldKey
-    root: RootCalls
+    material: bytearray | None = None
+    held: HeldKey | None = None
+    held_private: HeldPrivateKey | None = None
 
-    def let_go(self) -> None:
-        self.root.release(self.key.close)
+    def close(self) -> None:
+        """Blocks for a held key."""
+        for held in (self.held, self.held_private):
+            if held is not None:
+                held.close()
 
 
 LeaseName = tuple[str, int]
@@ -49,23 +53,35 @@ class Lease:
     """One version: valid until the event loop's time `expires`, wiped after. Blank repr.
 
     `key` is its material (32 bytes of a symmetric key); use it at once and keep no reference across an await. Of a key
-    of protection hsm there is `held` instead, whose calls block and raise KeyLetGo once the lease has ended.
+    of protection hsm there is `held` or `held_private` instead, whose calls block and raise KeyLetGo once the lease has
+    ended.
     """
 
-    __slots__ = ("_key", "_private_key", "expires", "held", "material_id")
+    __slots__ = ("_opened", "_private_key", "_root", "expires", "material_id")
 
-    def __init__(self, key: bytearray | None, material_id: str, expires: float, held: Held | None = None) -> None:
-        assert (key is None) is not (held is None)
-        self._key: Final = key
+    def __init__(self, opened: Opened, root: RootCalls, material_id: str, expires: float) -> None:
+        self._opened: Final = opened
         self._private_key: PrivateKey | None = None
-        self.held: Final = held
+        self._root: Final = root
         self.material_id: Final = material_id
         self.expires: Final = expires
 
     @property
     def key(self) -> bytearray:
-        assert self._key is not None, "a held key has no bytes"
-        return self._key
+        assert self._opened.material is not None, "a held key has no bytes"
+        return self._opened.material
+
+    @property
+    def held(self) -> HeldKey | None:
+        return self._opened.held
+
+    @property
+    def held_private(self) -> HeldPrivateKey | None:
+        return self._opened.held_private
+
+    @property
+    def is_held(self) -> bool:
+        return self._opened.material is None
 
     def private_key(self, key_spec: str) -> PrivateKey:
         """The material as a private key, read once for a lease; it may be used after the lease, in a thread."""
@@ -74,11 +90,12 @@ class Lease:
         return self._private_key
 
     def wipe(self) -> None:
+        """Wipe the material, or have a held key let go without waiting for the HSM."""
         self._private_key = None
-        if self._key is not None:
-            self._key[:] = bytes(len(self._key))
-        if self.held is not None:
-            self.held.let_go()
+        if self.is_held:
+            self._root.release(self._opened.close)
+        else:
+            self.key[:] = bytes(len(self.key))
 
     def __repr__(self) -> str:
         return "Lease()"
@@ -167,30 +184,31 @@ class Leases:
 
         is_abandoned = False
 
-        def unwrap(root: Root) -> bytearray | HeldKey:
-            if parse_header(record).protection is not Protection.HSM:
-                return bytearray(open_record(root, record, key_uuid, version).reveal())
-            held = hold_record(root, record, key_uuid, version)
+        def unwrap(root: Root) -> Opened:
+            opened = Opened()
+            header = parse_header(record)
+            if header.is_pair:
+                opened.held_private = hold_private_record(root, record, key_uuid, version)
+            elif header.protection is Protection.HSM:
+                opened.held = hold_record(root, record, key_uuid, version)
+            else:
+                opened.material = bytearray(open_record(root, record, key_uuid, version).reveal())
             if is_abandoned:
-                held.close()
-            return held
+                opened.close()
+            return opened
 
         try:
             opened = await self._root.call(unwrap)
         except BaseException:
             is_abandoned = True  # the call may yet end, with nobody there to let the key go
             raise
-        expires = self._clock() + self._lease_seconds
-        if isinstance(opened, bytearray):
-            lease = Lease(opened, stored.material_id, expires)
-        else:
-            lease = Lease(None, stored.material_id, expires, Held(opened, self._root))
+        lease = Lease(opened, self._root, stored.material_id, self._clock() + self._lease_seconds)
         if self._opening.get(name) is not asyncio.current_task():
             lease.wipe()  # dropped meanwhile: the key was disabled or deleted
             return
         if len(self._leases) >= MAX_LEASES:
             self._end(next(iter(self._leases)))
-        if lease.held is not None:
+        if lease.is_held:
             if len(self._held) >= MAX_HELD:
                 self._end(next(iter(self._held)))
             self._held[name] = None

@@ -90,6 +90,7 @@ def make_key(
         1,
         created_us=metadata.created_us,
         key_spec=metadata.key_spec,
+        key_usage=metadata.key_usage,
         protection=Protection(metadata.protection),
         material=material,
     )

@@ -9,11 +9,10 @@ from __future__ import annotations
 from kms.api.errors import KMSError
 from kms.api.types import CreateKey
 from kms.hsm.interface import Protection
-from kms.keys.wrapping import MADE_INSIDE
+from kms.keys.held_pairs import PAIR_KINDS
+from kms.keys.record_format import SECRET_KEY_SPECS
 
 TAG_KEY = "sealgate:protection"
-HELD_KEY_SPECS = frozenset(MADE_INSIDE)
-"""Keys that root-strict wraps, and the HSM uses by an HMAC."""
 
 
 def chosen_protection(request: CreateKey, default: str) -> Protection:
@@ -31,7 +30,9 @@ def chosen_protection(request: CreateKey, default: str) -> Protection:
     if None not in {by_tag, by_store} and by_tag != by_store:
         raise KMSError("ValidationException", f"CustomKeyStoreId {by_store} contradicts the tag {TAG_KEY}.")
     protection = Protection(by_store or by_tag or default)
-    if protection is Protection.SOFTWARE or request.key_spec in HELD_KEY_SPECS:
+    # Whether some token holds such keys; whether this one does, it shows when one is made.
+    may_be_held = request.key_spec in SECRET_KEY_SPECS or request.key_spec in PAIR_KINDS
+    if protection is Protection.SOFTWARE or may_be_held:
         return protection
     if by_store is by_tag is None:
         return Protection.SOFTWARE  # a default is for the keys that it fits

@@ -72,8 +72,8 @@ class RootCalls:
         _, retry_after_seconds = self._failure or ("", RETRY_SECONDS)
         return KMSUnavailable("The root of the key hierarchy is not available.", retry_after_seconds)
 
-    async def call(self, function: Callable[[Root], T]) -> T:
-        """`function(root)` in a thread.
+    async def call(self, function: Callable[[Root], T], *, extra_seconds: float = 0.0) -> T:
+        """`function(root)` in a thread; `extra_seconds` longer than the deadline of others.
 
         Raises KMSUnavailable when the root is absent, misconfigured or slower than the deadline,
         KMSInternalException for a record that the root refuses to open, UnsupportedOperationException for what the
@@ -82,14 +82,15 @@ class RootCalls:
         if self._waiting >= MAX_WAITING or self._is_hanging():
             raise self.unavailable()
         self._waiting += 1
+        deadline_seconds = self._deadline_seconds + extra_seconds
         call = self._threads.submit(function, self._root)
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(deadline_seconds):
                 result = await asyncio.wrap_future(call)
         except TimeoutError:
             if call.running():
                 self._overdue.add(call)
-            self._failed(f"the root did not answer within {self._deadline_seconds:g} s", RETRY_SECONDS)
+            self._failed(f"the root did not answer within {deadline_seconds:g} s", RETRY_SECONDS)
             raise self.unavailable() from None
         except RootMisconfigured as error:
             self._failed(str(error), OPERATOR_SECONDS)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.types import Ciphertext, EncryptionContext, Plaintext
 from kms.keys import rsa_encryption
-from kms.keys.private_keys import PrivateKey
+from kms.keys.held_pairs import decrypt_inside
+from kms.keys.private_keys import PrivateKey, PublicKey
 from kms.keys.specs import ENCRYPT_DECRYPT
 from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.constraints import dry_run_succeeded
 from kms.service.core import Core
-from kms.service.key_use import key_of_usage, with_private_key
+from kms.service.key_use import key_of_usage, with_private_key, with_public_key
 
 
 async def rsa_encrypt(
@@ -38,11 +39,11 @@ async def rsa_encrypt(
     if dry_run:
         raise dry_run_succeeded()
 
-    def encrypt(private_key: PrivateKey) -> bytes:
-        assert isinstance(private_key, RSAPrivateKey)
-        return rsa_encryption.encrypt(private_key, algorithm, plaintext)
+    def encrypt(public_key: PublicKey) -> bytes:
+        assert isinstance(public_key, RSAPublicKey)
+        return rsa_encryption.encrypt(public_key, algorithm, plaintext)
 
-    key, ciphertext = await with_private_key(core, find, encrypt)
+    key, ciphertext = await with_public_key(core, find, encrypt)
     metadata = key.metadata
     return Ciphertext(ciphertext, metadata.key_arn, key.current_version, metadata.key_material_id or "")
 
@@ -65,7 +66,9 @@ async def rsa_decrypt(
         assert isinstance(private_key, RSAPrivateKey)
         return rsa_encryption.decrypt(private_key, algorithm, ciphertext)
 
-    key, plaintext = await with_private_key(core, find, decrypt)
+    key, plaintext = await with_private_key(
+        core, find, decrypt, lambda held: decrypt_inside(held, algorithm, ciphertext)
+    )
     metadata = key.metadata
     return Plaintext(SecretBytes(plaintext), metadata.key_arn, key.current_version, metadata.key_material_id or "")
 

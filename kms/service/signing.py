@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from functools import partial
 
+from kms.api import types as t
 from kms.api.errors import KMSError
-from kms.api.types import GetPublicKey, PublicKey, Sign, Signature, Verify
+from kms.api.types import GetPublicKey, Sign, Signature, Verify
 from kms.keys import signatures
-from kms.keys.private_keys import PrivateKey, public_key_of
+from kms.keys.held_pairs import sign_inside
+from kms.keys.private_keys import PublicKey, format_public_key
 from kms.keys.signatures import WrongSignature, check_message
 from kms.keys.specs import SIGN_VERIFY, SPECS
 from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.constraints import check_length, dry_run_succeeded
 from kms.service.core import Core
-from kms.service.key_use import key_of_usage, with_private_key
+from kms.service.key_use import key_of_usage, with_private_key, with_public_key
 from kms.store.records import StoredKey
 
 MAX_MESSAGE_BYTES = 4096
@@ -25,7 +27,10 @@ async def sign(core: Core, call: Call[Sign]) -> Signature:
     find = _checked(core, call, Operation.SIGN)
     message, algorithm, message_type = request.message.reveal(), request.signing_algorithm, request.message_type
     key, signature = await with_private_key(
-        core, find, lambda private: signatures.sign(private, algorithm, message, message_type)
+        core,
+        find,
+        lambda private: signatures.sign(private, algorithm, message, message_type),
+        lambda held: sign_inside(held, algorithm, message, message_type),
     )
     return Signature(signature, key.metadata.key_arn)
 
@@ -36,17 +41,17 @@ async def verify(core: Core, call: Call[Verify]) -> str:
     find = _checked(core, call, Operation.VERIFY)
     message, algorithm, message_type = request.message.reveal(), request.signing_algorithm, request.message_type
 
-    def check(private_key: PrivateKey) -> None:
-        signatures.verify(private_key.public_key(), algorithm, message, message_type, request.signature)
+    def check(public_key: PublicKey) -> None:
+        signatures.verify(public_key, algorithm, message, message_type, request.signature)
 
     try:
-        key, _ = await with_private_key(core, find, check)
+        key, _ = await with_public_key(core, find, check)
     except WrongSignature:
         raise KMSError("KMSInvalidSignatureException") from None
     return key.metadata.key_arn
 
 
-async def get_public_key(core: Core, call: Call[GetPublicKey]) -> PublicKey:
+async def get_public_key(core: Core, call: Call[GetPublicKey]) -> t.PublicKey:
     def find() -> StoredKey:
         key = core.key_for(call, call.request.key_id, Operation.GET_PUBLIC_KEY)
         if not SPECS[key.metadata.key_spec].is_private:
@@ -57,8 +62,8 @@ async def get_public_key(core: Core, call: Call[GetPublicKey]) -> PublicKey:
         return key
 
     find()
-    key, public_key = await with_private_key(core, find, public_key_of)
-    return PublicKey(key.metadata, public_key)
+    key, public_key = await with_public_key(core, find, format_public_key)
+    return t.PublicKey(key.metadata, public_key)
 
 
 def _checked(core: Core, call: Call[Sign] | Call[Verify], operation: Operation) -> partial[StoredKey]:

@@ -18,8 +18,8 @@ from kms.daemon.server import REQUEST_SECONDS, KMSServer
 
 
 class ScriptedService:
-    """Few requests: GenerateRandom waits for `go_on`, DescribeKey is refused, ListKeys is answered at length,
-    EnableKey has a fault."""
+    """Few requests: GenerateRandom waits for `go_on`, CreateKey does so and is refused, DescribeKey is refused,
+    ListKeys is answered at length, EnableKey has a fault."""
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -31,6 +31,9 @@ class ScriptedService:
         match request:
             case t.GenerateRandom(number_of_bytes):
                 return await self._generate_random(number_of_bytes)
+            case t.CreateKey():
+                await self.go_on.wait()
+                raise KMSError("LimitExceededException", "as the script says")
             case t.DescribeKey(key_id):
                 raise KMSError("NotFoundException", f"Invalid keyId '{key_id}'")
             case t.ListKeys(limit):

@@ -140,6 +140,18 @@ async def test_a_call_has_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch
         await client.close()
 
 
+async def test_what_makes_key_pairs_has_more_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_DEADLINE_TICK_SECONDS", 0.01)
+    service = ScriptedService()
+    async with serving(service.as_key_service(), path):
+        client = KMSClient(path, call_seconds=0.03)
+        making = asyncio.create_task(refusal(client.call(CALLER, t.CreateKey())))
+        assert isinstance(await refusal(client.call(CALLER, t.GenerateRandom(1))), KMSUnavailable)
+        service.go_on.set()
+        assert (await making).code == "LimitExceededException"
+        await client.close()
+
+
 async def test_a_cancelled_call_leaves_the_others(client: KMSClient, path: Path) -> None:
     service = ScriptedService()
     async with serving(service.as_key_service(), path):

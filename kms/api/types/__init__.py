@@ -90,7 +90,7 @@ from kms.api.types.policies import (
     PolicyNames,
     PutKeyPolicy,
 )
-from kms.api.types.request import EncryptionContext, Request
+from kms.api.types.request import PAIR_SECONDS, EncryptionContext, Request
 from kms.api.types.rotation import (
     DisableKeyRotation,
     EnableKeyRotation,
@@ -110,6 +110,7 @@ __all__ = [
     "EXPIRES",
     "IGNORE_CIPHERTEXT",
     "OWNED_BY_SELF",
+    "PAIR_SECONDS",
     "REQUESTS",
     "S3_KEY_ALIAS",
     "SERVICE_KEY_ALIAS",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from kms.api.secrets import SecretBytes
 from kms.api.types.encryption import Ciphertext
 from kms.api.types.keys import KeyMetadata
-from kms.api.types.request import EncryptionContext, Request
+from kms.api.types.request import PAIR_SECONDS, EncryptionContext, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class SealedDataKeyPair:
 
 @dataclass(frozen=True, slots=True)
 class GenerateDataKeyPair(Request[DataKeyPair]):
+    extra_seconds: ClassVar[float] = PAIR_SECONDS
     key_id: str
     key_pair_spec: str
     encryption_context: EncryptionContext = field(default_factory=dict)
@@ -127,6 +129,7 @@ class GenerateDataKeyPair(Request[DataKeyPair]):
 
 @dataclass(frozen=True, slots=True)
 class GenerateDataKeyPairWithoutPlaintext(Request[SealedDataKeyPair]):
+    extra_seconds: ClassVar[float] = PAIR_SECONDS
     key_id: str
     key_pair_spec: str
     encryption_context: EncryptionContext = field(default_factory=dict)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from kms.api.types.request import Request
+from kms.api.types.request import PAIR_SECONDS, Request
 
 SERVICE_KEY_ALIAS = "alias/sealgate/service"
 """Names the gateway's own key, in the account `iam.principals.SERVICE_ACCOUNT_ID`; made when a key store is made."""
@@ -86,6 +86,7 @@ class CreateKey(Request[KeyMetadata]):
     """Make a key and its first version. `policy` None means AWS's default: the account's root user may do all."""
 
     is_idempotent: ClassVar[bool] = False
+    extra_seconds: ClassVar[float] = PAIR_SECONDS
     description: str = ""
     key_spec: str = "SYMMETRIC_DEFAULT"
     key_usage: str = "ENCRYPT_DECRYPT"

@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 R = TypeVar("R")
 
+PAIR_SECONDS = 25.0
+"""More time for what makes key pairs: of RSA, which takes seconds, in some HSMs tens of them."""
+
 EncryptionContext = Mapping[str, str]
 """Additional authenticated data of a symmetric operation: not secret, order-free, empty is the same as absent."""
 
@@ -15,10 +18,12 @@ class Request(Generic[R]):
     """One operation of the KMS API, asked for. Subclasses are frozen dataclasses named as the API spells them.
 
     `is_idempotent`: doing it twice is as good as once, so that a client may repeat it when the connection broke.
+    `extra_seconds`: how much longer than others it may take.
     """
 
     __slots__ = ()
     is_idempotent: ClassVar[bool] = True
+    extra_seconds: ClassVar[float] = 0.0
 
     @classmethod
     def operation_name(cls) -> str:

@@ -12,7 +12,7 @@ from kms.hsm.key_plan import KeyPlan
 
 if TYPE_CHECKING:
     from pkcs11 import Attribute, KeyType
-    from pkcs11.types import Object, SecretKey, Session
+    from pkcs11.types import Object, PrivateKey, SecretKey, Session
 
 MAC_SIZE = 32
 
@@ -20,7 +20,7 @@ MAC_SIZE = 32
 class WrappingKey(Protocol):
     """A wrapping key as python-pkcs11 shows it: a class made at run time from what the key may do."""
 
-    def wrap_key(self, key: SecretKey, *, mechanism: Mechanism) -> bytes: ...
+    def wrap_key(self, key: SecretKey | PrivateKey, *, mechanism: Mechanism) -> bytes: ...
 
     def unwrap_key(
         self,
@@ -55,6 +55,7 @@ class RootSession:
     root_strict: WrappingKey | None = None
     audit_sign: SigningKey | None = None
     root_strict_private: WrappingKey | None = None
+    root_strict_agreement: WrappingKey | None = None
 
     @property
     def handle(self) -> int:

@@ -170,6 +170,21 @@ async def test_a_request_has_a_deadline(service: ScriptedService, path: Path, mo
         await client.close()
 
 
+async def test_a_request_that_makes_key_pairs_has_more_time(
+    service: ScriptedService, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_TICK_SECONDS", 0.01)
+    async with serving(service.as_key_service(), path, request_seconds=0.02):
+        client = KMSClient(path)
+        making = asyncio.create_task(refusal(client.call(CALLER, t.CreateKey())))
+        await asyncio.sleep(0)  # it is sent first, and its deadline is the later one
+        assert isinstance(await refusal(client.call(CALLER, t.GenerateRandom(1))), KMSUnavailable)
+        assert not making.done()
+        service.go_on.set()
+        assert (await making).code == "LimitExceededException"
+        await client.close()
+
+
 async def test_a_worker_that_dies_takes_its_requests_along(peer: RawPeer, service: ScriptedService) -> None:
     peer.writer.write(random_request(1))
     await until(lambda: service.running == 1)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from kms.api.secrets import SecretBytes
 from kms.hsm import pkcs11 as pkcs11_root
@@ -23,6 +23,7 @@ from kms.hsm.driver import MAX_SESSIONS
 from kms.hsm.interface import (
     HeldKey,
     HeldPrivateKey,
+    PairKind,
     PrivateKeyType,
     Protection,
     Root,
@@ -46,9 +47,10 @@ pytestmark = [pytest.mark.hsm, pytest.mark.filterwarnings(_SEARCH_ENDED_TWICE)]
 
 MESSAGE = b"a record"
 HELD = SecretBytes(bytes(range(32)))
-PRIVATE = SecretBytes(
-    ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-)
+_OURS, _PEER = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+PRIVATE = SecretBytes(_OURS.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
+POINT = _PEER.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+SHARED_SECRET = _PEER.exchange(ec.ECDH(), _OURS.public_key())
 
 MAX_CALLS = 400
 """Calls of the module that one call of the root may make at most, its recovery included: it needs some 90."""
@@ -114,14 +116,18 @@ class Operation:
     tag: bytes
     held: HeldKey
     held_private: HeldPrivateKey
+    held_agreement: HeldPrivateKey
 
     @classmethod
     def on(cls, root: RecoveringRoot) -> Operation:
         wrapped = root.generate_wrapped_key()
         held = root.hold_key(root.wrap_key(HELD, Protection.HSM))
-        private = root.hold_private_key(root.wrap_private_key(PRIVATE, PrivateKeyType.EC), PrivateKeyType.EC)
+        private, agreement = (
+            root.hold_private_key(root.wrap_private_key(PRIVATE, key_type), key_type)
+            for key_type in (PrivateKeyType.EC, PrivateKeyType.EC_AGREEMENT)
+        )
         root.sign(bytes(32))  # python-pkcs11 asks once what type a key is
-        return cls(root, wrapped, root.unwrap_key(wrapped), root.mac(MESSAGE), held, private)
+        return cls(root, wrapped, root.unwrap_key(wrapped), root.mac(MESSAGE), held, private, agreement)
 
     def generate(self) -> bool:
         return len(self.root.generate_wrapped_key()) == len(self.wrapped)
@@ -154,12 +160,34 @@ class Operation:
     def sign_inside(self) -> bool:
         return len(self.held_private.sign(SignatureScheme.ECDSA, bytes(32), "sha256")) == 64
 
+    def agree_inside(self) -> bool:
+        return self.held_agreement.agree(POINT) == SHARED_SECRET
+
+    def make_pair(self) -> bool:
+        pair = self.root.generate_wrapped_pair(PairKind(PrivateKeyType.EC, "secp256r1"))
+        held = self.root.hold_private_key(pair.wrapped, PrivateKeyType.EC)
+        signature = held.sign(SignatureScheme.ECDSA, bytes(32), "sha256")
+        held.close()
+        return len(signature) == 64
+
     def by_name(self, name: str) -> Callable[[], bool]:
         call: Callable[[], bool] = getattr(self, name)
         return call
 
 
-OPERATIONS = ("generate", "unwrap", "mac", "random", "check", "sign", "hold", "derive", "sign_inside")
+OPERATIONS = (
+    "generate",
+    "unwrap",
+    "mac",
+    "random",
+    "check",
+    "sign",
+    "hold",
+    "derive",
+    "sign_inside",
+    "agree_inside",
+    "make_pair",
+)
 
 code_of = pytest.mark.parametrize("code", LOSSES, ids=lambda code: code.name)
 operation_of = pytest.mark.parametrize("operation", OPERATIONS)

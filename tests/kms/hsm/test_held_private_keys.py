@@ -6,16 +6,18 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 from pkcs11 import exceptions as p11
 
+from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.hsm.description import RootDescription
 from kms.hsm.interface import (
@@ -24,6 +26,7 @@ from kms.hsm.interface import (
     NotOffered,
     PrivateKeyType,
     Protection,
+    RootError,
     SignatureScheme,
     UnwrapFailed,
 )
@@ -32,7 +35,14 @@ from kms.hsm.profiles.interface import RootSession
 from kms.hsm.provision import provision_root
 from kms.hsm.recovery import RecoveringRoot
 from kms.hsm.uri import parse_uri
-from kms.keys.wrapping import hold_private_record, hold_record, make_record, open_record
+from kms.keys import held_pairs
+from kms.keys.held_pairs import PAIR_KINDS, agree_inside, decrypt_inside, load_public_key, sign_inside
+from kms.keys.private_keys import PublicKey
+from kms.keys.record_format import parse_header
+from kms.keys.rsa_encryption import encrypt
+from kms.keys.signatures import WrongSignature, verify
+from kms.keys.specs import SPECS, algorithms_of
+from kms.keys.wrapping import hold_private_record, hold_record, make_record, open_record, public_key_of_record
 from tests.kms.hsm.conftest import PIN, AnyToken, SoftToken
 
 pytestmark = pytest.mark.hsm
@@ -44,6 +54,8 @@ CURVES = {
     "ECC_NIST_P521": ec.SECP521R1(),
     "ECC_SECG_P256K1": ec.SECP256K1(),
 }
+MADE = [(spec, usage) for spec in PAIR_KINDS for usage in SPECS[spec].algorithms if spec != "RSA_3072"]
+SIGNER: dict[str, Any] = {"created_us": 1, "key_usage": "SIGN_VERIFY", "protection": Protection.HSM}
 HASHES: dict[str, hashes.HashAlgorithm] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -89,12 +101,12 @@ def test_a_curve_key_signs_inside_or_is_refused(
     root: PKCS11Root, takes_curves: bool, key_spec: str, hash_name: str
 ) -> None:
     key = ec.generate_private_key(CURVES[key_spec])
-    arguments = {"created_us": 1, "key_spec": key_spec, "protection": Protection.HSM, "material": pkcs8(key)}
+    arguments = {**SIGNER, "key_spec": key_spec, "material": pkcs8(key)}
     if not takes_curves:
         with pytest.raises(NotOffered, match="protection is software"):
-            make_record(root, KEY_ID, 1, **arguments)  # type: ignore[arg-type]
+            make_record(root, KEY_ID, 1, **arguments)
         return
-    record = make_record(root, KEY_ID, 1, **arguments)  # type: ignore[arg-type]
+    record = make_record(root, KEY_ID, 1, **arguments)
     held = hold_private_record(root, record, KEY_ID, 1)
     digest = hashlib.new(hash_name, b"message").digest()
     signature = held.sign(SignatureScheme.ECDSA, digest, hash_name)
@@ -156,12 +168,148 @@ def test_longer_rsa_keys(root: PKCS11Root, bits: int) -> None:
     held.close()
 
 
+@pytest.mark.parametrize(("key_spec", "key_usage"), MADE)
+def test_pairs_are_made_and_do_all_that_spec_and_usage_offer_or_are_refused(
+    root: PKCS11Root, takes_curves: bool, key_spec: str, key_usage: str
+) -> None:
+    arguments = {**SIGNER, "key_spec": key_spec, "key_usage": key_usage}
+    # NSS unwraps no curves; SoftHSM2 has OAEP with SHA-1 alone, and a key that does half of it is none.
+    if key_usage == "ENCRYPT_DECRYPT" if takes_curves else key_spec.startswith("ECC"):
+        with pytest.raises(NotOffered, match=r"sha256.*can only be software|kind.*software"):
+            make_record(root, KEY_ID, 1, **arguments)
+        return
+    record = make_record(root, KEY_ID, 1, **arguments)
+    assert parse_header(record).protection is Protection.HSM
+    public = load_public_key(public_key_of_record(root, record, KEY_ID, 1))
+    held = hold_private_record(root, record, KEY_ID, 1)
+    for algorithm in algorithms_of(key_spec, key_usage):
+        check(held, public, algorithm)
+    held.close()
+
+
+def check(held: HeldPrivateKey, public: PublicKey, algorithm: str) -> None:
+    """The held key does it, as the other half says by software."""
+    if algorithm.startswith("RSAES"):
+        assert isinstance(public, rsa.RSAPublicKey)
+        assert decrypt_inside(held, algorithm, encrypt(public, algorithm, b"plaintext")) == b"plaintext"
+        for wrong in (bytes(public.key_size // 8), b"x"):
+            with pytest.raises(KMSError) as caught:
+                decrypt_inside(held, algorithm, wrong)
+            assert (caught.value.code, caught.value.message) == ("InvalidCiphertextException", "")
+    elif algorithm == "ECDH":
+        assert isinstance(public, ec.EllipticCurvePublicKey)
+        for _ in range(50):  # also secrets that begin with zeros
+            peer = ec.generate_private_key(public.curve)
+            assert agree_inside(held, peer.public_key()) == peer.exchange(ec.ECDH(), public)
+    else:
+        digest = hashlib.new("sha" + algorithm[-3:], b"message").digest()
+        for message, message_type in ((b"message", "RAW"), (digest, "DIGEST")):
+            signature = sign_inside(held, algorithm, message, message_type)
+            verify(public, algorithm, b"message", "RAW", signature)
+            verify(public, algorithm, digest, "DIGEST", signature)
+            with pytest.raises(WrongSignature):
+                verify(public, algorithm, b"another", "RAW", signature)
+
+
+def test_no_private_key_is_here_while_a_pair_is_made(
+    root: PKCS11Root, takes_curves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In SoftHSM2. NSS does not pad what it wraps: a pair of another length than a multiple of 8 is made here."""
+    made: list[str] = []
+    generate = held_pairs.generate_private_key
+    monkeypatch.setattr(held_pairs, "generate_private_key", lambda spec: made.append(spec) or generate(spec))
+    before = count_private(root)
+    make_record(root, KEY_ID, 1, **SIGNER, key_spec="RSA_2048")
+    assert not takes_curves or made == []
+    assert count_private(root) == before
+
+
+def count_private(root: PKCS11Root) -> int:
+    """Session objects of private and public keys."""
+
+    def count(at: RootSession) -> int:
+        classes = (ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)
+        return sum(
+            len(list(at.session.get_objects({Attribute.CLASS: each, Attribute.TOKEN: False}))) for each in classes
+        )
+
+    return root._call("counting", count)
+
+
+def test_a_record_of_a_pair_says_whose_public_key_it_is(root: PKCS11Root, rsa_key: rsa.RSAPrivateKey) -> None:
+    record = make_record(root, KEY_ID, 1, **SIGNER, key_spec="RSA_2048", material=pkcs8(rsa_key))
+    public_key = public_key_of_record(root, record, KEY_ID, 1)
+    expected = rsa_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert public_key == expected
+    start = record.index(public_key)
+    for position in (start - 1, start, start + 20, len(record) - 33):
+        changed = bytearray(record)
+        changed[position] ^= 1
+        for read in (public_key_of_record, hold_private_record):
+            with pytest.raises(UnwrapFailed):
+                read(root, bytes(changed), KEY_ID, 1)
+    with pytest.raises(UnwrapFailed):
+        public_key_of_record(root, record, KEY_ID, 2)
+
+
+def test_a_key_for_agreement_and_one_for_signatures_are_not_mixed_up(token: SoftToken) -> None:
+    """Root keys of their own: what one wrapped, the other does not unwrap, and neither for another use."""
+    root = token.open()
+    key = pkcs8(ec.generate_private_key(ec.SECP256R1()))
+    for key_type, other in (
+        (PrivateKeyType.EC, PrivateKeyType.EC_AGREEMENT),
+        (PrivateKeyType.EC_AGREEMENT, PrivateKeyType.EC),
+    ):
+        wrapped = root.wrap_private_key(key, key_type)
+        with pytest.raises(UnwrapFailed):
+            root.hold_private_key(wrapped, other)
+        root.hold_private_key(wrapped, key_type).close()
+
+        def attack(at: RootSession, wrapped: bytes = wrapped, key_type: PrivateKeyType = key_type) -> bytes:
+            is_for_agreement = key_type is PrivateKeyType.EC_AGREEMENT
+            wrapping_key = at.root_strict_agreement if is_for_agreement else at.root_strict_private
+            assert wrapping_key is not None
+            with pytest.raises(p11.PKCS11Error):
+                wrapping_key.unwrap_key(
+                    ObjectClass.PRIVATE_KEY,
+                    KeyType.EC,
+                    wrapped,
+                    mechanism=root._holder._mechanism,
+                    store=False,
+                    capabilities=MechanismFlag.SIGN if is_for_agreement else MechanismFlag.DERIVE,
+                    template={Attribute.SENSITIVE: True, Attribute.EXTRACTABLE: False},
+                )
+            return b""
+
+        root._call("attacking", attack)
+    root.close()
+
+
+def test_agreement_leaves_nothing_in_the_token(token: SoftToken) -> None:
+    root = token.open()
+    key = ec.generate_private_key(ec.SECP256R1())
+    held = root.hold_private_key(
+        root.wrap_private_key(pkcs8(key), PrivateKeyType.EC_AGREEMENT), PrivateKeyType.EC_AGREEMENT
+    )
+
+    def count(at: RootSession) -> int:
+        return len(list(at.session.get_objects({Attribute.TOKEN: False})))
+
+    before = root._call("counting", count)
+    peer = ec.generate_private_key(ec.SECP256R1()).public_key()
+    for _ in range(3):
+        assert agree_inside(held, peer) == key.exchange(ec.ECDH(), peer)
+    assert root._call("counting", count) == before
+    with pytest.raises(RootError):
+        held.sign(SignatureScheme.ECDSA, bytes(32), "sha256")
+    held.close()
+    root.close()
+
+
 def test_what_no_token_takes_is_refused(root: PKCS11Root) -> None:
     key = pkcs8(ed25519.Ed25519PrivateKey.generate())
     with pytest.raises(NotOffered, match="ECC_NIST_EDWARDS25519"):
-        make_record(
-            root, KEY_ID, 1, created_us=1, key_spec="ECC_NIST_EDWARDS25519", protection=Protection.HSM, material=key
-        )
+        make_record(root, KEY_ID, 1, **SIGNER, key_spec="ECC_NIST_EDWARDS25519", material=key)
 
 
 def test_what_is_no_private_key_is_refused(root: PKCS11Root) -> None:
@@ -223,9 +371,7 @@ def test_a_wrapped_private_key_comes_out_of_softhsm_in_no_other_way(
 
 
 def test_records_of_secret_and_private_keys_are_not_mixed_up(root: PKCS11Root, rsa_key: rsa.RSAPrivateKey) -> None:
-    private = make_record(
-        root, KEY_ID, 1, created_us=1, key_spec="RSA_2048", protection=Protection.HSM, material=pkcs8(rsa_key)
-    )
+    private = make_record(root, KEY_ID, 1, **SIGNER, key_spec="RSA_2048", material=pkcs8(rsa_key))
     secret = make_record(root, KEY_ID, 1, created_us=1, protection=Protection.HSM)
     with pytest.raises(ValueError, match="to be held"):
         hold_record(root, private, KEY_ID, 1)

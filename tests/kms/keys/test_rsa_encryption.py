@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kms.api.errors import KMSError
-from kms.keys.agreement import shared_secret
+from kms.keys.agreement import load_peer, shared_secret
 from kms.keys.private_keys import CURVES
 from kms.keys.rsa_encryption import check_plaintext, decrypt, encrypt, max_plaintext_bytes
 
@@ -36,7 +36,7 @@ def test_limits(spec: str, sha_1: int, sha_256: int) -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_what_is_encrypted_opens_and_nothing_else(key: rsa.RSAPrivateKey, algorithm: str) -> None:
     for size in (1, max_plaintext_bytes("RSA_2048", algorithm)):
-        sealed = encrypt(key, algorithm, bytes(size))
+        sealed = encrypt(key.public_key(), algorithm, bytes(size))
         assert decrypt(key, algorithm, sealed) == bytes(size)
     other = next(name for name in ALGORITHMS if name != algorithm)
     changed = [sealed[:-1], sealed + b"\0", b"", bytes(256), b"\xff" * 256]
@@ -50,8 +50,8 @@ def test_what_is_encrypted_opens_and_nothing_else(key: rsa.RSAPrivateKey, algori
 @pytest.mark.parametrize("spec", ["ECC_NIST_P256", "ECC_NIST_P384", "ECC_NIST_P521"])
 def test_both_sides_agree(spec: str) -> None:
     ours, theirs = (ec.generate_private_key(CURVES[spec]()) for _ in range(2))
-    secret = shared_secret(ours, spki(theirs))
-    assert secret == shared_secret(theirs, spki(ours))
+    secret = shared_secret(ours, load_peer(spec, spki(theirs)))
+    assert secret == shared_secret(theirs, load_peer(spec, spki(ours)))
     assert len(secret) == (ours.key_size + 7) // 8
 
 
@@ -60,11 +60,10 @@ def test_known_answer_of_ecdh() -> None:
     i = ec.derive_private_key(0xC88F01F510D9AC3F70A292DAA2316DE544E9AAB8AFE84049C62A9C57862D1433, ec.SECP256R1())
     r = ec.derive_private_key(0xC6EF9C5D78AE012A011164ACB397CE2088685D8F06BF9BE0B283AB46476BEE53, ec.SECP256R1())
     expected = "d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de"
-    assert shared_secret(i, spki(r)).hex() == shared_secret(r, spki(i)).hex() == expected
+    assert shared_secret(i, r.public_key()).hex() == shared_secret(r, i.public_key()).hex() == expected
 
 
 def test_peers_that_are_none(key: rsa.RSAPrivateKey) -> None:
-    ours = ec.generate_private_key(ec.SECP256R1())
     good = spki(ec.generate_private_key(ec.SECP256R1()))
     off_curve = good[:-1] + bytes([good[-1] ^ 1])
     rsa_key = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -74,7 +73,7 @@ def test_peers_that_are_none(key: rsa.RSAPrivateKey) -> None:
     for peer in (b"", good[:-1], off_curve, rsa_key, other_curve, unknown_curve, unknown_kind):
         assert peer != good
         with pytest.raises(KMSError) as caught:
-            shared_secret(ours, peer)
+            load_peer("ECC_NIST_P256", peer)
         assert caught.value.code == "ValidationException"
 
 
