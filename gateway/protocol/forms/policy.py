@@ -85,7 +85,7 @@ class FormPolicy:
         """
         if now >= self.expiration:
             _denied("Policy expired.")
-        values = {"bucket": bucket, **fields}
+        values = {**fields, "bucket": bucket}  # whatever a field of that name says
         for condition in self.conditions:
             if not condition.holds(values.get(condition.field, "")):
                 _denied(f"Policy Condition failed: {condition}")

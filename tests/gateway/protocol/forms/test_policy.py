@@ -77,6 +77,9 @@ def test_starts_with_holds_for_every_content_type_of_a_list() -> None:
 def test_the_bucket_is_the_one_that_the_form_is_sent_to() -> None:
     assert refusal(policy({"bucket": "sigv4examplebucket"})) is None
     assert refusal(policy({"bucket": "another"})) == 'Policy Condition failed: ["eq", "$bucket", "another"]'
+    # A field of that name changes nothing.
+    with pytest.raises(S3Error):
+        policy({"bucket": "another"}).check({"bucket": "another"}, "sigv4examplebucket", NOW)
 
 
 def test_every_field_needs_a_condition() -> None:
