@@ -7,20 +7,45 @@ from dataclasses import replace
 import msgspec
 
 from gateway.operations.context import Call
+from gateway.operations.documents import BucketDocument
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
+from gateway.storage.errors import Conflict
 from gateway.storage.index.records import BucketRow
+
+ATTEMPTS = 16
+"""Tools configure a bucket by a dozen requests at once, each for another member; of those that meet, one succeeds."""
+
+ACCESS_MEMBERS = frozenset({"grants", "object_ownership", "policy", "public_access_block"})
+"""Whether one of them may be changed depends on the others: a public policy is refused where a block forbids it."""
 
 
 async def change_bucket(call: Call, bucket: BucketRow, **changes: object) -> None:
-    """Replace members of the bucket's document, and leave the others as they are.
+    """Replace members of the bucket's document, and leave the others as they are now, whatever changed since `bucket`.
 
-    Raises storage's Conflict (409 OperationAborted) if another change came in between.
+    Raises storage's NoSuchBucket, and Conflict (409 OperationAborted) if a change that this one was decided by came in
+    between, or the bucket was made anew.
     """
-    rows = call.services.rows
-    document = msgspec.structs.replace(rows.open_bucket(bucket), **changes)
-    changed = replace(bucket, revision=bucket.revision + 1)
-    await call.services.index.update_bucket(rows.seal_bucket(changed, document))
+    services = call.services
+    seen = document = services.rows.open_bucket(bucket)
+    row = bucket
+    for _ in range(ATTEMPTS):
+        changed = replace(row, revision=row.revision + 1)
+        sealed = services.rows.seal_bucket(changed, msgspec.structs.replace(document, **changes))
+        try:
+            return await services.index.update_bucket(sealed)
+        except Conflict:
+            row = await services.index.get_bucket(bucket.name)
+            document = services.rows.open_bucket(row)
+            if row.bucket_id != bucket.bucket_id or (
+                ACCESS_MEMBERS & changes.keys() and _access_differs(seen, document)
+            ):
+                raise
+    raise Conflict(f"the bucket was changed by others {ATTEMPTS} times in a row")
+
+
+def _access_differs(one: BucketDocument, other: BucketDocument) -> bool:
+    return any(getattr(one, name) != getattr(other, name) for name in ACCESS_MEMBERS)
 
 
 def stored_document(call: Call, text: str | None, missing: str) -> Response:
