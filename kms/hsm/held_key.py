@@ -15,7 +15,7 @@ from typing import Final, Protocol, TypeVar
 
 from pkcs11 import exceptions as p11
 
-from kms.hsm.cryptoki import ECDHParameters, OAEPParameters, PSSParameters, RawMechanism, plain
+from kms.hsm.cryptoki import Cryptoki, ECDHParameters, OAEPParameters, PSSParameters, RawMechanism, plain
 from kms.hsm.interface import KeyLetGo, NotOffered, SignatureScheme, UnwrapFailed
 from kms.hsm.profiles.interface import RootSession
 from kms.hsm.templates import shared_secret_template
@@ -146,22 +146,25 @@ class TokenPrivateKey(_Held):
             return self._run("decrypting by a held key", decrypt)
 
     def agree(self, point: bytes) -> bytes:
-        size = (len(point) - 1) // 2
-        public_data = ctypes.create_string_buffer(point, len(point))
-        parameters = ECDHParameters(_CKD_NULL, 0, None, len(point), ctypes.addressof(public_data))
-        mechanism, template = _with(_CKM_ECDH1_DERIVE, parameters), shared_secret_template(size)
-
-        def agree(at: RootSession) -> bytes:
+        def run(at: RootSession) -> bytes:
             try:
-                return at.cryptoki.derive(at.handle, mechanism, self._handle, template, size)
+                return agree(at.cryptoki, at.handle, self._handle, point)
             except _NOT_OFFERED as error:
                 raise NotOffered("the token has no ECDH") from error
 
         with self._in_use():
-            secret = self._run("agreeing by a held key", agree)
-        if len(secret) != size:
-            raise NotOffered(f"the token's ECDH gives {len(secret)} bytes, not {size}")
+            secret = self._run("agreeing by a held key", run)
+        if 2 * len(secret) + 1 != len(point):
+            raise NotOffered(f"the token's ECDH gives {len(secret)} bytes for a point of {len(point)}")
         return secret
+
+
+def agree(cryptoki: Cryptoki, session: int, key: int, point: bytes) -> bytes:
+    """ECDH by a private key and a point (04 ‖ x ‖ y), without key derivation. Raises PKCS11Error."""
+    size = (len(point) - 1) // 2
+    public_data = ctypes.create_string_buffer(point, len(point))
+    parameters = ECDHParameters(_CKD_NULL, 0, None, len(point), ctypes.addressof(public_data))
+    return cryptoki.derive(session, _with(_CKM_ECDH1_DERIVE, parameters), key, shared_secret_template(size), size)
 
 
 def _with(mechanism: int, parameters: ctypes.Structure) -> RawMechanism:
