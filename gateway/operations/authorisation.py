@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.operations.acl_policy import bucket_acl_policy, object_acl_policy
-from gateway.operations.condition_keys import existing_tags, requested_tags
+from gateway.operations.condition_keys import ASKED_FOR_EXISTING_TAGS, existing_tags, requested_tags
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.acl import Grants, without_public
 from gateway.protocol.addressing import Address
@@ -54,6 +54,11 @@ def action_on(action: str, *, is_version_named: bool) -> str:
     return _OF_A_VERSION.get(action, action) if is_version_named else action
 
 
+_ASKED_FOR_EXISTING_TAGS = ASKED_FOR_EXISTING_TAGS | {
+    action_on(action, is_version_named=True) for action in ASKED_FOR_EXISTING_TAGS
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectTags:
     """Tags that an action is about: those that the object has, and those that a document sets."""
@@ -61,8 +66,10 @@ class ObjectTags:
     existing: Mapping[str, str] = field(default_factory=dict)
     requested: Mapping[str, str] = field(default_factory=dict)
 
-    def condition_keys(self) -> Context:
-        return {**existing_tags(self.existing), **requested_tags(self.requested)}
+    def condition_keys(self, action: str) -> Context:
+        """What `action` knows of them."""
+        existing = existing_tags(self.existing) if action in _ASKED_FOR_EXISTING_TAGS else {}
+        return {**existing, **requested_tags(self.requested)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +239,7 @@ class Permissions:
             if if_match is not None:
                 context = {**context, "s3:if-match": (if_match,)}
             if tags is not None:
-                context = {**context, **tags.condition_keys()}
+                context = {**context, **tags.condition_keys(action)}
         owned = self._objects.get(resource_arn)
         if owned is not None and action not in owned.actions:
             owned = None

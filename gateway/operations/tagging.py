@@ -31,7 +31,7 @@ def copied_tags(call: Call, source: CopySource) -> dict[str, str]:
     if tags:
         action = action_on("s3:GetObjectTagging", is_version_named=source.is_version_named)
         call.permissions.require(action, source.arn, tags=ObjectTags(tags))
-        call.permissions.require("s3:PutObjectTagging", call.object_arn)
+        call.permissions.require("s3:PutObjectTagging", call.object_arn, tags=ObjectTags(requested=tags))
     return tags
 
 

@@ -292,6 +292,14 @@ def test_copies_by_the_tags_that_they_bring(s3: Any, user: TestUser, objects: st
     assert code(client.copy_object, **copy, Tagging="team=a") == DENIED, "they do not count"
 
 
+def test_tags_that_a_copy_takes_over_are_set_like_others(s3: Any, user: TestUser, objects: str) -> None:
+    client, plain = user.client("s3"), ("s3:GetObject", "s3:GetObjectTagging", "s3:PutObject")
+    grant(s3, objects, user, allow(*plain), when(allow("s3:PutObjectTagging"), **requested("team", "a")))
+    copy = {"Bucket": objects, "Key": "copy"}
+    codes = [code(client.copy_object, **copy, CopySource={"Bucket": objects, "Key": key}) for key in ("a", "b", "none")]
+    assert codes == ["", DENIED, ""]
+
+
 def test_put_object_tagging_by_its_document(s3: Any, user: TestUser, objects: str) -> None:
     client, where = user.client("s3"), {"Bucket": objects, "Key": "none"}
 

@@ -465,3 +465,20 @@ def test_policies_are_asked_whether_they_ask() -> None:
 def test_tags_in_question(key: str, value: str, tags: ObjectTags | None, is_allowed: bool) -> None:
     made = permissions(allow("s3:PutObjectTagging", "*", StringEquals={key: value}))
     assert made.allows("s3:PutObjectTagging", "arn:aws:s3:::b/k", tags=tags) is is_allowed
+
+
+@pytest.mark.parametrize(
+    ("action", "knows"),
+    [
+        ("s3:GetObject", True),
+        ("s3:GetObjectVersion", True),
+        ("s3:PutObjectVersionAcl", True),
+        ("s3:DeleteObjectVersionTagging", True),
+        ("s3:DeleteObject", False),
+        ("s3:PutObject", False),
+        ("s3:ListBucket", False),
+    ],
+)
+def test_which_actions_know_the_tags_of_the_object(action: str, knows: bool) -> None:
+    made = permissions(allow(action, "*", StringEquals={"s3:ExistingObjectTag/team": "a"}))
+    assert made.allows(action, "arn:aws:s3:::b/k", tags=ObjectTags({"team": "a"})) is knows

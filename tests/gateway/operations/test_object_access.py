@@ -121,3 +121,12 @@ async def test_without_such_a_policy_the_index_is_asked_once(
     assert (await gateway.call("DELETE", "/ledger", query={"policy": ""})).status == 204
     assert (await gateway.call("HEAD", "/ledger/k")).status == 200
     assert len(looks) == 1
+
+
+async def test_owner_and_tags_are_those_of_one_look(gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = b"<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"
+    query = {"ownershipControls": ""}
+    assert (await gateway.call("PUT", "/ledger", query=query, headers=digest(rules), body=rules)).status == 200
+    looks = await overtaken(gateway, monkeypatch)
+    answer = await gateway.call("GET", "/ledger/k")
+    assert (answer.status, answer.body, len(looks)) == (200, b"public", 1)
