@@ -54,6 +54,11 @@ class Authenticated:
         return self._signed.scope.region
 
     @property
+    def signed_at(self) -> datetime | None:
+        """When the signature was made, by the signer's clock. None for Signature Version 2, which may not tell."""
+        return None if self._authentication is None else self._authentication.signed_at
+
+    @property
     def _signed(self) -> Authentication:
         assert self._authentication is not None
         return self._authentication

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.operations.context import Call, Owner, Services
-from gateway.operations.documents import BucketDocument, ObjectDocument
+from gateway.operations.documents import BucketDocument, ObjectDocument, UploadDocument
 from gateway.protocol.acl import (
     BUCKET_OWNER_FULL_CONTROL,
     GROUPS,
@@ -122,10 +122,18 @@ async def given_grants(call: Call, owner_id: str, canned: Callable[[str], Grants
     return known_grants(call.services, given.grants)
 
 
-def owner_of_object(services: Services, bucket: BucketRow, document: BucketDocument, found: ObjectDocument) -> Owner:
-    """Of an object in a bucket whose document is `document`."""
+def owner_of_object(
+    services: Services, bucket: BucketRow, document: BucketDocument, found: ObjectDocument | UploadDocument
+) -> Owner:
+    """Of an object, or of what an upload will be, in a bucket whose document is `document`."""
     is_writers = document.has_acls and found.owner is not None
     return services.owner_of(found.owner if is_writers and found.owner is not None else bucket.account_id)
+
+
+def initiator_of(services: Services, bucket: BucketRow, found: UploadDocument) -> tuple[str, str]:
+    """Canonical id and display name of the account that began an upload."""
+    initiator = services.owner_of(bucket.account_id if found.initiator is None else found.initiator)
+    return initiator.canonical_id, initiator.display_name
 
 
 def told_policy(services: Services, owner: Owner, grants: Grants | None) -> AccessControlPolicy:

@@ -8,7 +8,8 @@ Amazon S3".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
@@ -33,6 +34,7 @@ _FROM_HEADERS = (
     "x-amz-grant-write",
     "x-amz-grant-write-acp",
     "x-amz-metadata-directive",
+    "x-amz-object-ownership",
     "x-amz-server-side-encryption",
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",
@@ -80,6 +82,21 @@ _PRINCIPAL_TYPES = {
 _AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER", Form.POST: "POST"}
 
 
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """How a request was signed. `version` is AWS4-HMAC-SHA256 or AWS; `signed_at` None: the signature does not tell."""
+
+    form: Form
+    version: str
+    signed_at: datetime | None
+
+    def age(self, now: datetime) -> str | None:
+        """Milliseconds since the signature was made, none if its clock is ahead."""
+        if self.signed_at is None:
+            return None
+        return str(max((now - self.signed_at) // timedelta(milliseconds=1), 0))
+
+
 def condition_keys(
     caller: Caller,
     request: Request,
@@ -87,22 +104,22 @@ def condition_keys(
     *,
     operation: str,
     now: datetime,
-    form: Form | None,
-    signature_version: str | None,
+    signing: Signing | None,
 ) -> Context:
     """The condition keys of a request, in lower case. Headers that a presigned URL carries must be in `request`.
 
-    `operation` is the name in the S3 model; `form` and `signature_version` (AWS4-HMAC-SHA256, AWS) are how the
-    request was signed, None if it was not.
+    `operation` is the name in the S3 model; `signing` is None if the request was not signed.
     """
     values: dict[str, str | None] = {
         **_of_caller(caller),
         "aws:currenttime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "aws:epochtime": str(int(now.timestamp())),
         "aws:referer": request.headers.get("referer"),
-        "s3:authtype": None if form is None else _AUTH_TYPES[form],
+        "s3:authtype": None if signing is None else _AUTH_TYPES[signing.form],
         "s3:objectcreationoperation": _CREATES_OBJECT.get(operation),
-        "s3:signatureversion": signature_version,
+        "s3:signatureage": None if signing is None else signing.age(now),
+        "s3:signatureversion": None if signing is None else signing.version,
+        "s3:tlsversion": request.tls_version,
     }
     values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
     values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}
@@ -154,5 +171,6 @@ def _of_caller(caller: Caller) -> Mapping[str, str | None]:
         "aws:useragent": caller.user_agent or None,
         "aws:userid": principal.principal_id,
         "aws:username": principal.arn.rpartition("/")[2] if principal.kind is PrincipalKind.USER else None,
+        "aws:principalisawsservice": "false",
         "aws:viaawsservice": "false",
     }

@@ -111,11 +111,11 @@ def canned_object_acl(name: str, owner_id: str, bucket_owner_id: str) -> Grants:
 # Headers
 
 _HEADER_PERMISSIONS = {
-    f"{GRANT_PREFIX}full-control": Permission.FULL_CONTROL,
     f"{GRANT_PREFIX}read": Permission.READ,
     f"{GRANT_PREFIX}write": Permission.WRITE,
     f"{GRANT_PREFIX}read-acp": Permission.READ_ACP,
     f"{GRANT_PREFIX}write-acp": Permission.WRITE_ACP,
+    f"{GRANT_PREFIX}full-control": Permission.FULL_CONTROL,
 }
 _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*(?:"([^"]*)"|([^",\s]+))\s*', re.IGNORECASE)
 

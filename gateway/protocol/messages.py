@@ -27,7 +27,8 @@ class Request:
 
     `target_path` and `target_query` are the request target exactly as received (percent-encoded, undecoded), since
     signatures cover them in that form. `headers` maps lower-case names to values; several headers of one name are
-    joined with "," in order. `content_length` is None when the client sent none (chunked transfer).
+    joined with "," in order. `content_length` is None when the client sent none (chunked transfer); `tls_version` is
+    "1.2" or "1.3", None for plain HTTP.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Request:
     request_id: str
     remote_ip: str
     is_secure: bool
+    tls_version: str | None = None
 
 
 @dataclass(slots=True)

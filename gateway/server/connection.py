@@ -95,6 +95,12 @@ class Connection(RequestHandler):
         if not self._edge.admit(self):
             self.refuse(S3Error("SlowDown"))
 
+    @property
+    def tls_version(self) -> str | None:
+        """ "1.2" or "1.3"; None for plain HTTP."""
+        tls = None if self.transport is None else self.transport.get_extra_info("ssl_object")
+        return None if tls is None else str(tls.version()).removeprefix("TLSv")
+
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self._edge.departed(self)

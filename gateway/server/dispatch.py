@@ -16,7 +16,7 @@ from gateway.operations.admission import admit
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
 from gateway.operations.bucket.head import region_headers
-from gateway.operations.condition_keys import condition_keys
+from gateway.operations.condition_keys import Signing, condition_keys
 from gateway.operations.context import Authentication, Call, Services
 from gateway.operations.cross_origin import cross_origin_headers, preflight
 from gateway.operations.request_payment import REQUESTER
@@ -140,11 +140,11 @@ class Dispatcher:
             browser_form.check(address.bucket or "", now)
             request, address = browser_form.as_put(request), replace(address, key=browser_form.upload.key)
             entry.key = address.key
-        form = signature_version = None
+        signing = None
         if authenticated is not None:
             entry.principal = authenticated.principal.arn
-            form, signature_version = authenticated.form, authenticated.signature_version
-        if form is Form.QUERY:
+            signing = Signing(authenticated.form, authenticated.signature_version, authenticated.signed_at)
+        if signing is not None and signing.form is Form.QUERY:
             request = _with_hoisted_headers(request, query)
             # x-amz-copy-source makes another operation of a PUT, wherever it stands.
             operation = self._operations.find(request.method, _target(address), query, request.headers)
@@ -158,15 +158,7 @@ class Dispatcher:
         caller, services = authentication.caller, unsealed.services
 
         def conditions() -> Context:
-            return condition_keys(
-                caller,
-                request,
-                query,
-                operation=operation.name,
-                now=now,
-                form=form,
-                signature_version=signature_version,
-            )
+            return condition_keys(caller, request, query, operation=operation.name, now=now, signing=signing)
 
         call = Call(
             services=services,

@@ -214,6 +214,7 @@ class Exchange:
             request_id=self._request_id,
             remote_ip=self.entry.remote_ip,
             is_secure=self._edge.is_secure,
+            tls_version=self._connection.tls_version,
         )
 
     # Sending.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -179,6 +180,20 @@ def test_changing_an_acl_leaves_the_object(s3: Any, bucket: str) -> None:
     after = s3.head_object(Bucket=bucket, Key="k")
     assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"body"
+
+
+def test_many_at_once_are_all_made(gateway: Gateway, bucket: str) -> None:
+    clients = [gateway.client("s3") for _ in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        done = [pool.submit(each.put_bucket_acl, Bucket=bucket, ACL="public-read") for each in clients]
+        done += [pool.submit(each.put_bucket_versioning, **versioned(bucket)) for each in clients]
+        assert {each.result()["ResponseMetadata"]["HTTPStatusCode"] for each in done} == {200}
+    assert (ALL_USERS, "READ") in of_bucket(clients[0], bucket)
+    assert clients[0].get_bucket_versioning(Bucket=bucket)["Status"] == "Enabled"
+
+
+def versioned(bucket: str) -> dict[str, Any]:
+    return {"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}}
 
 
 # What is refused
@@ -361,7 +376,11 @@ def test_who_began_an_upload_may_list_and_abort_it(s3: Any, bucket: str, other: 
     target = {"Bucket": bucket, "Key": "parts"}
     target["UploadId"] = client.create_multipart_upload(**target)["UploadId"]
     etag = client.upload_part(**target, PartNumber=1, Body=b"part")["ETag"]
-    assert [each["ETag"] for each in client.list_parts(**target)["Parts"]] == [etag]
+    told = client.list_parts(**target)
+    assert [each["ETag"] for each in told["Parts"]] == [etag]
+    (listed,) = s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    for answer in (told, listed):
+        assert answer["Owner"]["ID"] == answer["Initiator"]["ID"] == other.canonical_id
     assert refusal(third.list_parts, **target) == DENIED
     assert refusal(third.abort_multipart_upload, **target) == DENIED
     client.abort_multipart_upload(**target)

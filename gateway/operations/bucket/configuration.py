@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import msgspec
@@ -13,7 +14,7 @@ from gateway.protocol.messages import Response
 from gateway.storage.errors import Conflict
 from gateway.storage.index.records import BucketRow
 
-ATTEMPTS = 16
+ATTEMPTS = 64
 """Tools configure a bucket by a dozen requests at once, each for another member; of those that meet, one succeeds."""
 
 ACCESS_MEMBERS = frozenset({"grants", "object_ownership", "policy", "public_access_block"})
@@ -37,15 +38,14 @@ async def change_bucket(call: Call, bucket: BucketRow, **changes: object) -> Non
         except Conflict:
             row = await services.index.get_bucket(bucket.name)
             document = services.rows.open_bucket(row)
-            if row.bucket_id != bucket.bucket_id or (
-                ACCESS_MEMBERS & changes.keys() and _access_differs(seen, document)
-            ):
+            decisive = ACCESS_MEMBERS - changes.keys() if ACCESS_MEMBERS & changes.keys() else frozenset()
+            if row.bucket_id != bucket.bucket_id or _differ(seen, document, decisive):
                 raise
     raise Conflict(f"the bucket was changed by others {ATTEMPTS} times in a row")
 
 
-def _access_differs(one: BucketDocument, other: BucketDocument) -> bool:
-    return any(getattr(one, name) != getattr(other, name) for name in ACCESS_MEMBERS)
+def _differ(one: BucketDocument, other: BucketDocument, members: Iterable[str]) -> bool:
+    return any(getattr(one, name) != getattr(other, name) for name in members)
 
 
 def stored_document(call: Call, text: str | None, missing: str) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.operations.acl import initiator_of, owner_of_object
 from gateway.operations.context import Call
 from gateway.operations.multipart.upload_id import find_upload, format_upload_id
 from gateway.operations.render import xml_response
@@ -25,7 +26,7 @@ async def handle(call: Call) -> Response:
         shown = {name: value for name, value in document.checksums.items() if name == asked.checksum_algorithm}
         return ListedPart(row.part_number, row.modified_us, document.etag, row.size, shown)
 
-    owner = call.services.owner_of(bucket.account_id)
+    owner = owner_of_object(call.services, bucket, call.services.rows.open_bucket(bucket), asked)
     return xml_response(
         ListPartsResult(
             bucket=call.bucket_name,
@@ -42,5 +43,6 @@ async def handle(call: Call) -> Response:
             checksum_algorithm=asked.checksum_algorithm,
             checksum_type=asked.checksum_type,
             url_encoded=parameters.url_encoded,
+            initiator=initiator_of(call.services, bucket, asked),
         )
     )

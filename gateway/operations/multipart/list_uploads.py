@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gateway.operations.acl import initiator_of, owner_of_object
 from gateway.operations.context import Call
 from gateway.operations.multipart.upload_id import format_upload_id, parse_upload_id
 from gateway.operations.render import xml_response
@@ -26,10 +27,11 @@ async def handle(call: Call) -> Response:
             max_uploads=parameters.max_uploads,
         )
     next_key, next_id = page.next_after or (b"", None)
-    owner = call.services.owner_of(bucket.account_id)
+    bucket_document = call.services.rows.open_bucket(bucket)
 
     def listed(row: UploadRow) -> ListedUpload:
         document = call.services.rows.open_upload(row)
+        owner = owner_of_object(call.services, bucket, bucket_document, document)
         return ListedUpload(
             key=row.key.decode(),
             upload_id=format_upload_id(row.upload_id),
@@ -39,6 +41,7 @@ async def handle(call: Call) -> Response:
             owner_display_name=owner.display_name,
             checksum_algorithm=document.checksum_algorithm,
             checksum_type=document.checksum_type,
+            initiator=initiator_of(call.services, bucket, document),
         )
 
     return xml_response(

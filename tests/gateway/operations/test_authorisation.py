@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from gateway.operations.authorisation import ObjectTags, Permissions, action_on, resource_arn
-from gateway.operations.condition_keys import condition_keys
+from gateway.operations.condition_keys import Signing, condition_keys
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.acl import Grant, Grants, Group, Permission
 from gateway.protocol.addressing import Address
@@ -73,8 +73,7 @@ def permissions(
             Query(query),
             operation="GetObject",
             now=NOW,
-            form=Form.HEADER,
-            signature_version="AWS4-HMAC-SHA256",
+            signing=Signing(Form.HEADER, "AWS4-HMAC-SHA256", NOW - timedelta(seconds=2)),
         ),
         PolicyCache(),
         lambda account_id: account_id.ljust(64, "0"),

@@ -75,7 +75,7 @@ def test_what_is_public() -> None:
         ),
         (
             {"x-amz-grant-read-acp": f"ID={OTHER}", "x-amz-grant-full-control": f"id={OWNER}"},
-            RequestedACL(None, (OWN, Grant(OTHER, Permission.READ_ACP))),
+            RequestedACL(None, (Grant(OTHER, Permission.READ_ACP), OWN)),
         ),
         ({"x-amz-grant-write": f"uri={Group.LOG_DELIVERY}"}, RequestedACL(None, (Grant(Group.LOG_DELIVERY, WRITE),))),
     ],

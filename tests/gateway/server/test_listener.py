@@ -58,6 +58,7 @@ async def test_request_arrives_as_sent() -> None:
     assert request.content_length is None
     assert request.remote_ip == "127.0.0.1"
     assert not request.is_secure
+    assert request.tls_version is None
     assert len(request.request_id) == 16
     assert request.request_id == request.request_id.upper()
 

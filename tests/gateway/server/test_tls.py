@@ -65,6 +65,7 @@ async def name_served(served: Served) -> str:
 async def test_requests_over_tls_are_secure(tmp_path: Path) -> None:
     async def handler(request: Request) -> Response:
         assert request.is_secure
+        assert request.tls_version == "1.3"
         return await sink(request)
 
     write_pair(tmp_path, "first")

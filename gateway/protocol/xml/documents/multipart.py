@@ -128,7 +128,8 @@ class ListedPart:
 
 @dataclass(frozen=True, slots=True)
 class ListPartsResult:
-    """`next_part_number_marker` is the number of the last part shown; the owner stands for the initiator too."""
+    """`next_part_number_marker` is the number of the last part shown; `initiator` is (id, display name), None where the
+    owner is it too."""
 
     bucket: str
     key: str
@@ -144,17 +145,19 @@ class ListPartsResult:
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
     url_encoded: bool = False
+    initiator: tuple[str, str] | None = None
 
     def format(self) -> bytes:
         write = name_writer(self.url_encoded)
+        owner = (self.owner_id, self.owner_display_name)
         return document(
             "ListPartsResult",
             (
                 element("Bucket", self.bucket),
                 f"<Key>{write(self.key)}</Key>",
                 element("UploadId", self.upload_id),
-                owner_element(self.owner_id, self.owner_display_name, "Initiator"),
-                owner_element(self.owner_id, self.owner_display_name),
+                owner_element(*(self.initiator or owner), "Initiator"),
+                owner_element(*owner),
                 element("StorageClass", self.storage_class),
                 f"<PartNumberMarker>{self.part_number_marker}</PartNumberMarker>",
                 f"<NextPartNumberMarker>{self.next_part_number_marker}</NextPartNumberMarker>",
@@ -178,7 +181,7 @@ def _part(part: ListedPart) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ListedUpload:
-    """One upload in progress; the owner stands for the initiator too."""
+    """One upload in progress; `initiator` is (id, display name), None where the owner is it too."""
 
     key: str
     upload_id: str
@@ -188,6 +191,7 @@ class ListedUpload:
     storage_class: str = "STANDARD"
     checksum_algorithm: str | None = None
     checksum_type: str | None = None
+    initiator: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +236,8 @@ def _upload(upload: ListedUpload, write: Write) -> str:
     owner = (upload.owner_id, upload.owner_display_name)
     return (
         f"<Upload><Key>{write(upload.key)}</Key>{element('UploadId', upload.upload_id)}"
-        f"{owner_element(*owner, 'Initiator')}{owner_element(*owner)}{element('StorageClass', upload.storage_class)}"
+        f"{owner_element(*(upload.initiator or owner), 'Initiator')}{owner_element(*owner)}"
+        f"{element('StorageClass', upload.storage_class)}"
         f"<Initiated>{format_iso8601(upload.initiated_us)}</Initiated>"
         f"{element('ChecksumAlgorithm', upload.checksum_algorithm)}{element('ChecksumType', upload.checksum_type)}"
         "</Upload>"
