@@ -143,7 +143,7 @@ def test_encryption_documents_that_are_none(s3: Any, raw: RawClient, untouched: 
         (b"<CreateBucket", "MalformedXML"),
         (b"<Other/>", "MalformedXML"),
         (b"<CreateBucketConfiguration><LocationConstraint>mars</LocationConstraint></CreateBucketConfiguration>",
-         "IllegalLocationConstraintException"),
+         "InvalidLocationConstraint"),
     ],
 )  # fmt: skip
 def test_a_document_that_makes_no_bucket(s3: Any, raw: RawClient, untouched: str, content: bytes, code: str) -> None:
