@@ -72,7 +72,7 @@ def parse_envelope(data: bytes) -> Envelope:
         if bytes(version) != b"%d" % ENVELOPE_VERSION:
             raise FormatError("an envelope of another version")
         return _decoder.decode(data)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise AuthenticationFailed from None
 
 

@@ -102,6 +102,8 @@ class _Place(msgspec.Struct, frozen=True):
 _encoder = msgspec.json.Encoder()
 _records: Final[msgspec.json.Decoder[Record]] = msgspec.json.Decoder(Record)
 _places = msgspec.json.Decoder(_Place)
+_MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, or not what was asked for: no text, or nested too deeply."""
 
 
 class MalformedLine(ValueError):
@@ -139,7 +141,7 @@ def parse_place(line: bytes) -> tuple[int, str]:
     """The number of a line and the hash of the one before. Raises MalformedLine."""
     try:
         place = _places.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _MALFORMED as error:
         raise MalformedLine(str(error)) from None
     return place.seq, place.prev
 
@@ -148,5 +150,5 @@ def parse_record(line: bytes) -> Record:
     """What a line tells. Raises MalformedLine."""
     try:
         return _records.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except _MALFORMED as error:
         raise MalformedLine(str(error)) from None

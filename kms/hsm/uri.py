@@ -48,6 +48,10 @@ def parse_uri(text: str) -> TokenURI:
     """Raises RootMisconfigured, naming the attribute that is missing, doubled, unknown or out of bounds."""
     if len(text) > MAX_URI_LENGTH:
         raise RootMisconfigured(f"a PKCS#11 URI has at most {MAX_URI_LENGTH} characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a command line that were no UTF-8
+        raise RootMisconfigured("a PKCS#11 URI is UTF-8") from None
     if not text.startswith("pkcs11:"):
         raise RootMisconfigured("a PKCS#11 URI begins with 'pkcs11:' (RFC 7512)")
     path, _, query = text.removeprefix("pkcs11:").partition("?")

@@ -136,6 +136,8 @@ def test_members_that_a_later_release_adds_are_ignored() -> None:
         (b'{"version":1}', AuthenticationFailed),
         (format_envelope(envelope()).replace(b'"mode":1', b'"mode":9'), AuthenticationFailed),
         (format_envelope(envelope()) + b"x", AuthenticationFailed),
+        (b'{"version":1,"later":' + b"[" * 5000, AuthenticationFailed),
+        (format_envelope(envelope()).replace(b"123456789012", b"\xff"), AuthenticationFailed),
     ],
 )
 def test_what_is_no_envelope_is_refused(data: bytes, error: type[Exception]) -> None:

@@ -64,6 +64,7 @@ def test_a_record_comes_back_from_its_line_with_its_place(record: Record) -> Non
         b'{"seq":"1","prev":""}',
         b'{"seq":1.5,"prev":""}',
         b'{"seq":1,"prev":""}x',
+        b'{"later":' + b"[" * 5000,
         bytes(20),
     ],
 )
@@ -73,7 +74,14 @@ def test_what_has_no_place_is_malformed(line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"{}", b'{"record":"other"}', b'{"record":"event"}', b'{"record":"file","format":"1"}']
+    "line",
+    [
+        b"{}",
+        b'{"record":"other"}',
+        b'{"record":"event"}',
+        b'{"record":"file","format":"1"}',
+        b'{"record":"file","later":' + b"[" * 5000,
+    ],
 )
 def test_what_is_no_record_is_malformed(line: bytes) -> None:
     with pytest.raises(MalformedLine):

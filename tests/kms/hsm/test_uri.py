@@ -37,6 +37,7 @@ BAD = [
     ("pkcs11:token=?module-path=/m", "token .* 1 to 32"),
     ("pkcs11:token=" + "t" * 33 + "?module-path=/m", "token .* 1 to 32"),
     ("pkcs11:token=%ff?module-path=/m", "not UTF-8"),
+    ("pkcs11:token=\udcff?module-path=/m", "is UTF-8"),
     ("pkcs11:token=a%00?module-path=/m", "no NUL"),
     ("pkcs11:token=a%2?module-path=/m", "name=value"),
     ("pkcs11:token=a%zz?module-path=/m", "name=value"),

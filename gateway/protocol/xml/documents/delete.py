@@ -8,7 +8,7 @@ from typing import Self
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.xml.reader import boolean, children, malformed, read_document, text_of, texts
-from gateway.protocol.xml.writer import document, element, escape, flag
+from gateway.protocol.xml.writer import document, element, escape, flag, quoted_etag
 
 MAX_OBJECTS = 1000
 
@@ -58,12 +58,19 @@ class Delete:
             (
                 *(
                     f"<Object><Key>{escape(item.key)}</Key>{element('VersionId', item.version_id)}"
-                    f"{element('ETag', item.etag)}</Object>"
+                    f"{_condition(item.etag)}</Object>"
                     for item in self.objects
                 ),
                 flag("Quiet", self.quiet),
             ),
         )
+
+
+def _condition(etag: str | None) -> str:
+    """In quotes, for an empty tag, which no object has, is not the same as none."""
+    if etag is None:
+        return ""
+    return element("ETag", etag) if etag == "*" else quoted_etag(etag)
 
 
 def _identifier(members: dict[str, str]) -> ObjectIdentifier:

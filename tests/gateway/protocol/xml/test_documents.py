@@ -260,6 +260,8 @@ def test_delete() -> None:
     assert Delete.parse(request.format()) == request
     quoted = b"<Delete><Object><Key>k</Key><ETag>&quot;e&quot;</ETag></Object></Delete>"
     assert Delete.parse(quoted) == Delete((ObjectIdentifier("k", None, "e"),))
+    for etag in ("", "*", None):  # an empty entity tag is a condition, one that no object meets
+        assert Delete.parse(Delete((ObjectIdentifier("k", None, etag),)).format()).objects[0].etag == etag
     full = Delete(tuple(ObjectIdentifier("'=\"" * 300 + str(i)) for i in range(3)))
     assert Delete.parse(full.format()) == full
     assert (
