@@ -3,17 +3,19 @@
 #   make run      serve on 127.0.0.1:9000 with keys and data in .sealgate/   (LISTEN= DATA= ROOT= WORKERS=)
 #   make test     everything that a change must pass
 #   make quick    the fast tests alone
+#   make fuzz     fuzz every parser, each for so long   (SECONDS=)
 #   make format   format and sort imports
 #   make clean    remove what the verbs made, but never data
 
 .POSIX:
-.PHONY: run test quick format clean bootstrap bootstrap-dev
+.PHONY: run test quick fuzz format clean bootstrap bootstrap-dev
 
 LISTEN =
 DATA =
 ROOT =
 WORKERS =
 PYTHON =
+SECONDS = 60
 BIN = .venv/bin
 
 run: bootstrap
@@ -28,6 +30,9 @@ test: bootstrap-dev
 
 quick: bootstrap-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m 'not slow'
+
+fuzz: bootstrap-dev
+	$(BIN)/python -m tests.fuzz all --seconds $(SECONDS)
 
 format: bootstrap-dev
 	$(BIN)/ruff check --fix --select I .
