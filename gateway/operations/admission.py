@@ -14,6 +14,7 @@ from gateway.operations.object_owner import introduce_initiator, introduce_owner
 from gateway.operations.request_payment import require_payer
 from gateway.operations.table import Operation
 from gateway.protocol.errors import S3Error
+from gateway.storage.index.records import BucketRow
 
 _NEVER_ANONYMOUS = {
     "CopyObject": "Anonymous users cannot copy objects.  Please authenticate.",
@@ -31,11 +32,16 @@ async def admit(call: Call, operation: Operation) -> None:
         call.permissions.require_of_account(operation.action, resource_arn(call.address))
         return
     bucket = await call.bucket()
-    if operation.action in ASKED_FOR_EXISTING_TAGS and not operation.authorises_each:
-        await require_on_object(call, operation.action)
-    elif not operation.authorises_each:
-        if call.address.key is not None:
-            await introduce_owner(call, bucket, call.address.key, call.query.get("versionId"), operation.action)
-            await introduce_initiator(call, bucket, operation.action)
-        call.permissions.require_at(operation.action, call.address, call.query)
+    if not operation.authorises_each and not call.permissions.are_unlimited(bucket.name):
+        await _require(call, bucket, operation)
     require_payer(call, bucket)
+
+
+async def _require(call: Call, bucket: BucketRow, operation: Operation) -> None:
+    if operation.action in ASKED_FOR_EXISTING_TAGS:
+        await require_on_object(call, operation.action)
+        return
+    if call.address.key is not None:
+        await introduce_owner(call, bucket, call.address.key, call.query.get("versionId"), operation.action)
+        await introduce_initiator(call, bucket, operation.action)
+    call.permissions.require_at(operation.action, call.address, call.query)

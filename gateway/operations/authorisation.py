@@ -153,11 +153,23 @@ class Permissions:
         if decision.outcome is Outcome.EXPLICIT_DENY:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
+    def are_unlimited(self, bucket: str) -> bool:
+        """Whether nothing can keep the caller from anything in the bucket: the common case, which is spared the work.
+
+        It is the root user of the bucket's account, where neither a policy nor an ACL counts.
+        """
+        known, principal = self._buckets[bucket], self._caller.principal
+        if principal.kind is not PrincipalKind.ROOT or principal.account_id != known.account_id:
+            return False
+        return known.grants is None and self._has_no_policy(known)
+
     def ask_about(self, prefix: str, bucket: str) -> bool:
         """Whether a policy in force for the bucket asks for a condition key that begins with `prefix`.
 
         What costs something to find out is found out only then. A policy that cannot be read asks nothing: it denies.
         """
+        if self._has_no_policy(self._buckets[bucket]):
+            return False
         try:
             policies = self._in_force(self._buckets[bucket])
         except PolicyError:
@@ -261,6 +273,10 @@ class Permissions:
             by_acl = evaluate(request, replace(policies, resource=acl))
             return by_acl if by_acl.is_allowed else decision
         return decision
+
+    def _has_no_policy(self, bucket: _Bucket) -> bool:
+        """Nobody asks about anything."""
+        return bucket.policy is None and self._caller.policies == NO_POLICIES
 
     def _in_force(self, bucket: _Bucket) -> PoliciesInForce:
         """Raises PolicyError."""

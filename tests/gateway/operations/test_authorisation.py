@@ -390,6 +390,21 @@ def test_who_began_an_upload_may_end_it() -> None:
     assert not asked.allows("s3:GetObject", OBJECT_ARN)
 
 
+def test_who_is_unlimited() -> None:
+    policy = bucket_policy("Allow", "*", "s3:GetObject", "arn:aws:s3:::b/*")
+    assert permissions(is_root=True).are_unlimited("b")
+    for limited in (
+        permissions(is_root=True, bucket_policy=policy),
+        permissions(deny("s3:*", "*"), is_root=True),
+        permissions(is_root=True, acl=()),
+        permissions(allow("s3:*", "*")),
+        permissions(),
+        permissions(principal=OTHER_ROOT),
+        permissions(principal=ANONYMOUS),
+    ):
+        assert not limited.are_unlimited("b")
+
+
 def test_a_bucket_policy_that_cannot_be_read_allows_nothing() -> None:
     assert not permissions(is_root=True, bucket_policy="{").allows("s3:GetObject", OBJECT_ARN)
 
