@@ -5,7 +5,7 @@ Made by tests/kms/face/generate_model.py from botocore's KMS model (API version 
 
 from __future__ import annotations
 
-from kms.face.shapes import Kind, Shape
+from iam.face.shapes import Kind, Shape
 
 TARGET_PREFIX = "TrentService"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from iam.face.constraints import Value, constraint_error, member_path, missing
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.types import Tag
-from kms.face.validation import Value, check, constraint_error, member_path, missing, refuse
+from kms.face.validation import check, refuse
 
 _NOTHING: Mapping[str, Value] = {}
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ Made by tests/kms/face/generate_model.py from botocore's KMS model (API version 
 
 from __future__ import annotations
 
-from kms.face.shapes import Kind, Shape
+from iam.face.shapes import Kind, Shape
 
 TARGET_PREFIX = {prefix}
 
@@ -45,16 +45,21 @@ def load_description() -> dict[str, Any]:
 def render(description: dict[str, Any]) -> str:
     """The text of `kms/face/model.py`."""
     inputs = {name: operation["input"]["shape"] for name, operation in sorted(description["operations"].items())}
-    names = sorted(_reachable(description["shapes"], inputs.values()))
     return _HEADER.format(
         version=description["metadata"]["apiVersion"],
         prefix=json.dumps(description["metadata"]["targetPrefix"]),
         inputs="\n".join(f"    {json.dumps(name)}: {json.dumps(shape)}," for name, shape in inputs.items()),
-        shapes="\n".join(line for name in names for line in _entry(name, description["shapes"][name])),
+        shapes=shape_entries(description["shapes"], inputs.values()),
     )
 
 
-def _reachable(shapes: dict[str, Any], roots: Any) -> set[str]:
+def shape_entries(shapes: dict[str, Any], roots: Iterable[str]) -> str:
+    """The entries of SHAPES for all that `roots` lead to; generators of other services' models use it, too."""
+    names = sorted(_reachable(shapes, roots))
+    return "\n".join(line for name in names for line in _entry(name, shapes[name]))
+
+
+def _reachable(shapes: dict[str, Any], roots: Iterable[str]) -> set[str]:
     found: set[str] = set()
     waiting = list(roots)
     while waiting:

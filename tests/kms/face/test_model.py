@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from iam.face.shapes import Kind
 from kms.face.model import INPUTS, SHAPES
-from kms.face.shapes import Kind
 from kms.face.table import OPERATIONS
 from tests.kms.face.generate_model import TARGET, load_description, render
 

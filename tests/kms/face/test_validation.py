@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iam.face.constraints import MAX_QUOTED
 from kms.api.errors import KMSError
 from kms.face.model import INPUTS
 from kms.face.request import ParsedRequest
-from kms.face.validation import MAX_QUOTED, check, parse_document
+from kms.face.validation import check, parse_document
 
 PREFIX = "failed to satisfy constraint: Member must"
 ENCRYPT = "EncryptRequest"

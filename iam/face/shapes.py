@@ -1,4 +1,4 @@
-"""The shapes of the KMS model's request members: what `kms.face.model` is made of."""
+"""The shapes of request members in the model of an AWS service: what the models of IAM, STS and KMS are made of."""
 
 from __future__ import annotations
 
@@ -42,4 +42,19 @@ class Shape:
 
     def __post_init__(self) -> None:
         if self.pattern is not None:
-            object.__setattr__(self, "regex", re.compile(self.pattern, re.ASCII))
+            object.__setattr__(self, "regex", _compiled(self.pattern))
+
+
+_JAVA_CLASSES = {r"\p{L}": r"\w", r"\p{N}": "", r"\p{Z}": r" \xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"}
+r"""Letters, numbers and separators, which Java knows by name. `\w` has an underscore as well: so has every class that
+the models write with these."""
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    r"""Java's `\w` and `\d` are ASCII, its `\p{…}` is not."""
+    flags = re.ASCII
+    if r"\p{" in pattern:
+        flags = re.NOFLAG
+        for name, members in _JAVA_CLASSES.items():
+            pattern = pattern.replace(name, members)
+    return re.compile(pattern, flags)
