@@ -29,7 +29,8 @@ from gateway.storage.index.interface import Index
 from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
-from iam.scope import KMS
+from iam.face.service import IdentityService
+from iam.scope import GLOBAL_REGION, IAM, KMS, STS
 from iam.store.interface import IdentityStore, NoSuchAccount
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
@@ -53,6 +54,7 @@ class Application:
         self._kms = kms
         self._service = counted(kms)
         self._identities: IdentityStore | None = None
+        self._identity_service: IdentityService | None = None
         self._unsealed: Unsealed | None = None
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
@@ -104,6 +106,8 @@ class Application:
         await self._kms.close()
         await self._index.close()
         await self._blobs.close()
+        if self._identity_service is not None:
+            await self._identity_service.close()
         if self._identities is not None:
             self._identities.close()
 
@@ -127,12 +131,17 @@ class Application:
                     integrity_event("key", reason)
             self._sealed_because = reason
             return False
-        self._identities = SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))
-        self._unsealed = self._wire(keys, self._identities)
+        self._identities = self._open_identities(keys)
+        # It has a connection of its own, as the other belongs to this thread.
+        self._identity_service = IdentityService(lambda: self._open_identities(keys))
+        self._unsealed = self._wire(keys, self._identities, self._identity_service)
         _log.info("unsealed")
         return True
 
-    def _wire(self, keys: ServiceKeys, identities: IdentityStore) -> Unsealed:
+    def _open_identities(self, keys: ServiceKeys) -> IdentityStore:
+        return SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))
+
+    def _wire(self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService) -> Unsealed:
         services = Services(
             index=self._index,
             blobs=self._blobs,
@@ -150,14 +159,14 @@ class Application:
                 is_blocked_for_all=self._settings.access.block_public,
             ),
         )
-        regions = {KMS.name: self._settings.kms.other_regions}
+        regions = {KMS.name: self._settings.kms.other_regions, IAM.name: (GLOBAL_REGION,), STS.name: (GLOBAL_REGION,)}
         authenticator = Authenticator(
             self._settings.region,
             identities.find_credential,
             other_regions=regions,
             accepts_version_2=self._settings.listen.signature_version_2,
         )
-        return Unsealed(services, authenticator)
+        return Unsealed(services, authenticator, identity_service)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
         while True:

@@ -33,6 +33,11 @@ class Service:
 
 S3 = Service("s3", encode_path_once, True, knows_version_2=True)
 KMS = Service("kms", encode_path_twice, False)
+IAM = Service("iam", encode_path_twice, False)
+STS = Service("sts", encode_path_twice, False)
+
+GLOBAL_REGION = "us-east-1"
+"""What clients sign for whose services are of no region, IAM and the global endpoint of STS."""
 
 
 class Form(StrEnum):

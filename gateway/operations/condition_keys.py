@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
 from gateway.protocol.query import Query
 from gateway.protocol.tags import is_tagging_replaced, tags_of_header
+from iam.policy.global_keys import global_keys
 from iam.policy.variables import Context
-from iam.principals import Caller, PrincipalKind
+from iam.principals import Caller
 from iam.scope import Form
 
 _FROM_QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "max-keys"}
@@ -73,12 +74,6 @@ ASKED_FOR_EXISTING_TAGS = frozenset(
 """The actions, and those on a version with them, that know the object's tags. Writing and deleting an object do not
 (User Guide, "Tagging and access control policies"; measured)."""
 
-_PRINCIPAL_TYPES = {
-    PrincipalKind.ROOT: "Account",
-    PrincipalKind.USER: "User",
-    PrincipalKind.ROLE_SESSION: "AssumedRole",
-    PrincipalKind.ANONYMOUS: "Anonymous",
-}
 _AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER", Form.POST: "POST"}
 
 
@@ -111,9 +106,6 @@ def condition_keys(
     `operation` is the name in the S3 model; `signing` is None if the request was not signed.
     """
     values: dict[str, str | None] = {
-        **_of_caller(caller),
-        "aws:currenttime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:epochtime": str(int(now.timestamp())),
         "aws:referer": request.headers.get("referer"),
         "s3:authtype": None if signing is None else _AUTH_TYPES[signing.form],
         "s3:objectcreationoperation": _CREATES_OBJECT.get(operation),
@@ -123,9 +115,8 @@ def condition_keys(
     }
     values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
     values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}
-    tags = {f"aws:principaltag/{name.lower()}": value for name, value in caller.principal.tags}
-    known = {name: (value,) for name, value in (values | tags).items() if value is not None}
-    return {**known, **requested_tags(_header_tags(request, operation))}
+    known = {name: (value,) for name, value in values.items() if value is not None}
+    return {**global_keys(caller, now), **known, **requested_tags(_header_tags(request, operation))}
 
 
 def existing_tags(tags: Mapping[str, str]) -> Context:
@@ -158,19 +149,3 @@ def _header_tags(request: Request, operation: str) -> Mapping[str, str]:
         return tags_of_header(headers)
     except S3Error:
         return {}
-
-
-def _of_caller(caller: Caller) -> Mapping[str, str | None]:
-    principal = caller.principal
-    return {
-        "aws:principalaccount": principal.account_id or None,
-        "aws:principalarn": principal.arn or None,
-        "aws:principaltype": _PRINCIPAL_TYPES.get(principal.kind),
-        "aws:securetransport": str(caller.is_secure_transport).lower(),
-        "aws:sourceip": caller.source_ip or None,
-        "aws:useragent": caller.user_agent or None,
-        "aws:userid": principal.principal_id,
-        "aws:username": principal.arn.rpartition("/")[2] if principal.kind is PrincipalKind.USER else None,
-        "aws:principalisawsservice": "false",
-        "aws:viaawsservice": "false",
-    }

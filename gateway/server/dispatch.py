@@ -31,10 +31,12 @@ from gateway.protocol.request_headers import check_request_headers, user_agent
 from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import Entry, current_entry
+from gateway.server.iam_edge import IAMEdge, is_query_request
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
 from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
 from iam.authenticator import Authenticated, Authenticator
 from iam.errors import AuthenticationError
+from iam.face.service import IdentityService
 from iam.policy.cache import PolicyCache
 from iam.policy.variables import Context
 from iam.principals import ANONYMOUS, NO_POLICIES, Caller, IdentityPolicies, Principal
@@ -56,6 +58,7 @@ class Unsealed:
 
     services: Services
     authenticator: Authenticator
+    identities: IdentityService
 
 
 class Dispatcher:
@@ -74,6 +77,7 @@ class Dispatcher:
         """`unsealed` raises KMSUnavailable while the service's own keys are not open."""
         self._operations = operations
         self._kms_edge = kms_edge
+        self._iam_edge = IAMEdge()
         self._region = region
         self._via_service = f"s3.{region}.amazonaws.com"
         self._domains = domains
@@ -90,6 +94,8 @@ class Dispatcher:
             return self._sealed(error, request, entry)
         if is_kms_request(request):
             return await self._kms_edge.handle(request, unsealed.authenticator, entry)
+        if self._is_query(request):
+            return await self._iam_edge.handle(request, unsealed.authenticator, unsealed.identities, entry)
         return await self._answer_s3(request, unsealed, entry)
 
     async def _answer_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
@@ -121,10 +127,17 @@ class Dispatcher:
             response.headers.update(if_refused)
         return response
 
+    def _is_query(self, request: Request) -> bool:
+        if not is_query_request(request):
+            return False
+        return resolve(request.headers.get("host", ""), request.target_path, self._domains).bucket is None
+
     def _sealed(self, error: KMSUnavailable, request: Request, entry: Entry) -> Response:
         if is_kms_request(request):
             entry.error_code = error.code
             return sealed_response(error, request.request_id)
+        if self._is_query(request):
+            return self._iam_edge.sealed(request, error.retry_after_seconds, entry)
         return self._render(to_s3_error(error), request, entry)
 
     async def _handle_s3(self, request: Request, address: Address, unsealed: Unsealed, entry: Entry) -> Response:

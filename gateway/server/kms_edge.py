@@ -13,6 +13,7 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.request_headers import user_agent
 from gateway.server.access_log import Entry
+from gateway.server.whole_body import read_whole
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
 from iam.principals import Caller
@@ -61,7 +62,7 @@ class KMSEdge:
     async def _answer(self, request: Request, authenticator: Authenticator, entry: Entry) -> FaceResponse:
         target = request.headers[_TARGET]
         entry.operation = _logged_operation(target)
-        body = await _read(request)
+        body = await read_whole(request, MAX_BODY_BYTES)
         authenticated = authenticator.authenticate(
             request, KMS, now=datetime.now(UTC), body_sha256=hashlib.sha256(body).hexdigest()
         )
@@ -95,15 +96,3 @@ def _logged_operation(target: str) -> str:
         return f"kms:{operation_name(target)}"
     except KMSError:
         return "kms:unknown"
-
-
-async def _read(request: Request) -> bytes:
-    """The body, bounded. Raises S3Error."""
-    pieces: list[bytes] = []
-    size = 0
-    while piece := await request.body.read():
-        size += len(piece)
-        if size > MAX_BODY_BYTES:
-            raise S3Error("EntityTooLarge", f"A request to the KMS has at most {MAX_BODY_BYTES} bytes.")
-        pieces.append(piece)
-    return b"".join(pieces)

@@ -58,3 +58,19 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         for name, members in _JAVA_CLASSES.items():
             pattern = pattern.replace(name, members)
     return re.compile(pattern, flags)
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What a query service is called and can be asked.
+
+    `name` is the service's in signatures and actions; `operations` are all of its API, `inputs` the shapes of the
+    requests of those that are served here.
+    """
+
+    name: str
+    version: str
+    namespace: str
+    operations: tuple[str, ...]
+    inputs: Mapping[str, str]
+    shapes: Mapping[str, Shape]

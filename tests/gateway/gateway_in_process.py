@@ -30,6 +30,7 @@ from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
 from iam.authenticator import Authenticator
 from iam.credentials import Account, Credential
+from iam.face.service import IdentityService
 from iam.principals import root_principal
 from iam.secrets import Secret
 from iam.store.sqlite import SQLiteIdentityStore
@@ -157,7 +158,10 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             owner_by_id=owners_by_id(identities),
             integrity_event=lambda kind, detail: events.append((kind, detail)),
         )
-        unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential))
+        identity_service = IdentityService(
+            lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows))
+        )
+        unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential), identity_service)
         dispatcher = Dispatcher(
             operations=OPERATIONS,
             kms_edge=KMSEdge(kms),
@@ -167,6 +171,7 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             integrity_event=services.integrity_event,
         )
         yield InProcessGateway(dispatcher, services, index, directory / "store", kms, root, events)
+        await identity_service.close()
         identities.close()
     await index.close()
     await blobs.close()

@@ -1,0 +1,152 @@
+"""IAM and STS behind the gateway's endpoint: which requests are meant for them, and who signed them.
+
+The operations themselves are `iam.face`; the gateway mounts them on its one edge, and writes their documents.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Request, Response
+from gateway.protocol.request_headers import user_agent
+from gateway.protocol.xml.documents.query import CONTENT_TYPE, error_document, result_document
+from gateway.server.access_log import Entry
+from gateway.server.whole_body import read_whole
+from iam.authenticator import Authenticator
+from iam.errors import AuthenticationError
+from iam.face.authentication import anonymous_failure, authentication_failure
+from iam.face.errors import IAMError
+from iam.face.models.iam import IAM as IAM_MODEL
+from iam.face.parameters import parse_form
+from iam.face.query import find_operation, model_of
+from iam.face.service import IdentityService
+from iam.principals import Caller
+from iam.scope import IAM, STS
+from iam.store.interface import StoreUnavailable
+
+_log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 256 * 1024
+"""The largest legal request holds a policy of 131 072 characters, most of them as they are."""
+
+RETRY_AFTER_SECONDS = 5
+"""While the database cannot serve: a writer that others wait for has long given up by then."""
+
+_FORM = "application/x-www-form-urlencoded"
+_SERVICES = {service.name: service for service in (IAM, STS)}
+_NO_CACHE = {"Cache-Control": "no-cache, no-store, must-revalidate, private"}
+
+
+def is_query_request(request: Request) -> bool:
+    """Query services are asked on `/`, by a form or by a URL that has an Action. S3 has no such requests there, unless
+    the host names a bucket."""
+    if request.target_path != "/":
+        return False
+    if request.method == "POST":
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
+        return content_type == _FORM and not request.target_query
+    return request.method == "GET" and any(each.startswith("Action=") for each in request.target_query.split("&"))
+
+
+class IAMEdge:
+    """Answers the requests of IAM and STS clients."""
+
+    async def handle(
+        self, request: Request, authenticator: Authenticator, service: IdentityService, entry: Entry
+    ) -> Response:
+        """Authenticate and answer. Raises only CancelledError."""
+        exchange = _Exchange(request, entry)
+        try:
+            return await exchange.answer(authenticator, service)
+        except IAMError as error:
+            return exchange.failure(error)
+        except AuthenticationError as error:
+            return exchange.failure(authentication_failure(error))
+        except S3Error as error:
+            # The body reader's errors: too slow, cut short, or too large.
+            code = "RequestEntityTooLarge" if error.code == "EntityTooLarge" else "MalformedQueryString"
+            return exchange.failure(IAMError(code, error.message))
+        except StoreUnavailable:
+            _log.exception("request %s: the identity store", request.request_id)
+            return exchange.unavailable("The identity store is not available.", RETRY_AFTER_SECONDS)
+        except Exception:
+            _log.exception("request %s failed", request.request_id)
+            return exchange.failure(IAMError("InternalFailure", "The request failed because of an internal error."))
+
+    def sealed(self, request: Request, retry_after_seconds: int, entry: Entry) -> Response:
+        """The answer while the service's own keys are not open."""
+        return _Exchange(request, entry).unavailable(
+            "The service is sealed: its root key is not available.", retry_after_seconds
+        )
+
+
+class _Exchange:
+    """One request and its answer. Until the parameters are read it is taken to be IAM's."""
+
+    def __init__(self, request: Request, entry: Entry) -> None:
+        self._request = request
+        self._entry = entry
+        self._model = IAM_MODEL
+
+    async def answer(self, authenticator: Authenticator, service: IdentityService) -> Response:
+        request, entry = self._request, self._entry
+        entry.operation = "iam:unknown"
+        body = await read_whole(request, MAX_BODY_BYTES)
+        parameters = self._parameters(body)
+        self._model = model_of(parameters) or IAM_MODEL
+        entry.operation = f"{self._model.name}:{_known(parameters, self._model.operations)}"
+        authenticated = authenticator.authenticate(
+            request,
+            _SERVICES[self._model.name],
+            now=datetime.now(UTC),
+            body_sha256=hashlib.sha256(body).hexdigest(),
+        )
+        if authenticated is None:
+            raise anonymous_failure()
+        entry.principal = authenticated.principal.arn
+        operation = find_operation(parameters)
+        caller = Caller(
+            authenticated.principal,
+            request.request_id,
+            request.remote_ip,
+            region=authenticated.region,
+            policies=authenticated.policies,
+            is_secure_transport=request.is_secure,
+            user_agent=user_agent(request.headers),
+        )
+        result = await service.call(caller, operation, parameters)
+        document = result_document(operation.name, result, self._model.namespace, request.request_id)
+        return Response(200, self._headers(), document)
+
+    def _parameters(self, body: bytes) -> Mapping[str, str]:
+        if self._request.method == "GET":
+            return parse_form(self._request.target_query)
+        try:
+            return parse_form(body.decode("utf-8"))
+        except UnicodeDecodeError:
+            raise IAMError("MalformedQueryString", "The body is not UTF-8.") from None
+
+    def failure(self, error: IAMError) -> Response:
+        self._entry.error_code = error.code
+        namespace, request_id = self._model.namespace, self._request.request_id
+        body = error_document(error.code, error.message, error.fault, namespace, request_id)
+        return Response(error.status, self._headers(), body)
+
+    def unavailable(self, message: str, retry_after_seconds: int) -> Response:
+        response = self.failure(IAMError("ServiceUnavailable", message))
+        response.headers["Retry-After"] = str(retry_after_seconds)
+        return response
+
+    def _headers(self) -> dict[str, str]:
+        # Answers carry secrets (CreateAccessKey): none is to be kept on the way.
+        return {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": self._request.request_id, **_NO_CACHE}
+
+
+def _known(parameters: Mapping[str, str], operations: tuple[str, ...]) -> str:
+    """The operation as logs and metrics name it: never a name that the client made up."""
+    name = parameters.get("Action", "")
+    return name if name in operations else "unknown"

@@ -1,0 +1,87 @@
+"""May this caller do this to that identity: identity-based policies, as everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from iam.face.errors import IAMError
+from iam.policy.cache import PolicyCache
+from iam.policy.document import PolicyKind
+from iam.policy.errors import PolicyError
+from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, PoliciesInForce, evaluate
+from iam.policy.global_keys import global_keys
+from iam.policy.variables import Context
+from iam.principals import Caller, IdentityPolicies, PolicyText
+
+
+class Authoriser:
+    """Decides by the policies that go with the caller, and remembers them parsed."""
+
+    def __init__(self) -> None:
+        self._policies = PolicyCache()
+
+    def require(
+        self,
+        caller: Caller,
+        action: str,
+        resource_arn: str,
+        *,
+        now: datetime,
+        keys: Context,
+        told_as: str | None = None,
+    ) -> None:
+        """Raise IAMError(AccessDenied) unless the caller may do `action` (`iam:CreateUser`).
+
+        `keys` are the condition keys beside those that every service has; `told_as` is what the refusal calls the
+        resource, if not by its ARN.
+        """
+        decision = self._decide(caller, action, resource_arn, now=now, keys=keys)
+        if not decision.is_allowed:
+            raise IAMError(
+                "AccessDenied",
+                f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: "
+                f"{told_as or resource_arn} {decision.because(action)}",
+            )
+
+    def _decide(self, caller: Caller, action: str, resource_arn: str, *, now: datetime, keys: Context) -> Decision:
+        """A policy that cannot be read might hold a Deny, and denies everything."""
+        account_id = caller.principal.account_id
+        try:
+            policies = self._in_force(caller.policies)
+        except PolicyError as error:
+            because = f"policy of the caller cannot be read: {error.message}"
+            return Decision(Outcome.EXPLICIT_DENY, because, Layer.IDENTITY)
+        context = {**global_keys(caller, now), "aws:resourceaccount": (account_id,), **keys}
+        return evaluate(AccessRequest(caller.principal, action, resource_arn, account_id, context), policies)
+
+    def _in_force(self, own: IdentityPolicies) -> PoliciesInForce:
+        return PoliciesInForce(
+            tuple(self._named(each) for each in own.identity),
+            None if own.boundary is None else self._named(own.boundary),
+            None if own.session is None else tuple(self._named(each) for each in own.session),
+        )
+
+    def _named(self, policy: PolicyText) -> NamedPolicy:
+        return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))
+
+
+def resource_tags(tags: Iterable[tuple[str, str]]) -> Context:
+    """What is known about the tags of the identity that an action is about."""
+    pairs = tuple(tags)
+    return {
+        f"{prefix}/{key.lower()}": (value,) for prefix in ("aws:resourcetag", "iam:resourcetag") for key, value in pairs
+    }
+
+
+def requested_tags(tags: Iterable[tuple[str, str]]) -> Context:
+    """What is known about tags that a request sets."""
+    pairs = tuple(tags)
+    if not pairs:
+        return {}
+    return {**{f"aws:requesttag/{key.lower()}": (value,) for key, value in pairs}, **tag_keys(key for key, _ in pairs)}
+
+
+def tag_keys(keys: Iterable[str]) -> Context:
+    """What is known about tags that a request names."""
+    return {"aws:tagkeys": tuple(keys)}

@@ -1,0 +1,50 @@
+"""One call of IAM or STS: who asks for what, and the store and the time that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Union
+
+from iam.face.authorisation import Authoriser
+from iam.face.request import ParsedRequest
+from iam.policy.variables import Context
+from iam.principals import Caller
+from iam.store.interface import IdentityStore
+
+Value = Union[str, int, bool, "Document", list["Value"]]
+Document = Mapping[str, Value]
+"""What an operation answers: elements by name, in order; a list's members stand without one."""
+
+_NOTHING: Context = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    caller: Caller
+    request: ParsedRequest
+    store: IdentityStore
+    authoriser: Authoriser
+    now: datetime
+
+    @property
+    def account_id(self) -> str:
+        return self.caller.principal.account_id
+
+    @property
+    def now_us(self) -> int:
+        return int(self.now.timestamp() * 1_000_000)
+
+    def require(self, action: str, resource_arn: str, keys: Context = _NOTHING, told_as: str | None = None) -> None:
+        """See `Authoriser.require`. Raises IAMError(AccessDenied)."""
+        self.authoriser.require(self.caller, action, resource_arn, now=self.now, keys=keys, told_as=told_as)
+
+
+Handler = Callable[[Call], Document | None]
+"""Answers a call; None for the operations whose answer is that they were done. Runs in the thread of the store."""
+
+
+def timestamp(us: int) -> str:
+    """To the second, as IAM tells times."""
+    return datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

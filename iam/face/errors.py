@@ -1,0 +1,52 @@
+"""The errors of IAM and STS: codes as their API References spell them ("Common Errors", and of each operation)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+STATUS: Mapping[str, int] = {
+    "AccessDenied": 403,
+    "DeleteConflict": 409,
+    "EntityAlreadyExists": 409,
+    "IncompleteSignature": 400,
+    "InternalFailure": 500,
+    "InvalidAction": 400,
+    "InvalidClientTokenId": 403,
+    "InvalidInput": 400,
+    "LimitExceeded": 409,
+    "MalformedInput": 400,
+    "MalformedPolicyDocument": 400,
+    "MalformedQueryString": 404,
+    "MissingAction": 400,
+    "MissingAuthenticationToken": 403,
+    "NoSuchEntity": 404,
+    "NotImplemented": 501,
+    "RequestEntityTooLarge": 413,
+    "RequestExpired": 400,
+    "ServiceUnavailable": 503,
+    "SignatureDoesNotMatch": 403,
+    "ValidationError": 400,
+}
+
+
+class IAMError(Exception):
+    """What a request is refused with. The message goes to whoever sent it, and holds no secret."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+    @property
+    def status(self) -> int:
+        return STATUS[self.code]
+
+    @property
+    def fault(self) -> str:
+        """Whose it was: `Sender` or `Receiver`, as the documents say."""
+        return "Sender" if self.status < 500 else "Receiver"
+
+
+def no_such_entity(what: str, name: str) -> IAMError:
+    """`what` is `user`, `user policy`, …"""
+    return IAMError("NoSuchEntity", f"The {what} with name {name} cannot be found.")

@@ -1,0 +1,1 @@
+"""What botocore's models say about IAM and STS: operations, and the shapes of the requests that are served."""

@@ -1,0 +1,48 @@
+"""IAM and STS behind one method: calls run one after the other, in a thread that has a store of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from iam.face.authorisation import Authoriser
+from iam.face.call import Call, Document
+from iam.face.query import Operation
+from iam.principals import Caller
+from iam.store.interface import IdentityStore
+
+
+class IdentityService:
+    """Answers calls. A commit waits for the disk, which the event loop must not; they are too few to want more threads.
+
+    A call whose caller is gone is finished all the same: what it changes is one transaction.
+    """
+
+    def __init__(self, open_store: Callable[[], IdentityStore]) -> None:
+        """`open_store` is called in the thread, at the first call. It raises StoreUnavailable."""
+        self._open_store = open_store
+        self._store: IdentityStore | None = None
+        self._authoriser = Authoriser()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="identities")
+
+    async def call(self, caller: Caller, operation: Operation, parameters: Mapping[str, str]) -> Document | None:
+        """The answer to one request. Raises IAMError, and StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters)
+
+    def _answer(self, caller: Caller, operation: Operation, parameters: Mapping[str, str]) -> Document | None:
+        request = operation.request(parameters)
+        if self._store is None:
+            self._store = self._open_store()
+        return operation.handler(Call(caller, request, self._store, self._authoriser, datetime.now(UTC)))
+
+    async def close(self) -> None:
+        """After the calls that are under way."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.close()
