@@ -168,14 +168,18 @@ class Permissions:
 
         What costs something to find out is found out only then. A policy that cannot be read asks nothing: it denies.
         """
-        if self._has_no_policy(self._buckets[bucket]):
+        decides, own = self._buckets[bucket], self._caller.policies
+        if self._has_no_policy(decides):
             return False
+        texts = [
+            (each.text, PolicyKind.IDENTITY) for each in (*own.identity, own.boundary, *(own.session or ())) if each
+        ]
+        if decides.policy is not None:
+            texts.append((decides.policy, PolicyKind.BUCKET))
         try:
-            policies = self._in_force(self._buckets[bucket])
+            return any(self._policies.policy(*text).asks_about(prefix) for text in texts)
         except PolicyError:
             return False
-        named = [*policies.identity, policies.boundary, *(policies.session or ()), policies.resource]
-        return any(key.startswith(prefix) for each in named if each is not None for key in each.policy.condition_keys)
 
     def require(
         self, action: str, resource_arn: str, *, if_match: str | None = None, tags: ObjectTags | None = None

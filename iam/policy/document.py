@@ -133,6 +133,10 @@ class Policy:
     condition_keys: frozenset[str]
     """Every key, in lower case, that a condition or a variable of a statement asks for."""
 
+    def asks_about(self, prefix: str) -> bool:
+        """Whether a key that begins with `prefix` is asked for."""
+        return any(key.startswith(prefix) for key in self.condition_keys)
+
     @property
     def statements(self) -> tuple[Statement, ...]:
         """All, in the document's order."""

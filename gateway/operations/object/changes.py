@@ -28,9 +28,7 @@ async def change_object(
         if authorised is not None and (row.row_uid, row.revision) != (authorised.row_uid, authorised.revision):
             raise Conflict("the object changed since it was decided about")
         refuse_marker(call, row, call.key, is_named=True)
-        # The part table is bound to the row's revision, as the document is, and must be sealed again with it.
-        parts = None if row.sealed_parts is None else rows.open_parts(row)
-        return rows.seal_object(replace(row, revision=row.revision + 1), change(rows.open_object(row)), parts)
+        return rows.seal_object(replace(row, revision=row.revision + 1), change(rows.open_object(row)))
 
     try:
         authorised = call.kept_version(bucket, call.key, version_id)

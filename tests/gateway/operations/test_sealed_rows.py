@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from gateway.operations import sealed_rows
-from gateway.operations.documents import BucketDocument
+from gateway.operations.documents import BucketDocument, ObjectDocument, PartEntry
 from gateway.operations.sealed_rows import SealedRows
+from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.ids import new_id
 from gateway.sealing.row import RowSealer
-from gateway.storage.index.records import BucketRow
+from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 from kms.api.secrets import SecretBytes
 
 KEY = SecretBytes(bytes(32))
@@ -64,3 +65,42 @@ def test_opened_rows_are_bounded_in_number(rows: SealedRows, monkeypatch: pytest
     for row in [sealed(rows) for _ in range(10)]:
         rows.open_bucket(row)
         assert rows.opened_bytes <= 3 * len(row.sealed)
+
+
+def object_row(blob_ids: tuple[bytes, ...]) -> ObjectRow:
+    return ObjectRow(
+        bucket_id=new_id(),
+        key=b"k",
+        row_uid=new_id(),
+        version_id="null",
+        kind=RowKind.OBJECT,
+        size=10,
+        modified_us=1,
+        wrap=Wrap(Mode.SSE_S3, b"wrapped"),
+        blob_ids=blob_ids,
+        manifest_id=None,
+        part_count=len(blob_ids),
+        revision=0,
+        sealed=b"",
+    )
+
+
+def test_a_part_table_outlives_the_revisions_of_its_row(rows: SealedRows) -> None:
+    """Not those of another row, nor another list of blobs."""
+    blobs = (new_id(), new_id())
+    parts = [PartEntry(number, 5, bytes(32), "etag") for number in (1, 2)]
+    first = rows.seal_object(object_row(blobs), ObjectDocument(etag="x"), parts)
+    second = rows.seal_object(replace(first, revision=1), ObjectDocument(etag="x", tags={"a": "b"}))
+    assert second.sealed_parts == first.sealed_parts
+    assert rows.open_parts(first) == rows.open_parts(second) == parts
+    assert rows.open_object(second).tags == {"a": "b"}
+    for changed in (
+        replace(second, row_uid=new_id()),
+        replace(second, blob_ids=blobs[::-1]),
+        replace(second, sealed_parts=None),
+        replace(second, sealed_parts=second.sealed),
+    ):
+        with pytest.raises(AuthenticationFailed):
+            rows.open_parts(changed)
+    with pytest.raises(AuthenticationFailed):
+        rows.open_object(replace(second, sealed=first.sealed))

@@ -199,7 +199,7 @@ def place_version(connection: sqlite3.Connection, row: ObjectRow, current: Store
 def change_version(connection: sqlite3.Connection, version: StoredVersion, row: ObjectRow) -> None:
     """Write a version's next revision in its place: what is sealed, nothing else."""
     connection.execute(_CHANGE, (row.revision, row.sealed, *version.position))
-    if version.has_parts:
+    if row.sealed_parts != version.row.sealed_parts:  # up to megabytes, and mostly the same
         connection.execute(
             "UPDATE object_parts SET sealed_parts = ? WHERE row_uid = ?", (row.sealed_parts, row.row_uid)
         )
