@@ -13,7 +13,7 @@ from gateway.operations.bucket.absent import (
     put_empty,
     without_object_lock,
 )
-from gateway.operations.table import Body, Operation, Target
+from gateway.operations.table import VERSION_ID, Body, Operation, Target
 
 BUCKET, OBJECT = Target.BUCKET, Target.OBJECT
 
@@ -96,9 +96,21 @@ ABSENT = (
         handler=missing("ObjectLockConfigurationNotFoundError"),
     ),
     Operation(
-        "GetObjectRetention", "GET", OBJECT, "s3:GetObjectRetention", ("retention",), handler=without_object_lock
+        "GetObjectRetention",
+        "GET",
+        OBJECT,
+        "s3:GetObjectRetention",
+        ("retention",),
+        accepts=(VERSION_ID,),
+        handler=without_object_lock,
     ),
     Operation(
-        "GetObjectLegalHold", "GET", OBJECT, "s3:GetObjectLegalHold", ("legal-hold",), handler=without_object_lock
+        "GetObjectLegalHold",
+        "GET",
+        OBJECT,
+        "s3:GetObjectLegalHold",
+        ("legal-hold",),
+        accepts=(VERSION_ID,),
+        handler=without_object_lock,
     ),
 )

@@ -33,7 +33,7 @@ from gateway.operations.object import attributes, copy, get, post, put, rename, 
 from gateway.operations.object import delete as delete_object
 from gateway.operations.object import tagging as object_tagging
 from gateway.operations.service import list_buckets
-from gateway.operations.table import Body, Operation, OperationTable, Target
+from gateway.operations.table import VERSION_ID, Body, Operation, OperationTable, Target
 from gateway.operations.unserved import UNSERVED
 
 SERVICE, BUCKET, OBJECT = Target.SERVICE, Target.BUCKET, Target.OBJECT
@@ -104,8 +104,19 @@ SERVED = (
     ),
     Operation("PutBucketAcl", "PUT", BUCKET, "s3:PutBucketAcl", ("acl",), body=Body.DOCUMENT, handler=acl.put),
     Operation("GetBucketAcl", "GET", BUCKET, "s3:GetBucketAcl", ("acl",), handler=acl.get),
-    Operation("PutObjectAcl", "PUT", OBJECT, "s3:PutObjectAcl", ("acl",), body=Body.DOCUMENT, handler=object_acl.put),
-    Operation("GetObjectAcl", "GET", OBJECT, "s3:GetObjectAcl", ("acl",), handler=object_acl.get),
+    Operation(
+        "PutObjectAcl",
+        "PUT",
+        OBJECT,
+        "s3:PutObjectAcl",
+        ("acl",),
+        body=Body.DOCUMENT,
+        accepts=(VERSION_ID,),
+        handler=object_acl.put,
+    ),
+    Operation(
+        "GetObjectAcl", "GET", OBJECT, "s3:GetObjectAcl", ("acl",), accepts=(VERSION_ID,), handler=object_acl.get
+    ),
     Operation(
         "PutPublicAccessBlock",
         "PUT",
@@ -217,10 +228,18 @@ SERVED = (
         ("uploads",),
         handler=list_uploads.handle,
     ),
-    Operation("GetObject", "GET", OBJECT, "s3:GetObject", handler=get.handle_get),
-    Operation("HeadObject", "HEAD", OBJECT, "s3:GetObject", handler=get.handle_head),
+    Operation("GetObject", "GET", OBJECT, "s3:GetObject", accepts=("partNumber", VERSION_ID), handler=get.handle_get),
     Operation(
-        "GetObjectAttributes", "GET", OBJECT, "s3:GetObjectAttributes", ("attributes",), handler=attributes.handle
+        "HeadObject", "HEAD", OBJECT, "s3:GetObject", accepts=("partNumber", VERSION_ID), handler=get.handle_head
+    ),
+    Operation(
+        "GetObjectAttributes",
+        "GET",
+        OBJECT,
+        "s3:GetObjectAttributes",
+        ("attributes",),
+        accepts=(VERSION_ID,),
+        handler=attributes.handle,
     ),
     Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, handler=put.handle),
     # Told apart from other POSTs on a bucket by having no parameter of its own.
@@ -233,14 +252,23 @@ SERVED = (
         "s3:RestoreObject",
         ("restore",),
         body=Body.DOCUMENT,
+        accepts=(VERSION_ID,),
         handler=restore.handle,
     ),
     Operation(
         "SelectObjectContent", "POST", OBJECT, "s3:GetObject", ("select", "select-type=2"), handler=select.handle
     ),
     Operation("RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",), handler=rename.handle),
-    Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", handler=delete_object.handle),
-    Operation("GetObjectTagging", "GET", OBJECT, "s3:GetObjectTagging", ("tagging",), handler=object_tagging.get),
+    Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", accepts=(VERSION_ID,), handler=delete_object.handle),
+    Operation(
+        "GetObjectTagging",
+        "GET",
+        OBJECT,
+        "s3:GetObjectTagging",
+        ("tagging",),
+        accepts=(VERSION_ID,),
+        handler=object_tagging.get,
+    ),
     Operation(
         "PutObjectTagging",
         "PUT",
@@ -249,6 +277,7 @@ SERVED = (
         ("tagging",),
         body=Body.DOCUMENT,
         authorises_each=True,
+        accepts=(VERSION_ID,),
         handler=object_tagging.put,
     ),
     Operation(
@@ -257,6 +286,7 @@ SERVED = (
         OBJECT,
         "s3:DeleteObjectTagging",
         ("tagging",),
+        accepts=(VERSION_ID,),
         handler=object_tagging.delete,
     ),
     Operation("CreateMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploads",), handler=create_upload.handle),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from gateway.operations.context import Call
-from gateway.protocol.errors import S3Error
+from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Response
 from gateway.protocol.query import Query
 
@@ -44,8 +44,9 @@ class Operation:
     """One row.
 
     `query` names the parameters that must be present (in any order, with any value unless `name=value`), `header` a
-    header that must be; among rows that match, the one with the most requirements is meant. With `authorises_each` the
-    handler asks for `action` itself, on each object that the body names.
+    header that must be; among rows that match, the one with the most requirements is meant. `accepts` are subresources
+    that may come along. With `authorises_each` the handler asks for `action` itself, on each object that the body
+    names.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Operation:
     target: Target
     action: str
     query: tuple[str, ...] = ()
+    accepts: tuple[str, ...] = ()
     header: str | None = None
     body: Body = Body.NONE
     authorises_each: bool = False
@@ -72,11 +74,23 @@ class Operation:
         return len(self.query) + (self.header is not None)
 
 
+VERSION_ID = "versionId"
+
+_NO_SUBRESOURCES = frozenset({"annotationName", "id", "list-type", "select-type"})
+"""Parameters that tell operations apart, and are nothing that could be read, written or deleted."""
+_READING = frozenset({"GET", "HEAD"})
+
+
 class OperationTable:
     """Rows by method and target, the most specific first."""
 
     def __init__(self, operations: tuple[Operation, ...]) -> None:
         self.operations = operations
+        self._subresources: dict[Target, set[str]] = {target: {VERSION_ID} for target in Target}
+        for row in operations:
+            names = {requirement.partition("=")[0] for requirement in row.query} - _NO_SUBRESOURCES
+            self._subresources[row.target] |= names
+        self._every_subresource = set[str]().union(*self._subresources.values())
         rows: dict[tuple[str, Target], list[Operation]] = {}
         for operation in operations:
             rows.setdefault((operation.method, operation.target), []).append(operation)
@@ -85,8 +99,32 @@ class OperationTable:
         }
 
     def find(self, method: str, target: Target, query: Query, headers: Mapping[str, str]) -> Operation:
-        """The operation meant. Raises S3Error MethodNotAllowed where no row answers."""
+        """The operation meant.
+
+        Raises S3Error MethodNotAllowed where no row answers; InvalidArgument for a version of what has none, or for two
+        subresources at once.
+        """
         for row in self._rows.get((method, target), ()):
             if row.matches(query, headers):
+                if row.handler is not None:
+                    self._check_subresources(row, query)
                 return row
         raise S3Error("MethodNotAllowed", fields={"Method": method[:32], "ResourceType": target.value.upper()})
+
+    def _check_subresources(self, row: Operation, query: Query) -> None:
+        """DELETE of an object's `?acl` is no DELETE of the object: what a row does not know may not be left aside.
+
+        What can only belong to something else is left aside where nothing but reading is asked for, as on S3.
+        """
+        known = self._subresources[row.target] if row.method in _READING else self._every_subresource
+        for name in query:
+            if name not in known or name in row.accepts or name in row.query:
+                continue
+            if name == VERSION_ID:
+                message = "This operation does not accept a version-id."
+                raise invalid_argument(VERSION_ID, query.get(name) or "", message)
+            if row.query:
+                own = row.query[0].partition("=")[0]
+                message = f"Conflicting query string parameters: {own}, {name}"
+                raise invalid_argument("ResourceType", own, message)
+            raise S3Error("MethodNotAllowed", fields={"Method": row.method, "ResourceType": name.upper()})

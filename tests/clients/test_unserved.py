@@ -53,7 +53,43 @@ def test_methods_that_no_resource_has(
     assert raw.request(method, target.format(shared_bucket)).refusal == expected
 
 
-@pytest.mark.parametrize("query", ["x-id=GetObject", "unknown", "unknown=1&other=2", "utm_source=x"])
+VERSION = (400, "InvalidArgument")
+NOT_ALLOWED = (405, "MethodNotAllowed")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "expected"),
+    [
+        *(
+            ("DELETE", f"/{{0}}/key?{name}", NOT_ALLOWED)
+            for name in ("acl", "cors", "partNumber=1", "uploads", "policy")
+        ),
+        *(("DELETE", f"/{{0}}?{name}", NOT_ALLOWED) for name in ("acl", "versioning", "uploads", "location", "delete")),
+        *(("PUT", f"/{{0}}/key?{name}", NOT_ALLOWED) for name in ("cors", "uploads", "partNumber=1", "uploadId=x")),
+        *(("PUT", f"/new-{{0}}?{name}", NOT_ALLOWED) for name in ("uploads", "location", "policyStatus")),
+        *(("GET", f"/{{0}}/key?{name}", NOT_ALLOWED) for name in ("uploads", "restore", "renameObject")),
+        ("HEAD", "/{0}/key?tagging", (405, "")),
+        ("PUT", "/{0}/key?versionId=null", VERSION),
+        ("POST", "/{0}/key?uploads&versionId=null", VERSION),
+        ("GET", "/{0}/key?acl&tagging", (400, "InvalidArgument")),
+        ("DELETE", "/{0}/key?tagging&uploadId=x", (400, "InvalidArgument")),
+    ],
+)
+def test_a_subresource_is_never_left_aside(
+    raw: RawClient, s3: Any, bucket: str, method: str, target: str, expected: tuple[int, str]
+) -> None:
+    """What was meant for a part of the object or bucket must not happen to the whole."""
+    s3.put_object(Bucket=bucket, Key="key", Body=b"kept")
+    body = b"<Any/>" if method in ("PUT", "POST") else b""
+    assert raw.request(method, target.format(bucket), {}, body).refusal == expected
+    assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == b"kept"
+    assert f"new-{bucket}" not in [each["Name"] for each in s3.list_buckets(Prefix="new-")["Buckets"]]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["policyStatus", "website", "location=here", "x-id=GetObject", "unknown", "unknown=1&other=2", "utm_source=x"],
+)
 def test_parameters_that_mean_nothing_are_ignored(raw: RawClient, s3: Any, shared_bucket: str, query: str) -> None:
     s3.put_object(Bucket=shared_bucket, Key="key", Body=b"kept")
     assert raw.request("GET", f"/{shared_bucket}/key?{query}").body == b"kept"

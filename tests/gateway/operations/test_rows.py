@@ -9,7 +9,7 @@ import pytest
 
 from gateway.operations.request_payment import CHARGED_OPERATIONS
 from gateway.operations.rows import OPERATIONS, SERVED
-from gateway.operations.table import Target
+from gateway.operations.table import Operation, Target
 from gateway.protocol.errors import S3Error
 from gateway.protocol.query import Query
 
@@ -69,6 +69,32 @@ def test_served_operations_have_handlers_and_others_have_none() -> None:
 def test_names_are_unique() -> None:
     names = [operation.name for operation in OPERATIONS.operations]
     assert len(names) == len(set(names))
+
+
+PARAMETERS = {requirement.partition("=")[0] for row in OPERATIONS.operations for requirement in row.query}
+SUBRESOURCES = sorted({*PARAMETERS, "versionId"} - {"annotationName", "id", "list-type", "select-type"})
+
+
+@pytest.mark.parametrize(
+    "operation", [row for row in SERVED if row.name in MODEL.operation_names], ids=lambda row: row.name
+)
+def test_a_subresource_that_the_operation_does_not_have_is_never_left_aside(operation: Operation) -> None:
+    """Reading leaves aside what can only belong to something else; everything that changes something refuses it."""
+    method, target, query, headers = request_of(operation.name)
+    members = MODEL.operation_model(operation.name).input_shape.members.values()
+    known = {each.serialization["name"] for each in members if each.serialization.get("location") == "querystring"}
+    own = {requirement.partition("=")[0] for requirement in operation.query}
+    of_target = {name.partition("=")[0] for row in OPERATIONS.operations if row.target is target for name in row.query}
+    for name in SUBRESOURCES:
+        more = Query("&".join(part for part in (query.raw, f"{name}=1") if part))
+        is_left_aside = method in ("GET", "HEAD") and name not in of_target | {"versionId"}
+        try:
+            found = OPERATIONS.find(method, target, more, headers)
+        except S3Error as refused:
+            assert name not in known | own, (operation.name, name)
+            assert refused.code in ("InvalidArgument", "MethodNotAllowed")
+        else:
+            assert found is not operation or name in known | own or is_left_aside, (operation.name, name)
 
 
 def test_an_unknown_subresource_is_ignored_as_on_aws() -> None:
