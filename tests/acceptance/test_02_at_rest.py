@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -113,6 +114,7 @@ def _traffic(run: Run) -> None:
                 "ContentType": run.secret("type/of").replace(" ", "-"),
                 "ContentDisposition": run.secret("disposition"),
                 "CacheControl": run.secret("cache control"),
+                "Tagging": urlencode({run.secret("tag key"): run.secret("tag value")}),
             }
             for _ in range(2):  # a client that did not hear the answer sends again
                 s3.put_object(
@@ -125,25 +127,33 @@ def _traffic(run: Run) -> None:
                 )
             s3.copy_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy", CopySource=f"{BUCKET}/{mode}/{name}", **sse_kms)
             assert s3.get_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy")["Body"].read() == body
+            s3.put_object_tagging(Bucket=BUCKET, Key=f"{mode}/{name}", Tagging=_tagging(run))
         _upload(run, s3, f"{mode}/parts", encryption)
         s3.delete_object(Bucket=BUCKET, Key=f"{mode}/inline/copy")
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "alias/at-rest"}}
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
     s3.delete_bucket_encryption(Bucket=BUCKET)
+    s3.put_bucket_tagging(Bucket=BUCKET, Tagging=_tagging(run))
     assert s3.list_objects_v2(Bucket=BUCKET, MaxKeys=2)["IsTruncated"]
+
+
+def _tagging(run: Run) -> dict[str, Any]:
+    return {"TagSet": [{"Key": run.secret("tag key"), "Value": run.secret("tag value")}]}
 
 
 def _upload(run: Run, s3: Any, key: str, encryption: dict[str, str]) -> None:
     """Two parts, each sent twice, with the same bytes and with others."""
     metadata = {"colour": run.secret("metadata").replace(" ", "-")}
+    tags = urlencode({run.secret("tag key"): run.secret("tag value")})
     upload = {"Bucket": BUCKET, "Key": key}
-    upload["UploadId"] = s3.create_multipart_upload(**upload, Metadata=metadata, **encryption)["UploadId"]
+    upload["UploadId"] = s3.create_multipart_upload(**upload, Metadata=metadata, Tagging=tags, **encryption)["UploadId"]
     first, last = run.body(f"{key} first", PART_BYTES), run.body(f"{key} last", 70_000)
     s3.upload_part(**upload, PartNumber=1, Body=run.body(f"{key} replaced", 70_000))
     done = []
     for number, part in [(1, first), (2, last), (2, last)]:
         done.append({"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=part)["ETag"]})
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [done[0], done[2]]})
+    s3.put_object_tagging(Bucket=BUCKET, Key=key, Tagging=_tagging(run))
     begun = s3.create_multipart_upload(Bucket=BUCKET, Key=f"{key}/begun", Metadata=metadata, **encryption)
     s3.upload_part(
         Bucket=BUCKET, Key=f"{key}/begun", UploadId=begun["UploadId"], PartNumber=1, Body=run.body(f"{key} begun", 100)

@@ -263,3 +263,31 @@ def test_boto3_refuses_a_checksum_that_is_not_its_own(s3: Any, bucket: str) -> N
     """The value is the caller's: the SDK sends it as it is, and the gateway refuses."""
     got = refusal(s3.put_object, Bucket=bucket, Key="a", Body=CHECK, ChecksumSHA256=checksum("SHA256", b"other"))
     assert got == (400, "BadDigest")
+
+
+@ALGORITHMS
+def test_attributes_and_listings_tell_the_algorithm(s3: Any, bucket: str, algorithm: str) -> None:
+    where = {"Bucket": bucket, "Key": "a"}
+    member = f"Checksum{algorithm}"
+    s3.put_object(**where, Body=CHECK, **{member: checksum(algorithm, CHECK)})
+    expected = {member: checksum(algorithm, CHECK), "ChecksumType": "FULL_OBJECT"}
+    assert s3.get_object_attributes(**where, ObjectAttributes=["Checksum"])["Checksum"] == expected
+    (listed,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+    assert (listed["ChecksumAlgorithm"], listed["ChecksumType"]) == ([algorithm], "FULL_OBJECT")
+
+
+@ALGORITHMS
+def test_parts_that_are_copied_have_the_checksum_of_the_upload(s3: Any, bucket: str, algorithm: str) -> None:
+    s3.put_object(Bucket=bucket, Key="source", Body=LARGE)
+    upload = {"Bucket": bucket, "Key": "a"}
+    upload |= {"UploadId": s3.create_multipart_upload(**upload, ChecksumAlgorithm=algorithm)["UploadId"]}
+    part = s3.upload_part_copy(**upload, PartNumber=1, CopySource={"Bucket": bucket, "Key": "source"})["CopyPartResult"]
+    member = f"Checksum{algorithm}"
+    assert part[member] == checksum(algorithm, LARGE)
+    listed = s3.list_parts(**upload)
+    assert (listed["ChecksumAlgorithm"], listed["Parts"][0][member]) == (algorithm, checksum(algorithm, LARGE))
+    (begun,) = s3.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert begun["ChecksumAlgorithm"] == algorithm
+    parts = [{"PartNumber": 1, "ETag": part["ETag"], member: part[member]}]
+    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+    assert s3.get_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED")[member] == done[member]
