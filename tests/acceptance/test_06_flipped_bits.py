@@ -81,6 +81,7 @@ def _fill(stock: Stock, key_id: str) -> None:
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_id}}
     s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
     plain = {"ServerSideEncryption": "AES256", "Metadata": {"colour": "blue"}, "CacheControl": "no-cache"}
+    plain["Tagging"] = "colour=blue"
     s3.put_object(Bucket=BUCKET, Key="inline", Body=stock.bodies["inline"], **plain)
     s3.put_object(Bucket=BUCKET, Key="file", Body=stock.bodies["file"], **sse_kms)
     s3.put_object(Bucket=BUCKET, Key="empty", Body=b"", **sse_kms)
@@ -91,6 +92,8 @@ def _fill(stock: Stock, key_id: str) -> None:
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts", **sse_kms)["UploadId"]
     done = [_upload_part(s3, "parts", upload, number, part) for number, part in enumerate(parts, 1)]
     s3.complete_multipart_upload(Bucket=BUCKET, Key="parts", UploadId=upload, MultipartUpload={"Parts": done})
+    tagging = {"TagSet": [{"Key": "colour", "Value": "green"}]}
+    s3.put_object_tagging(Bucket=BUCKET, Key="parts", Tagging=tagging)  # a row of another revision than its part table
     stock.upload_id = s3.create_multipart_upload(Bucket=BUCKET, Key="begun", **sse_kms)["UploadId"]
     stock.part_etag = _upload_part(s3, "begun", stock.upload_id, 1, b"begun")["ETag"]
 
@@ -122,6 +125,7 @@ def bodies_looks(s3: Any, key: str) -> dict[str, Callable[[], Any]]:
         "get": lambda: ask(s3.get_object, Key=key),
         "head": lambda: ask(s3.head_object, Key=key),
         "list": lambda: ask(s3.list_objects_v2, Prefix=key),
+        "tags": lambda: ask(s3.get_object_tagging, Key=key),
     }
 
 
@@ -304,7 +308,7 @@ def randrange(length: int, randoms: random.Random) -> int:
     return randoms.randrange(length) if length else -1
 
 
-EVERY_LOOK = frozenset({"get", "head", "list"})
+EVERY_LOOK = frozenset({"get", "head", "list", "tags"})
 
 LOOKED_UP = {"bucket_id", "key"}
 """Columns that the row is found by: with another value it is another row's, which is not there."""
