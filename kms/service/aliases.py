@@ -6,6 +6,7 @@ from typing import Any
 
 from kms.api.errors import KMSError
 from kms.api.types import S3_KEY_ALIAS, Alias, AliasPage, CreateAlias, DeleteAlias, ListAliases, UpdateAlias
+from kms.keys.specs import SPECS
 from kms.keys.state import Operation
 from kms.service import paging
 from kms.service.authorisation import access_denied_abroad
@@ -42,6 +43,7 @@ async def update_alias(core: Core, call: Call[UpdateAlias]) -> None:
     current = core.cache.key(current_key_id, call.region)
     if current is not None:
         core.authorise(call, Operation.UPDATE_ALIAS.action, current)
+        _check_kind(current, key)
     if current_key_id != key.metadata.key_id:
         _check_quota(core, key)
     now_us, key_id = core.clock_us(), key.metadata.key_id
@@ -116,6 +118,17 @@ def _find(core: Core, call: Call[Any], name: str) -> str:
 
 def _s3_alias(call: Call[Any]) -> tuple[str, str, str]:
     return call.account_id, call.region, S3_KEY_ALIAS
+
+
+def _check_kind(current: StoredKey, key: StoredKey) -> None:
+    """Both symmetric, both asymmetric or both HMAC, and of one usage, which tells HMAC keys ("UpdateAlias")."""
+    kinds = [(SPECS[each.metadata.key_spec].is_private, each.metadata.key_usage) for each in (current, key)]
+    if kinds[0] != kinds[1]:
+        specs = [f"{each.metadata.key_spec} for {each.metadata.key_usage}" for each in (current, key)]
+        raise KMSError(
+            "ValidationException",
+            f"The current and the new key of an alias must be of one type and usage, not {specs[0]} and {specs[1]}.",
+        )
 
 
 def _check_quota(core: Core, key: StoredKey) -> None:

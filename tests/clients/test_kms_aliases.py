@@ -183,6 +183,63 @@ def test_an_alias_moves_to_another_key_and_what_was_sealed_stays_open(kms: Any, 
     assert moved["CreationDate"] == created["CreationDate"] <= moved["LastUpdatedDate"]
 
 
+KINDS: dict[str, tuple[str, str]] = {
+    "symmetric": ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"),
+    "hmac": ("HMAC_256", "GENERATE_VERIFY_MAC"),
+    "other hmac": ("HMAC_512", "GENERATE_VERIFY_MAC"),
+    "signing": ("ECC_NIST_P256", "SIGN_VERIFY"),
+    "other signing": ("ECC_NIST_EDWARDS25519", "SIGN_VERIFY"),
+    "agreement": ("ECC_NIST_P256", "KEY_AGREEMENT"),
+    "rsa encryption": ("RSA_2048", "ENCRYPT_DECRYPT"),
+    "rsa signing": ("RSA_2048", "SIGN_VERIFY"),
+}
+
+
+@pytest.fixture(scope="module")
+def keys_of_kinds(kms: Any) -> dict[str, str]:
+    return {
+        kind: kms.create_key(KeySpec=spec, KeyUsage=usage)["KeyMetadata"]["KeyId"]
+        for kind, (spec, usage) in KINDS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("current", "new"), [("hmac", "other hmac"), ("signing", "other signing"), ("signing", "rsa signing")]
+)
+def test_an_alias_moves_between_keys_of_one_type_and_usage(
+    kms: Any, keys_of_kinds: dict[str, str], current: str, new: str
+) -> None:
+    name = f"alias/{uuid.uuid4()}"
+    kms.create_alias(AliasName=name, TargetKeyId=keys_of_kinds[current])
+    kms.update_alias(AliasName=name, TargetKeyId=keys_of_kinds[new])
+    assert kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"] == keys_of_kinds[new]
+
+
+@pytest.mark.parametrize(
+    ("current", "new"),
+    [
+        ("symmetric", "hmac"),
+        ("symmetric", "signing"),
+        ("symmetric", "rsa encryption"),  # of one usage
+        ("rsa encryption", "symmetric"),
+        ("hmac", "symmetric"),
+        ("hmac", "signing"),
+        ("signing", "agreement"),  # of one type, and one spec
+        ("rsa signing", "rsa encryption"),
+    ],
+)
+def test_an_alias_does_not_move_to_a_key_of_another_type_or_usage(
+    kms: Any, keys_of_kinds: dict[str, str], current: str, new: str
+) -> None:
+    name = f"alias/{uuid.uuid4()}"
+    kms.create_alias(AliasName=name, TargetKeyId=keys_of_kinds[current])
+    told = error_of(kms.update_alias, AliasName=name, TargetKeyId=keys_of_kinds[new])
+    assert (told["ResponseMetadata"]["HTTPStatusCode"], told["Error"]["Code"]) == (400, "ValidationException")
+    assert kms.describe_key(KeyId=name)["KeyMetadata"]["KeyId"] == keys_of_kinds[current]
+    kms.delete_alias(AliasName=name)
+    kms.create_alias(AliasName=name, TargetKeyId=keys_of_kinds[new])
+
+
 @pytest.mark.parametrize("operation", ["update_alias", "delete_alias", "describe_key", "encrypt"])
 def test_aliases_that_do_not_exist(kms: Any, account: str, key: str, operation: str) -> None:
     name = f"alias/{uuid.uuid4()}"
