@@ -178,7 +178,8 @@ class RawClient:
         canonical = "\n".join((method, _encode(path, "/"), canonical_query(query), block, names, payload_hash))
         scope = f"{timestamp[:8]}/{region}/{service}/aws4_request"
         key = self.signing_key(scope)
-        signature = _hmac(key, f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{_sha256(canonical.encode())}").hex()
+        digest = _sha256(canonical.encode("utf-8", "surrogateescape"))
+        signature = _hmac(key, f"AWS4-HMAC-SHA256\n{timestamp}\n{scope}\n{digest}").hex()
         credential = f"Credential={self.access_key_id}/{scope}"
         signed["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={names}, Signature={signature}"
         return Signed({**signed, **(unsigned or {})}, signature, timestamp, scope, key)
