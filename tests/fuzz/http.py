@@ -156,7 +156,8 @@ class HTTPFuzzer:
         name = self._choose.choice([*headers, *_HEADERS])
         if self._choose.random() < 0.1:
             name = re.sub(rb"[^A-Za-z0-9_-]", b"", self._mutate("name", name.encode())).decode() or "x-a"
-        value = self._mutate("value", changed.get(name, _HEADERS.get(name, "a")).encode())
+        value = changed.get(name, _HEADERS.get(name, "a")).encode("utf-8", "surrogateescape")
+        value = self._mutate("value", value)
         if name.lower() not in _FRAMING:
             text = value.decode("utf-8", "replace" if self._choose.random() < 0.9 else "surrogateescape")
             changed[name] = re.sub(r"[\x00-\x08\x0a-\x1f\x7f]", "", text).strip()

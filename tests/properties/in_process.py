@@ -1,0 +1,101 @@
+"""A gateway in this process that is asked from outside of its event loop, as Hypothesis's own machinery does it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from tests.gateway.gateway_in_process import Answer, InProcessGateway, in_process_gateway
+
+ASK_SECONDS = 60.0
+
+
+class Store:
+    """The gateway's S3, one call at a time."""
+
+    def __init__(self, gateway: InProcessGateway, loop: asyncio.AbstractEventLoop) -> None:
+        self._gateway = gateway
+        self._loop = loop
+        self._numbers = itertools.count()
+
+    def ask(self, method: str, path: str, query: Mapping[str, str] | None = None, **options: Any) -> Answer:
+        """`path` is unencoded. What the gateway raises is raised here: nothing is turned into a 500."""
+        asked = self._gateway.call(method, path, query=query, **options)
+        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(ASK_SECONDS)
+
+    def new_bucket(self) -> str:
+        name = f"bucket-{next(self._numbers)}"
+        assert self.ask("PUT", f"/{name}").status == 200
+        return name
+
+
+@contextmanager
+def running_store(directory: Path) -> Iterator[Store]:
+    """A fresh gateway, on an event loop in a thread of its own."""
+    started = threading.Event()
+    made: list[Store | BaseException] = []
+    stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+    async def serve() -> None:
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        stop.append((loop, ended))
+        try:
+            async with in_process_gateway(directory) as gateway:
+                made.append(Store(gateway, loop))
+                started.set()
+                await ended.wait()
+        except BaseException as error:
+            made.append(error)
+            started.set()
+            raise
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), name="gateway")
+    thread.start()
+    started.wait()
+    try:
+        store = made[0]
+        if isinstance(store, BaseException):
+            raise store
+        yield store
+    finally:
+        loop, ended = stop[0]
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(ended.set)
+        thread.join()
+
+
+def root(answer: Answer) -> Element:
+    """The document. What S3 echoes unencoded may hold references that XML 1.0 does not have: they become U+FFFD."""
+    return ElementTree.fromstring(re.sub(rb"&#x(1?[0-8bcef]|7f|fffe|ffff);", "\ufffd".encode(), answer.body))
+
+
+def children(element: Element, *names: str) -> list[Element]:
+    """Those of one of these names, in order."""
+    return [each for each in element if each.tag.rpartition("}")[2] in names]
+
+
+def child(element: Element, name: str) -> str | None:
+    """The text of the first child of that name; None if there is none."""
+    found = children(element, name)
+    return found[0].text or "" if found else None
+
+
+def upload_id_of(answer: Answer) -> str:
+    """Of an upload that was begun, under whatever key."""
+    assert answer.status == 200, answer.body
+    return child(root(answer), "UploadId") or ""
+
+
+def decoded(text: str | None) -> str:
+    """A name from a listing with `encoding-type=url`."""
+    return unquote(text or "", errors="strict")

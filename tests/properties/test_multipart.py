@@ -1,0 +1,54 @@
+"""Parts in any order, some of them uploaded again: the object is what the last ones give, one after the other."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.properties.in_process import Store, upload_id_of
+from tests.properties.strategies import SIZES, body
+
+NUMBERS = st.sampled_from((1, 2, 3, 5, 9_999, 10_000))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    uploaded=st.lists(st.tuples(NUMBERS, SIZES), min_size=1, max_size=10),
+    left_out=st.sets(NUMBERS, max_size=2),
+    encryption=st.sampled_from(("AES256", "aws:kms")),
+)
+def test_the_object_is_the_parts_in_order(
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    uploaded: list[tuple[int, int]],
+    left_out: set[int],
+    encryption: str,
+) -> None:
+    monkeypatch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 0)  # 5 MiB, else
+    path = f"/{store.new_bucket()}/k"
+    begun = store.ask("POST", path, {"uploads": ""}, headers={"x-amz-server-side-encryption": encryption})
+    upload_id = upload_id_of(begun)
+    parts: dict[int, tuple[bytes, str]] = {}
+    for count, (number, size) in enumerate(uploaded):
+        data = body(size, (path, count))
+        answer = store.ask("PUT", path, {"uploadId": upload_id, "partNumber": str(number)}, body=data)
+        assert answer.status == 200, answer.body
+        parts[number] = data, answer.headers["ETag"]
+    named = sorted(set(parts) - left_out) or sorted(parts)
+    document = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{parts[n][1]}</ETag></Part>" for n in named)
+    whole = f"<CompleteMultipartUpload>{document}</CompleteMultipartUpload>".encode()
+    answer = store.ask("POST", path, {"uploadId": upload_id}, body=whole)
+    assert answer.status == 200, answer.body
+    got = store.ask("GET", path)
+    assert got.body == b"".join(parts[number][0] for number in named)
+    if encryption == "AES256":
+        digests = b"".join(hashlib.md5(parts[n][0], usedforsecurity=False).digest() for n in named)
+        assert got.headers["ETag"] == f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(named)}"'
+    for place, number in enumerate(named, start=1):
+        part = store.ask("GET", path, {"partNumber": str(place)})
+        if parts[number][0] and named == list(range(1, len(named) + 1)):
+            assert (part.status, part.body) == (206, parts[number][0])
+            assert part.headers["x-amz-mp-parts-count"] == str(len(named))

@@ -1,0 +1,110 @@
+"""Every range of an object is the slice of its body, however the object is stored."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.properties.in_process import Store, upload_id_of
+from tests.properties.strategies import body
+
+SEGMENT = 65_536
+SIZES = (0, 1, 2, 1000, 16_384, 16_385, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT + 5)
+PARTS = (70_000, 1, SEGMENT, 30_000)
+"""Of an object of several blobs, whose borders ranges cross."""
+
+ENCRYPTIONS = ("AES256", "aws:kms")
+
+
+class Objects:
+    """Bodies by path."""
+
+    def __init__(self, bodies: dict[str, bytes]) -> None:
+        self._bodies = list(bodies.items())
+
+    def __getitem__(self, number: int) -> tuple[str, bytes]:
+        return self._bodies[number % len(self._bodies)]
+
+
+@pytest.fixture(scope="module")
+def objects(store: Store) -> Objects:
+    bucket = store.new_bucket()
+    made: dict[str, bytes] = {}
+    for encryption in ENCRYPTIONS:
+        headers = {"x-amz-server-side-encryption": encryption}
+        for size in SIZES:
+            path, data = f"/{bucket}/{encryption}-{size}", body(size, (encryption, size))
+            assert store.ask("PUT", path, headers=headers, body=data).status == 200
+            made[path] = data
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 1)
+            path = f"/{bucket}/{encryption}-parts"
+            made[path] = _upload(store, path, headers)
+    return Objects(made)
+
+
+def _upload(store: Store, path: str, headers: dict[str, str]) -> bytes:
+    upload_id = upload_id_of(store.ask("POST", path, {"uploads": ""}, headers=headers))
+    data, named = b"", ""
+    for number, size in enumerate(PARTS, start=1):
+        part = body(size, (path, number))
+        answer = store.ask("PUT", path, {"uploadId": upload_id, "partNumber": str(number)}, body=part)
+        named += f"<Part><PartNumber>{number}</PartNumber><ETag>{answer.headers['ETag']}</ETag></Part>"
+        data += part
+    document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+    assert store.ask("POST", path, {"uploadId": upload_id}, body=document).status == 200
+    return data
+
+
+BORDERS = st.sampled_from((0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 70_000, 70_001, 135_537, 10**12))
+OFFSETS = BORDERS | st.integers(0, 200_000)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    number=st.integers(0, 100),
+    first=st.none() | OFFSETS,
+    last=st.none() | OFFSETS,
+    method=st.sampled_from(("GET", "HEAD")),
+)
+@example(number=0, first=None, last=0, method="GET")
+@example(number=10, first=69_999, last=70_001, method="GET")
+def test_a_range_is_a_slice(
+    store: Store, objects: Objects, number: int, first: int | None, last: int | None, method: str
+) -> None:
+    path, data = objects[number]
+    written = f"bytes={'' if first is None else first}-{'' if last is None else last}"
+    answer = store.ask(method, path, headers={"range": written})
+    if (first is None and last is None) or (first is not None and last is not None and last < first):
+        assert answer.status == 200  # no range by RFC 9110, section 14.1.1, and ignored
+        expected = data
+    else:
+        start = max(len(data) - (last or 0), 0) if first is None else first
+        expected = data[start:] if first is None or last is None else data[start : last + 1]
+        if not expected:
+            assert answer.status == 416
+            return
+        assert answer.status == 206, answer.body
+        assert answer.headers["Content-Range"] == f"bytes {start}-{start + len(expected) - 1}/{len(data)}"
+    if method == "GET":
+        assert answer.body == expected
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(number=st.integers(0, 100), first=OFFSETS, length=st.integers(1, 100_000))
+def test_a_copied_range_is_a_slice(store: Store, objects: Objects, number: int, first: int, length: int) -> None:
+    path, data = objects[number]
+    bucket = path.split("/")[1]
+    target = f"/{bucket}/copy"
+    upload_id = upload_id_of(store.ask("POST", target, {"uploads": ""}))
+    headers = {"x-amz-copy-source": path, "x-amz-copy-source-range": f"bytes={first}-{first + length - 1}"}
+    answer = store.ask("PUT", target, {"uploadId": upload_id, "partNumber": "1"}, headers=headers)
+    if first + length > len(data):
+        assert answer.status == 400
+    else:
+        assert answer.status == 200, answer.body
+        named = f"<Part><PartNumber>1</PartNumber><ETag>{answer.text('ETag')}</ETag></Part>"
+        document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+        assert store.ask("POST", target, {"uploadId": upload_id}, body=document).status == 200
+        assert store.ask("GET", target).body == data[first : first + length]
