@@ -107,6 +107,9 @@ OF_UPLOADS = frozenset({"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"
 permissions")."""
 
 
+_NO_CONTEXT: Context = {}
+
+
 class Permissions:
     """Asked for each resource of one request, before it is touched."""
 
@@ -190,7 +193,7 @@ class Permissions:
         S3Error AccessDenied, in AWS's words.
         """
         bucket = self._bucket(resource_arn)
-        decision = self._decide(action, resource_arn, bucket, if_match, tags)
+        decision = self._decide(action, resource_arn, bucket, if_match=if_match, tags=tags)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
@@ -220,15 +223,16 @@ class Permissions:
         if action == "s3:GetObjectAttributes":  # API_GetObjectAttributes, "Permissions": both are needed
             self.require(action_on("s3:GetObject", is_version_named=is_version_named), arn, tags=tags)
 
-    def conceal(self, error: S3Error, bucket: str) -> S3Error:
-        """What a missing key is to a caller who may not list the bucket: forbidden, so that nothing can be guessed.
+    def conceal(self, error: S3Error, bucket: str, key: str) -> S3Error:
+        """What a missing key is to a caller who may not list it: forbidden, so that nothing can be guessed.
 
-        API_GetObject: 404 with s3:ListBucket, else 403.
+        API_GetObject: 404 with s3:ListBucket, else 403. Who may list a prefix alone is told of what is under it.
         """
-        is_missing = error.code in {"NoSuchKey", "NoSuchVersion"}
-        return (
-            S3Error("AccessDenied") if is_missing and not self.allows("s3:ListBucket", ARN_PREFIX + bucket) else error
-        )
+        if error.code not in {"NoSuchKey", "NoSuchVersion"}:
+            return error
+        arn = ARN_PREFIX + bucket
+        decision = self._decide("s3:ListBucket", arn, self._bucket(arn), more={"s3:prefix": (key,)})
+        return error if decision.is_allowed else S3Error("AccessDenied")
 
     def _bucket(self, resource_arn: str) -> _Bucket:
         """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
@@ -239,8 +243,10 @@ class Permissions:
         action: str,
         resource_arn: str,
         bucket: _Bucket,
+        *,
         if_match: str | None = None,
         tags: ObjectTags | None = None,
+        more: Context = _NO_CONTEXT,
     ) -> Decision:
         caller = self._caller
         principal = caller.principal
@@ -251,7 +257,7 @@ class Permissions:
         if bucket.policy is not None or bucket.grants is not None:
             canonical_id = self._canonical_id(principal.account_id)
         if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for it
-            context = self._context_of(bucket.account_id)
+            context = {**self._context_of(bucket.account_id), **more}
             if if_match is not None:
                 context = {**context, "s3:if-match": (if_match,)}
             if tags is not None:
@@ -332,7 +338,6 @@ def _denials(named: NamedPolicy) -> NamedPolicy:
     return replace(named, policy=replace(named.policy, allows=()))
 
 
-_NO_CONTEXT: Context = {}
 _ROOT_USER = Decision(Outcome.ALLOWED, "root user of the bucket's account")
 
 

@@ -90,14 +90,14 @@ async def find_copy_source(call: Call) -> CopySource:
     try:
         row = await find_version(call, bucket, key, version_id)
     except NoSuchKey:
-        raise call.permissions.conceal(S3Error("NoSuchKey", fields={"Key": key}), named.bucket) from None
+        raise call.permissions.conceal(S3Error("NoSuchKey", fields={"Key": key}), named.bucket, key) from None
     except S3Error as error:
         if error.code == "MethodNotAllowed":
             raise S3Error(
                 "InvalidRequest",
                 "The source of a copy request may not specifically refer to a delete marker by version id.",
             ) from None
-        raise call.permissions.conceal(error, named.bucket) from None
+        raise call.permissions.conceal(error, named.bucket, key) from None
     document = call.services.rows.open_object(row)
     check_source(headers, CONDITION_PREFIX, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
     arn = object_arn(BucketName(named.bucket), key)

@@ -28,7 +28,7 @@ async def introduce_owner(call: Call, bucket: BucketRow, key: str, version_id: s
         row = await call.version(bucket, checked_key(key), named_version(call, bucket, version_id), keep=True)
     except (NoSuchKey, NoSuchVersion) as missing:
         call.permissions.refuse_denied(action_on(action, is_version_named=version_id is not None), _arn(bucket, key))
-        raise call.permissions.conceal(_missing(missing, key, version_id), bucket.name) from None
+        raise call.permissions.conceal(_missing(missing, key, version_id), bucket.name, key) from None
     introduce_row(call, bucket, key, row)
 
 

@@ -225,7 +225,7 @@ class Dispatcher:
             if call.request.method not in {"GET", "HEAD"} or call.address.key is None:
                 raise
             told = error if isinstance(error, S3Error) else to_s3_error(error, key=call.address.key)
-            raise call.permissions.conceal(told, call.bucket_name) from error
+            raise call.permissions.conceal(told, call.bucket_name, call.address.key) from error
 
     def _translated(self, error: LowerError, request: Request, entry: Entry) -> S3Error:
         if isinstance(error, SealingError | RowDamaged):

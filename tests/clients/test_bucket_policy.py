@@ -208,6 +208,10 @@ def test_what_is_missing_is_told_to_those_who_may_list(s3: Any, bucket: str, oth
     assert [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]] == ["k"]
     put_policy(s3, bucket, statement("Allow", named, "s3:ListBucket", on=bucket))
     assert refusal(client.get_object, Bucket=bucket, Key="none") == DENIED
+    under = statement("Allow", named, "s3:ListBucket", on=bucket, StringLike={"s3:prefix": "public/*"})
+    put_policy(s3, bucket, reads, under)
+    assert refusal(client.get_object, Bucket=bucket, Key="public/none") == (404, "NoSuchKey")
+    assert refusal(client.head_object, Bucket=bucket, Key="private/none") == (403, "403")
 
 
 def test_conditions(s3: Any, bucket: str, other: TestAccount) -> None:
@@ -228,16 +232,20 @@ def test_conditions(s3: Any, bucket: str, other: TestAccount) -> None:
     assert refusal(client.get_object, Bucket=bucket, Key="k") == DENIED
 
 
-def test_a_stranger_uploads_in_parts_and_all_objects_are_listed_by_the_owner(
-    s3: Any, bucket: str, other: TestAccount
+def test_a_stranger_uploads_in_parts_and_may_abort_what_it_began(
+    gateway: Gateway, s3: Any, bucket: str, other: TestAccount
 ) -> None:
+    """User Guide, "Multipart upload API and permissions"."""
     client, named = other.client("s3"), {"AWS": other.account_id}
     put_policy(s3, bucket, statement("Allow", named, "s3:PutObject", "s3:ListMultipartUploadParts", on=f"{bucket}/*"))
     upload = client.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
     target = {"Bucket": bucket, "Key": "parts", "UploadId": upload}
     etag = client.upload_part(**target, PartNumber=1, Body=b"part")["ETag"]
     assert [each["ETag"] for each in client.list_parts(**target)["Parts"]] == [etag]
-    assert refusal(client.abort_multipart_upload, **target) == DENIED
+    assert refusal(make_account(gateway).client("s3").abort_multipart_upload, **target) == DENIED
+    begun = {**target, "UploadId": client.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]}
+    client.abort_multipart_upload(**begun)
+    assert refusal(s3.list_parts, **begun) == (404, "NoSuchUpload")
     client.complete_multipart_upload(**target, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
     assert s3.get_object(Bucket=bucket, Key="parts")["Body"].read() == b"part"
 

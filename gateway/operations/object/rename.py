@@ -119,7 +119,7 @@ async def _find(call: Call, bucket: BucketRow, keys: Sequence[ObjectKey]) -> _So
         headers = call.request.headers
         check_source(headers, SOURCE_CONDITIONS, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
         return _Source(key, row, document)
-    raise call.permissions.conceal(S3Error("NoSuchKey", fields={"Key": keys[0]}), call.bucket_name)
+    raise call.permissions.conceal(S3Error("NoSuchKey", fields={"Key": keys[0]}), call.bucket_name, keys[0])
 
 
 async def _rename(call: Call, bucket: BucketRow, source: _Source, token: ClientToken | None) -> None:

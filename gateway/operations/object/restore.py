@@ -21,9 +21,11 @@ async def handle(call: Call) -> Response:
     try:
         row = await find_version(call, bucket, call.key, version_id)
     except NoSuchKey:
-        raise call.permissions.conceal(S3Error("NoSuchKey", fields={"Key": call.key}), call.bucket_name) from None
+        raise call.permissions.conceal(
+            S3Error("NoSuchKey", fields={"Key": call.key}), call.bucket_name, call.key
+        ) from None
     except S3Error as error:
-        raise call.permissions.conceal(error, call.bucket_name) from None
+        raise call.permissions.conceal(error, call.bucket_name, call.key) from None
     document = call.services.rows.open_object(row)
     raise S3Error(
         "InvalidObjectState",

@@ -20,7 +20,8 @@ MAX_CONDITIONS = 256
 """A form of 20 KB has fewer fields."""
 
 _UNCOVERED = frozenset({"awsaccesskeyid", "file", "policy", "signature", "x-amz-signature"})
-"""Fields that need no condition; x-ignore-* need none either."""
+_UNCOVERED_PREFIXES = ("x-amz-checksum-", "x-ignore-")
+"""Fields that need no condition. A checksum asks for nothing: it can only have the file refused."""
 
 _EXPIRATION = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]{1,9})?Z")
 _LENGTH = re.compile(r"[0-9]{1,18}")
@@ -90,7 +91,7 @@ class FormPolicy:
             if not condition.holds(values.get(condition.field, "")):
                 _denied(f"Policy Condition failed: {condition}")
         covered = {condition.field for condition in self.conditions} | _UNCOVERED
-        extra = sorted(name for name in fields if name not in covered and not name.startswith("x-ignore-"))
+        extra = sorted(name for name in fields if name not in covered and not name.startswith(_UNCOVERED_PREFIXES))
         if extra:
             _denied(f"Extra input fields: {', '.join(extra)}")
 

@@ -431,10 +431,10 @@ def test_conditions_ask_for_the_owner_of_the_bucket() -> None:
 def test_what_is_missing_is_told_to_those_who_may_list() -> None:
     missing, other = S3Error("NoSuchKey"), S3Error("InvalidRange")
     may_list = permissions(allow("s3:ListBucket", "arn:aws:s3:::b"))
-    assert may_list.conceal(missing, "b") is missing
-    assert permissions(allow("s3:GetObject", "*")).conceal(missing, "b").code == "AccessDenied"
-    assert may_list.conceal(S3Error("NoSuchVersion"), "c").code == "AccessDenied"
-    assert permissions().conceal(other, "b") is other
+    assert may_list.conceal(missing, "b", "k") is missing
+    assert permissions(allow("s3:GetObject", "*")).conceal(missing, "b", "k").code == "AccessDenied"
+    assert may_list.conceal(S3Error("NoSuchVersion"), "c", "k").code == "AccessDenied"
+    assert permissions().conceal(other, "b", "k") is other
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,10 @@ def test_the_bucket_is_the_one_that_the_form_is_sent_to() -> None:
 
 def test_every_field_needs_a_condition() -> None:
     made = policy({"key": "a"})
-    assert refusal(made, key="a", policy="", x_amz_signature="", x_ignore_this="", file="") is None
+    assert (
+        refusal(made, key="a", policy="", x_amz_signature="", x_ignore_this="", x_amz_checksum_sha256="", file="")
+        is None
+    )
     assert refusal(made, key="a", acl="public-read", x_amz_meta_b="") == "Extra input fields: acl, x-amz-meta-b"
 
 
