@@ -74,13 +74,14 @@ def test_pages_joined_are_the_listing(s3: Any, keys: set[str], queries: list[tup
         s3.put_object(Bucket=bucket, Key=key)
     for prefix, delimiter, size in queries:
         shown, prefixes = listed(list(keys), prefix, delimiter)
-        for operation, entries in (("list_objects", "Contents"), ("list_objects_v2", "Contents")):
+        # The prefix that version 1 repeats is not encoded, and parsers of XML 1.0 stumble over this character.
+        for operation in ("list_objects_v2",) if "\x01" in prefix else ("list_objects", "list_objects_v2"):
             found = list(
                 s3.get_paginator(operation).paginate(
                     Bucket=bucket, Prefix=prefix, Delimiter=delimiter, PaginationConfig={"PageSize": size}
                 )
             )
-            assert [each["Key"] for page in found for each in page.get(entries, ())] == shown
+            assert [each["Key"] for page in found for each in page.get("Contents", ())] == shown
             assert [each["Prefix"] for page in found for each in page.get("CommonPrefixes", ())] == prefixes
 
 
