@@ -117,6 +117,12 @@ class KMSSettings:
     socket: Path = setting(
         Path("run/kms.sock"), "Unix socket of kmsd (at most 107 bytes, absolute)", relative_to_data=True
     )
+    hang_seconds: float = setting(
+        60.0,
+        "once calls of the HSM hang for so long, and no key is on lease, kmsd is started anew",
+        minimum=1,
+        maximum=86_400,
+    )
     call_seconds: float = setting(
         5.0, "deadline of one call to kmsd; its root may take four fifths of it", minimum=0.1, maximum=60
     )

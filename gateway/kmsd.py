@@ -60,6 +60,7 @@ def kmsd_command(
         protection=settings.kms.protection,
         lease_seconds=settings.kms.lease_seconds,
         root_deadline_seconds=settings.kms.call_seconds * ROOT_SHARE,
+        hang_seconds=settings.kms.hang_seconds,
         log_level=settings.log.level,
     )
     return Command(

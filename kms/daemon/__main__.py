@@ -2,7 +2,8 @@
 
 Standard input: one line (`DaemonSettings.to_json`), then silence; its end means that the supervisor died. Standard
 output: the line "ready" once the socket answers, sealed or not. Exit status: 0 after an orderly end, 2 for an order
-it does not understand, 3 when the key store or the epoch cannot be used.
+it does not understand, 3 when the key store or the epoch cannot be used, 4 when calls of the HSM hang for good: whoever
+starts it again gives the HSM's library a process that it has not hung in.
 """
 
 from __future__ import annotations
@@ -53,15 +54,21 @@ def main() -> int:
     logging.getLogger().setLevel(settings.log_level.upper())
     harden()
     try:
-        uvloop.run(_serve(settings))
+        is_given_up = uvloop.run(_serve(settings))
     except (StartFailed, StoreError, EpochLocked, OSError) as error:
         log.error("%s", error)
         return 3
-    return 0
+    return 4 if is_given_up else 0
 
 
-async def _serve(settings: DaemonSettings) -> None:
-    stop = asyncio.Event()
+async def _serve(settings: DaemonSettings) -> bool:
+    """Until told to stop; or, then True, until the root hangs for good."""
+    stop, hang = asyncio.Event(), asyncio.Event()
+
+    def give_up() -> None:
+        hang.set()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -74,10 +81,11 @@ async def _serve(settings: DaemonSettings) -> None:
             lease_seconds=settings.lease_seconds,
             protection=settings.protection,
             root_deadline_seconds=settings.root_deadline_seconds,
+            hang_seconds=settings.hang_seconds,
         )
         async with (
             AuditTrail(settings.audit, root, lambda: epoch.value) as trail,
-            EmbeddedKeyService(store, root, epoch, service_settings, trail=trail) as service,
+            EmbeddedKeyService(store, root, epoch, service_settings, trail=trail, give_up=give_up) as service,
         ):
             server = KMSServer(service, request_seconds=settings.root_deadline_seconds + 2.0)
             await server.listen(_listener(settings))
@@ -91,6 +99,7 @@ async def _serve(settings: DaemonSettings) -> None:
         _close_root(root)
         if settings.socket_path is not None:
             settings.socket_path.unlink(missing_ok=True)
+    return hang.is_set()
 
 
 @contextlib.contextmanager

@@ -54,6 +54,7 @@ class DaemonSettings:
     socket_path: Path | None = None
     lease_seconds: float = 300.0
     root_deadline_seconds: float = 5.0
+    hang_seconds: float = 60.0
     drain_seconds: float = 10.0
     log_level: str = "info"
 

@@ -63,6 +63,8 @@ class ServiceSettings:
     root_deadline_seconds: float = 5.0
     probe_seconds: float = 5.0
     """Between two questions to the root whether it is there; a fifth of it while it is not."""
+    hang_seconds: float = 60.0
+    """A call of the root that hangs for so long, none succeeding, is not waited for any more."""
     sweep_seconds: float = 60.0
     protection: str = "software"
     """Of keys whose CreateKey does not choose."""

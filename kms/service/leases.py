@@ -128,6 +128,12 @@ class Leases:
     def __len__(self) -> int:
         return len(self._leases)
 
+    @property
+    def serve_without_root(self) -> bool:
+        """Whether there is a version in the clear, whose use needs no call of the root."""
+        self.drop_expired()
+        return len(self._leases) > len(self._held)
+
     def get(self, name: LeaseName) -> Lease | None:
         """The lease on a version, if there is one and it has not ended."""
         lease = self._leases.get(name)

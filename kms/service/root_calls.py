@@ -3,7 +3,8 @@
 The memory is what health answers from, so that asking never touches the HSM: *sealed* until the first call succeeded,
 *ready* while the last one did, *degraded* otherwise. A call that hangs keeps its thread; there are few, and what waits
 for a thread gives up at the same deadline. Once all threads are held by calls past their deadline, nobody waits any
-more: callers are refused at once, until one of those calls ends.
+more: callers are refused at once, until one of those calls ends. A hang that lasts is for whoever watches
+(`hanging_seconds`): threads cannot be ended, processes can.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -44,7 +46,12 @@ class RootCalls:
     """Runs functions of the root off the loop. `close` does not wait for calls that hang."""
 
     def __init__(
-        self, root: Root, *, deadline_seconds: float, changed: Callable[..., None] = lambda name, **details: None
+        self,
+        root: Root,
+        *,
+        deadline_seconds: float,
+        changed: Callable[..., None] = lambda name, **details: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`changed` is told when the root is unsealed, lost or back, with a name and details for the audit trail."""
         self._root = root
@@ -52,7 +59,9 @@ class RootCalls:
         self._deadline_seconds = deadline_seconds
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="root")
         self._waiting = 0
-        self._overdue: set[Future[Any]] = set()  # calls past their deadline that still hold their thread
+        self._clock = clock
+        self._overdue: dict[Future[Any], float] = {}  # calls past their deadline that hold their thread, and since when
+        self._succeeded_at = clock()
         self._was_ready = False
         self._failure: tuple[str, int] | None = ("the root was not asked yet", RETRY_SECONDS)
 
@@ -66,6 +75,17 @@ class RootCalls:
         detail, retry_after_seconds = self._failure
         state = HealthState.DEGRADED if self._was_ready else HealthState.SEALED
         return Health(state, detail, retry_after_seconds)
+
+    @property
+    def hanging_seconds(self) -> float:
+        """How long a call has been past its deadline while no other succeeded; 0 if none hangs, or others do.
+
+        A module with a call in it cannot be initialised anew: what hangs keeps the root from coming back.
+        """
+        self._forget_ended()
+        if not self._overdue:
+            return 0.0
+        return self._clock() - max(self._succeeded_at, min(self._overdue.values()))
 
     def unavailable(self) -> KMSUnavailable:
         """The refusal while the root does not answer; operators find the cause in log and health, clients do not."""
@@ -89,7 +109,7 @@ class RootCalls:
                 result = await asyncio.wrap_future(call)
         except TimeoutError:
             if call.running():
-                self._overdue.add(call)
+                self._overdue[call] = self._clock()
             self._failed(f"the root did not answer within {deadline_seconds:g} s", RETRY_SECONDS)
             raise self.unavailable() from None
         except RootMisconfigured as error:
@@ -132,8 +152,12 @@ class RootCalls:
 
     def _is_hanging(self) -> bool:
         """Whether no thread is left for another call, and none will come free by itself soon."""
-        self._overdue = {call for call in self._overdue if not call.done()}
+        self._forget_ended()
         return len(self._overdue) >= THREADS
+
+    def _forget_ended(self) -> None:
+        for call in [call for call in self._overdue if call.done()]:
+            del self._overdue[call]
 
     def _failed(self, detail: str, retry_after_seconds: int) -> None:
         if self._failure != (detail, retry_after_seconds):
@@ -148,3 +172,4 @@ class RootCalls:
             self._changed("RecoverRoot" if self._was_ready else "UnsealKeyService")
         self._failure = None
         self._was_ready = True
+        self._succeeded_at = self._clock()

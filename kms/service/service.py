@@ -48,7 +48,10 @@ class EmbeddedKeyService:
         authorise: Authorise | None = None,
         clock_us: Callable[[], int] = now_us,
         trail: AuditTrail | None = None,
+        give_up: Callable[[], None] | None = None,
     ) -> None:
+        """`give_up` is called once the root hangs for good, and nothing can be served any more: end the process."""
+        self._give_up = give_up
         self._core = Core(store, root, epoch, settings, authorise=authorise, clock_us=clock_us, trail=trail)
         self._background: list[asyncio.Task[None]] = []
 
@@ -137,12 +140,27 @@ class EmbeddedKeyService:
         root, pause = self._core.root, self._core.settings.probe_seconds / 5
         for turn in itertools.count(1):
             await asyncio.sleep(pause)
+            if self._is_lost_for_good():
+                return
             if turn % 5 and root.health().state is t.HealthState.READY:
                 continue
             try:
                 await root.probe()
             except Exception:
                 log.exception("probing the root failed")
+
+    def _is_lost_for_good(self) -> bool:
+        """Whether calls of the root hang beyond `hang_seconds`; then the process is given up, and the watch is over.
+
+        Not while keys are on lease, which work without the root: those end by themselves.
+        """
+        core, seconds = self._core, self._core.root.hanging_seconds
+        if self._give_up is None or seconds < core.settings.hang_seconds or core.leases.serve_without_root:
+            return False
+        log.error("calls of the root hang since %.0f s: it cannot come back in this process, which ends", seconds)
+        core.recorder.note("AbandonRoot", hangingSeconds=int(seconds))
+        self._give_up()
+        return True
 
     async def _sweep(self) -> None:
         """What becomes due by time: the end of keys and of imported material, and rotation."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -196,6 +197,42 @@ async def test_when_every_call_hangs_callers_are_refused_and_it_heals(
         faults.heal()
         await wait_for_state(client, t.HealthState.READY)
         await client.call(caller, t.CreateKey())
+
+
+async def test_a_module_that_hangs_for_good_ends_kmsd_and_the_next_one_serves(
+    make_faulty_kmsd: MakeFaultyKmsd, caller: Caller
+) -> None:
+    kmsd, faults = make_faulty_kmsd(root_deadline_seconds=0.2, hang_seconds=1.0, lease_seconds=2.0, drain_seconds=0.5)
+    kmsd.start()
+    async with client_of(kmsd) as client:
+        key_id, blob = await make_blob(client, caller)
+        faults.hang("C_UnwrapKey", times=EVERY)
+        assert await end_of(kmsd) == 4
+        assert b"cannot come back in this process" in kmsd.log
+        # It hangs still, and is given up again; a third one finds it well.
+        await asyncio.to_thread(kmsd.start)
+        assert isinstance(await refusal(client.call(caller, t.Decrypt(blob))), KMSUnavailable)
+        assert await end_of(kmsd) == 4
+        faults.heal()
+        await asyncio.to_thread(kmsd.start)
+        await wait_for_state(client, t.HealthState.READY)
+        assert (await client.call(caller, t.Decrypt(blob))).key_arn.endswith(key_id)
+    assert [event for event in kmsd_events(kmsd) if event == "AbandonRoot"] == ["AbandonRoot"] * 2
+
+
+async def end_of(kmsd: Kmsd) -> int:
+    """The status with which it ends by itself; its standard input stays open until then."""
+    assert kmsd.process is not None
+    await asyncio.to_thread(kmsd.process.wait, 30)
+    return kmsd.wait()
+
+
+def kmsd_events(kmsd: Kmsd) -> list[str]:
+    """The names of all events of the audit trail, in order."""
+    files = sorted(kmsd.settings.audit.directory.glob("*.jsonl"))
+    return [
+        line.get("eventName", "") for file in files for line in map(json.loads, file.read_text().splitlines()) if line
+    ]
 
 
 async def test_a_token_that_hangs_does_not_hold_up_the_end(make_faulty_kmsd: MakeFaultyKmsd, caller: Caller) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from kms.api.errors import KMSUnavailable
 from kms.api.types import HealthState
+from kms.hsm.interface import RootUnavailable
 from kms.service.root_calls import THREADS, RootCalls
 from tests.kms.roots import MemoryRoot
 
@@ -18,9 +19,22 @@ def root() -> MemoryRoot:
     return MemoryRoot()
 
 
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-async def calls(root: MemoryRoot) -> AsyncIterator[RootCalls]:
-    calls = RootCalls(root, deadline_seconds=0.02)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def calls(root: MemoryRoot, clock: Clock) -> AsyncIterator[RootCalls]:
+    calls = RootCalls(root, deadline_seconds=0.02, clock=clock)
     yield calls
     root.go_on.set()
     calls.close()
@@ -62,6 +76,28 @@ async def test_it_heals_when_a_call_that_hung_ends(calls: RootCalls, root: Memor
             await calls.probe()
             await asyncio.sleep(0)
     assert len(await calls.call(lambda root: root.mac(MESSAGE))) == 32
+
+
+async def test_how_long_calls_hang_counts_from_the_last_success(
+    calls: RootCalls, root: MemoryRoot, clock: Clock
+) -> None:
+    assert calls.hanging_seconds == 0
+    await hang(calls, root, 1)
+    clock.now += 5
+    await hang(calls, root, 1)
+    assert calls.hanging_seconds == 5
+    clock.now += 5
+    await calls.probe()  # others are answered: the root is not lost
+    assert calls.hanging_seconds == 0
+    clock.now += 7
+    root.failure = RootUnavailable("its sessions are held by what hangs")
+    await calls.probe()
+    assert calls.hanging_seconds == 7
+    root.failure = None
+    root.go_on.set()
+    async with asyncio.timeout(30):
+        while calls.hanging_seconds:
+            await asyncio.sleep(0)
 
 
 async def test_what_waited_for_a_thread_is_not_run_after_its_deadline(calls: RootCalls, root: MemoryRoot) -> None:
