@@ -30,8 +30,9 @@ from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
 from iam.face.service import IdentityService
+from iam.key_uses import AccessKeyUses
 from iam.scope import GLOBAL_REGION, IAM, KMS, STS
-from iam.store.interface import IdentityStore, NoSuchAccount
+from iam.store.interface import IdentityStore, NoSuchAccount, StoreUnavailable
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
@@ -42,6 +43,9 @@ _log = logging.getLogger(__name__)
 
 UNSEAL_PAUSE_SECONDS = 1.0
 """Between two attempts to open the service's own keys while the KMS is away."""
+
+WRITE_USES_SECONDS = 60.0
+"""Between two notes of which access keys were used: each makes every worker read its credentials anew."""
 
 
 class Application:
@@ -55,6 +59,7 @@ class Application:
         self._service = counted(kms)
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
+        self._uses = AccessKeyUses()
         self._unsealed: Unsealed | None = None
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,6 +112,7 @@ class Application:
         await self._index.close()
         await self._blobs.close()
         if self._identity_service is not None:
+            await write_uses(self._identity_service)
             await self._identity_service.close()
         if self._identities is not None:
             self._identities.close()
@@ -133,7 +139,8 @@ class Application:
             return False
         self._identities = self._open_identities(keys)
         # It has a connection of its own, as the other belongs to this thread.
-        self._identity_service = IdentityService(lambda: self._open_identities(keys))
+        self._identity_service = IdentityService(lambda: self._open_identities(keys), self._uses)
+        self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
         self._unsealed = self._wire(keys, self._identities, self._identity_service)
         _log.info("unsealed")
         return True
@@ -165,8 +172,14 @@ class Application:
             identities.find_credential,
             other_regions=regions,
             accepts_version_2=self._settings.listen.signature_version_2,
+            note_use=self._uses.note,
         )
         return Unsealed(services, authenticator, identity_service)
+
+    async def _write_uses(self, service: IdentityService) -> None:
+        while True:
+            await asyncio.sleep(WRITE_USES_SECONDS)
+            await write_uses(service)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
         while True:
@@ -178,6 +191,14 @@ class Application:
                 continue
             metrics.count_swept("condemned", report.condemned_blobs + report.inline_blobs)
             metrics.count_swept("orphan", report.orphans)
+
+
+async def write_uses(service: IdentityService) -> None:
+    """When keys were last used is not worth a failure."""
+    try:
+        await service.write_uses()
+    except StoreUnavailable as error:
+        _log.warning("the last use of access keys was not noted: %s", error)
 
 
 async def open_application(settings: Settings, instance: str) -> Application:

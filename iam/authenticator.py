@@ -28,6 +28,9 @@ from iam.sigv4 import check_skew, parse_authorization_header, signature_version_
 FindCredential = Callable[[str], Credential | None]
 """The credential of an access key id, or None if there is none. On the path of every request."""
 
+NoteUse = Callable[[str, str, str], None]
+"""Told of every access key id whose signature was good, with the names of service and region ("" if none)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
@@ -121,10 +124,12 @@ class Authenticator:
         *,
         other_regions: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         accepts_version_2: bool = False,
+        note_use: NoteUse | None = None,
     ) -> None:
         self._region = region
         self._other_regions = other_regions
         self._accepts_version_2 = accepts_version_2
+        self._note_use = note_use
         self._find_credential = find_credential
         self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
 
@@ -149,7 +154,7 @@ class Authenticator:
             return None
         if mechanism.is_version_2 and self._accepts_version_2 and service.knows_version_2:
             signed = parse_version_2(request, mechanism.form, bucket_of_host, now)
-            return self._authenticate_version_2(signed, unsigned_payload_hash(request.headers))
+            return self._authenticate_version_2(signed, service, unsigned_payload_hash(request.headers))
         authentication = _parse(request, pairs, mechanism, service, self._regions(service))
         if authentication.form is Form.HEADER:
             check_skew(authentication.signed_at, authentication.timestamp, now)
@@ -162,6 +167,7 @@ class Authenticator:
             payload_hash = body_sha256
         credential, signing_key = self._keys(authentication)
         verify(request, authentication, service, signing_key, payload_hash)
+        self._used(credential, service, authentication.scope.region)
         return _authenticated(authentication, payload_hash, credential, signing_key)
 
     def authenticate_form(self, fields: Mapping[str, str], service: Service) -> Authenticated | None:
@@ -172,17 +178,19 @@ class Authenticator:
         if self._accepts_version_2 and service.knows_version_2:
             signed = parse_form_version_2(fields)
             if signed is not None:
-                return self._authenticate_version_2(signed, UNSIGNED_PAYLOAD)
+                return self._authenticate_version_2(signed, service, UNSIGNED_PAYLOAD)
         authentication = parse_form(fields, service, self._regions(service))
         if authentication is None:
             return None
         credential, signing_key = self._keys(authentication)
         verify_form(authentication, fields["policy"], signing_key)
+        self._used(credential, service, authentication.scope.region)
         return _authenticated(authentication, UNSIGNED_PAYLOAD, credential, signing_key)
 
-    def _authenticate_version_2(self, signed: SignatureVersion2, payload_hash: str) -> Authenticated:
+    def _authenticate_version_2(self, signed: SignatureVersion2, service: Service, payload_hash: str) -> Authenticated:
         credential = self._credential(signed.access_key_id)
         signed.verify(credential.secret)
+        self._used(credential, service, "")
         return Authenticated(
             principal=credential.principal,
             access_key_id=credential.access_key_id,
@@ -195,6 +203,10 @@ class Authenticator:
     def _keys(self, authentication: Authentication) -> tuple[Credential, bytes]:
         credential = self._credential(authentication.scope.access_key_id)
         return credential, self._signing_keys.get(credential.secret, authentication.scope)
+
+    def _used(self, credential: Credential, service: Service, region: str) -> None:
+        if self._note_use is not None:
+            self._note_use(credential.access_key_id, service.name, region)
 
     def _regions(self, service: Service) -> tuple[str, ...]:
         return (self._region, *self._other_regions.get(service.name, ()))

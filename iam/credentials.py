@@ -41,6 +41,16 @@ class AccessKey:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessKeyUse:
+    """When an access key was used last, in a request of which service (`s3`), signed for which region ("" if none)."""
+
+    access_key_id: str
+    used_us: int
+    service: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
 class Credential:
     """An access key with its secret, the principal that signs with it, and that principal's policies.
 

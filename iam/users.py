@@ -1,15 +1,25 @@
-"""IAM users as values, and the shapes of what names them. Source: IAM API Reference, CreateUser, PutUserPolicy."""
+"""IAM users as values, and the shapes of what names them. Source: IAM API Reference, CreateUser and others."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from iam.principals import Principal, PrincipalKind
 
 MAX_INLINE_CHARACTERS = 2048
 """Of all inline policies of a user together, white space not counted (IAM User Guide, "IAM and AWS STS quotas")."""
+
+MAX_USERS = 5000
+"""Of an account (the same page)."""
+
+MAX_TAGS = 50
+"""Of a user (IAM User Guide, "Tags for AWS Identity and Access Management resources")."""
+
+Tags = tuple[tuple[str, str], ...]
+"""Keys with their values. No two keys differ by case alone."""
 
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _POLICY_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,128}")
@@ -26,6 +36,7 @@ class User:
     name: str
     path: str
     created_us: int
+    tags: Tags = ()
 
     @property
     def arn(self) -> str:
@@ -33,7 +44,7 @@ class User:
 
     @property
     def principal(self) -> Principal:
-        return Principal(PrincipalKind.USER, self.account_id, self.arn, self.user_id)
+        return Principal(PrincipalKind.USER, self.account_id, self.arn, self.user_id, tags=self.tags)
 
 
 def new_user_id() -> str:
@@ -60,3 +71,23 @@ def check_policy_name(text: str) -> str:
     if not _POLICY_NAME.fullmatch(text):
         raise ValueError("a policy's name has 1 to 128 letters, digits and characters of _+=,.@-")
     return text
+
+
+def with_tags(tags: Tags, further: Iterable[tuple[str, str]]) -> Tags:
+    """`tags` and `further`; what is there under a key, however it is capitalised, is replaced where it stands."""
+    found = {key.casefold(): (key, value) for key, value in tags}
+    found |= {key.casefold(): (key, value) for key, value in further}
+    return tuple(found.values())
+
+
+def without_tags(tags: Tags, keys: Iterable[str]) -> Tags:
+    """`tags` but for those under one of `keys`, however they are capitalised."""
+    gone = {key.casefold() for key in keys}
+    return tuple(tag for tag in tags if tag[0].casefold() not in gone)
+
+
+def check_tags(tags: Tags) -> Tags:
+    """The tags themselves if they are a set of tags. Raises ValueError."""
+    if len({key.casefold() for key, _ in tags}) != len(tags):
+        raise ValueError("no two tags have the same key, capitals disregarded")
+    return tags

@@ -9,6 +9,7 @@ from typing import Union
 
 from iam.face.authorisation import Authoriser
 from iam.face.request import ParsedRequest
+from iam.key_uses import AccessKeyUses
 from iam.policy.variables import Context
 from iam.principals import Caller
 from iam.store.interface import IdentityStore
@@ -26,6 +27,7 @@ class Call:
     request: ParsedRequest
     store: IdentityStore
     authoriser: Authoriser
+    uses: AccessKeyUses
     now: datetime
 
     @property

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+from iam.credentials import AccessKeyUse
 from iam.face.authorisation import Authoriser
 from iam.face.call import Call, Document
 from iam.face.query import Operation
+from iam.face.translate import to_iam_error
+from iam.key_uses import AccessKeyUses
 from iam.principals import Caller
-from iam.store.interface import IdentityStore
+from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
 
 
 class IdentityService:
@@ -20,9 +23,13 @@ class IdentityService:
     A call whose caller is gone is finished all the same: what it changes is one transaction.
     """
 
-    def __init__(self, open_store: Callable[[], IdentityStore]) -> None:
-        """`open_store` is called in the thread, at the first call. It raises StoreUnavailable."""
+    def __init__(self, open_store: Callable[[], IdentityStore], uses: AccessKeyUses) -> None:
+        """`open_store` is called in the thread, at the first call. It raises StoreUnavailable.
+
+        `uses` are the access keys that this process saw used.
+        """
         self._open_store = open_store
+        self._uses = uses
         self._store: IdentityStore | None = None
         self._authoriser = Authoriser()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="identities")
@@ -34,9 +41,27 @@ class IdentityService:
 
     def _answer(self, caller: Caller, operation: Operation, parameters: Mapping[str, str]) -> Document | None:
         request = operation.request(parameters)
+        call = Call(caller, request, self._opened_store(), self._authoriser, self._uses, datetime.now(UTC))
+        try:
+            return operation.handler(call)
+        except StoreUnavailable:
+            raise
+        except IdentityStoreError as error:
+            raise to_iam_error(error) from error
+
+    def _opened_store(self) -> IdentityStore:
         if self._store is None:
             self._store = self._open_store()
-        return operation.handler(Call(caller, request, self._store, self._authoriser, datetime.now(UTC)))
+        return self._store
+
+    async def write_uses(self) -> None:
+        """Write down which access keys were used since the last time. Raises StoreUnavailable; those are lost then."""
+        uses = self._uses.take()
+        if uses:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._write_uses, uses)
+
+    def _write_uses(self, uses: list[AccessKeyUse]) -> None:
+        self._opened_store().note_access_key_uses(uses)
 
     async def close(self) -> None:
         """After the calls that are under way."""

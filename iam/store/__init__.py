@@ -12,6 +12,9 @@ from iam.store.interface import (
     PoliciesTooLong,
     SecretSealer,
     StoreUnavailable,
+    TooManyAccessKeys,
+    TooManyTags,
+    TooManyUsers,
     UserExists,
     UserInUse,
 )
@@ -30,6 +33,9 @@ __all__ = [
     "SQLiteIdentityStore",
     "SecretSealer",
     "StoreUnavailable",
+    "TooManyAccessKeys",
+    "TooManyTags",
+    "TooManyUsers",
     "UserExists",
     "UserInUse",
 ]

@@ -12,13 +12,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from iam.credentials import AccessKey, Account, Credential
+from iam.credentials import AccessKey, AccessKeyUse, Account, Credential
 from iam.principals import PolicyText
-from iam.users import User
+from iam.users import Tags, User
 
 
 class IdentityStoreError(Exception):
-    """What an identity store refuses."""
+    """What an identity store refuses; `name` is what the user, the policy or the key is called that it is about."""
+
+    def __init__(self, message: str, name: str = "") -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class AccountExists(IdentityStoreError):
@@ -42,7 +46,23 @@ class NoSuchUser(IdentityStoreError):
 
 
 class UserInUse(IdentityStoreError):
-    """The user still has access keys or policies (IAM: DeleteConflict)."""
+    """The user still has access keys or policies (IAM: DeleteConflict); `left` says which."""
+
+    def __init__(self, message: str, name: str, left: str) -> None:
+        super().__init__(message, name)
+        self.left = left
+
+
+class TooManyUsers(IdentityStoreError):
+    """The account would have more than `iam.users.MAX_USERS`."""
+
+
+class TooManyTags(IdentityStoreError):
+    """The user would have more than `iam.users.MAX_TAGS`."""
+
+
+class TooManyAccessKeys(IdentityStoreError):
+    """The user would have more access keys than the caller allows."""
 
 
 class NoSuchPolicy(IdentityStoreError):
@@ -90,11 +110,12 @@ class IdentityStore(Protocol):
         """All of them, by account id."""
         ...
 
-    def create_access_key(self, credential: Credential, created_us: int) -> None:
+    def create_access_key(self, credential: Credential, created_us: int, *, at_most: int | None = None) -> None:
         """Keep an access key of `credential.principal`, a root user or a user that the store knows by this ARN and id.
 
-        Its policies are not kept: they are the user's. Raises NoSuchAccount, NoSuchUser, AccessKeyExists, and
-        ValueError for a key or principal that cannot be kept.
+        Its policies are not kept: they are the user's. `at_most` is how many it may have with this one. Raises
+        NoSuchAccount, NoSuchUser, AccessKeyExists, TooManyAccessKeys, and ValueError for a key or principal that cannot
+        be kept.
         """
         ...
 
@@ -102,8 +123,42 @@ class IdentityStore(Protocol):
         """The account's keys without their secrets, oldest first. Raises NoSuchAccount."""
         ...
 
+    def access_key(self, access_key_id: str) -> AccessKey:
+        """Without its secret. Raises NoSuchAccessKey."""
+        ...
+
+    def access_keys_of(self, account_id: str, name: str | None) -> Sequence[AccessKey]:
+        """Those of a user, or of the root user for None, as `access_keys` gives them.
+
+        Raises NoSuchAccount, NoSuchUser.
+        """
+        ...
+
+    def access_key_use(self, access_key_id: str) -> AccessKeyUse | None:
+        """The last use that was noted; None if there is none."""
+        ...
+
+    def note_access_key_uses(self, uses: Sequence[AccessKeyUse]) -> None:
+        """Remember them where they are later than what is known. Keys that are gone are passed over."""
+        ...
+
     def create_user(self, user: User) -> None:
-        """Raises NoSuchAccount, UserExists, and ValueError for a name or path of the wrong shape."""
+        """Raises NoSuchAccount, UserExists, TooManyUsers, TooManyTags, and ValueError for what has the wrong shape."""
+        ...
+
+    def update_user(self, account_id: str, name: str, *, new_name: str | None, new_path: str | None) -> None:
+        """Give a user another name or path, or both: its ARN changes with them, in every process before it returns.
+
+        Raises NoSuchUser, UserExists, and ValueError for a name or path of the wrong shape.
+        """
+        ...
+
+    def tag_user(self, account_id: str, name: str, tags: Tags) -> None:
+        """Add tags, in place of those under the same keys. Raises NoSuchUser, TooManyTags, ValueError."""
+        ...
+
+    def untag_user(self, account_id: str, name: str, keys: Sequence[str]) -> None:
+        """Remove the tags under these keys, if there are any. Raises NoSuchUser."""
         ...
 
     def user(self, account_id: str, name: str) -> User:

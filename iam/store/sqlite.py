@@ -13,6 +13,7 @@ from pathlib import Path
 
 from iam.credentials import (
     AccessKey,
+    AccessKeyUse,
     Account,
     Credential,
     check_access_key_id,
@@ -31,8 +32,9 @@ from iam.store.interface import (
     NoSuchUser,
     SecretSealer,
     StoreUnavailable,
+    TooManyAccessKeys,
 )
-from iam.store.users import SQLiteUsers
+from iam.store.users import SQLiteUsers, user_of
 from iam.users import User
 
 CACHE_CAPACITY = 10_000
@@ -82,7 +84,7 @@ class SQLiteIdentityStore(SQLiteUsers):
         with translated_failures():
             return [Account(*row) for row in self._connection.execute("SELECT * FROM account ORDER BY account_id")]
 
-    def create_access_key(self, credential: Credential, created_us: int) -> None:
+    def create_access_key(self, credential: Credential, created_us: int, *, at_most: int | None = None) -> None:
         principal = credential.principal
         if principal.kind not in {PrincipalKind.ROOT, PrincipalKind.USER}:
             raise ValueError("this store keeps the access keys of root users and users only")
@@ -91,6 +93,8 @@ class SQLiteIdentityStore(SQLiteUsers):
         with translated_failures(), transaction(self._connection):
             self.account(principal.account_id)
             user_id = None if principal.kind is PrincipalKind.ROOT else self._user_id_of(principal)
+            if at_most is not None and len(self._keys_of(principal.account_id, user_id)) >= at_most:
+                raise TooManyAccessKeys(f"{principal.arn} has {at_most} access keys already")
             row = (access_key_id, principal.account_id, sealed, int(credential.active), created_us, user_id)
             try:
                 self._connection.execute(
@@ -100,28 +104,65 @@ class SQLiteIdentityStore(SQLiteUsers):
                     row,
                 )
             except sqlite3.IntegrityError as error:
-                raise AccessKeyExists(f"access key {access_key_id} exists already") from error
+                raise AccessKeyExists(f"access key {access_key_id} exists already", access_key_id) from error
         self._forget()
 
     def _user_id_of(self, principal: Principal) -> str:
         """The id of the user that is this very principal: of the same account, path and name. Raises NoSuchUser."""
-        row = self._connection.execute("SELECT * FROM user WHERE user_id = ?", (principal.principal_id,)).fetchone()
-        if row is None or User(*row).principal != principal:
-            raise NoSuchUser("the store knows no such user")
+        user = self._user_by_id(principal.principal_id)
+        if user is None or (user.account_id, user.arn) != (principal.account_id, principal.arn):
+            raise NoSuchUser("the store knows no such user", principal.arn.rpartition("/")[2])
         return principal.principal_id
+
+    def _user_by_id(self, user_id: str) -> User | None:
+        row = self._connection.execute("SELECT * FROM user WHERE user_id = ?", (user_id,)).fetchone()
+        return None if row is None else user_of(row)
 
     def access_keys(self, account_id: str) -> Sequence[AccessKey]:
         with translated_failures():
             self.account(account_id)
-            rows = self._connection.execute(
-                "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us, u.name FROM access_key AS k"
-                " LEFT JOIN user AS u USING (user_id)"
-                " WHERE k.account_id = ? ORDER BY k.created_us, k.access_key_id",
-                (account_id,),
+            return self._access_keys("k.account_id = ?", account_id)
+
+    def access_keys_of(self, account_id: str, name: str | None) -> Sequence[AccessKey]:
+        with translated_failures():
+            self.account(account_id)
+            return self._keys_of(account_id, None if name is None else self.user(account_id, name).user_id)
+
+    def _keys_of(self, account_id: str, user_id: str | None) -> Sequence[AccessKey]:
+        return self._access_keys("k.account_id = ? AND k.user_id IS ?", account_id, user_id)
+
+    def access_key(self, access_key_id: str) -> AccessKey:
+        with translated_failures():
+            found = self._access_keys("k.access_key_id = ?", access_key_id) if access_key_id.isascii() else []
+        if not found:
+            raise _no_such_access_key(access_key_id)
+        return found[0]
+
+    def _access_keys(self, condition: str, *parameters: str | None) -> list[AccessKey]:
+        rows = self._connection.execute(
+            "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us, u.name FROM access_key AS k"  # noqa: S608  # the conditions are those above
+            f" LEFT JOIN user AS u USING (user_id) WHERE {condition} ORDER BY k.created_us, k.access_key_id",
+            parameters,
+        )
+        return [AccessKey(key, account, bool(active), created, user) for key, account, active, created, user in rows]
+
+    def access_key_use(self, access_key_id: str) -> AccessKeyUse | None:
+        with translated_failures():
+            row = self._connection.execute(
+                "SELECT access_key_id, used_us, service, region FROM access_key_use WHERE access_key_id = ?",
+                (access_key_id,),
+            ).fetchone()
+        return None if row is None else AccessKeyUse(*row)
+
+    def note_access_key_uses(self, uses: Sequence[AccessKeyUse]) -> None:
+        with translated_failures(), transaction(self._connection):
+            self._connection.executemany(
+                "INSERT INTO access_key_use SELECT access_key_id, ?, ?, ? FROM access_key WHERE access_key_id = ?"
+                " ON CONFLICT (access_key_id) DO UPDATE SET"
+                " used_us = excluded.used_us, service = excluded.service, region = excluded.region"
+                " WHERE excluded.used_us > used_us",
+                [(each.used_us, each.service, each.region, each.access_key_id) for each in uses],
             )
-            return [
-                AccessKey(key, account, bool(active), created, user) for key, account, active, created, user in rows
-            ]
 
     def find_credential(self, access_key_id: str) -> Credential | None:
         with translated_failures():
@@ -156,13 +197,13 @@ class SQLiteIdentityStore(SQLiteUsers):
 
     def _identity_of(self, user_id: str) -> tuple[Principal, IdentityPolicies] | None:
         """None where the user went, with its keys, since the key was read."""
-        row = self._connection.execute("SELECT * FROM user WHERE user_id = ?", (user_id,)).fetchone()
-        if row is None:
+        user = self._user_by_id(user_id)
+        if user is None:
             return None
         policies = self._connection.execute(
             "SELECT name, document FROM user_policy WHERE user_id = ? ORDER BY name", (user_id,)
         )
-        return User(*row).principal, IdentityPolicies(tuple(PolicyText(*policy) for policy in policies))
+        return user.principal, IdentityPolicies(tuple(PolicyText(*policy) for policy in policies))
 
     def _open(self, access_key_id: str, sealed: bytes) -> Secret:
         try:
@@ -172,18 +213,18 @@ class SQLiteIdentityStore(SQLiteUsers):
 
     def set_access_key_active(self, access_key_id: str, is_active: bool) -> None:
         self._change_access_key(
-            "UPDATE access_key SET is_active = ? WHERE access_key_id = ?", (int(is_active), access_key_id)
+            "UPDATE access_key SET is_active = ?2 WHERE access_key_id = ?1", access_key_id, is_active
         )
 
     def delete_access_key(self, access_key_id: str) -> None:
-        self._change_access_key("DELETE FROM access_key WHERE access_key_id = ?", (access_key_id,))
+        self._change_access_key("DELETE FROM access_key WHERE access_key_id = ?1", access_key_id)
 
-    def _change_access_key(self, statement: str, parameters: tuple[object, ...]) -> None:
+    def _change_access_key(self, statement: str, access_key_id: str, *further: int) -> None:
         with translated_failures():
-            changed = self._connection.execute(statement, parameters).rowcount
+            changed = self._connection.execute(statement, (access_key_id, *further)).rowcount
         self._forget()
         if not changed:
-            raise NoSuchAccessKey(f"there is no access key {parameters[-1]}")
+            raise _no_such_access_key(access_key_id)
 
     def _forget(self) -> None:
         self._cache.clear()
@@ -196,3 +237,7 @@ class SQLiteIdentityStore(SQLiteUsers):
 def _purpose(access_key_id: str) -> bytes:
     """What a sealed secret is bound to: it opens in its own row and nowhere else."""
     return b"sealgate/v1/iam/access-key/" + access_key_id.encode()
+
+
+def _no_such_access_key(access_key_id: str) -> NoSuchAccessKey:
+    return NoSuchAccessKey(f"there is no access key {access_key_id[:128]!r}", access_key_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,8 +12,51 @@ from iam.policy.document import PolicyKind
 from iam.policy.parse import parse_policy
 from iam.principals import PolicyText
 from iam.store.database import transaction, translated_failures
-from iam.store.interface import NoSuchPolicy, NoSuchUser, PoliciesTooLong, UserExists, UserInUse
-from iam.users import MAX_INLINE_CHARACTERS, User, check_path, check_policy_name, check_user_name
+from iam.store.interface import (
+    NoSuchPolicy,
+    NoSuchUser,
+    PoliciesTooLong,
+    TooManyTags,
+    TooManyUsers,
+    UserExists,
+    UserInUse,
+)
+from iam.users import (
+    MAX_INLINE_CHARACTERS,
+    MAX_TAGS,
+    MAX_USERS,
+    Tags,
+    User,
+    check_path,
+    check_policy_name,
+    check_tags,
+    check_user_name,
+    with_tags,
+    without_tags,
+)
+
+_BEFORE_A_USER = (
+    ("access keys", "SELECT 1 FROM access_key WHERE user_id = ?"),
+    ("policies", "SELECT 1 FROM user_policy WHERE user_id = ?"),
+)
+"""What has to go before a user goes, and how it is found."""
+
+
+def user_of(row: tuple[str, str, str, str, int, str]) -> User:
+    """The user of a row of the table `user`."""
+    user_id, account_id, name, path, created_us, tags = row
+    return User(user_id, account_id, name, path, created_us, tuple((key, value) for key, value in json.loads(tags)))
+
+
+def _format_tags(tags: Tags) -> str:
+    """Raises TooManyTags, and ValueError for what is no set of tags."""
+    if len(check_tags(tags)) > MAX_TAGS:
+        raise TooManyTags(f"a user has at most {MAX_TAGS} tags, not {len(tags)}")
+    return json.dumps(tags, ensure_ascii=False)
+
+
+def _user_exists(account_id: str, name: str) -> UserExists:
+    return UserExists(f"user {name} exists already in account {account_id}", name)
 
 
 class SQLiteUsers:
@@ -28,13 +72,25 @@ class SQLiteUsers:
         """Keep nothing that was read before."""
 
     def create_user(self, user: User) -> None:
-        row = (user.user_id, user.account_id, check_user_name(user.name), check_path(user.path), user.created_us)
+        row = (
+            user.user_id,
+            user.account_id,
+            check_user_name(user.name),
+            check_path(user.path),
+            user.created_us,
+            _format_tags(user.tags),
+        )
         with translated_failures(), transaction(self._connection):
             self.account(user.account_id)
+            (count,) = self._connection.execute(
+                "SELECT count(*) FROM user WHERE account_id = ?", (user.account_id,)
+            ).fetchone()
+            if count >= MAX_USERS:
+                raise TooManyUsers(f"an account has at most {MAX_USERS} users")
             try:
-                self._connection.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?)", row)
+                self._connection.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
-                raise UserExists(f"user {user.name} exists already in account {user.account_id}") from error
+                raise _user_exists(user.account_id, user.name) from error
 
     def user(self, account_id: str, name: str) -> User:
         with translated_failures():
@@ -44,22 +100,51 @@ class SQLiteUsers:
                     "SELECT * FROM user WHERE account_id = ? AND name = ?", (account_id, name)
                 ).fetchone()
         if row is None:
-            raise NoSuchUser(f"account {account_id[:80]!r} has no user {name[:80]!r}")
-        return User(*row)
+            raise NoSuchUser(f"account {account_id[:80]!r} has no user {name[:80]!r}", name)
+        return user_of(row)
 
     def users(self, account_id: str) -> Sequence[User]:
         with translated_failures():
             self.account(account_id)
             rows = self._connection.execute("SELECT * FROM user WHERE account_id = ? ORDER BY name", (account_id,))
-            return [User(*row) for row in rows]
+            return [user_of(row) for row in rows]
+
+    def update_user(self, account_id: str, name: str, *, new_name: str | None, new_path: str | None) -> None:
+        with translated_failures(), transaction(self._connection):
+            user = self.user(account_id, name)
+            changed = check_user_name(new_name or user.name), check_path(new_path or user.path)
+            try:
+                self._connection.execute(
+                    "UPDATE user SET name = ?, path = ? WHERE user_id = ?", (*changed, user.user_id)
+                )
+            except sqlite3.IntegrityError as error:
+                raise _user_exists(account_id, changed[0]) from error
+        self._forget()
+
+    def tag_user(self, account_id: str, name: str, tags: Tags) -> None:
+        check_tags(tags)
+        with translated_failures(), transaction(self._connection):
+            user = self.user(account_id, name)
+            self._set_tags(user, with_tags(user.tags, tags))
+        self._forget()
+
+    def untag_user(self, account_id: str, name: str, keys: Sequence[str]) -> None:
+        with translated_failures(), transaction(self._connection):
+            user = self.user(account_id, name)
+            self._set_tags(user, without_tags(user.tags, keys))
+        self._forget()
+
+    def _set_tags(self, user: User, tags: Tags) -> None:
+        self._connection.execute("UPDATE user SET tags = ? WHERE user_id = ?", (_format_tags(tags), user.user_id))
 
     def delete_user(self, account_id: str, name: str) -> None:
         with translated_failures(), transaction(self._connection):
             user = self.user(account_id, name)
-            try:
-                self._connection.execute("DELETE FROM user WHERE user_id = ?", (user.user_id,))
-            except sqlite3.IntegrityError as error:
-                raise UserInUse(f"user {user.name} still has access keys or policies: delete them first") from error
+            for left, query in _BEFORE_A_USER:
+                found = self._connection.execute(query, (user.user_id,))
+                if found.fetchone() is not None:
+                    raise UserInUse(f"user {user.name} still has {left}: delete them first", user.name, left)
+            self._connection.execute("DELETE FROM user WHERE user_id = ?", (user.user_id,))
         self._forget()
 
     def put_user_policy(self, account_id: str, name: str, policy: PolicyText) -> None:
@@ -70,7 +155,9 @@ class SQLiteUsers:
             others = [each.text for each in self._policies(user) if each.name != policy.name]
             size = sum(len("".join(text.split())) for text in (*others, policy.text))
             if size > MAX_INLINE_CHARACTERS:
-                raise PoliciesTooLong(f"inline policies of a user have {MAX_INLINE_CHARACTERS} characters, not {size}")
+                raise PoliciesTooLong(
+                    f"inline policies of a user have {MAX_INLINE_CHARACTERS} characters, not {size}", user.name
+                )
             self._connection.execute(
                 "INSERT OR REPLACE INTO user_policy VALUES (?, ?, ?)", (user.user_id, policy.name, policy.text)
             )
@@ -93,5 +180,5 @@ class SQLiteUsers:
                 "DELETE FROM user_policy WHERE user_id = ? AND name = ?", (user.user_id, policy_name)
             ).rowcount
             if not deleted:
-                raise NoSuchPolicy(f"user {user.name} has no policy {policy_name[:80]!r}")
+                raise NoSuchPolicy(f"user {user.name} has no policy {policy_name[:80]!r}", policy_name)
         self._forget()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from iam.credentials import Account, Credential, new_access_key_id, new_canonical_id, new_secret
+from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
 from iam.policy.errors import PolicyError
 from iam.principals import (
     SERVICE_ACCOUNT_ID,
@@ -27,6 +27,8 @@ from iam.store import (
     NoSuchUser,
     PoliciesTooLong,
     StoreUnavailable,
+    TooManyAccessKeys,
+    TooManyTags,
     UserExists,
     UserInUse,
 )
@@ -250,6 +252,98 @@ class IdentityStoreSuite:
         store.delete_user(ACCOUNT.account_id, "ANN")
         with pytest.raises(NoSuchUser):
             store.delete_user(ACCOUNT.account_id, "ann")
+
+    def test_what_is_left_of_a_user_is_said(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+        with pytest.raises(UserInUse) as caught:
+            store.delete_user(ACCOUNT.account_id, "ann")
+        assert (caught.value.name, caught.value.left) == ("ann", "policies")
+
+    def test_a_renamed_user_keeps_keys_and_policies(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_user(ANN)
+        store.create_user(User("AIDABOB", ACCOUNT.account_id, "bob", "/", 1))
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
+        store.create_access_key(credential, 1)
+        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+        assert other.find_credential(credential.access_key_id) is not None
+        store.update_user(ACCOUNT.account_id, "ann", new_name="Carl", new_path="/p/")
+        carl = replace(ANN, name="Carl", path="/p/")
+        assert store.user(ACCOUNT.account_id, "carl") == carl
+        for each in (store, other):
+            found = each.find_credential(credential.access_key_id)
+            assert found is not None
+            assert (found.principal, found.policies.identity) == (carl.principal, (PolicyText("p", POLICY),))
+        for new_name, error in (("BOB", UserExists), ("a b", ValueError)):
+            with pytest.raises(error):
+                store.update_user(ACCOUNT.account_id, "carl", new_name=new_name, new_path=None)
+        with pytest.raises(ValueError, match="path"):
+            store.update_user(ACCOUNT.account_id, "carl", new_name="dora", new_path="x")
+        with pytest.raises(NoSuchUser):
+            store.update_user(ACCOUNT.account_id, "ann", new_name=None, new_path=None)
+        store.update_user(ACCOUNT.account_id, "carl", new_name=None, new_path=None)
+        assert store.user(ACCOUNT.account_id, "carl") == carl
+
+    def test_tags_are_the_users_and_its_principals(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        tagged = replace(ANN, tags=(("Team", "blue"), ("b", "")))
+        store.create_user(tagged)
+        assert store.user(ACCOUNT.account_id, "ann") == tagged
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)  # tags are not who it is
+        store.create_access_key(credential, 1)
+        for changing, tags in (
+            (store, (("TEAM", "red"), ("b", ""), ("ß", "x"))),
+            (other, (("TEAM", "red"), ("b", ""), ("SS", "y"))),
+        ):
+            changing.tag_user(ACCOUNT.account_id, "ann", (tags[0], tags[2]))
+            for each in (store, other):
+                assert each.user(ACCOUNT.account_id, "ann").tags == tags
+                found = each.find_credential(credential.access_key_id)
+                assert found is not None
+                assert found.principal.tags == tags
+        store.untag_user(ACCOUNT.account_id, "ann", ["team", "none"])
+        assert other.user(ACCOUNT.account_id, "ann").tags == (("b", ""), ("SS", "y"))
+        with pytest.raises(ValueError, match="same key"):
+            store.tag_user(ACCOUNT.account_id, "ann", (("c", ""), ("C", "")))
+        with pytest.raises(TooManyTags):
+            store.tag_user(ACCOUNT.account_id, "ann", tuple((f"k{number}", "") for number in range(49)))
+        with pytest.raises(NoSuchUser):
+            store.tag_user(ACCOUNT.account_id, "bob", ())
+        with pytest.raises(NoSuchUser):
+            store.untag_user(ACCOUNT.account_id, "bob", [])
+        assert len(store.user(ACCOUNT.account_id, "ann").tags) == 2
+
+    def test_keys_of_one_and_how_many(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        root = new_credential()
+        store.create_access_key(root, 1, at_most=1)
+        for _ in range(2):
+            store.create_access_key(Credential(new_access_key_id(), new_secret(), ANN.principal), 2, at_most=2)
+        for credential in (new_credential(), Credential(new_access_key_id(), new_secret(), ANN.principal)):
+            with pytest.raises(TooManyAccessKeys):
+                store.create_access_key(credential, 3, at_most=1)
+        assert [key.access_key_id for key in store.access_keys_of(ACCOUNT.account_id, None)] == [root.access_key_id]
+        assert [key.user_name for key in store.access_keys_of(ACCOUNT.account_id, "ANN")] == ["ann", "ann"]
+        assert store.access_key(root.access_key_id) == store.access_keys(ACCOUNT.account_id)[0]
+        with pytest.raises(NoSuchUser):
+            store.access_keys_of(ACCOUNT.account_id, "bob")
+        for unknown in ("AKIAUNKNOWNUNKNOWN12", "é", "\udcff"):
+            with pytest.raises(NoSuchAccessKey):
+                store.access_key(unknown)
+
+    def test_the_last_use_of_a_key(self, store: IdentityStore, open_store: OpenStore) -> None:
+        credential = new_credential()
+        store.create_access_key(credential, 1)
+        key = credential.access_key_id
+        assert store.access_key_use(key) is None
+        late, early = AccessKeyUse(key, 7, "s3", "eu-1"), AccessKeyUse(key, 6, "kms", "")
+        store.note_access_key_uses([late, AccessKeyUse("AKIAUNKNOWNUNKNOWN12", 1, "s3", "")])
+        open_store().note_access_key_uses([early])
+        assert store.access_key_use(key) == late
+        assert store.access_key_use("AKIAUNKNOWNUNKNOWN12") is None
+        store.delete_access_key(key)
+        assert store.access_key_use(key) is None
 
     def test_an_access_key_id_has_its_shape(self, store: IdentityStore) -> None:
         with pytest.raises(ValueError, match="access key id"):

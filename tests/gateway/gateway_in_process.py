@@ -31,6 +31,7 @@ from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
 from iam.authenticator import Authenticator
 from iam.credentials import Account, Credential
 from iam.face.service import IdentityService
+from iam.key_uses import AccessKeyUses
 from iam.principals import root_principal
 from iam.secrets import Secret
 from iam.store.sqlite import SQLiteIdentityStore
@@ -159,7 +160,8 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             integrity_event=lambda kind, detail: events.append((kind, detail)),
         )
         identity_service = IdentityService(
-            lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows))
+            lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows)),
+            AccessKeyUses(),
         )
         unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential), identity_service)
         dispatcher = Dispatcher(

@@ -5,7 +5,7 @@ Made by tests/iam/face/generate_models.py from botocore's model (API version 201
 
 from __future__ import annotations
 
-from iam.face.shapes import Model, Shape
+from iam.face.shapes import Kind, Model, Shape
 
 _OPERATIONS = (
     "AcceptDelegationRequest",
@@ -191,8 +191,282 @@ _OPERATIONS = (
     "UploadSigningCertificate",
 )
 
-_INPUTS: dict[str, str] = {}
+_INPUTS: dict[str, str] = {
+    "CreateAccessKey": "CreateAccessKeyRequest",
+    "CreateUser": "CreateUserRequest",
+    "DeleteAccessKey": "DeleteAccessKeyRequest",
+    "DeleteUser": "DeleteUserRequest",
+    "DeleteUserPolicy": "DeleteUserPolicyRequest",
+    "GetAccessKeyLastUsed": "GetAccessKeyLastUsedRequest",
+    "GetUser": "GetUserRequest",
+    "GetUserPolicy": "GetUserPolicyRequest",
+    "ListAccessKeys": "ListAccessKeysRequest",
+    "ListUserPolicies": "ListUserPoliciesRequest",
+    "ListUserTags": "ListUserTagsRequest",
+    "ListUsers": "ListUsersRequest",
+    "PutUserPolicy": "PutUserPolicyRequest",
+    "TagUser": "TagUserRequest",
+    "UntagUser": "UntagUserRequest",
+    "UpdateAccessKey": "UpdateAccessKeyRequest",
+    "UpdateUser": "UpdateUserRequest",
+}
 
-_SHAPES: dict[str, Shape] = {}
+_SHAPES: dict[str, Shape] = {
+    "CreateAccessKeyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+        },
+    ),
+    "CreateUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Path": "pathType",
+            "UserName": "userNameType",
+            "PermissionsBoundary": "arnType",
+            "Tags": "tagListType",
+        },
+        required=("UserName",),
+    ),
+    "DeleteAccessKeyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "AccessKeyId": "accessKeyIdType",
+        },
+        required=("AccessKeyId",),
+    ),
+    "DeleteUserPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "PolicyName": "policyNameType",
+        },
+        required=(
+            "UserName",
+            "PolicyName",
+        ),
+    ),
+    "DeleteUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+        },
+        required=("UserName",),
+    ),
+    "GetAccessKeyLastUsedRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "AccessKeyId": "accessKeyIdType",
+        },
+        required=("AccessKeyId",),
+    ),
+    "GetUserPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "PolicyName": "policyNameType",
+        },
+        required=(
+            "UserName",
+            "PolicyName",
+        ),
+    ),
+    "GetUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+        },
+    ),
+    "ListAccessKeysRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListUserPoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("UserName",),
+    ),
+    "ListUserTagsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("UserName",),
+    ),
+    "ListUsersRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PathPrefix": "pathPrefixType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "PutUserPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "PolicyName": "policyNameType",
+            "PolicyDocument": "policyDocumentType",
+        },
+        required=(
+            "UserName",
+            "PolicyName",
+            "PolicyDocument",
+        ),
+    ),
+    "Tag": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Key": "tagKeyType",
+            "Value": "tagValueType",
+        },
+        required=(
+            "Key",
+            "Value",
+        ),
+    ),
+    "TagUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Tags": "tagListType",
+        },
+        required=(
+            "UserName",
+            "Tags",
+        ),
+    ),
+    "UntagUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "TagKeys": "tagKeyListType",
+        },
+        required=(
+            "UserName",
+            "TagKeys",
+        ),
+    ),
+    "UpdateAccessKeyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "AccessKeyId": "accessKeyIdType",
+            "Status": "statusType",
+        },
+        required=(
+            "AccessKeyId",
+            "Status",
+        ),
+    ),
+    "UpdateUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "NewPath": "pathType",
+            "NewUserName": "userNameType",
+        },
+        required=("UserName",),
+    ),
+    "accessKeyIdType": Shape(
+        Kind.STRING,
+        minimum=16,
+        maximum=128,
+        pattern="[\\w]+",
+    ),
+    "arnType": Shape(
+        Kind.STRING,
+        minimum=20,
+        maximum=2048,
+    ),
+    "existingUserNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+        pattern="[\\w+=,.@-]+",
+    ),
+    "markerType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=320,
+        pattern="[\\u0020-\\u00FF]+",
+    ),
+    "maxItemsType": Shape(
+        Kind.INTEGER,
+        minimum=1,
+        maximum=1000,
+    ),
+    "pathPrefixType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=512,
+        pattern="\\u002F[\\u0021-\\u007F]*",
+    ),
+    "pathType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=512,
+        pattern="(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)",
+    ),
+    "policyDocumentType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=131072,
+        pattern="[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
+    ),
+    "policyNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+        pattern="[\\w+=,.@-]+",
+    ),
+    "statusType": Shape(
+        Kind.STRING,
+        enum=(
+            "Active",
+            "Inactive",
+            "Expired",
+        ),
+    ),
+    "tagKeyListType": Shape(
+        Kind.LIST,
+        maximum=50,
+        item="tagKeyType",
+    ),
+    "tagKeyType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+        pattern="[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+",
+    ),
+    "tagListType": Shape(
+        Kind.LIST,
+        maximum=50,
+        item="Tag",
+    ),
+    "tagValueType": Shape(
+        Kind.STRING,
+        minimum=0,
+        maximum=256,
+        pattern="[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*",
+    ),
+    "userNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=64,
+        pattern="[\\w+=,.@-]+",
+    ),
+}
 
 IAM = Model("iam", "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/", _OPERATIONS, _INPUTS, _SHAPES)
