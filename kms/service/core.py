@@ -46,6 +46,9 @@ OPENING_ATTEMPTS = 3
 COMPUTING_THREADS = 2
 """For asymmetric keys: they are CPU work, which more threads would only queue elsewhere."""
 
+PAIRS_AT_ONCE = 2
+"""Key pairs that the HSM makes at once, which may take seconds each: the other threads of the root serve meanwhile."""
+
 MAX_COMPUTING = 512
 """Asymmetric operations waiting or under way; an RSA-4096 signature takes about 5 ms, so these are some seconds."""
 
@@ -118,6 +121,7 @@ class Core:
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
         self.public_keys = PublicKeys(self.root, store.version)
         self.making_predefined = asyncio.Lock()
+        self.making_pairs = asyncio.Semaphore(PAIRS_AT_ONCE)
         self.usage = UsageTracker()
         self._epoch = epoch
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="key-store")

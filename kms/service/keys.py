@@ -15,8 +15,9 @@ from kms.api.types import (
     KeyMetadata,
     KeyPage,
     ListKeys,
+    Tag,
 )
-from kms.hsm.interface import Protection
+from kms.hsm.interface import Protection, Root
 from kms.keys.private_keys import generate_private_key
 from kms.keys.specs import HMAC_KEY_BYTES, SPECS, SYMMETRIC_DEFAULT
 from kms.keys.state import Operation
@@ -60,10 +61,7 @@ async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
         new = NewKey(metadata, None, request.tags, policy=policy)
     else:
         material = await _new_material(core, request.key_spec, protection)
-        new = await core.root.call(
-            lambda root: make_key(root, metadata, tags=request.tags, policy=policy, material=material),
-            extra_seconds=_extra_seconds(metadata),
-        )
+        new = await _make(core, metadata, tags=request.tags, policy=policy, material=material)
     await core.change(lambda: core.store.insert_key(new), is_visible=False)
     return metadata
 
@@ -108,14 +106,26 @@ def _check_offered(request: CreateKey) -> None:
 async def _check_held(core: Core, metadata: KeyMetadata) -> None:
     """Raises UnsupportedOperationException, before the import, for material to be held that the HSM would not hold."""
     if metadata.protection == Protection.HSM:
-        thrown_away = replace(metadata, key_material_id="")
-        await core.root.call(lambda root: make_key(root, thrown_away), extra_seconds=_extra_seconds(metadata))
+        await _make(core, replace(metadata, key_material_id=""))
 
 
-def _extra_seconds(metadata: KeyMetadata) -> float:
-    """For a pair that the HSM makes."""
-    is_pair = metadata.protection == Protection.HSM and SPECS[metadata.key_spec].is_private
-    return PAIR_SECONDS if is_pair else 0.0
+async def _make(
+    core: Core,
+    metadata: KeyMetadata,
+    *,
+    tags: tuple[Tag, ...] = (),
+    policy: str = "",
+    material: SecretBytes | None = None,
+) -> NewKey:
+    """The key, not stored. Pairs that the HSM makes have more time, and wait for one another."""
+
+    def make(root: Root) -> NewKey:
+        return make_key(root, metadata, tags=tags, policy=policy, material=material)
+
+    if metadata.protection == Protection.SOFTWARE or not SPECS[metadata.key_spec].is_private:
+        return await core.root.call(make)
+    async with core.making_pairs:
+        return await core.root.call(make, extra_seconds=PAIR_SECONDS)
 
 
 async def _new_material(core: Core, key_spec: str, protection: Protection) -> SecretBytes | None:

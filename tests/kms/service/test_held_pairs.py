@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Awaitable
 from typing import Any
 
@@ -15,7 +16,7 @@ from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
-from kms.hsm.interface import RootUnavailable
+from kms.hsm.interface import PairKind, RootUnavailable
 from kms.keys.held_pairs import PAIR_KINDS
 from kms.keys.record_format import parse_header
 from kms.keys.specs import KEY_AGREEMENT, SIGN_VERIFY, SPECS
@@ -225,6 +226,29 @@ async def test_a_key_disabled_while_the_hsm_signs_has_signed_nothing(
 
     monkeypatch.setattr(MemoryPrivateKey, "_enter", disable)
     await assert_refused(service.call(caller, sign(key_id)), "DisabledException")
+
+
+async def test_two_pairs_are_made_at_once_and_others_are_served_meanwhile(
+    service: EmbeddedKeyService, root: MemoryRoot, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = await make_pair(service, caller)
+    go_on, entered = threading.Event(), []
+    generate = MemoryPrivateKey.generate
+
+    def slowly(kind: PairKind) -> Any:
+        entered.append(kind)
+        assert go_on.wait(30)
+        return generate(kind)
+
+    monkeypatch.setattr(MemoryPrivateKey, "generate", staticmethod(slowly))
+    making = [asyncio.create_task(make_pair(service, caller)) for _ in range(12)]
+    await until(lambda: len(entered) == 2)
+    await service.call(caller, sign(signer))
+    hmac_key = await service.call(caller, t.CreateKey(tags=HSM, key_spec="HMAC_256", key_usage="GENERATE_VERIFY_MAC"))
+    assert hmac_key.protection == "hsm"
+    assert len(entered) == 2
+    go_on.set()
+    assert len(set(await asyncio.gather(*making))) == 12
 
 
 async def test_public_keys_are_forgotten_beyond_a_bound(
