@@ -61,6 +61,10 @@ CATALOGUE: dict[str, tuple[int, str]] = {
         400,
         "The content of the form does not meet the conditions specified in the policy document.",
     ),
+    "InvalidRedirectLocation": (
+        400,
+        "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.",
+    ),
     "InvalidRequest": (400, "Invalid Request"),
     "InvalidStorageClass": (400, "The storage class you specified is not valid"),
     "InvalidTag": (400, "The tag provided was not a valid tag."),

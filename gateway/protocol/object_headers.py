@@ -1,11 +1,14 @@
-"""Headers that are kept with an object: content headers, user metadata, storage class; and how they are told again."""
+"""Headers that are kept with an object, and how they are told again.
+
+Content headers, user metadata, storage class, and where a website would redirect its visitors to.
+"""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from gateway.protocol.errors import S3Error, invalid_argument
@@ -21,6 +24,10 @@ MAX_CONTENT_HEADERS_BYTES = 8192
 
 METADATA_PREFIX = "x-amz-meta-"
 STORAGE_CLASS = "x-amz-storage-class"
+REDIRECT_LOCATION = "x-amz-website-redirect-location"
+
+MAX_REDIRECT_LOCATION_BYTES = 2048
+"""API_PutObject, "x-amz-website-redirect-location": 2 KB."""
 
 _CONTENT_HEADERS = {
     "cache-control": "Cache-Control",
@@ -41,7 +48,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class ObjectHeaders:
-    """`headers` by their names as sent to clients; `metadata` by names without `x-amz-meta-`, lower-case."""
+    """`headers` by their names as sent to clients, the redirect location among them; `metadata` by names without
+    `x-amz-meta-`, lower-case."""
 
     headers: dict[str, str]
     metadata: dict[str, str]
@@ -49,7 +57,8 @@ class ObjectHeaders:
 
     @classmethod
     def parse(cls, headers: Mapping[str, str]) -> Self:
-        """Raises S3Error MetadataTooLarge, InvalidStorageClass, InvalidArgument (a control character in a value)."""
+        """Raises S3Error MetadataTooLarge, InvalidStorageClass, InvalidRedirectLocation, InvalidArgument (a control
+        character in a value)."""
         content = {"Content-Type": DEFAULT_CONTENT_TYPE}
         for name, shown in _CONTENT_HEADERS.items():
             value = headers.get(name)
@@ -59,7 +68,16 @@ class ObjectHeaders:
                 content[shown] = _checked(name, value)
         if sum(len(value.encode("utf-8", "surrogateescape")) for value in content.values()) > MAX_CONTENT_HEADERS_BYTES:
             raise S3Error("RequestHeaderSectionTooLarge", fields={"MaxSizeAllowed": str(MAX_CONTENT_HEADERS_BYTES)})
-        return cls(content, _metadata(headers), storage_class(headers))
+        return cls({**content, **redirect_location(headers)}, _metadata(headers), storage_class(headers))
+
+    def copied(self, headers: Mapping[str, str]) -> Self:
+        """Of a copy that takes these over, by the `headers` that CopyObject was sent with.
+
+        A redirect location and a storage class are never copied (API_CopyObject): the request names them, or none.
+        Raises S3Error InvalidStorageClass, InvalidRedirectLocation.
+        """
+        content = {name: value for name, value in self.headers.items() if name != REDIRECT_LOCATION}
+        return replace(self, headers={**content, **redirect_location(headers)}, storage_class=storage_class(headers))
 
 
 def storage_class(headers: Mapping[str, str]) -> str:
@@ -68,6 +86,24 @@ def storage_class(headers: Mapping[str, str]) -> str:
     if value not in STORAGE_CLASSES:
         raise S3Error("InvalidStorageClass", fields={"StorageClassRequested": value[:64]})
     return value
+
+
+def redirect_location(headers: Mapping[str, str]) -> dict[str, str]:
+    """`x-amz-website-redirect-location` where there is one, to be kept. Raises S3Error InvalidRedirectLocation.
+
+    Only what can stand in a `Location` is taken: ASCII without spaces at its ends and without control characters.
+    """
+    value = headers.get(REDIRECT_LOCATION)
+    if value is None:
+        return {}
+    if not value.startswith(("/", "http://", "https://")):
+        raise S3Error("InvalidRedirectLocation")
+    if len(value) > MAX_REDIRECT_LOCATION_BYTES:
+        message = f"The length of website redirect location cannot exceed {MAX_REDIRECT_LOCATION_BYTES:,} characters."
+        raise S3Error("InvalidRedirectLocation", message)
+    if not value.isascii() or _CONTROL.search(value):
+        raise S3Error("InvalidRedirectLocation", "The website redirect location must be a URL in ASCII.")
+    return {REDIRECT_LOCATION: value}
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -62,6 +62,7 @@ SERVED = frozenset(
         "x-amz-tagging",
         "x-amz-tagging-directive",
         "x-amz-trailer",
+        "x-amz-website-redirect-location",
     }
 )
 """Read elsewhere."""
@@ -105,7 +106,6 @@ REFUSED = frozenset(
         "x-amz-if-match-initiated-time",
         "x-amz-if-match-last-modified-time",
         "x-amz-if-match-size",
-        "x-amz-website-redirect-location",
         "x-amz-write-offset-bytes",
     }
 )

@@ -148,7 +148,7 @@ REFUSED = [
     ("x-amz-acl", "nonsense", (400, "InvalidArgument")),
     ("x-amz-grant-read", "id=1", (400, "AccessControlListNotSupported")),
     ("x-amz-tagging", "a=b=c", (400, "InvalidArgument")),
-    ("x-amz-website-redirect-location", "/x", (501, "NotImplemented")),
+    ("x-amz-website-redirect-location", "x", (400, "InvalidRedirectLocation")),
     ("x-amz-object-lock-mode", "GOVERNANCE", (501, "NotImplemented")),
     ("x-amz-object-lock-retain-until-date", "2030-01-01T00:00:00Z", (501, "NotImplemented")),
     ("x-amz-object-lock-legal-hold", "ON", (501, "NotImplemented")),

@@ -275,13 +275,13 @@ def headers() -> dict[str, Seeds]:
                 "x-amz-meta-a": "b",
                 "x-amz-meta-é": "ü",
                 "x-amz-storage-class": "STANDARD_IA",
+                "x-amz-website-redirect-location": "/a",
             }),
             "latin-1": b"x-amz-meta-a: \xe9\ncontent-type: \xe9\n",
             "refused": _lines({
                 "x-amz-acl": "public-read",
                 "x-amz-grant-read": "id=a",
                 "x-amz-object-lock-mode": "GOVERNANCE",
-                "x-amz-website-redirect-location": "/a",
                 "if-match": "a",
             }),
             "attributes": _lines({

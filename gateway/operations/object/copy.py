@@ -28,7 +28,7 @@ from gateway.protocol.encryption import SSE
 from gateway.protocol.errors import S3Error, not_implemented
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
-from gateway.protocol.object_headers import STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
+from gateway.protocol.object_headers import REDIRECT_LOCATION, STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
 from gateway.sealing.ids import new_id
 from gateway.storage.errors import Conflict
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
@@ -36,6 +36,8 @@ from kms.api.secrets import SecretBytes
 
 MAX_ATTEMPTS = 5
 """Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
+
+_CHANGING = frozenset({SSE, STORAGE_CLASS, REDIRECT_LOCATION})
 
 
 async def handle(call: Call) -> Response:
@@ -101,16 +103,16 @@ def _described(call: Call, bucket: BucketRow, source: CopySource) -> ObjectHeade
     """Headers and metadata of the copy. Raises S3Error InvalidRequest for a copy onto itself that changes nothing."""
     headers = call.request.headers
     given = ObjectHeaders.parse(headers)
-    storage_class = given.storage_class
     if is_metadata_replaced(headers):
         return given
-    if _is_itself(call, bucket, source) and not _changes_something(call, bucket, source, storage_class):
+    if _is_itself(call, bucket, source) and not _changes_something(call, bucket, source, given.storage_class):
         raise S3Error(
             "InvalidRequest",
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes.",
         )
-    return ObjectHeaders(source.document.headers, source.document.metadata, storage_class)
+    document = source.document
+    return ObjectHeaders(document.headers, document.metadata, document.storage_class).copied(headers)
 
 
 def _is_itself(call: Call, bucket: BucketRow, source: CopySource) -> bool:
@@ -121,11 +123,12 @@ def _is_itself(call: Call, bucket: BucketRow, source: CopySource) -> bool:
 
 
 def _changes_something(call: Call, bucket: BucketRow, source: CopySource, storage_class: str) -> bool:
-    """Recorded from AWS: naming storage class or encryption is enough, even the same as before; without a header the
-    object is encrypted anew where the bucket has a configuration of its own, or SSE-S3 takes the place of another mode.
+    """Recorded from AWS: naming storage class, redirect location or encryption is enough, even the same as before;
+    without a header the object is encrypted anew where the bucket has a configuration of its own, or SSE-S3 takes the
+    place of another mode.
     """
     headers = call.request.headers
-    if SSE in headers or STORAGE_CLASS in headers or storage_class != source.document.storage_class:
+    if not headers.keys().isdisjoint(_CHANGING) or storage_class != source.document.storage_class:
         return True
     return call.services.rows.open_bucket(bucket).encryption is not None or source.row.wrap.mode is not Mode.SSE_S3
 

@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.object_headers import (
+    MAX_REDIRECT_LOCATION_BYTES,
+    REDIRECT_LOCATION,
     ObjectHeaders,
     is_metadata_replaced,
     metadata_headers,
@@ -17,6 +19,26 @@ def test_defaults() -> None:
     assert ObjectHeaders.parse({"host": "h", "x-amz-acl": "private"}) == ObjectHeaders(
         {"Content-Type": "binary/octet-stream"}, {}, "STANDARD"
     )
+
+
+@pytest.mark.parametrize("value", ["/", "/a b?c#d", "//x", "http://", "/" * 2048])
+def test_a_redirect_location_is_kept(value: str) -> None:
+    assert ObjectHeaders.parse({REDIRECT_LOCATION: value}).headers[REDIRECT_LOCATION] == value
+
+
+@pytest.mark.parametrize(
+    "value", ["", "a", "ftp://x", "HTTP://x", "http:/x", " /x", "/é", "/a\rb", "/" * (MAX_REDIRECT_LOCATION_BYTES + 1)]
+)
+def test_what_is_no_redirect_location_is_refused(value: str) -> None:
+    with pytest.raises(S3Error, match="InvalidRedirectLocation"):
+        ObjectHeaders.parse({REDIRECT_LOCATION: value})
+
+
+def test_a_copy_takes_over_neither_redirect_location_nor_storage_class() -> None:
+    source = ObjectHeaders({"Content-Type": "x/y", REDIRECT_LOCATION: "/old"}, {"a": "b"}, "STANDARD_IA")
+    assert source.copied({}) == ObjectHeaders({"Content-Type": "x/y"}, {"a": "b"}, "STANDARD")
+    given = source.copied({REDIRECT_LOCATION: "/new", "content-type": "u/v"})
+    assert given.headers == {"Content-Type": "x/y", REDIRECT_LOCATION: "/new"}
 
 
 def test_content_headers_are_kept_as_given() -> None:
