@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from iam.principals import Caller
 from kms.api import types as t
@@ -181,12 +183,37 @@ async def test_what_never_leaves_the_hsm_keeps_its_root(make_kmsd: MakeKmsd, cal
     async with client_of(kmsd) as client:
         held = await client.call(caller, t.CreateKey(tags=(t.Tag("sealgate:protection", "hsm"),)))
         blobs = [(await client.call(caller, encrypt(held.key_id))).ciphertext_blob, *await make_blobs(client, caller)]
+        answers = [await held_answer(client, caller, *each) for each in HELD]
         first = (await asyncio.to_thread(rotate, kmsd)).answer
         older = next(root_id for root_id, state in first["states"].items() if state == "older")
-        assert (first["moved"], first["under"][older]) == (KEYS + 1, 1)
+        assert (first["moved"], first["under"][older]) == (KEYS + 1, 1 + len(HELD))
         removed = (await asyncio.to_thread(rotate, kmsd, "remove")).answer
         assert (removed["destroyed"], removed["states"][older]) == ({}, "older")
         await all_open(client, caller, blobs)
         kmsd.stop()
         kmsd.start()
         await all_open(client, caller, blobs)
+        for request, answer in answers:
+            assert await client.call(caller, request) == answer
+        for each in HELD:  # and new ones are made under the new root
+            await held_answer(client, caller, *each)
+
+
+HELD = [("RSA_2048", "SIGN_VERIFY"), ("ECC_NIST_P256", "KEY_AGREEMENT"), ("HMAC_512", "GENERATE_VERIFY_MAC")]
+PEER = ec.generate_private_key(ec.SECP256R1()).public_key()
+
+
+async def held_answer(client: KMSClient, caller: Caller, spec: str, usage: str) -> tuple[t.Request[Any], object]:
+    """What a new key of protection hsm answers, always the same, and to what."""
+    made = await client.call(caller, t.CreateKey(key_spec=spec, key_usage=usage, custom_key_store_id="hsm"))
+    message = SecretBytes(b"message")
+    request: t.Request[Any]
+    match usage:
+        case "SIGN_VERIFY":
+            request = t.Sign(made.key_id, message, "RSASSA_PKCS1_V1_5_SHA_256")
+        case "KEY_AGREEMENT":
+            peer = PEER.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+            request = t.DeriveSharedSecret(made.key_id, "ECDH", peer)
+        case _:
+            request = t.GenerateMac(made.key_id, message, "HMAC_SHA_512")
+    return request, await client.call(caller, request)
