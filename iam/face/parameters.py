@@ -103,8 +103,10 @@ def _list(node: _Node, shape: Shape, model: Model, name: str) -> list[Value]:
         _malformed(name, "a list")
     if not all(map(_INDEX.fullmatch, members.children)):
         _malformed(name, "a list with numbered members")
-    numbered = sorted((int(index), child) for index, child in members.children.items())
-    return [_value(child, model.shapes[shape.item], model, name) for _, child in numbered]
+    numbered = {int(index): child for index, child in members.children.items()}
+    if len(numbered) < len(members.children):  # 1 and 01: which of them comes first cannot be told
+        _malformed(name, "a list with numbered members")
+    return [_value(numbered[index], model.shapes[shape.item], model, name) for index in sorted(numbered)]
 
 
 def _malformed(name: str, wanted: str) -> NoReturn:

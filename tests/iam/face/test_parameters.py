@@ -62,6 +62,7 @@ MODEL = Model(
         ("Tags.member.-1.Key=x", None),
         ("Tags.member.1=x&Tags.other.1=x", None),
         ("Tags.1.Key=x", None),
+        ("Tags.member.1.Key=x&Tags.member.01.Key=y", None),
     ],
 )
 def test_values(form: str, values: dict[str, Value] | None) -> None:
