@@ -364,6 +364,7 @@ def samples(bucket: str, upload_id: str, key_id: str) -> Iterator[Sample]:
     yield Sample("OPTIONS", object_, {"origin": "https://a.b", "access-control-request-method": "GET"})
     yield _form(bucket)
     yield from _key_service(key_id)
+    yield from _identities()
 
 
 def _xml(name: str, content: bytes) -> bytes:
@@ -428,6 +429,16 @@ def _key_service(key_id: str) -> Iterator[Sample]:
     for name, body in bodies.items():
         headers = {"x-amz-target": f"TrentService.{name}", "content-type": "application/x-amz-json-1.1"}
         yield Sample("POST", "/", headers, body.encode(), service="kms")
+
+
+def _identities() -> Iterator[Sample]:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    who = b"Action=GetCallerIdentity&Version=2011-06-15"
+    create = b"Action=CreateUser&Version=2010-05-08&UserName=u&Path=%2Fa%2F&Tags.member.1.Key=a&Tags.member.1.Value=b"
+    yield Sample("POST", "/", headers, who, service="sts")
+    yield Sample("GET", f"/?{who.decode()}", service="sts")
+    yield Sample("POST", "/", headers, create, service="iam")
+    yield Sample("POST", "/", headers, b"Action=ListUsers&Version=2010-05-08&MaxItems=10", service="iam")
 
 
 def fuzz_http(seconds: float, seed: int, directory: Path, say: Callable[[str], None] = print) -> int:

@@ -448,6 +448,21 @@ def key_service() -> dict[str, Seeds]:
     }
 
 
+def identities() -> dict[str, Seeds]:
+    tags = "&Tags.member.1.Key=a&Tags.member.1.Value=b&Tags.member.2.Value=&Tags.member.2.Key=c+d%C3%A9"
+    return {
+        "query-protocol": {
+            "create": f"Action=CreateUser&Version=2010-05-08&UserName=u&Path=%2Fa%2F{tags}".encode(),
+            "policy": b"Action=PutUserPolicy&Version=2010-05-08&UserName=u&PolicyName=p&PolicyDocument=%7B%7D",
+            "list": b"Action=ListUsers&Version=2010-05-08&MaxItems=1000&Marker=m&PathPrefix=%2F",
+            "identity": b"Action=GetCallerIdentity&Version=2011-06-15",
+            "kinds": b"Name=a+b&Most=-12&All=True&Tags.member.1.Key=a&Tags.member.1.Values.member.2=x"
+            b"&Tags.member.3.Values=&Action=GetCallerIdentity&Version=2011-06-15",
+            "unknown": b"Action=Nothing&Version=1",
+        }
+    }
+
+
 def on_disk() -> dict[str, Seeds]:
     envelope = Envelope(
         account_id="123456789012",
@@ -511,7 +526,7 @@ def on_disk() -> dict[str, Seeds]:
 
 
 def main() -> None:
-    families = (signatures, bodies, documents, headers, policies, forms, key_service, on_disk)
+    families = (signatures, bodies, documents, headers, policies, forms, identities, key_service, on_disk)
     for name, seeds in (item for family in families for item in family().items()):
         directory = CORPUS / name
         directory.mkdir(parents=True, exist_ok=True)
