@@ -13,12 +13,13 @@ NULL = "null"
 
 @dataclass(frozen=True)
 class Version:
-    """An object, or a delete marker where `body` is None."""
+    """An object, or a delete marker where `body` is None. `etag` is in its quotes, as it was told."""
 
     version_id: str
     body: bytes | None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    etag: str = ""
 
 
 class Bucket:
@@ -59,6 +60,20 @@ class Bucket:
     def tag(self, key: str, version_id: str, tags: Mapping[str, str]) -> None:
         found = self.versions[key]
         self.versions[key] = [replace(each, tags=tags) if each.version_id == version_id else each for each in found]
+
+    def refusal(self, key: str, if_match: str | None, if_none_match: bool) -> int | None:
+        """The status with which conditions on the key's object are refused: If-Match with a tag, If-None-Match: *."""
+        current = self.current(key)
+        is_object = current is not None and current.body is not None
+        if if_none_match:
+            return 412 if is_object else None
+        if if_match is None or (current is not None and is_object and current.etag == if_match):
+            return None
+        return 412 if is_object else 404
+
+    def rename(self, key: str, to: str) -> None:
+        """Where there never was versioning."""
+        self.put(to, self.versions.pop(key)[0])
 
     def shown(self) -> list[str]:
         """What a listing tells: those whose newest version is an object, in the order of their bytes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -55,7 +56,8 @@ class StoreMachine(RuleBasedStateMachine):
             self._known.append(told)
         else:
             assert told is None
-        self._model.put(key, Version(told or NULL, version.body, version.metadata, version.tags))
+        etag = answer.headers.get("ETag") or answer.text("ETag") or ""
+        self._model.put(key, replace(version, version_id=told or NULL, etag=etag))
 
     @rule(status=st.sampled_from(("Enabled", "Suspended")))
     def set_versioning(self, status: str) -> None:
@@ -75,6 +77,50 @@ class StoreMachine(RuleBasedStateMachine):
         self._written(answer, key, Version("", data, metadata, tags))
         if encryption != "aws:kms":
             assert answer.headers["ETag"] == f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+    def _etag(self, number: int) -> str:
+        """One that an object has or had, or that none has."""
+        etags = sorted({version.etag for _, version, _ in self._model.all_versions()})
+        return etags[number % len(etags)] if number and etags else '"0123456789abcdef0123456789abcdef"'
+
+    @rule(key=KEYS, size=SIZES, number=st.none() | NUMBERS)
+    def put_if(self, key: str, size: int, number: int | None) -> None:
+        """If there is no object yet, or if it is the one that is meant."""
+        etag = None if number is None else self._etag(number)
+        data = self._new_body(size)
+        answer = self._ask(
+            "PUT", key, headers={"if-none-match": "*"} if etag is None else {"if-match": etag}, body=data
+        )
+        refused = self._model.refusal(key, etag, etag is None)
+        if refused:
+            assert (answer.status, answer.code) == (refused, "PreconditionFailed" if refused == 412 else "NoSuchKey")
+        else:
+            self._written(answer, key, Version("", data))
+
+    @rule(key=KEYS, number=NUMBERS)
+    def delete_if(self, key: str, number: int) -> None:
+        etag = self._etag(number)
+        answer = self._ask("DELETE", key, headers={"if-match": etag})
+        refused = self._model.refusal(key, etag, False)
+        if refused:
+            assert (answer.status, answer.code) == (refused, "PreconditionFailed" if refused == 412 else "NoSuchKey")
+            return
+        assert answer.status == 204
+        is_marker = answer.headers.get("x-amz-delete-marker") == "true"
+        self._deleted(key, None, answer.headers.get("x-amz-version-id"), is_marker=is_marker)
+
+    @rule(key=KEYS, to=KEYS)
+    def rename(self, key: str, to: str) -> None:
+        answer = self._ask("PUT", to, {"renameObject": ""}, headers={"x-amz-rename-source": _quoted(key)})
+        if self._model.versioning is not None:
+            assert (answer.status, answer.code) == (409, "InvalidBucketState")
+        elif self._model.current(key) is None:
+            assert (answer.status, answer.code) == (404, "NoSuchKey")
+        elif key == to:
+            assert (answer.status, answer.code) == (400, "InvalidRequest")
+        else:
+            assert answer.status == 200, answer.body
+            self._model.rename(key, to)
 
     @rule(key=KEYS, number=NUMBERS, is_head=st.booleans())
     def get(self, key: str, number: int, is_head: bool) -> None:
@@ -101,6 +147,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert answer.body == (b"" if method == "HEAD" else expected.body)
         told = {name[11:]: value for name, value in answer.headers.items() if name.startswith("x-amz-meta-")}
         assert told == expected.metadata
+        assert answer.headers["ETag"] == expected.etag
         assert answer.headers.get("x-amz-tagging-count") == (str(len(expected.tags)) if expected.tags else None)
 
     @rule(key=KEYS, number=NUMBERS)
