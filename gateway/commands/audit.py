@@ -58,8 +58,9 @@ def _anchor(context: click.Context, parameter: click.Parameter, value: str | Non
     "public_keys",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="PEM file of the key that signs checkpoints; may be given several times.  [default: audit.pem beside the "
-    "trail, which proves nothing against someone who could replace that too]",
+    help="PEM file of a key that signs checkpoints, or signed those before a rotation of the root; may be given "
+    "several times.  [default: audit.pem beside the trail, which proves nothing against someone who could replace that "
+    "too]",
 )
 @click.option("--partial", is_flag=True, help="The first files were archived: the trail may begin with any line.")
 @click.option("--expect-final", is_flag=True, help="It must end with the checkpoint of an orderly stop.")

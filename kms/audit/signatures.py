@@ -1,4 +1,4 @@
-"""Signatures of checkpoints: ECDSA over P-256 with SHA-256, made in the HSM, verified with the public key alone."""
+"""Signatures of the trail: ECDSA over P-256 with SHA-256, made in the HSM, verified with the public key alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -50,11 +50,16 @@ def key_id(public_key: bytes) -> str:
 def is_signed(checkpoint: Checkpoint, keys: PublicKeys) -> bool:
     """Whether one of these keys, the one that the checkpoint names, made its signature."""
     key = keys.get(checkpoint.key_id)
-    if key is None or len(checkpoint.signature) != SIGNATURE_BYTES:
+    return key is not None and is_signature(checkpoint.signature, checkpoint.statement(), key)
+
+
+def is_signature(signature: bytes, message: bytes, key: ec.EllipticCurvePublicKey) -> bool:
+    """Whether `signature` (r ‖ s, 64 bytes, anything else is none) is this key's of `message`."""
+    if len(signature) != SIGNATURE_BYTES:
         return False
-    r, s = (int.from_bytes(half, "big") for half in (checkpoint.signature[:32], checkpoint.signature[32:]))
+    r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
     try:
-        key.verify(encode_dss_signature(r, s), checkpoint.statement(), ec.ECDSA(SHA256()))
+        key.verify(encode_dss_signature(r, s), message, ec.ECDSA(SHA256()))
     except InvalidSignature:
         return False
     return True
@@ -70,7 +75,7 @@ def load_public_keys(pems: Iterable[str]) -> dict[str, ec.EllipticCurvePublicKey
         for block in blocks:
             try:
                 key = _require_p256(load_pem_public_key(block.strip().encode()))
-            except ValueError as error:
+            except (ValueError, UnsupportedAlgorithm) as error:
                 raise BadPublicKey(str(error)) from error
             keys[key_id(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))] = key
     return keys
@@ -80,7 +85,7 @@ def load_public_key(public_key: bytes) -> ec.EllipticCurvePublicKey:
     """A key in DER form. Raises BadPublicKey."""
     try:
         return _require_p256(load_der_public_key(public_key))
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise BadPublicKey(str(error)) from error
 
 

@@ -1,6 +1,9 @@
 """Verifying a trail offline: its files and the public key are enough, and nothing is kept in memory but one line, the
 hashes that a checkpoint may still name, and what was found.
 
+The files are read twice, at first for handovers alone (`kms.audit.handover`): kmsd signs by a new key at once, and the
+line in which the one before vouches for it follows some seconds later.
+
 What is found: a line changed, dropped, inserted, doubled or moved, a file missing or cut, a checkpoint forged or in the
 wrong place. What cannot be found in the files alone: that the trail was cut off after a checkpoint (`ends_with_stop`
 and `contains` are for that), and changes after the last checkpoint by whoever made the rest of the chain anew, which is
@@ -13,7 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from kms.audit.event import Event
 from kms.audit.files import first_seq_of, lines_of, trail_files
+from kms.audit.handover import SWITCH, BadHandover, successor
 from kms.audit.lines import (
     FORMAT,
     GENESIS_HASH,
@@ -38,6 +43,7 @@ MAX_TOLD: Final = 100
 """Problems and notes that are kept in words; of the rest only the number is."""
 
 _HASH_BYTES: Final = 32
+_SWITCH: Final = f'"eventName":"{SWITCH}"'.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +105,10 @@ class _Hashes:
 
 
 class Verifier:
-    """Goes over the files of one trail, once. `contains` is a line (number and hash) noted down elsewhere."""
+    """Goes over one trail, once. `keys` are trusted, and those that they vouch for.
+
+    `contains` is a line (number and hash) noted down elsewhere.
+    """
 
     def __init__(
         self,
@@ -111,7 +120,7 @@ class Verifier:
     ) -> None:
         """`is_partial`: the first files were archived, so that the trail may begin with any line."""
         self.report = Report()
-        self._keys = keys
+        self._keys = dict(keys)
         self._is_partial = is_partial
         self._ends_with_stop = ends_with_stop
         self._contains = contains
@@ -128,9 +137,23 @@ class Verifier:
         if not paths:
             self._problem("there is no file of a trail")
         for path in paths:
+            self._follow_handovers(path)
+        for path in paths:
             self._verify_file(path)
         self._verify_end()
         return self.report
+
+    def _follow_handovers(self, path: Path) -> None:
+        """Trust the keys that a trusted one vouches for. What is wrong is told when its line is verified."""
+        for line in lines_of(path):
+            if _SWITCH not in line:
+                continue
+            try:
+                record = parse_record(line.removesuffix(b"\n"))
+                if isinstance(record, Event) and (found := successor(record, self._keys)) is not None:
+                    self._keys[found[0]] = found[1]
+            except (MalformedLine, BadHandover):
+                continue
 
     def _verify_file(self, path: Path) -> None:
         self._file, self._line = path.name, 0
@@ -198,8 +221,9 @@ class Verifier:
                     f"not written from {record.since} to {record.time} ({record.cause}):"
                     f" {record.late_lines} lines late, {record.lost_lines} lost, {record.refused_calls} calls refused"
                 )
-            case _:
+            case Event():
                 self.report.events += 1
+                self._verify_handover(record)
 
     def _verify_start(self, record: FileStart) -> None:
         if record.format != FORMAT:
@@ -207,6 +231,16 @@ class Verifier:
         if self._node not in {"", record.node}:
             self._problem(f"the file is of another trail ({record.node})")
         self._node = record.node
+
+    def _verify_handover(self, record: Event) -> None:
+        try:
+            found = successor(record, self._keys)
+        except BadHandover as error:
+            self._problem(f"the handover to another key is forged: {error}")
+            return
+        if found is not None:
+            self._keys[found[0]] = found[1]
+            self._note(f"the root was rotated: the key before vouches for the new one's ({found[0]})")
 
     def _verify_checkpoint(self, record: Checkpoint, seq: int, previous: str, text: bytes) -> None:
         self.report.checkpoints += 1

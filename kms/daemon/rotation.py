@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kms.audit.files import sync_directory
+from kms.audit.handover import SWITCH, BadHandover, hand_over
 from kms.daemon.root import driver_of, name_softhsm_conf, pin_of, ready_roots
 from kms.daemon.root_location import format_location, parse_location, resolve_location, successor_file
 from kms.daemon.settings import RootSettings
 from kms.hsm.check_value import make_check_value
+from kms.hsm.description import audit_public_key_or_none
 from kms.hsm.file_root import FileRoot
-from kms.hsm.interface import RootError, RootIdentity, RootMisconfigured
+from kms.hsm.interface import NotOffered, RootError, RootIdentity, RootMisconfigured
 from kms.hsm.roots import Roots
 from kms.hsm.succession import destroy_root, make_successor
 from kms.hsm.tokens import read_pin
@@ -124,15 +126,16 @@ def rotate(
         if target is not None and not _is_same_place(target, location):
             raise AnotherTarget(f"a rotation to {location.uri or location.root_file} was begun and is not finished")
         note("make")
-        made, check_value = _make(location, successor.root_id)
+        made = _make(location, successor.root_id)
+        handover = _hand_over(roots, made.audit_public_key)
         note("switch")
         now_us = _now_us()
         store.switch_root(
             successor.root_id,
-            check_value=check_value,
-            settings=format_location(made, place.directory),
+            check_value=made.check_value,
+            settings=format_location(made.location, place.directory),
             now_us=now_us,
-            act=new_act("SwitchRoot", now_us, root=successor.root_id.hex()),
+            act=new_act(SWITCH, now_us, root=successor.root_id.hex(), **handover),
         )
         note("switched")
     result = Rewrapped()
@@ -227,22 +230,47 @@ def _present_location(place: Place, store: SQLiteKeyStore, roots: Roots) -> Root
     return replace(place.root, uri=format_uri(uri), pin_file=pin_file)
 
 
-def _make(location: RootSettings, root_id: bytes) -> tuple[RootSettings, bytes]:
-    """Make the keys of the new root, or complete them; where it is, exactly, and its check value."""
+def _hand_over(roots: Roots, audit_public_key: bytes | None) -> dict[str, str]:
+    """The root in use vouches for the audit key of the new one; empty if either of them has none.
+
+    A root without such a key never signed a checkpoint that could be handed on. Raises RootError.
+    """
+    if audit_public_key is None:
+        return {}
+    try:
+        return hand_over(roots, audit_public_key)
+    except NotOffered:
+        return {}
+    except BadHandover as error:
+        raise RootMisconfigured(f"the root in use does not vouch for the new one's audit key: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A new root: where it is, exactly, its check value, and the public half of its audit-sign."""
+
+    location: RootSettings
+    check_value: bytes
+    audit_public_key: bytes | None
+
+
+def _make(location: RootSettings, root_id: bytes) -> _Made:
+    """Make the keys of the new root, or complete them."""
     if location.kind == "pkcs11":
         name_softhsm_conf(location)
         uri = parse_uri(location.uri)
         description = make_successor(uri, pin_of(location, uri), root_id, driver_of(location))
-        return replace(location, uri=description.uri), description.check_value
+        location = replace(location, uri=description.uri)
+        return _Made(location, description.check_value, description.audit_public_key)
     assert location.root_file is not None
     passphrase = None if location.key_file is not None else read_pin(_passphrase_file(location))
     if not location.root_file.exists():
         made = FileRoot.create(location.root_file, passphrase=passphrase, key_file=location.key_file, root_id=root_id)
-        return location, made.check_value
+        return _Made(location, made.check_value, made.audit_public_key)
     root = FileRoot.open(location.root_file, passphrase=passphrase, key_file=location.key_file)
     if root.identity.root_id != root_id:
         raise RootMisconfigured(f"{location.root_file} is another root's file")
-    return location, make_check_value(root)
+    return _Made(location, make_check_value(root), audit_public_key_or_none(root))
 
 
 def _destroy(location: RootSettings) -> int:

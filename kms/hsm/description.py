@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kms.hsm.interface import NotOffered, Root
+
 
 @dataclass(frozen=True, slots=True)
 class TokenDescription:
@@ -23,7 +25,8 @@ class RootDescription:
     `root_id` is 16 bytes; `label` and `mac_label` are the CKA_LABELs; `profile` is how it wraps (kms/hsm/profiles);
     `serial` is the token's ("" for a file root);
     `check_value` goes to the key store and comes back as `expected_check_value`; `uri` addresses exactly this root
-    (module, token, serial, label and id), for the configuration file ("" for a file root).
+    (module, token, serial, label and id), for the configuration file ("" for a file root); `audit_public_key` is the
+    public half of audit-sign (SPKI, DER), None where there is none.
     """
 
     root_id: bytes
@@ -33,3 +36,12 @@ class RootDescription:
     serial: str
     check_value: bytes
     uri: str
+    audit_public_key: bytes | None
+
+
+def audit_public_key_or_none(root: Root) -> bytes | None:
+    """The public half of audit-sign, None where the root has none to sign with. Raises RootError."""
+    try:
+        return root.audit_public_key()
+    except NotOffered:
+        return None

@@ -97,6 +97,7 @@ class FileRoot:
             serial="",
             check_value=make_check_value(root),
             uri="",
+            audit_public_key=root.audit_public_key(),
         )
 
     @classmethod

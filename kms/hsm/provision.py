@@ -15,7 +15,7 @@ from pkcs11 import exceptions as p11
 
 from kms.api.secrets import SecretBytes
 from kms.hsm.check_value import make_check_value
-from kms.hsm.description import RootDescription, TokenDescription
+from kms.hsm.description import RootDescription, TokenDescription, audit_public_key_or_none
 from kms.hsm.driver import DEFAULT, Driver
 from kms.hsm.errors import translate
 from kms.hsm.interface import RootMisconfigured
@@ -156,6 +156,7 @@ def describe_root(uri: TokenURI, pin: SecretBytes, driver: Driver) -> RootDescri
             serial=uri.serial,
             check_value=make_check_value(root),
             uri=format_uri(uri),
+            audit_public_key=audit_public_key_or_none(root),
         )
     finally:
         root.close()

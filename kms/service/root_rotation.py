@@ -2,7 +2,8 @@
 
     prepare    the successor's id and place are written down, before any key is made       (KeyStore: preparing)
     make       its keys are made, or completed, in the token                               (kms/hsm/succession.py)
-    switch     in one transaction it becomes the current one: new records are made under it, kmsd asks at every call
+    switch     in one transaction it becomes the current one: new records are made under it, kmsd asks at every call;
+               the act of it, written there too, has the older root's signature for the audit key of the new one
     rewrap     batch by batch, each one transaction, records move; what changed meanwhile is left to the next round
     retire     once no record needs an older root: no record can come to it any more; then its keys are destroyed
 
