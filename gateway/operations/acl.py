@@ -90,6 +90,8 @@ def check_public(call: Call, bucket: BucketRow, grants: Grants, action: str, arn
 def refuse_public(call: Call, grants: Grants, action: str, arn: str) -> None:
     """Raises S3Error AccessDenied for grants to the public."""
     if is_public(grants):
+        if call.is_anonymous:
+            raise S3Error("AccessDenied")
         what = "public access control lists (ACLs)"
         raise prevented(call.caller.principal.arn, action, arn, what, "BlockPublicAcls")
 

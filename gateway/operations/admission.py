@@ -28,6 +28,8 @@ async def admit(call: Call, operation: Operation) -> None:
     """Raises S3Error AccessDenied, and what `Call.bucket` raises."""
     if call.is_anonymous and operation.name in _NEVER_ANONYMOUS:
         raise S3Error("AccessDenied", _NEVER_ANONYMOUS[operation.name])
+    if operation.name == "CreateBucket" and not call.is_anonymous:
+        return  # decided once its document was read, which says what policies may ask for (s3:LocationConstraint)
     if call.address.bucket is None or operation.name == "CreateBucket":
         call.permissions.require_of_account(operation.action, resource_arn(call.address))
         return

@@ -193,19 +193,24 @@ class Permissions:
         S3Error AccessDenied, in AWS's words.
         """
         bucket = self._bucket(resource_arn)
-        decision = self._decide(action, resource_arn, bucket, if_match=if_match, tags=tags)
+        decision = self._decide(action, resource_arn, bucket, _of_action(action, if_match, tags))
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
-    def require_of_account(self, action: str, resource_arn: str) -> None:
-        """The right to do `action` in the caller's own account, to what is in no bucket yet. Raises as `require`."""
+    def require_of_account(self, action: str, resource_arn: str, more: Context = _NO_CONTEXT) -> None:
+        """The right to do `action` in the caller's own account, to what is in no bucket yet.
+
+        `more` is known of this action besides what is of the request. Raises as `require`.
+        """
         account_id = self._caller.principal.account_id
-        decision = self._decide(action, resource_arn, _Bucket(account_id, None, NOTHING_BLOCKED))
+        own = _Bucket(account_id, None, NOTHING_BLOCKED)
+        decision = self._decide(action, resource_arn, own, more)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, account_id, decision)
 
     def allows(self, action: str, resource_arn: str, *, tags: ObjectTags | None = None) -> bool:
-        return self._decide(action, resource_arn, self._bucket(resource_arn), tags=tags).is_allowed
+        more = _of_action(action, None, tags)
+        return self._decide(action, resource_arn, self._bucket(resource_arn), more).is_allowed
 
     def allows_under(self, policy: str, action: str, resource_arn: str) -> bool:
         """Whether it would be allowed if this were the bucket's policy."""
@@ -231,23 +236,15 @@ class Permissions:
         if error.code not in {"NoSuchKey", "NoSuchVersion"}:
             return error
         arn = ARN_PREFIX + bucket
-        decision = self._decide("s3:ListBucket", arn, self._bucket(arn), more={"s3:prefix": (key,)})
+        decision = self._decide("s3:ListBucket", arn, self._bucket(arn), {"s3:prefix": (key,)})
         return error if decision.is_allowed else S3Error("AccessDenied")
 
     def _bucket(self, resource_arn: str) -> _Bucket:
         """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
         return self._buckets[resource_arn.removeprefix(ARN_PREFIX).partition("/")[0]]
 
-    def _decide(
-        self,
-        action: str,
-        resource_arn: str,
-        bucket: _Bucket,
-        *,
-        if_match: str | None = None,
-        tags: ObjectTags | None = None,
-        more: Context = _NO_CONTEXT,
-    ) -> Decision:
+    def _decide(self, action: str, resource_arn: str, bucket: _Bucket, more: Context = _NO_CONTEXT) -> Decision:
+        """`more` is known of this action besides what is of the request."""
         caller = self._caller
         principal = caller.principal
         is_owner = principal.account_id == bucket.account_id
@@ -258,10 +255,6 @@ class Permissions:
             canonical_id = self._canonical_id(principal.account_id)
         if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for it
             context = {**self._context_of(bucket.account_id), **more}
-            if if_match is not None:
-                context = {**context, "s3:if-match": (if_match,)}
-            if tags is not None:
-                context = {**context, **tags.condition_keys(action)}
         owned = self._objects.get(resource_arn)
         if owned is not None and action not in owned.actions:
             owned = None
@@ -327,6 +320,14 @@ class Permissions:
             f"User: {principal.arn} is not authorized to perform: {action}"
             f' on resource: "{resource_arn}" {decision.because(action)}',
         )
+
+
+def _of_action(action: str, if_match: str | None, tags: ObjectTags | None) -> Context:
+    """What is known of one action besides what the head of the request says."""
+    known = {} if tags is None else dict(tags.condition_keys(action))
+    if if_match is not None:
+        known["s3:if-match"] = (if_match,)
+    return known
 
 
 def _effective(grants: Grants, block: PublicAccessBlock) -> Grants:

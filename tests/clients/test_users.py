@@ -71,6 +71,14 @@ def test_a_user_may_do_what_its_policy_allows_and_no_more(gateway: Gateway, s3: 
     assert code(lambda: client.put_object(Bucket="data", Key="k", Body=b"x")) == "AccessDenied"
 
 
+def test_where_a_bucket_may_be_made_is_asked_for_before_it_is_refused(gateway: Gateway, s3: Any) -> None:
+    there = {"StringEquals": {"s3:LocationConstraint": "eu-west-1"}}
+    client = make_user(gateway, {**allow("s3:CreateBucket"), "Condition": there}).client("s3")
+    assert code(lambda: client.create_bucket(Bucket="made-here")) == "AccessDenied"
+    made = {"Bucket": "made-there", "CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+    assert code(lambda: client.create_bucket(**made)) == "IllegalLocationConstraintException"
+
+
 def test_a_copy_needs_the_right_to_read_its_source(gateway: Gateway, s3: Any) -> None:
     user = make_user(gateway, allow("s3:PutObject", on="arn:aws:s3:::data/*"))
     client = user.client("s3")

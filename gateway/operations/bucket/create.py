@@ -25,6 +25,8 @@ async def handle(call: Call) -> Response:
     document = await call.read_document()
     wanted = CreateBucketConfiguration.parse(document) if document else CreateBucketConfiguration()
     constraint = wanted.location_constraint
+    asked = {} if constraint is None else {"s3:locationconstraint": (constraint,)}
+    call.permissions.require_of_account("s3:CreateBucket", bucket_arn(name), asked)
     check_location(constraint, region)
     if wanted.tags:
         call.permissions.require_of_account("s3:TagResource", bucket_arn(name))

@@ -421,6 +421,15 @@ def test_what_belongs_to_no_bucket_is_the_accounts_own_affair() -> None:
             asked.require_of_account("s3:CreateBucket", "arn:aws:s3:::d")
 
 
+def test_where_a_bucket_is_to_be_made_can_be_asked_for() -> None:
+    there = {"StringEquals": {"s3:LocationConstraint": "eu-west-1"}}
+    asked = permissions(allow("s3:CreateBucket", "*", **there))
+    asked.require_of_account("s3:CreateBucket", "arn:aws:s3:::d", {"s3:locationconstraint": ("eu-west-1",)})
+    for elsewhere in ({}, {"s3:locationconstraint": ("eu-west-2",)}):
+        with pytest.raises(S3Error, match="AccessDenied"):
+            asked.require_of_account("s3:CreateBucket", "arn:aws:s3:::d", elsewhere)
+
+
 def test_conditions_ask_for_the_owner_of_the_bucket() -> None:
     owned = {"StringEquals": {"aws:ResourceAccount": ACCOUNT, "s3:ResourceAccount": ACCOUNT}}
     policy = bucket_policy("Allow", "*", "s3:GetObject", "arn:aws:s3:::b/*", **owned)
