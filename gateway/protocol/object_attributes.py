@@ -12,6 +12,7 @@ from gateway.protocol.query import MAX_PAGE
 _ATTRIBUTES = "x-amz-object-attributes"
 _MAX_PARTS = "x-amz-max-parts"
 _MARKER = "x-amz-part-number-marker"
+_MAX_INTEGER = 2**31 - 1
 KNOWN = frozenset({"ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"})
 
 
@@ -47,6 +48,6 @@ def _integer(headers: Mapping[str, str], name: str, default: int) -> int:
     text = headers.get(name, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) <= _MAX_INTEGER):
         raise invalid_argument(name, text, f"Provided {name} not an integer or within integer range")
     return int(text)
