@@ -39,19 +39,94 @@ def test_botocores_urls_put_get_head_and_delete(
     assert use(raw, gateway, "GET", url("get_object")).refusal == (404, "NoSuchKey")
 
 
-def test_botocores_urls_of_buckets_and_uploads(gateway: Gateway, signer: Any, raw: RawClient, bucket: str) -> None:
+def test_botocores_urls_list_a_bucket(gateway: Gateway, signer: Any, raw: RawClient, bucket: str) -> None:
     listing = signer.generate_presigned_url("list_objects_v2", Params={"Bucket": bucket, "Prefix": "a b"})
     assert use(raw, gateway, "GET", listing).status == 200
-    upload = {
-        "Bucket": bucket,
-        "Key": "k",
-        "UploadId": signer.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"],
-    }
-    part = signer.generate_presigned_url("upload_part", Params={**upload, "PartNumber": 1})
-    etag = use(raw, gateway, "PUT", part, b"part").headers["etag"]
-    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
-    signer.complete_multipart_upload(**upload, MultipartUpload=parts)
-    assert signer.get_object(Bucket=bucket, Key="k")["Body"].read() == b"part"
+
+
+def begun(signer: Any, raw: RawClient, gateway: Gateway, bucket: str, key: str) -> dict[str, str]:
+    """An upload in parts that a URL began."""
+    named = {"Bucket": bucket, "Key": key}
+    answer = use(raw, gateway, "POST", signer.generate_presigned_url("create_multipart_upload", Params=named))
+    assert answer.status == 200
+    return {**named, "UploadId": answer.element("UploadId")}
+
+
+def completing(*etags: str) -> bytes:
+    parts = (f"<Part><PartNumber>{at}</PartNumber><ETag>{etag}</ETag></Part>" for at, etag in enumerate(etags, 1))
+    return f"<CompleteMultipartUpload>{''.join(parts)}</CompleteMultipartUpload>".encode()
+
+
+@pytest.mark.parametrize("key", ["k", "a b+c/é"])
+def test_an_upload_in_parts_by_urls_alone(gateway: Gateway, signer: Any, raw: RawClient, bucket: str, key: str) -> None:
+    upload = begun(signer, raw, gateway, bucket, key)
+    bodies = [b"x" * (5 << 20), b"tail"]
+    etags = []
+    for number, body in enumerate(bodies, 1):
+        url = signer.generate_presigned_url("upload_part", Params={**upload, "PartNumber": number})
+        etags.append(use(raw, gateway, "PUT", url, body).headers["etag"])
+    listed = use(raw, gateway, "GET", signer.generate_presigned_url("list_parts", Params=upload))
+    assert (listed.status, listed.body.count(b"<Part>"), listed.element("UploadId")) == (200, 2, upload["UploadId"])
+    url = signer.generate_presigned_url("complete_multipart_upload", Params=upload)
+    done = use(raw, gateway, "POST", url, completing(*etags))
+    assert done.status == 200
+    got = signer.get_object(Bucket=bucket, Key=key)
+    assert (got["Body"].read(), got["ETag"]) == (b"".join(bodies), done.element("ETag").replace("&quot;", '"'))
+    assert "Uploads" not in signer.list_multipart_uploads(Bucket=bucket)
+
+
+def test_an_upload_in_parts_is_aborted_by_a_url(gateway: Gateway, signer: Any, raw: RawClient, bucket: str) -> None:
+    upload = begun(signer, raw, gateway, bucket, "k")
+    url = signer.generate_presigned_url("abort_multipart_upload", Params=upload)
+    assert use(raw, gateway, "DELETE", url).status == 204
+    assert use(raw, gateway, "DELETE", url).refusal == (404, "NoSuchUpload")
+    late = signer.generate_presigned_url("upload_part", Params={**upload, "PartNumber": 1})
+    assert use(raw, gateway, "PUT", late, b"late").refusal == (404, "NoSuchUpload")
+
+
+UPLOAD_URLS = [
+    ("PUT", "partNumber=1&"),
+    ("GET", ""),
+    ("POST", ""),
+    ("DELETE", ""),
+]
+"""Of UploadPart, ListParts, CompleteMultipartUpload and AbortMultipartUpload, before the upload's id."""
+
+
+@pytest.mark.parametrize(("method", "query"), UPLOAD_URLS)
+def test_the_url_of_an_upload_is_good_for_it_alone(
+    gateway: Gateway, signer: Any, raw: RawClient, bucket: str, method: str, query: str
+) -> None:
+    """Nothing was sent to the one upload or the other, whichever way the URL is bent."""
+    upload, other = (begun(signer, raw, gateway, bucket, "k") for _ in range(2))
+    etag = signer.upload_part(**upload, PartNumber=1, Body=b"kept")["ETag"]
+    body = {"PUT": b"body", "POST": completing(etag)}.get(method, b"")
+    target = f"/{bucket}/k?{query}uploadId={upload['UploadId']}"
+
+    def tried(method: str, url: str) -> tuple[int, str]:
+        return raw.send(method, url, {"host": raw.host}, body).refusal
+
+    url = raw.presign(method, target)
+    expired = raw.presign(method, target, now=datetime.now(UTC) - timedelta(hours=1))
+    denied = (403, "SignatureDoesNotMatch")
+    assert tried(method, expired) == (403, "AccessDenied")
+    # What is no operation at all is told before the signature is looked at: PUT on an upload without a part's number.
+    wrong = {tried(other_method, url) for other_method, _ in UPLOAD_URLS if other_method != method}
+    assert wrong <= {denied, (405, "MethodNotAllowed"), (400, "InvalidArgument")}
+    assert tried(method, url.replace(upload["UploadId"], other["UploadId"])) == denied
+    assert tried(method, url.replace("/k?", "/other?", 1)) == denied
+    if query:
+        assert tried(method, url.replace("partNumber=1&", "partNumber=2&")) == denied
+    assert [each["ETag"] for each in signer.list_parts(**upload)["Parts"]] == [etag]
+    assert "Parts" not in signer.list_parts(**other)
+    assert refusal(signer.head_object, Bucket=bucket, Key="k") == (404, "404")
+
+
+def test_the_url_of_an_upload_names_an_upload(raw: RawClient, bucket: str) -> None:
+    for method, query in UPLOAD_URLS:
+        url = raw.presign(method, f"/{bucket}/k?{query}uploadId=none")
+        body = completing('"x"') if method == "POST" else b""
+        assert raw.send(method, url, {"host": raw.host}, body).refusal == (404, "NoSuchUpload"), method
 
 
 def test_headers_that_were_signed_must_come_along(gateway: Gateway, signer: Any, raw: RawClient, bucket: str) -> None:
