@@ -35,10 +35,10 @@ RESERVED_CONTEXT_KEY = "aws:s3:arn"
 """Added by the gateway, with the object's ARN: a caller must not be able to put another one in its place."""
 
 CHOOSING = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"})
-"""The operations that choose an encryption; all others refuse the headers, but for parts."""
+"""The operations that choose an encryption; all others refuse the headers, but for those of an upload in parts."""
 
-_TOLERATING = frozenset({"UploadPart", "UploadPartCopy"})
-"""Clients repeat the SSE headers of CreateMultipartUpload on each part; S3 accepts them and lets the upload's hold."""
+_TOLERATING = frozenset({"UploadPart", "UploadPartCopy", "CompleteMultipartUpload"})
+"""Clients repeat the SSE headers of CreateMultipartUpload on what follows; the upload's own hold."""
 _READING = frozenset({"GetObject", "HeadObject"})
 
 _KEY_NEEDS_KMS = (

@@ -117,6 +117,7 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 def response_overrides(query: Query) -> dict[str, str]:
     """The `response-*` parameters of GetObject and HeadObject: headers to send instead of the object's own.
 
+    There are six; a `response-` of another header is as any parameter that S3 does not know: ignored.
     Raises S3Error InvalidArgument for a value that cannot stand in a header.
     """
     overrides = {}

@@ -99,6 +99,25 @@ CONDITIONAL: dict[str, frozenset[str]] = {
 """Which conditions the operations take that change something: all others are refused, since to ignore one would be to
 do what the client forbade. What only reads may ignore them."""
 
+_COPIES = frozenset({"CopyObject", "UploadPartCopy"})
+_RENAMES = frozenset({"RenameObject"})
+DEMANDS: dict[str, frozenset[str]] = {
+    "x-amz-copy-source-if-match": _COPIES,
+    "x-amz-copy-source-if-modified-since": _COPIES,
+    "x-amz-copy-source-if-none-match": _COPIES,
+    "x-amz-copy-source-if-unmodified-since": _COPIES,
+    "x-amz-copy-source-range": _COPIES,
+    "x-amz-mp-object-size": frozenset({"CompleteMultipartUpload"}),
+    "x-amz-rename-source-if-match": _RENAMES,
+    "x-amz-rename-source-if-modified-since": _RENAMES,
+    "x-amz-rename-source-if-none-match": _RENAMES,
+    "x-amz-rename-source-if-unmodified-since": _RENAMES,
+    "x-amz-source-expected-bucket-owner": _COPIES,
+}
+"""Headers that say what must be so, or how much of a source is meant, and the operations that see to it: a change of
+another kind would be made without. What only chooses among a source's properties (`x-amz-metadata-directive`,
+`x-amz-tagging-directive`) asks for nothing where there is no source, and is ignored there, as on S3."""
+
 _READS = ("Get", "Head", "List")
 
 REFUSED = frozenset(
@@ -126,12 +145,15 @@ _CHECKSUMS = "x-amz-checksum-"
 def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
     """Refuse what is not served. `operation` is the name in the S3 model.
 
-    Raises S3Error NotImplemented, InvalidArgument, InvalidRequest (a checksum that S3 does not have), or what
-    `parse_encryption` does.
+    Raises S3Error NotImplemented, InvalidArgument, InvalidRequest (a checksum that S3 does not have, a demand that the
+    operation does not see to), or what `parse_encryption` does.
     """
     names_encryption = False
-    if not CONDITIONS.isdisjoint(headers) and not operation.startswith(_READS):
-        _check_conditions(headers, operation)
+    if not operation.startswith(_READS):
+        if not CONDITIONS.isdisjoint(headers):
+            _check_conditions(headers, operation)
+        if not DEMANDS.keys().isdisjoint(headers):
+            _check_demands(headers, operation)
     for name in headers:
         if not name.startswith("x-amz-") or name in SERVED:
             continue
@@ -154,6 +176,12 @@ def _check_conditions(headers: Mapping[str, str], operation: str) -> None:
     for name in sorted(CONDITIONS):
         if name in headers and name not in taken:
             raise not_implemented(name.title())
+
+
+def _check_demands(headers: Mapping[str, str], operation: str) -> None:
+    for name, operations in DEMANDS.items():
+        if name in headers and operation not in operations:
+            raise S3Error("InvalidRequest", f"{name} header is not supported for this operation.")
 
 
 def expected_owner(headers: Mapping[str, str], name: str) -> str | None:

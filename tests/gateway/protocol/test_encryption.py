@@ -164,15 +164,15 @@ def test_reads(operation: str) -> None:
     check_refused(customer(), "NotImplemented", None, operation)
 
 
-@pytest.mark.parametrize("operation", ["UploadPart", "UploadPartCopy"])
-def test_parts_tolerate_what_create_multipart_upload_said(operation: str) -> None:
+@pytest.mark.parametrize("operation", ["UploadPart", "UploadPartCopy", "CompleteMultipartUpload"])
+def test_an_upload_in_parts_tolerates_what_create_multipart_upload_said(operation: str) -> None:
     headers = {SSE: "aws:kms", KEY_ID: ARN, CONTEXT: encoded({"a": "b"})}
     assert parse_encryption(headers, operation) == EncryptionRequest()
     check_refused({SSE: "aws:kms:dsse"}, "NotImplemented", None, operation)
     check_refused(customer(), "NotImplemented", None, operation)
 
 
-@pytest.mark.parametrize("operation", ["CompleteMultipartUpload", "ListParts", "ListObjectsV2", "DeleteObject"])
+@pytest.mark.parametrize("operation", ["AbortMultipartUpload", "ListParts", "ListObjectsV2", "DeleteObject"])
 def test_other_operations_refuse_every_encryption_header(operation: str) -> None:
     check_refused(customer(), "NotImplemented", None, operation)
     for name, value in ((SSE, "AES256"), (KEY_ID, ARN), (CONTEXT, encoded({"a": "b"})), (BUCKET_KEY, "false")):

@@ -74,6 +74,7 @@ def test_no_header_of_the_model_is_ignored_by_oversight(header: str) -> None:
 @pytest.mark.parametrize(("operation", "header"), MODEL_HEADERS)
 def test_what_is_neither_served_nor_tolerated_is_refused(operation: str, header: str) -> None:
     passes = header in request_headers.SERVED | request_headers.TOLERATED or header.startswith("x-amz-meta-")
+    passes = passes and operation in request_headers.DEMANDS.get(header, {operation})
     chooses = operation in CHOOSING and header.startswith(request_headers.ENCRYPTION_FAMILIES)
     if passes or chooses:
         check_request_headers({header: "a value of its own"}, operation)
@@ -138,6 +139,34 @@ def test_a_condition_that_a_change_does_not_take_is_refused(operation: str, head
     with pytest.raises(S3Error) as caught:
         check_request_headers({header: "x"}, operation)
     assert (caught.value.code, caught.value.fields) == ("NotImplemented", {"Header": header.title()})
+
+
+@pytest.mark.parametrize(
+    ("operation", "header", "is_taken"),
+    [
+        ("CopyObject", "x-amz-copy-source-if-match", True),
+        ("UploadPartCopy", "x-amz-copy-source-if-none-match", True),
+        ("PutObject", "x-amz-copy-source-if-match", False),
+        ("UploadPart", "x-amz-copy-source-range", False),
+        ("PutObjectTagging", "x-amz-copy-source-if-modified-since", False),
+        ("CompleteMultipartUpload", "x-amz-mp-object-size", True),
+        ("PutObject", "x-amz-mp-object-size", False),
+        ("RenameObject", "x-amz-rename-source-if-match", True),
+        ("CopyObject", "x-amz-rename-source-if-match", False),
+        ("UploadPartCopy", "x-amz-source-expected-bucket-owner", True),
+        ("DeleteObject", "x-amz-source-expected-bucket-owner", False),
+        ("GetObject", "x-amz-copy-source-if-match", True),
+        ("PutObject", "x-amz-metadata-directive", True),
+        ("CreateMultipartUpload", "x-amz-tagging-directive", True),
+    ],
+)
+def test_a_demand_that_a_change_does_not_see_to_is_refused(operation: str, header: str, is_taken: bool) -> None:
+    if is_taken:
+        check_request_headers({header: "x"}, operation)
+        return
+    with pytest.raises(S3Error, match=header) as caught:
+        check_request_headers({header: "x"}, operation)
+    assert caught.value.code == "InvalidRequest"
 
 
 @pytest.mark.parametrize(
