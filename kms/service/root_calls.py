@@ -61,6 +61,7 @@ class RootCalls:
         self._waiting = 0
         self._clock = clock
         self._overdue: dict[Future[Any], float] = {}  # calls past their deadline that hold their thread, and since when
+        self._releases: dict[object, float] = {}  # what `release` runs just now, and when it will be past a deadline
         self._succeeded_at = clock()
         self._was_ready = False
         self._failure: tuple[str, int] | None = ("the root was not asked yet", RETRY_SECONDS)
@@ -82,10 +83,8 @@ class RootCalls:
 
         A module with a call in it cannot be initialised anew: what hangs keeps the root from coming back.
         """
-        self._forget_ended()
-        if not self._overdue:
-            return 0.0
-        return self._clock() - max(self._succeeded_at, min(self._overdue.values()))
+        hanging = self._hanging_since()
+        return self._clock() - max(self._succeeded_at, min(hanging)) if hanging else 0.0
 
     def unavailable(self) -> KMSUnavailable:
         """The refusal while the root does not answer; operators find the cause in log and health, clients do not."""
@@ -137,8 +136,17 @@ class RootCalls:
 
     def release(self, function: Callable[[], None]) -> None:
         """Run `function`, which raises nothing, in a thread some time soon; not at all once this is closed."""
+
+        def run() -> None:
+            release = object()
+            self._releases[release] = self._clock() + self._deadline_seconds
+            try:
+                function()
+            finally:
+                del self._releases[release]
+
         with contextlib.suppress(RuntimeError):
-            self._threads.submit(function)
+            self._threads.submit(run)
 
     async def probe(self) -> None:
         """Ask the root for its check value, so that health is true also while nobody needs the root."""
@@ -152,12 +160,16 @@ class RootCalls:
 
     def _is_hanging(self) -> bool:
         """Whether no thread is left for another call, and none will come free by itself soon."""
-        self._forget_ended()
-        return len(self._overdue) >= THREADS
+        return len(self._hanging_since()) >= THREADS
 
-    def _forget_ended(self) -> None:
+    def _hanging_since(self) -> list[float]:
+        """Since when each thread is held that is held beyond a deadline."""
         for call in [call for call in self._overdue if call.done()]:
             del self._overdue[call]
+        now = self._clock()
+        # In one step: threads put releases in and out meanwhile.
+        releases = list(self._releases.values())
+        return [*self._overdue.values(), *(since for since in releases if since <= now)]
 
     def _failed(self, detail: str, retry_after_seconds: int) -> None:
         if self._failure != (detail, retry_after_seconds):

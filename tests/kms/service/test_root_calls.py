@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -98,6 +99,32 @@ async def test_how_long_calls_hang_counts_from_the_last_success(
     async with asyncio.timeout(30):
         while calls.hanging_seconds:
             await asyncio.sleep(0)
+
+
+async def test_a_key_that_cannot_be_let_go_holds_a_thread_as_well(
+    calls: RootCalls, root: MemoryRoot, clock: Clock
+) -> None:
+    await calls.probe()
+    entered = threading.Semaphore(0)
+
+    def hang_in_the_root() -> None:
+        entered.release()
+        assert root.go_on.wait(30)
+
+    for _ in range(THREADS):
+        calls.release(hang_in_the_root)
+    for _ in range(THREADS):
+        assert await asyncio.to_thread(entered.acquire, timeout=30)
+    assert calls.hanging_seconds == 0
+    clock.now += 0.02 + 3
+    assert calls.hanging_seconds == pytest.approx(3)
+    with pytest.raises(KMSUnavailable):
+        calls.call(lambda root: root.mac(MESSAGE)).send(None)
+    root.go_on.set()
+    async with asyncio.timeout(30):
+        while calls.hanging_seconds:
+            await asyncio.sleep(0)
+    assert len(await calls.call(lambda root: root.mac(MESSAGE))) == 32
 
 
 async def test_what_waited_for_a_thread_is_not_run_after_its_deadline(calls: RootCalls, root: MemoryRoot) -> None:
