@@ -17,6 +17,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tests.acceptance.observe import resident_kib
 from tests.clients.checks import faults
@@ -342,6 +343,8 @@ def samples(bucket: str, upload_id: str, key_id: str) -> Iterator[Sample]:
         "GET", f"{object_}?attributes", {"x-amz-object-attributes": "ETag,ObjectParts", "x-amz-max-parts": "1"}
     )
     yield Sample("GET", f"{object_}?tagging")
+    yield Sample("GET", f"{object_}?acl")
+    yield Sample("PUT", f"{object_}?acl", {"x-amz-acl": "private"})
     yield Sample("PUT", object_, {"content-type": "text/plain", "x-amz-meta-a": "b", "x-amz-tagging": "a=b"}, b"body")
     yield Sample("PUT", object_, {**encryption, "x-amz-server-side-encryption-context": "eyJhIjoiYiJ9"}, b"body")
     yield Sample("PUT", f"/{bucket}/c", {"x-amz-copy-source": f"{object_}?versionId=null", **encryption})
@@ -434,11 +437,22 @@ def _key_service(key_id: str) -> Iterator[Sample]:
 def _identities() -> Iterator[Sample]:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     who = b"Action=GetCallerIdentity&Version=2011-06-15"
-    create = b"Action=CreateUser&Version=2010-05-08&UserName=u&Path=%2Fa%2F&Tags.member.1.Key=a&Tags.member.1.Value=b"
     yield Sample("POST", "/", headers, who, service="sts")
     yield Sample("GET", f"/?{who.decode()}", service="sts")
-    yield Sample("POST", "/", headers, create, service="iam")
-    yield Sample("POST", "/", headers, b"Action=ListUsers&Version=2010-05-08&MaxItems=10", service="iam")
+    policy = quote('{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}')
+    for asked in (
+        "CreateUser&UserName=u&Path=%2Fa%2F&Tags.member.1.Key=a&Tags.member.1.Value=b",
+        "GetUser&UserName=u",
+        "ListUsers&MaxItems=10&PathPrefix=%2F&Marker=a",
+        f"PutUserPolicy&UserName=u&PolicyName=p&PolicyDocument={policy}",
+        "GetUserPolicy&UserName=u&PolicyName=p",
+        "TagUser&UserName=u&Tags.member.1.Key=a&Tags.member.1.Value=b&Tags.member.2.Key=c&Tags.member.2.Value=",
+        "CreateAccessKey&UserName=u",
+        "ListAccessKeys&UserName=u&MaxItems=1",
+        "UpdateUser&UserName=u&NewUserName=v&NewPath=%2F",
+        "DeleteUser&UserName=v",
+    ):
+        yield Sample("POST", "/", headers, f"Version=2010-05-08&Action={asked}".encode(), service="iam")
 
 
 def fuzz_http(seconds: float, seed: int, directory: Path, say: Callable[[str], None] = print) -> int:

@@ -170,6 +170,7 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+_XSI = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type'
 _NAMESPACE = ' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 _CORS = (
     f"<CORSConfiguration{_NAMESPACE}><CORSRule><ID>a</ID><AllowedOrigin>https://*.example.com</AllowedOrigin>"
@@ -207,6 +208,11 @@ def documents() -> dict[str, Seeds]:
         "<Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>",
         "location": "<LocationConstraint>eu-de</LocationConstraint>",
         "error": "<Error><Code>NoSuchKey</Code><Message>m</Message><Key>k</Key><Resource>/b</Resource></Error>",
+        "acl": f"<AccessControlPolicy><Owner><ID>a</ID></Owner><AccessControlList><Grant>"
+        f'<Grantee {_XSI}="CanonicalUser">'
+        "<ID>b</ID><DisplayName>c</DisplayName></Grantee><Permission>FULL_CONTROL</Permission></Grant><Grant><Grantee "
+        f'{_XSI}="Group"><URI>http://acs.amazonaws.com/groups/s3/LogDelivery</URI></Grantee><Permission>WRITE</Permission>'
+        "</Grant></AccessControlList></AccessControlPolicy>",
         "entity": "<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><Tagging><TagSet>&b;</TagSet></Tagging>",
         "prefixed": '<a:Tagging xmlns:a="urn:x"><a:TagSet><!-- c --><a:Tag><Key><![CDATA[k]]></Key><Value>v</Value>'
         "</a:Tag></a:TagSet></a:Tagging>",
@@ -284,6 +290,13 @@ def headers() -> dict[str, Seeds]:
                 "x-amz-object-lock-mode": "GOVERNANCE",
                 "if-match": "a",
             }),
+            "grants": _lines(
+                {
+                    "x-amz-grant-read": 'id="a", uri=http://acs.amazonaws.com/groups/global/AllUsers',
+                    "x-amz-grant-write-acp": "ID = b ,id=c",
+                    "x-amz-website-redirect-location": "/a",
+                }
+            ),
             "attributes": _lines({
                 "x-amz-object-attributes": "ETag, Checksum,ObjectParts",
                 "x-amz-max-parts": "10",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from gateway.protocol.cross_origin import CrossOriginRequest, answer_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.tags import BUCKET_TAGS, OBJECT_TAGS
+from gateway.protocol.xml.documents.acl import AccessControlPolicy, GivenPolicy
 from gateway.protocol.xml.documents.buckets import CreateBucketConfiguration, LocationConstraint
 from gateway.protocol.xml.documents.cors import CORSConfiguration
 from gateway.protocol.xml.documents.delete import Delete
@@ -28,9 +30,26 @@ class Document(Protocol):
 
 D = TypeVar("D", bound=Document)
 
+
+@dataclass(frozen=True)
+class GivenACL:
+    """An ACL as it was given, written as it is told once its grantees are known."""
+
+    given: GivenPolicy
+
+    @classmethod
+    def parse(cls, body: bytes) -> GivenACL:
+        return cls(GivenPolicy.parse(body))
+
+    def format(self) -> bytes:
+        grants = [(grant, None) for grant in self.given.grants]
+        return AccessControlPolicy(self.given.owner_id, "", grants).format()
+
+
 PARSERS: dict[str, Callable[[bytes], Document]] = {
     "AbacStatus": AbacStatus.parse,
     "AccelerateConfiguration": AccelerateConfiguration.parse,
+    "AccessControlPolicy": GivenACL.parse,
     "CORSConfiguration": CORSConfiguration.parse,
     "CompleteMultipartUpload": CompleteMultipartUpload.parse,
     "CreateBucketConfiguration": CreateBucketConfiguration.parse,
@@ -56,17 +75,23 @@ _WORDS = (
     b"<Object>", b"</Object>", b"<VersionId>null</VersionId>", b"<CORSRule>", b"</CORSRule>",
     b"<AllowedOrigin>*</AllowedOrigin>",
     b"<AllowedMethod>GET</AllowedMethod>", b"<MaxAgeSeconds>-1</MaxAgeSeconds>", b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
+    b"<Grant>", b"</Grant>", b"<Permission>READ</Permission>", b"<AccessControlList>", b"</AccessControlList>",
+    b'<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser"><ID>a</ID></Grantee>',
+    b'xsi:type="Group"', b"<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>",
     b"&b;", b"<![CDATA[", b"]]>", b"<?pi ?>", b"<!-- -->", b' xmlns="http://s3.amazonaws.com/doc/2006-03-01/"',
     b' xmlns:a="b"', b"<a:Key>", b'<?xml version="1.0" encoding="UTF-16"?>', b'<?xml version="1.1"?>', b"\xef\xbb\xbf",
     b"\xff\xfe", b"&#xD;", b"&#x1F600;", b"&#xFFFE;", b"&#x110000;", b" a='b'", b"/>",
 )  # fmt: skip
 
 
+_UNREAD = ("MalformedXML", "MalformedACLError")
+
+
 @target("xml", *_WORDS)
 def xml(data: bytes) -> str:
     """A document is refused by S3Error, or it is what it was read as: written and read again it is the same."""
     outcomes = {name: _read(parse, data) for name, parse in PARSERS.items()}
-    return " ".join(f"{name}:{outcome}" for name, outcome in outcomes.items() if outcome != "MalformedXML")
+    return " ".join(f"{name}:{outcome}" for name, outcome in outcomes.items() if outcome not in _UNREAD)
 
 
 def _read(parse: Callable[[bytes], Document], data: bytes) -> str:

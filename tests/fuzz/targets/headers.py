@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from gateway.protocol.acl import RequestedACL
 from gateway.protocol.addressing import resolve
 from gateway.protocol.checksums import ChecksumExpectation, ChecksumType, declared_object_checksum
 from gateway.protocol.conditions import check_delete, check_read, check_rename, check_source, check_write, range_applies
@@ -228,6 +229,7 @@ def object_headers(data: bytes) -> str:
         outcome_of(lambda: is_metadata_replaced(headers), data),
         outcome_of(lambda: is_tagging_replaced(headers), data),
         outcome_of(lambda: requested_ownership(headers), data),
+        outcome_of(lambda: RequestedACL.parse(headers), data),
         outcome_of(lambda: ObjectAttributesParameters.parse(headers), data),
         outcome_of(lambda: expected_owner(headers, "x-amz-expected-bucket-owner"), data),
         *(outcome_of(lambda name=name: check_request_headers(headers, name), data) for name in OPERATIONS),
