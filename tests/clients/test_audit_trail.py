@@ -12,6 +12,7 @@ import pytest
 
 from tests.acceptance.observe import readiness
 from tests.clients.checks import error_of
+from tests.clients.users import TestUser, allow, deny, make_user
 from tests.harness import REGION, Gateway, running_gateway, wait_until
 
 BODY = b"a body that no line may hold" * 1000
@@ -130,6 +131,73 @@ def test_direct_calls_of_the_kms_are_told_without_service_or_object(kms: Any, ke
     assert "resourceArn" not in encrypted
     assert encrypted["requestParameters"]["encryptionContext"] == {"a": "b"}
     assert (failed["requestID"], failed["errorCode"]) == (request_id(refused), "InvalidCiphertextException")
+
+
+@pytest.fixture(scope="module")
+def user(gateway: Gateway) -> TestUser:
+    return make_user(gateway, allow("s3:*"))
+
+
+def decided(event: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(each["action"], each["decision"], each["decidedBy"]) for each in event["decisions"]]
+
+
+def refused_by(tail: Tail, key: str, refused: Any) -> list[tuple[str, str, str]]:
+    """How the one line of a refused call says it was decided."""
+    [event] = [event for event in tail("--key", key, "--errors") if event["requestID"] == request_id(refused)]
+    assert event["errorCode"] == "AccessDeniedException"
+    return decided(event)
+
+
+def put_key_policy(kms: Any, key: str, *statements: dict[str, Any]) -> None:
+    """These statements before the one that leaves the key to its account."""
+    own = {"Effect": "Allow", "Principal": {"AWS": key.split(":")[4]}, "Action": "kms:*", "Resource": "*"}
+    kms.put_key_policy(KeyId=key, Policy=json.dumps({"Version": "2012-10-17", "Statement": [*statements, own]}))
+
+
+NEVER = {"Effect": "Deny", "Principal": "*", "Action": ["kms:Encrypt", "kms:GenerateDataKey"], "Resource": "*"}
+
+
+def test_a_deny_of_the_key_policy_is_told_with_its_statement(kms: Any, key: str, tail: Tail) -> None:
+    harmless = {"Effect": "Deny", "Principal": "*", "Action": "kms:Sign", "Resource": "*"}
+    for sid, label in (({"Sid": "Never"}, '"Never"'), ({}, "2")):
+        put_key_policy(kms, key, harmless, NEVER | sid)
+        refused = error_of(kms.encrypt, KeyId=key, Plaintext=b"p")
+        assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", f"key policy, statement {label}")]
+
+
+def test_a_deny_that_stops_a_put_is_told_with_its_statement_and_object(
+    s3: Any, bucket: str, kms: Any, key: str, tail: Tail
+) -> None:
+    put_key_policy(kms, key, NEVER | {"Sid": "Never"})
+    refused = error_of(s3.put_object, Bucket=bucket, Key="denied", Body=BODY, **sse_kms(key))
+    [event] = tail("--object", f"{bucket}/denied")
+    assert event["requestID"] == request_id(refused)
+    assert decided(event) == [("kms:GenerateDataKey", "Deny", 'key policy, statement "Never"')]
+
+
+def test_a_deny_of_a_users_policy_is_told_with_its_name_and_statement(
+    user: TestUser, kms: Any, key: str, tail: Tail
+) -> None:
+    user.put_policy(allow("kms:*"), deny("kms:Encrypt") | {"Sid": "NotThis"}, name="limits")
+    refused = error_of(user.client("kms").encrypt, KeyId=key, Plaintext=b"p")
+    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", 'limits, statement "NotThis"')]
+    user.delete_policy("limits")
+
+
+def test_a_refusal_that_nothing_allows_is_told_with_what_was_lacking(
+    user: TestUser, kms: Any, key: str, tail: Tail
+) -> None:
+    """The account may, its user may not; then the account may not either, and a grant is for another operation."""
+    client = user.client("kms")
+    refused = error_of(client.encrypt, KeyId=key, Plaintext=b"p")
+    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", "no identity-based policy allows it")]
+    root = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
+    only_root = root | {"Condition": {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{user.account_id}:root"}}}
+    kms.put_key_policy(KeyId=key, Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_root]}))
+    kms.create_grant(KeyId=key, GranteePrincipal=user.arn, Operations=["Decrypt"])
+    refused = error_of(client.encrypt, KeyId=key, Plaintext=b"p")
+    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", "no resource-based policy allows it")]
 
 
 def test_the_gateways_own_keys_are_opened_by_the_service(gateway: Gateway, s3: Any, tail: Tail) -> None:
