@@ -304,6 +304,52 @@ def test_policies_of_a_user(gateway: Gateway, kms: Any, powerful: TestUser, conn
     )
 
 
+def test_update_alias(gateway: Gateway, kms: Any, powerful: TestUser, connections: list[KeptConnection]) -> None:
+    """From the answer on the alias names the other key, in every worker."""
+    key, other, alias = new_key(kms), new_key(kms), f"alias/{uuid.uuid4()}"
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    kms.disable_key(KeyId=other)
+    made = Uses(gateway, powerful, key, "")
+    blob = kms.encrypt(KeyId=key, Plaintext=BODY)["CiphertextBlob"]
+    made.call("Encrypt", KeyId=alias, Plaintext=in_base64(BODY))
+    made.call("GenerateDataKey", KeyId=alias, KeySpec="AES_256")
+    made.call("ReEncrypt", CiphertextBlob=in_base64(blob), DestinationKeyId=alias)
+    assert_in_effect(
+        made,
+        connections,
+        take=lambda: kms.update_alias(AliasName=alias, TargetKeyId=other),
+        give=lambda: kms.update_alias(AliasName=alias, TargetKeyId=key),
+        codes={"DisabledException"},
+    )
+
+
+@pytest.mark.parametrize("by", ["UpdateAlias", "TagResource"])
+def test_what_policies_ask_of_a_key(gateway: Gateway, kms: Any, connections: list[KeptConnection], by: str) -> None:
+    """Access by the key's aliases, and by its tags."""
+    key, alias = new_key(kms, Tags=[{"TagKey": "stage", "TagValue": "open"}]), f"alias/{uuid.uuid4()}"
+    kms.create_alias(AliasName=alias, TargetKeyId=key)
+    other = new_key(kms)
+    condition = {
+        "UpdateAlias": {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}},
+        "TagResource": {"StringEquals": {"aws:ResourceTag/stage": "open"}},
+    }[by]
+    user = make_user(gateway, allow("s3:*"), allow("kms:*") | {"Condition": condition})
+
+    def change(target: str, stage: str) -> None:
+        if by == "UpdateAlias":
+            kms.update_alias(AliasName=alias, TargetKeyId=target)
+        else:
+            kms.tag_resource(KeyId=key, Tags=[{"TagKey": "stage", "TagValue": stage}])
+
+    assert_in_effect(
+        uses(gateway, user, key),
+        connections,
+        take=lambda: change(other, "shut"),
+        give=lambda: change(key, "open"),
+        codes=DENIED,
+    )
+
+
 def test_bucket_policies(gateway: Gateway, kms: Any, powerful: TestUser, connections: list[KeptConnection]) -> None:
     """They decide before the key is asked for."""
     s3, key = gateway.client("s3"), new_key(kms)

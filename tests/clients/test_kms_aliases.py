@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.clients.checks import error_of
+from tests.clients.users import allow, make_account
 from tests.harness import REGION, Gateway
 
 ABSENT = "00000000-0000-4000-8000-000000000000"
@@ -166,6 +168,35 @@ def test_targets_of_another_account(kms: Any, alias: str, operation: str) -> Non
     target = f"arn:aws:kms:{REGION}:999999999999:key/{ABSENT}"
     told = error_of(getattr(kms, operation), AliasName=alias, TargetKeyId=target)["Error"]
     assert told["Code"] == "AccessDeniedException"
+
+
+def test_another_accounts_key_is_used_by_the_arn_of_its_alias(
+    gateway: Gateway, kms: Any, account: str, key: str, alias: str
+) -> None:
+    """Where both accounts allow it; the name alone is the caller's own account's."""
+    other = make_account(gateway)
+    arn, alias_arn = (f"arn:aws:kms:{REGION}:{account}:{name}" for name in (f"key/{key}", alias))
+    user = other.make_user(allow("s3:*"), allow("kms:*", on=arn))
+    client, s3 = user.client("kms"), user.client("s3")
+    assert error_of(client.encrypt, KeyId=alias_arn, Plaintext=b"p")["Error"]["Code"] == "AccessDeniedException"
+    statements = [
+        {"Effect": "Allow", "Principal": {"AWS": each}, "Action": "kms:*", "Resource": "*"}
+        for each in (account, other.account_id)
+    ]
+    kms.put_key_policy(KeyId=key, Policy=json.dumps({"Version": "2012-10-17", "Statement": statements}))
+
+    assert client.describe_key(KeyId=alias_arn)["KeyMetadata"]["Arn"] == arn
+    sealed = client.encrypt(KeyId=alias_arn, Plaintext=b"from abroad")
+    assert sealed["KeyId"] == arn
+    for by in ({}, {"KeyId": alias_arn}):
+        assert client.decrypt(CiphertextBlob=sealed["CiphertextBlob"], **by)["Plaintext"] == b"from abroad"
+    assert kms.decrypt(CiphertextBlob=sealed["CiphertextBlob"], KeyId=alias)["Plaintext"] == b"from abroad"
+    bucket = f"test-{uuid.uuid4()}"
+    s3.create_bucket(Bucket=bucket)
+    put = s3.put_object(Bucket=bucket, Key="k", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=alias_arn)
+    assert put["SSEKMSKeyId"] == arn
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    assert error_of(client.encrypt, KeyId=alias, Plaintext=b"p")["Error"]["Code"] == "NotFoundException"
 
 
 def test_an_alias_moves_to_another_key_and_what_was_sealed_stays_open(kms: Any, key: str, alias: str) -> None:

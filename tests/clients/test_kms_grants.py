@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.clients.checks import error_of, refusal
+from tests.clients.users import make_user
 from tests.harness import Gateway
 
 WORKER = "arn:aws:iam::444455556666:role/worker"
@@ -113,6 +114,19 @@ def test_a_grant_permits_what_the_key_policy_does_not(kms: Any, root_arn: str) -
     assert refusal(kms.describe_key, KeyId=key) == (400, "AccessDeniedException")
     kms.revoke_grant(KeyId=key, GrantId=made["GrantId"])
     assert refusal(kms.encrypt, KeyId=key, Plaintext=b"x") == (400, "AccessDeniedException")
+
+
+def test_a_dry_run_of_revoking_or_retiring_leaves_the_grant(gateway: Gateway, kms: Any, key: str) -> None:
+    user = make_user(gateway)
+    made = kms.create_grant(KeyId=key, GranteePrincipal=user.arn, Operations=["Encrypt"])
+    grant = {"KeyId": key, "GrantId": made["GrantId"]}
+    for call in (kms.revoke_grant, kms.retire_grant):
+        assert refusal(call, **grant, DryRun=True) == (400, "DryRunOperationException")
+        assert [each["GrantId"] for each in kms.list_grants(KeyId=key)["Grants"]] == [made["GrantId"]]
+        assert user.client("kms").encrypt(KeyId=key, Plaintext=b"p")["KeyId"] == key
+    kms.revoke_grant(**grant)
+    assert refusal(user.client("kms").encrypt, KeyId=key, Plaintext=b"p") == (400, "AccessDeniedException")
+    assert refusal(kms.revoke_grant, **grant, DryRun=True) == (400, "NotFoundException")
 
 
 def test_a_revoked_grant_permits_nothing_once_that_is_answered(gateway: Gateway, kms: Any, root_arn: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,25 @@ def test_a_key_in_two_regions(here: Any, there: Any) -> None:
     assert (waiting["KeyState"], waiting["PendingWindowInDays"]) == ("PendingReplicaDeletion", 9)
     assert "DeletionDate" not in waiting
     assert there.describe_key(KeyId=key)["KeyMetadata"]["PendingDeletionWindowInDays"] == 9
+
+
+def test_a_replicas_policy_that_would_lock_its_account_out_is_refused(here: Any, there: Any) -> None:
+    made = here.create_key(MultiRegion=True)["KeyMetadata"]
+    root = made["Arn"].split(":")[4]
+    reading = {"Effect": "Allow", "Principal": {"AWS": root}, "Action": ["kms:Describe*", "kms:Get*"], "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [reading]})
+    wanted = {"KeyId": made["KeyId"], "ReplicaRegion": OTHER, "Policy": policy}
+    assert error_of(here.replicate_key, **wanted)["Error"] == {
+        "Code": "MalformedPolicyDocumentException",
+        "Message": "The new key policy will not allow you to update the key policy in the future.",
+    }
+    assert refusal(there.describe_key, KeyId=made["KeyId"]) == (400, "NotFoundException")
+    assert here.describe_key(KeyId=made["KeyId"])["KeyMetadata"]["MultiRegionConfiguration"]["ReplicaKeys"] == []
+
+    here.replicate_key(**wanted, BypassPolicyLockoutSafetyCheck=True)
+    told = there.get_key_policy(KeyId=made["KeyId"])["Policy"]
+    assert json.loads(told) == json.loads(policy)
+    assert refusal(there.put_key_policy, KeyId=made["KeyId"], Policy=policy) == (400, "AccessDeniedException")
 
 
 def test_each_region_has_its_own_keys_and_aliases(here: Any, there: Any) -> None:
