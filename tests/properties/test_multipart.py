@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.in_process import Store, upload_id_of
+from tests.properties.in_process import Store, child, children, root, upload_id_of
 from tests.properties.strategies import SIZES, body
 
 NUMBERS = st.sampled_from((1, 2, 3, 5, 9_999, 10_000))
@@ -19,6 +20,7 @@ NUMBERS = st.sampled_from((1, 2, 3, 5, 9_999, 10_000))
     uploaded=st.lists(st.tuples(NUMBERS, SIZES), min_size=1, max_size=10),
     left_out=st.sets(NUMBERS, max_size=2),
     encryption=st.sampled_from(("AES256", "aws:kms")),
+    page_size=st.integers(1, 4),
 )
 def test_the_object_is_the_parts_in_order(
     store: Store,
@@ -26,6 +28,7 @@ def test_the_object_is_the_parts_in_order(
     uploaded: list[tuple[int, int]],
     left_out: set[int],
     encryption: str,
+    page_size: int,
 ) -> None:
     monkeypatch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 0)  # 5 MiB, else
     path = f"/{store.new_bucket()}/k"
@@ -37,6 +40,9 @@ def test_the_object_is_the_parts_in_order(
         answer = store.ask("PUT", path, {"uploadId": upload_id, "partNumber": str(number)}, body=data)
         assert answer.status == 200, answer.body
         parts[number] = data, answer.headers["ETag"]
+    assert list(_listed(store, path, upload_id, page_size)) == [
+        (n, len(parts[n][0]), parts[n][1]) for n in sorted(parts)
+    ]
     named = sorted(set(parts) - left_out) or sorted(parts)
     document = "".join(f"<Part><PartNumber>{n}</PartNumber><ETag>{parts[n][1]}</ETag></Part>" for n in named)
     whole = f"<CompleteMultipartUpload>{document}</CompleteMultipartUpload>".encode()
@@ -52,3 +58,16 @@ def test_the_object_is_the_parts_in_order(
         if parts[number][0] and named == list(range(1, len(named) + 1)):
             assert (part.status, part.body) == (206, parts[number][0])
             assert part.headers["x-amz-mp-parts-count"] == str(len(named))
+
+
+def _listed(store: Store, path: str, upload_id: str, page_size: int) -> Iterator[tuple[int, int, str | None]]:
+    """Number, size and ETag of each part, page by page."""
+    marker: str | None = "0"
+    while marker is not None:
+        asked = {"uploadId": upload_id, "max-parts": str(page_size), "part-number-marker": marker}
+        page = root(store.ask("GET", path, asked))
+        found = children(page, "Part")
+        assert len(found) <= page_size
+        for part in found:
+            yield int(child(part, "PartNumber") or 0), int(child(part, "Size") or 0), child(part, "ETag")
+        marker = child(page, "NextPartNumberMarker") if child(page, "IsTruncated") == "true" else None
