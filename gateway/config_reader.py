@@ -57,7 +57,7 @@ class Reader:
         """The whole document as `kind`, whose dataclass-typed fields are its sections."""
         try:
             document = tomllib.loads(self._text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # an integer of too many digits, arrays nested too deeply
             raise ConfigError(f"{self._path}: not valid TOML: {error}") from error
         sections = section_types(kind)
         self._refuse_unknown_variables(kind, sections)

@@ -102,7 +102,10 @@ def read_driver(path: Path) -> Driver:
 
 def parse_driver(text: str) -> Driver:
     """Raises ValueError (TOMLDecodeError is one)."""
-    table = tomllib.loads(text)
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("arrays or tables are nested too deeply") from None
     unknown = table.keys() - {field.name for field in fields(Driver)}
     if unknown:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")

@@ -84,6 +84,8 @@ def test_paths_are_relative_to_the_data_directory_and_that_to_the_file() -> None
         ('region = "EU West"', "line 1: region: must match"),
         ("region = 1", "line 1: region: must be a string"),
         ("region = ", "not valid TOML"),
+        ("region = " + "9" * 5000, "not valid TOML"),
+        ("region = " + "[" * 5000, "not valid TOML"),
         ('[listen]\ntls_key = "k"', "tls_key is set without listen.tls_certificate"),
         ('[kms]\nuri = "pkcs11:token=x?pin-value=1234"', "must not hold a PIN"),
     ],

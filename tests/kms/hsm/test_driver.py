@@ -45,6 +45,7 @@ def test_profiles_are_written_and_read(driver: Driver, text: str) -> None:
         ('library_parameters = "' + "x" * 2049 + '"', "2048"),
         ("pin = 1234", "unknown: pin"),
         ("wrapping = ", "TOML"),
+        ("wrapping = " + "[" * 5000, "nested"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, names: str) -> None:
