@@ -476,6 +476,25 @@ def identities() -> dict[str, Seeds]:
     }
 
 
+def settings() -> dict[str, Seeds]:
+    return {
+        "configuration": {
+            "some": b'region = "eu-de"\n[listen]\naddress = "0.0.0.0:80"\ndomains = ["s3.example.com"]\nworkers = 2\n'
+            b'header_seconds = 1.5\n[kms]\nroot = "pkcs11"\nuri = "pkcs11:token=t?module-path=/m"\n',
+            "empty": b"",
+            "unknown": b"[listen]\nadress = 1\n",
+            "nested": b"x = " + b"{a = " * 1000,
+        },
+        "driver": {
+            "all": b'wrapping = "gcm"\ngcm_iv = "appended"\nstrict_root = "unenforced"\n'
+            b"key_wrap_mechanism = 0x80000001\nmax_sessions = 1\nos_locking = false\n"
+            b'library_parameters = "a=\\"b\\\\c\\""\n',
+            "unknown": b"x = 1\n",
+            "nested": b"x = " + b"[" * 2000,
+        },
+    }
+
+
 def on_disk() -> dict[str, Seeds]:
     envelope = Envelope(
         account_id="123456789012",
@@ -539,7 +558,7 @@ def on_disk() -> dict[str, Seeds]:
 
 
 def main() -> None:
-    families = (signatures, bodies, documents, headers, policies, forms, identities, key_service, on_disk)
+    families = (signatures, bodies, documents, headers, policies, forms, identities, settings, key_service, on_disk)
     for name, seeds in (item for family in families for item in family().items()):
         directory = CORPUS / name
         directory.mkdir(parents=True, exist_ok=True)
