@@ -21,11 +21,13 @@ GRANT_PREFIX = "x-amz-grant-"
 
 
 class Permission(StrEnum):
-    FULL_CONTROL = "FULL_CONTROL"
+    """In the order in which grants of headers are told."""
+
     READ = "READ"
     WRITE = "WRITE"
     READ_ACP = "READ_ACP"
     WRITE_ACP = "WRITE_ACP"
+    FULL_CONTROL = "FULL_CONTROL"
 
 
 class Group(StrEnum):
