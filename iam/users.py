@@ -37,6 +37,8 @@ class User:
     path: str
     created_us: int
     tags: Tags = ()
+    boundary_arn: str | None = None
+    """The managed policy that is its permissions boundary."""
 
     @property
     def arn(self) -> str:

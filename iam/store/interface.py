@@ -10,9 +10,11 @@ The methods do not wait for a network: a store that lives on one keeps a local c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import Protocol
 
 from iam.credentials import AccessKey, AccessKeyUse, Account, Credential
+from iam.managed_policies import ManagedPolicy, PolicyVersion
 from iam.principals import PolicyText
 from iam.users import Tags, User
 
@@ -46,11 +48,56 @@ class NoSuchUser(IdentityStoreError):
 
 
 class UserInUse(IdentityStoreError):
-    """The user still has access keys or policies (IAM: DeleteConflict); `left` says which."""
+    """The user still has access keys or policies (IAM: DeleteConflict); `first` says what to do before."""
 
-    def __init__(self, message: str, name: str, left: str) -> None:
+    def __init__(self, message: str, name: str, first: str) -> None:
         super().__init__(message, name)
-        self.left = left
+        self.first = first
+
+
+class PolicyExists(IdentityStoreError):
+    """The name, in whatever case, is taken."""
+
+
+class NoSuchManagedPolicy(IdentityStoreError):
+    """Neither the account nor AWS has a managed policy of this ARN; or it is AWS's, and cannot be changed; or it is not
+    attached. `name` is the ARN."""
+
+
+class NoSuchPolicyVersion(IdentityStoreError):
+    """The managed policy has no such version. `name` is its ARN with the version (`… version v3`)."""
+
+
+class PolicyUse(Enum):
+    """What keeps a managed policy, or a version of it, from being deleted."""
+
+    ATTACHED = "attached"
+    VERSIONS = "versions"
+    DEFAULT = "default"
+
+
+class PolicyInUse(IdentityStoreError):
+    """The managed policy, or the version, cannot be deleted (IAM: DeleteConflict)."""
+
+    def __init__(self, message: str, use: PolicyUse) -> None:
+        super().__init__(message)
+        self.use = use
+
+
+class PolicyTooLong(IdentityStoreError):
+    """The managed policy would exceed `iam.managed_policies.MAX_POLICY_CHARACTERS`."""
+
+
+class TooManyPolicies(IdentityStoreError):
+    """The account would have more managed policies than `iam.managed_policies.MAX_POLICIES`."""
+
+
+class TooManyVersions(IdentityStoreError):
+    """The managed policy would have more than `iam.managed_policies.MAX_VERSIONS`."""
+
+
+class TooManyAttachments(IdentityStoreError):
+    """The user would have more policies attached than `iam.managed_policies.MAX_ATTACHMENTS`."""
 
 
 class TooManyUsers(IdentityStoreError):
@@ -143,7 +190,8 @@ class IdentityStore(Protocol):
         ...
 
     def create_user(self, user: User) -> None:
-        """Raises NoSuchAccount, UserExists, TooManyUsers, TooManyTags, and ValueError for what has the wrong shape."""
+        """Raises NoSuchAccount, UserExists, TooManyUsers, TooManyTags, NoSuchManagedPolicy where its boundary does not
+        exist, and ValueError for what has the wrong shape."""
         ...
 
     def update_user(self, account_id: str, name: str, *, new_name: str | None, new_path: str | None) -> None:
@@ -171,6 +219,79 @@ class IdentityStore(Protocol):
 
     def delete_user(self, account_id: str, name: str) -> None:
         """Raises NoSuchUser, and UserInUse while access keys or policies are left."""
+        ...
+
+    def set_user_boundary(self, account_id: str, name: str, arn: str | None) -> None:
+        """Make a managed policy the user's permissions boundary, or take it away. Takes effect before it returns, in
+        every process. Raises NoSuchUser, NoSuchManagedPolicy."""
+        ...
+
+    def create_policy(self, policy: ManagedPolicy, document: str) -> None:
+        """Keep a managed policy with `document` as version 1, its default.
+
+        Raises NoSuchAccount, PolicyExists, PolicyTooLong, TooManyPolicies, TooManyTags, PolicyError, and ValueError for
+        what has the wrong shape.
+        """
+        ...
+
+    def policy(self, account_id: str, arn: str) -> ManagedPolicy:
+        """One of the account's, or of AWS's; its uses are those of the account. Raises NoSuchManagedPolicy."""
+        ...
+
+    def policies(self, account_id: str) -> Sequence[ManagedPolicy]:
+        """The account's and AWS's. Raises NoSuchAccount."""
+        ...
+
+    def policy_versions(self, account_id: str, arn: str) -> Sequence[PolicyVersion]:
+        """Newest first. Raises NoSuchManagedPolicy."""
+        ...
+
+    def create_policy_version(
+        self, account_id: str, arn: str, document: str, *, is_default: bool, created_us: int
+    ) -> PolicyVersion:
+        """A default takes effect before it returns, in every process.
+
+        Raises NoSuchManagedPolicy, TooManyVersions, PolicyTooLong, PolicyError.
+        """
+        ...
+
+    def set_default_policy_version(self, account_id: str, arn: str, number: int, *, now_us: int) -> None:
+        """Takes effect before it returns, in every process. Raises NoSuchManagedPolicy, NoSuchPolicyVersion."""
+        ...
+
+    def delete_policy_version(self, account_id: str, arn: str, number: int) -> None:
+        """Raises NoSuchManagedPolicy, NoSuchPolicyVersion, and PolicyInUse for the default."""
+        ...
+
+    def delete_policy(self, account_id: str, arn: str) -> None:
+        """Raises NoSuchManagedPolicy, and PolicyInUse while it is attached, a boundary, or has further versions."""
+        ...
+
+    def tag_policy(self, account_id: str, arn: str, tags: Tags) -> None:
+        """Add tags, in place of those under the same keys. Raises NoSuchManagedPolicy, TooManyTags, ValueError."""
+        ...
+
+    def untag_policy(self, account_id: str, arn: str, keys: Sequence[str]) -> None:
+        """Remove the tags under these keys, if there are any. Raises NoSuchManagedPolicy."""
+        ...
+
+    def attach_user_policy(self, account_id: str, name: str, arn: str) -> None:
+        """Takes effect before it returns, in every process; twice is once.
+
+        Raises NoSuchUser, NoSuchManagedPolicy, TooManyAttachments.
+        """
+        ...
+
+    def detach_user_policy(self, account_id: str, name: str, arn: str) -> None:
+        """Takes effect before it returns, in every process. Raises NoSuchUser, NoSuchManagedPolicy."""
+        ...
+
+    def attached_user_policies(self, account_id: str, name: str) -> Sequence[ManagedPolicy]:
+        """By ARN, their uses not counted. Raises NoSuchUser."""
+        ...
+
+    def users_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[User]:
+        """The account's users that it is attached to, or whose boundary it is, by name. Raises NoSuchManagedPolicy."""
         ...
 
     def put_user_policy(self, account_id: str, name: str, policy: PolicyText) -> None:

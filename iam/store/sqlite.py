@@ -21,7 +21,7 @@ from iam.credentials import (
     check_canonical_id,
     is_access_key_id,
 )
-from iam.principals import NO_POLICIES, IdentityPolicies, PolicyText, Principal, PrincipalKind, root_principal
+from iam.principals import NO_POLICIES, IdentityPolicies, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
 from iam.store.database import open_database, transaction, translated_failures
 from iam.store.interface import (
@@ -34,14 +34,15 @@ from iam.store.interface import (
     StoreUnavailable,
     TooManyAccessKeys,
 )
-from iam.store.users import SQLiteUsers, user_of
+from iam.store.policies import SQLitePolicies
+from iam.store.users import user_of
 from iam.users import User
 
 CACHE_CAPACITY = 10_000
 """Credentials kept open, about 1 KiB each. Only access keys that exist are cached, so that no caller can fill it."""
 
 
-class SQLiteIdentityStore(SQLiteUsers):
+class SQLiteIdentityStore(SQLitePolicies):
     """`IdentityStore` on SQLite; see there for what its methods promise."""
 
     def __init__(self, path: Path, sealer: SecretSealer) -> None:
@@ -200,10 +201,7 @@ class SQLiteIdentityStore(SQLiteUsers):
         user = self._user_by_id(user_id)
         if user is None:
             return None
-        policies = self._connection.execute(
-            "SELECT name, document FROM user_policy WHERE user_id = ? ORDER BY name", (user_id,)
-        )
-        return user.principal, IdentityPolicies(tuple(PolicyText(*policy) for policy in policies))
+        return user.principal, self._policies_of(user)
 
     def _open(self, access_key_id: str, sealed: bytes) -> Secret:
         try:

@@ -36,22 +36,33 @@ from iam.users import (
 )
 
 _BEFORE_A_USER = (
-    ("access keys", "SELECT 1 FROM access_key WHERE user_id = ?"),
-    ("policies", "SELECT 1 FROM user_policy WHERE user_id = ?"),
+    ("delete access keys", "SELECT 1 FROM access_key WHERE user_id = ?"),
+    ("delete policies", "SELECT 1 FROM user_policy WHERE user_id = ?"),
+    ("detach all policies", "SELECT 1 FROM user_attachment WHERE user_id = ?"),
 )
-"""What has to go before a user goes, and how it is found."""
+"""What has to be done before a user can go, and how it is found."""
 
 
-def user_of(row: tuple[str, str, str, str, int, str]) -> User:
+def user_of(row: tuple[str, str, str, str, int, str, str | None]) -> User:
     """The user of a row of the table `user`."""
-    user_id, account_id, name, path, created_us, tags = row
-    return User(user_id, account_id, name, path, created_us, tuple((key, value) for key, value in json.loads(tags)))
+    user_id, account_id, name, path, created_us, tags, boundary_arn = row
+    return User(user_id, account_id, name, path, created_us, parse_tags(tags), boundary_arn)
 
 
-def _format_tags(tags: Tags) -> str:
-    """Raises TooManyTags, and ValueError for what is no set of tags."""
+def parse_tags(text: str) -> Tags:
+    """What `format_tags` wrote."""
+    return tuple((key, value) for key, value in json.loads(text))
+
+
+def size_of(document: str) -> int:
+    """Characters of a policy as quotas count them: without white space."""
+    return len("".join(document.split()))
+
+
+def format_tags(tags: Tags) -> str:
+    """Tags as they lie in the database. Raises TooManyTags, and ValueError for what is no set of tags."""
     if len(check_tags(tags)) > MAX_TAGS:
-        raise TooManyTags(f"a user has at most {MAX_TAGS} tags, not {len(tags)}")
+        raise TooManyTags(f"a user or a policy has at most {MAX_TAGS} tags, not {len(tags)}")
     return json.dumps(tags, ensure_ascii=False)
 
 
@@ -71,6 +82,10 @@ class SQLiteUsers:
     def _forget(self) -> None:
         """Keep nothing that was read before."""
 
+    @abstractmethod
+    def _require_boundary(self, user: User) -> None:
+        """Raises NoSuchManagedPolicy where the user's boundary does not exist."""
+
     def create_user(self, user: User) -> None:
         row = (
             user.user_id,
@@ -78,7 +93,8 @@ class SQLiteUsers:
             check_user_name(user.name),
             check_path(user.path),
             user.created_us,
-            _format_tags(user.tags),
+            format_tags(user.tags),
+            user.boundary_arn,
         )
         with translated_failures(), transaction(self._connection):
             self.account(user.account_id)
@@ -87,8 +103,9 @@ class SQLiteUsers:
             ).fetchone()
             if count >= MAX_USERS:
                 raise TooManyUsers(f"an account has at most {MAX_USERS} users")
+            self._require_boundary(user)
             try:
-                self._connection.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?)", row)
+                self._connection.execute("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             except sqlite3.IntegrityError as error:
                 raise _user_exists(user.account_id, user.name) from error
 
@@ -135,15 +152,15 @@ class SQLiteUsers:
         self._forget()
 
     def _set_tags(self, user: User, tags: Tags) -> None:
-        self._connection.execute("UPDATE user SET tags = ? WHERE user_id = ?", (_format_tags(tags), user.user_id))
+        self._connection.execute("UPDATE user SET tags = ? WHERE user_id = ?", (format_tags(tags), user.user_id))
 
     def delete_user(self, account_id: str, name: str) -> None:
         with translated_failures(), transaction(self._connection):
             user = self.user(account_id, name)
-            for left, query in _BEFORE_A_USER:
+            for first, query in _BEFORE_A_USER:
                 found = self._connection.execute(query, (user.user_id,))
                 if found.fetchone() is not None:
-                    raise UserInUse(f"user {user.name} still has {left}: delete them first", user.name, left)
+                    raise UserInUse(f"user {user.name} cannot be deleted yet: {first} first", user.name, first)
             self._connection.execute("DELETE FROM user WHERE user_id = ?", (user.user_id,))
         self._forget()
 
@@ -153,7 +170,7 @@ class SQLiteUsers:
         with translated_failures(), transaction(self._connection):
             user = self.user(account_id, name)
             others = [each.text for each in self._policies(user) if each.name != policy.name]
-            size = sum(len("".join(text.split())) for text in (*others, policy.text))
+            size = sum(map(size_of, (*others, policy.text)))
             if size > MAX_INLINE_CHARACTERS:
                 raise PoliciesTooLong(
                     f"inline policies of a user have {MAX_INLINE_CHARACTERS} characters, not {size}", user.name

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
+from iam.managed_policies import ManagedPolicy
 from iam.policy.errors import PolicyError
 from iam.principals import (
+    NO_POLICIES,
     SERVICE_ACCOUNT_ID,
     IdentityPolicies,
     PolicyText,
@@ -23,9 +25,14 @@ from iam.store import (
     IdentityStore,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchManagedPolicy,
     NoSuchPolicy,
+    NoSuchPolicyVersion,
     NoSuchUser,
     PoliciesTooLong,
+    PolicyExists,
+    PolicyInUse,
+    PolicyTooLong,
     StoreUnavailable,
     TooManyAccessKeys,
     TooManyTags,
@@ -39,6 +46,8 @@ OpenStore = Callable[[], IdentityStore]
 
 ACCOUNT = Account("123456789012", "a" * 64, "owner", 1)
 OTHER_ACCOUNT = Account("210987654321", "b" * 64, "other", 2)
+OWN_POLICY = ManagedPolicy("ANPA1", ACCOUNT.account_id, "own", "/p/", "mine", 1, 1, 1, (("k", "v"),))
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 ANN = User("AIDAANN", ACCOUNT.account_id, "ann", "/", 1)
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
 
@@ -258,7 +267,7 @@ class IdentityStoreSuite:
         store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
         with pytest.raises(UserInUse) as caught:
             store.delete_user(ACCOUNT.account_id, "ann")
-        assert (caught.value.name, caught.value.left) == ("ann", "policies")
+        assert (caught.value.name, caught.value.first) == ("ann", "delete policies")
 
     def test_a_renamed_user_keeps_keys_and_policies(self, store: IdentityStore, open_store: OpenStore) -> None:
         other = open_store()
@@ -344,6 +353,82 @@ class IdentityStoreSuite:
         assert store.access_key_use("AKIAUNKNOWNUNKNOWN12") is None
         store.delete_access_key(key)
         assert store.access_key_use(key) is None
+
+    def test_managed_policies_are_in_force_at_once(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_policy(OWN_POLICY, POLICY)
+        store.create_user(replace(ANN, boundary_arn=ADMINISTRATOR))
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
+        store.create_access_key(credential, 1)
+        account_id, arn = ACCOUNT.account_id, OWN_POLICY.arn
+
+        def in_force() -> list[tuple[dict[str, str], str | None]]:
+            found = []
+            for each in (store, other):
+                policies = getattr(each.find_credential(credential.access_key_id), "policies", NO_POLICIES)
+                boundary = None if policies.boundary is None else policies.boundary.name
+                found.append(({policy.name: policy.text for policy in policies.identity}, boundary))
+            return found
+
+        assert in_force() == [({}, ADMINISTRATOR)] * 2
+        store.put_user_policy(account_id, "ann", PolicyText("p", POLICY))
+        store.attach_user_policy(account_id, "ann", arn)
+        assert in_force() == [({"p": POLICY, arn: POLICY}, ADMINISTRATOR)] * 2
+        version = store.create_policy_version(account_id, arn, f" {POLICY}", is_default=True, created_us=2)
+        assert (version.number, version.is_default) == (2, True)
+        assert in_force() == [({"p": POLICY, arn: f" {POLICY}"}, ADMINISTRATOR)] * 2
+        other.set_default_policy_version(account_id, arn, 1, now_us=3)
+        other.set_user_boundary(account_id, "ann", arn)
+        assert in_force() == [({"p": POLICY, arn: POLICY}, arn)] * 2
+        assert store.policy(account_id, arn) == replace(OWN_POLICY, updated_us=3, attachments=1, boundary_uses=1)
+        for as_boundary in (False, True):
+            assert [user.name for user in store.users_of_policy(account_id, arn, as_boundary=as_boundary)] == ["ann"]
+        other.detach_user_policy(account_id, "ann", arn)
+        other.set_user_boundary(account_id, "ann", None)
+        assert in_force() == [({"p": POLICY}, None)] * 2
+
+    def test_managed_policies_have_their_shape_and_bounds(self, store: IdentityStore) -> None:
+        account_id, arn = ACCOUNT.account_id, OWN_POLICY.arn
+        store.create_policy(OWN_POLICY, POLICY)
+        refused = [
+            (OWN_POLICY, POLICY, PolicyExists),
+            (replace(OWN_POLICY, policy_id="ANPA2", name="OWN"), POLICY, PolicyExists),
+            (replace(OWN_POLICY, policy_id="ANPA2", name="a/b"), POLICY, ValueError),
+            (replace(OWN_POLICY, policy_id="ANPA2", name="b", path="x"), POLICY, ValueError),
+            (replace(OWN_POLICY, policy_id="ANPA2", name="b"), "{}", PolicyError),
+            (replace(OWN_POLICY, policy_id="ANPA2", name="b", account_id="100000000000"), POLICY, NoSuchAccount),
+        ]
+        for policy, document, error in refused:
+            with pytest.raises(error):
+                store.create_policy(policy, document)
+        long = POLICY.replace("s3:GetObject", "s3:" + "x" * 6000)
+        store.create_policy_version(account_id, arn, long + " " * 6000, is_default=False, created_us=1)
+        with pytest.raises(PolicyTooLong):
+            store.create_policy_version(account_id, arn, long.replace("x", "xx"), is_default=False, created_us=1)
+        with pytest.raises(NoSuchPolicyVersion):
+            store.set_default_policy_version(account_id, arn, 3, now_us=1)
+
+        def delete_version(number: int) -> None:
+            store.delete_policy_version(account_id, arn, number)
+
+        for in_use in (lambda: store.delete_policy(account_id, arn), lambda: delete_version(1)):
+            with pytest.raises(PolicyInUse):
+                in_use()
+
+        delete_version(2)
+        assert store.create_policy_version(account_id, arn, POLICY, is_default=False, created_us=1).number == 3
+        assert [version.number for version in store.policy_versions(account_id, arn)] == [3, 1]
+        delete_version(3)
+        store.delete_policy(account_id, arn)
+        for change in (
+            lambda: store.delete_policy(account_id, arn),
+            lambda: store.delete_policy(account_id, ADMINISTRATOR),
+            lambda: store.tag_policy(account_id, ADMINISTRATOR, ()),
+            lambda: store.policy(account_id, "x"),
+        ):
+            with pytest.raises(NoSuchManagedPolicy):
+                change()
+        assert all(policy.account_id == "aws" for policy in store.policies(account_id))
 
     def test_an_access_key_id_has_its_shape(self, store: IdentityStore) -> None:
         with pytest.raises(ValueError, match="access key id"):

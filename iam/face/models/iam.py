@@ -192,31 +192,86 @@ _OPERATIONS = (
 )
 
 _INPUTS: dict[str, str] = {
+    "AttachUserPolicy": "AttachUserPolicyRequest",
     "CreateAccessKey": "CreateAccessKeyRequest",
+    "CreatePolicy": "CreatePolicyRequest",
+    "CreatePolicyVersion": "CreatePolicyVersionRequest",
     "CreateUser": "CreateUserRequest",
     "DeleteAccessKey": "DeleteAccessKeyRequest",
+    "DeletePolicy": "DeletePolicyRequest",
+    "DeletePolicyVersion": "DeletePolicyVersionRequest",
     "DeleteUser": "DeleteUserRequest",
+    "DeleteUserPermissionsBoundary": "DeleteUserPermissionsBoundaryRequest",
     "DeleteUserPolicy": "DeleteUserPolicyRequest",
+    "DetachUserPolicy": "DetachUserPolicyRequest",
     "GetAccessKeyLastUsed": "GetAccessKeyLastUsedRequest",
+    "GetPolicy": "GetPolicyRequest",
+    "GetPolicyVersion": "GetPolicyVersionRequest",
     "GetUser": "GetUserRequest",
     "GetUserPolicy": "GetUserPolicyRequest",
     "ListAccessKeys": "ListAccessKeysRequest",
+    "ListAttachedUserPolicies": "ListAttachedUserPoliciesRequest",
+    "ListEntitiesForPolicy": "ListEntitiesForPolicyRequest",
+    "ListPolicies": "ListPoliciesRequest",
+    "ListPolicyTags": "ListPolicyTagsRequest",
+    "ListPolicyVersions": "ListPolicyVersionsRequest",
     "ListUserPolicies": "ListUserPoliciesRequest",
     "ListUserTags": "ListUserTagsRequest",
     "ListUsers": "ListUsersRequest",
+    "PutUserPermissionsBoundary": "PutUserPermissionsBoundaryRequest",
     "PutUserPolicy": "PutUserPolicyRequest",
+    "SetDefaultPolicyVersion": "SetDefaultPolicyVersionRequest",
+    "TagPolicy": "TagPolicyRequest",
     "TagUser": "TagUserRequest",
+    "UntagPolicy": "UntagPolicyRequest",
     "UntagUser": "UntagUserRequest",
     "UpdateAccessKey": "UpdateAccessKeyRequest",
     "UpdateUser": "UpdateUserRequest",
 }
 
 _SHAPES: dict[str, Shape] = {
+    "AttachUserPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+            "PolicyArn": "arnType",
+        },
+        required=(
+            "UserName",
+            "PolicyArn",
+        ),
+    ),
     "CreateAccessKeyRequest": Shape(
         Kind.STRUCTURE,
         members={
             "UserName": "existingUserNameType",
         },
+    ),
+    "CreatePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyName": "policyNameType",
+            "Path": "policyPathType",
+            "PolicyDocument": "policyDocumentType",
+            "Description": "policyDescriptionType",
+            "Tags": "tagListType",
+        },
+        required=(
+            "PolicyName",
+            "PolicyDocument",
+        ),
+    ),
+    "CreatePolicyVersionRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "PolicyDocument": "policyDocumentType",
+            "SetAsDefault": "booleanType",
+        },
+        required=(
+            "PolicyArn",
+            "PolicyDocument",
+        ),
     ),
     "CreateUserRequest": Shape(
         Kind.STRUCTURE,
@@ -236,6 +291,31 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("AccessKeyId",),
     ),
+    "DeletePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+        },
+        required=("PolicyArn",),
+    ),
+    "DeletePolicyVersionRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "VersionId": "policyVersionIdType",
+        },
+        required=(
+            "PolicyArn",
+            "VersionId",
+        ),
+    ),
+    "DeleteUserPermissionsBoundaryRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+        },
+        required=("UserName",),
+    ),
     "DeleteUserPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -254,12 +334,51 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("UserName",),
     ),
+    "DetachUserPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+            "PolicyArn": "arnType",
+        },
+        required=(
+            "UserName",
+            "PolicyArn",
+        ),
+    ),
+    "EntityType": Shape(
+        Kind.STRING,
+        enum=(
+            "User",
+            "Role",
+            "Group",
+            "LocalManagedPolicy",
+            "AWSManagedPolicy",
+        ),
+    ),
     "GetAccessKeyLastUsedRequest": Shape(
         Kind.STRUCTURE,
         members={
             "AccessKeyId": "accessKeyIdType",
         },
         required=("AccessKeyId",),
+    ),
+    "GetPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+        },
+        required=("PolicyArn",),
+    ),
+    "GetPolicyVersionRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "VersionId": "policyVersionIdType",
+        },
+        required=(
+            "PolicyArn",
+            "VersionId",
+        ),
     ),
     "GetUserPolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -285,6 +404,57 @@ _SHAPES: dict[str, Shape] = {
             "Marker": "markerType",
             "MaxItems": "maxItemsType",
         },
+    ),
+    "ListAttachedUserPoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+            "PathPrefix": "policyPathType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("UserName",),
+    ),
+    "ListEntitiesForPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "EntityFilter": "EntityType",
+            "PathPrefix": "pathType",
+            "PolicyUsageFilter": "PolicyUsageType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("PolicyArn",),
+    ),
+    "ListPoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Scope": "policyScopeType",
+            "OnlyAttached": "booleanType",
+            "PathPrefix": "policyPathType",
+            "PolicyUsageFilter": "PolicyUsageType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListPolicyTagsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("PolicyArn",),
+    ),
+    "ListPolicyVersionsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("PolicyArn",),
     ),
     "ListUserPoliciesRequest": Shape(
         Kind.STRUCTURE,
@@ -312,6 +482,24 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "PolicyUsageType": Shape(
+        Kind.STRING,
+        enum=(
+            "PermissionsPolicy",
+            "PermissionsBoundary",
+        ),
+    ),
+    "PutUserPermissionsBoundaryRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+            "PermissionsBoundary": "arnType",
+        },
+        required=(
+            "UserName",
+            "PermissionsBoundary",
+        ),
+    ),
     "PutUserPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -325,6 +513,17 @@ _SHAPES: dict[str, Shape] = {
             "PolicyDocument",
         ),
     ),
+    "SetDefaultPolicyVersionRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "VersionId": "policyVersionIdType",
+        },
+        required=(
+            "PolicyArn",
+            "VersionId",
+        ),
+    ),
     "Tag": Shape(
         Kind.STRUCTURE,
         members={
@@ -336,6 +535,17 @@ _SHAPES: dict[str, Shape] = {
             "Value",
         ),
     ),
+    "TagPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "Tags": "tagListType",
+        },
+        required=(
+            "PolicyArn",
+            "Tags",
+        ),
+    ),
     "TagUserRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -345,6 +555,17 @@ _SHAPES: dict[str, Shape] = {
         required=(
             "UserName",
             "Tags",
+        ),
+    ),
+    "UntagPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyArn": "arnType",
+            "TagKeys": "tagKeyListType",
+        },
+        required=(
+            "PolicyArn",
+            "TagKeys",
         ),
     ),
     "UntagUserRequest": Shape(
@@ -390,6 +611,9 @@ _SHAPES: dict[str, Shape] = {
         minimum=20,
         maximum=2048,
     ),
+    "booleanType": Shape(
+        Kind.BOOLEAN,
+    ),
     "existingUserNameType": Shape(
         Kind.STRING,
         minimum=1,
@@ -419,6 +643,10 @@ _SHAPES: dict[str, Shape] = {
         maximum=512,
         pattern="(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)",
     ),
+    "policyDescriptionType": Shape(
+        Kind.STRING,
+        maximum=1000,
+    ),
     "policyDocumentType": Shape(
         Kind.STRING,
         minimum=1,
@@ -430,6 +658,24 @@ _SHAPES: dict[str, Shape] = {
         minimum=1,
         maximum=128,
         pattern="[\\w+=,.@-]+",
+    ),
+    "policyPathType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=512,
+        pattern="((/[A-Za-z0-9\\.,\\+@=_-]+)*)/",
+    ),
+    "policyScopeType": Shape(
+        Kind.STRING,
+        enum=(
+            "All",
+            "AWS",
+            "Local",
+        ),
+    ),
+    "policyVersionIdType": Shape(
+        Kind.STRING,
+        pattern="v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?",
     ),
     "statusType": Shape(
         Kind.STRING,

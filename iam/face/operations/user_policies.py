@@ -1,4 +1,4 @@
-"""PutUserPolicy, GetUserPolicy, ListUserPolicies, DeleteUserPolicy: the policies that are part of a user."""
+"""The policies of a user: those that are part of it, those that are attached to it, and its permissions boundary."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from urllib.parse import quote
 
 from iam.face.call import Call, Document
 from iam.face.errors import IAMError, no_such_entity
-from iam.face.identities import permitted_user
+from iam.face.identities import boundary_key, permitted_user, policy_arn, policy_position
 from iam.face.paging import page
+from iam.face.translate import not_attachable
+from iam.managed_policies import ManagedPolicy
 from iam.policy.errors import PolicyError
 from iam.principals import PolicyText
+from iam.store.interface import NoSuchManagedPolicy
 
 
 def put_user_policy(call: Call) -> None:
@@ -20,7 +23,11 @@ def put_user_policy(call: Call) -> None:
     try:
         call.store.put_user_policy(call.account_id, user.name, policy)
     except PolicyError as error:
-        raise IAMError("MalformedPolicyDocument", error.message) from error
+        raise malformed(error) from error
+
+
+def malformed(error: PolicyError) -> IAMError:
+    return IAMError("MalformedPolicyDocument", error.message)
 
 
 def get_user_policy(call: Call) -> Document:
@@ -46,3 +53,44 @@ def list_user_policies(call: Call) -> Document:
 def delete_user_policy(call: Call) -> None:
     user = permitted_user(call, "iam:DeleteUserPolicy")
     call.store.delete_user_policy(call.account_id, user.name, call.request.text("PolicyName"))
+
+
+def attach_user_policy(call: Call) -> None:
+    arn = policy_arn(call, "PolicyArn")
+    user = permitted_user(call, "iam:AttachUserPolicy", {"iam:policyarn": (arn,)})
+    try:
+        call.store.attach_user_policy(call.account_id, user.name, arn)
+    except NoSuchManagedPolicy as error:
+        raise not_attachable(arn) from error
+
+
+def detach_user_policy(call: Call) -> None:
+    arn = policy_arn(call, "PolicyArn")
+    user = permitted_user(call, "iam:DetachUserPolicy", {"iam:policyarn": (arn,)})
+    call.store.detach_user_policy(call.account_id, user.name, arn)
+
+
+def list_attached_user_policies(call: Call) -> Document:
+    user = permitted_user(call, "iam:ListAttachedUserPolicies")
+    prefix = call.request.text_or_none("PathPrefix") or "/"
+    attached = call.store.attached_user_policies(call.account_id, user.name)
+    told = (policy for policy in attached if policy.path.startswith(prefix))
+    return page(call.request, "AttachedPolicies", told, policy_position, _attached_document)
+
+
+def _attached_document(policy: ManagedPolicy) -> Document:
+    return {"PolicyName": policy.name, "PolicyArn": policy.arn}
+
+
+def put_user_permissions_boundary(call: Call) -> None:
+    arn = policy_arn(call, "PermissionsBoundary")
+    user = permitted_user(call, "iam:PutUserPermissionsBoundary", boundary_key(arn))
+    try:
+        call.store.set_user_boundary(call.account_id, user.name, arn)
+    except NoSuchManagedPolicy as error:
+        raise not_attachable(arn) from error
+
+
+def delete_user_permissions_boundary(call: Call) -> None:
+    user = permitted_user(call, "iam:DeleteUserPermissionsBoundary")
+    call.store.set_user_boundary(call.account_id, user.name, None)

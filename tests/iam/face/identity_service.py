@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import botocore.session
+import pytest
 from botocore.model import ListShape, OperationModel, Shape, StructureShape
 from botocore.serialize import create_serializer
 
-from iam.credentials import Account
+from iam.credentials import Account, Credential, new_access_key_id, new_secret
+from iam.face.errors import IAMError
 from iam.face.query import find_operation
 from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
-from iam.principals import Caller, IdentityPolicies, Principal, root_principal
+from iam.principals import Caller, IdentityPolicies, PolicyText, Principal, root_principal
 from iam.store import SQLiteIdentityStore
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
 
 ACCOUNT = Account("123456789012", "a" * 64, "owner", 1_500_000_000_000_000)
 OTHER_ACCOUNT = Account("210987654321", "b" * 64, "other", 2)
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
 
 _MODELS = {name: botocore.session.get_session().get_service_model(name) for name in ("iam", "sts")}
 _UNNAMED = {"UserName", "Path"}
@@ -41,8 +45,12 @@ class Client:
     def sign_in(self, name: str) -> None:
         """Be this user from here on, with the policies that it has now."""
         user = self.store.user(ACCOUNT.account_id, name)
-        self.principal = user.principal
-        self.policies = IdentityPolicies(tuple(self.store.user_policies(ACCOUNT.account_id, name)))
+        made = Credential(new_access_key_id(), new_secret(), user.principal)
+        self.store.create_access_key(made, 1)
+        found = self.store.find_credential(made.access_key_id)
+        assert found is not None
+        self.principal, self.policies = found.principal, found.policies
+        self.store.delete_access_key(made.access_key_id)
 
     def sign_in_as_root(self, account: Account = ACCOUNT) -> None:
         self.principal, self.policies = root_principal(account.account_id), IdentityPolicies()
@@ -51,7 +59,7 @@ class Client:
         """Raises IAMError."""
         service = "sts" if operation == "GetCallerIdentity" else "iam"
         model = _MODELS[service].operation_model(operation)
-        serialized = create_serializer("query").serialize_to_request(parameters, model)
+        serialized = create_serializer("query", include_validation=False).serialize_to_request(parameters, model)
         body = {name: str(value) for name, value in serialized["body"].items()}
         caller = Caller(self.principal, "request-id", "127.0.0.1", policies=self.policies)
         answer = asyncio.run(self._service.call(caller, find_operation(body), body))
@@ -95,3 +103,18 @@ def identity_client(directory: Path) -> Iterator[Client]:
     yield Client(service, store, uses)
     asyncio.run(service.close())
     store.close()
+
+
+def refusal(call: Callable[..., Any], *arguments: Any, **parameters: Any) -> tuple[str, str]:
+    with pytest.raises(IAMError) as caught:
+        call(*arguments, **parameters)
+    return caught.value.code, caught.value.message
+
+
+def allow(client: Client, name: str, *actions: str, on: str = "*", **condition: Any) -> None:
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": on}
+    if condition:
+        statement["Condition"] = condition
+    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    client.store.put_user_policy(ACCOUNT.account_id, name, PolicyText("allowed", text))
+    client.sign_in(name)

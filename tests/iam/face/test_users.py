@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from iam.face.errors import IAMError
 from iam.principals import PolicyText
-from tests.iam.face.identity_service import ACCOUNT, OTHER_ACCOUNT, Client
-
-POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
-
-
-def refusal(call: Callable[..., Any], *arguments: Any, **parameters: Any) -> tuple[str, str]:
-    with pytest.raises(IAMError) as caught:
-        call(*arguments, **parameters)
-    return caught.value.code, caught.value.message
-
-
-def allow(client: Client, name: str, *actions: str, on: str = "*", **condition: Any) -> None:
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": list(actions), "Resource": on}
-    if condition:
-        statement["Condition"] = condition
-    text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    client.store.put_user_policy(ACCOUNT.account_id, name, PolicyText("allowed", text))
-    client.sign_in(name)
+from tests.iam.face.identity_service import ACCOUNT, OTHER_ACCOUNT, POLICY, Client, allow, refusal
 
 
 def names(answer: Any) -> list[str]:
@@ -135,12 +115,6 @@ class TestUsers:
             client.ask(UserName="ann", **delete)
         client.ask("DeleteUser", UserName="ann")
         assert refusal(client.ask, "GetUser", UserName="ann")[0] == "NoSuchEntity"
-
-    def test_boundaries_are_never_ignored(self, client: Client) -> None:
-        boundary = "arn:aws:iam::aws:policy/AdministratorAccess"
-        told = refusal(client.ask, "CreateUser", UserName="ann", PermissionsBoundary=boundary)
-        assert told == ("NotImplemented", "PermissionsBoundary is not supported.")
-        assert client.ask("ListUsers")["Users"] == []
 
     @pytest.mark.parametrize(
         ("parameters", "message"),
@@ -331,50 +305,3 @@ class TestAccessKeys:
         client.sign_in_as_root(OTHER_ACCOUNT)
         for unknown in (key, "AKIAUNKNOWNUNKNOWN12"):
             assert refusal(client.ask, "GetAccessKeyLastUsed", AccessKeyId=unknown)[0] == "AccessDenied"
-
-
-CALLS: dict[str, dict[str, Any]] = {
-    "CreateAccessKey": {"UserName": "bob"},
-    "CreateUser": {"UserName": "new"},
-    "DeleteAccessKey": {"UserName": "bob", "AccessKeyId": "AKIAUNKNOWNUNKNOWN12"},
-    "DeleteUser": {"UserName": "bob"},
-    "DeleteUserPolicy": {"UserName": "bob", "PolicyName": "p"},
-    "GetUser": {"UserName": "bob"},
-    "GetUserPolicy": {"UserName": "bob", "PolicyName": "p"},
-    "ListAccessKeys": {"UserName": "bob"},
-    "ListUserPolicies": {"UserName": "bob"},
-    "ListUserTags": {"UserName": "bob"},
-    "ListUsers": {},
-    "PutUserPolicy": {"UserName": "bob", "PolicyName": "p", "PolicyDocument": POLICY},
-    "TagUser": {"UserName": "bob", "Tags": []},
-    "UntagUser": {"UserName": "bob", "TagKeys": []},
-    "UpdateAccessKey": {"UserName": "bob", "AccessKeyId": "AKIAUNKNOWNUNKNOWN12", "Status": "Active"},
-    "UpdateUser": {"UserName": "bob"},
-}
-
-
-@pytest.mark.parametrize("operation", CALLS)
-def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operation: str) -> None:
-    for name in ("ann", "bob"):
-        client.ask("CreateUser", UserName=name)
-    client.ask("PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=POLICY)
-    client.sign_in("ann")
-    for parameters in (CALLS[operation], {**CALLS[operation], "UserName": "nobody"}):
-        known = {name: value for name, value in parameters.items() if operation != "ListUsers"}
-        code, message = refusal(client.ask, operation, **known)
-        assert code == "AccessDenied"
-        assert message.startswith(f"User: {client.principal.arn} is not authorized to perform: iam:{operation} on ")
-        assert message.endswith(f"because no identity-based policy allows the iam:{operation} action")
-    allow(client, "ann", f"iam:{operation}")
-    if operation == "DeleteUser":
-        assert refusal(client.ask, operation, **CALLS[operation])[0] == "DeleteConflict"
-    elif "AccessKeyId" in CALLS[operation]:
-        assert refusal(client.ask, operation, **CALLS[operation])[0] == "NoSuchEntity"
-    else:
-        client.ask(operation, **CALLS[operation])
-
-
-def test_every_operation_is_asked_for() -> None:
-    from iam.face.table import SERVED
-
-    assert set(CALLS) | {"GetAccessKeyLastUsed"} == set(SERVED["iam"])

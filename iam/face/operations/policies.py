@@ -1,0 +1,190 @@
+"""Managed policies: CreatePolicy and what is done with them, their versions, their tags, and who has them."""
+
+from __future__ import annotations
+
+from iam.face.authorisation import requested_tags, tag_keys
+from iam.face.call import Call, Document, Value, timestamp
+from iam.face.errors import IAMError
+from iam.face.identities import new_tags, permitted_policy, policy_position, tag_list, tag_page
+from iam.face.operations.user_policies import encoded, malformed
+from iam.face.paging import page
+from iam.face.translate import not_attachable
+from iam.managed_policies import ManagedPolicy, PolicyVersion, new_policy_id, parse_version_id
+from iam.policy.errors import PolicyError
+from iam.users import User
+
+
+def create_policy(call: Call) -> Document:
+    request = call.request
+    tags = new_tags(call)
+    policy = ManagedPolicy(
+        new_policy_id(),
+        call.account_id,
+        request.text("PolicyName"),
+        request.text_or_none("Path") or "/",
+        request.text_or_none("Description") or "",
+        call.now_us,
+        call.now_us,
+        default_version=1,
+        tags=tags,
+    )
+    call.require("iam:CreatePolicy", policy.arn, requested_tags(tags), f"policy {policy.name}")
+    try:
+        call.store.create_policy(policy, request.text("PolicyDocument"))
+    except PolicyError as error:
+        raise malformed(error) from error
+    return {"Policy": _policy_document(policy, is_whole=True)}
+
+
+def get_policy(call: Call) -> Document:
+    return {"Policy": _policy_document(permitted_policy(call, "iam:GetPolicy"), is_whole=True)}
+
+
+def _policy_document(policy: ManagedPolicy, *, is_whole: bool) -> Document:
+    """A Policy; listings leave description and tags out (API Reference, ListPolicies)."""
+    document: dict[str, Value] = {
+        "PolicyName": policy.name,
+        "PolicyId": policy.policy_id,
+        "Arn": policy.arn,
+        "Path": policy.path,
+        "DefaultVersionId": f"v{policy.default_version}",
+        "AttachmentCount": policy.attachments,
+        "PermissionsBoundaryUsageCount": policy.boundary_uses,
+        "IsAttachable": True,
+    }
+    if is_whole and policy.description:
+        document["Description"] = policy.description
+    document |= {"CreateDate": timestamp(policy.created_us), "UpdateDate": timestamp(policy.updated_us)}
+    if is_whole and policy.tags:
+        document["Tags"] = tag_list(policy.tags)
+    return document
+
+
+def list_policies(call: Call) -> Document:
+    request = call.request
+    prefix, scope = request.text_or_none("PathPrefix") or "/", request.text_or_none("Scope") or "All"
+    usage = request.text_or_none("PolicyUsageFilter")
+    resource = f"arn:aws:iam::{call.account_id}:policy{prefix}"
+    call.require("iam:ListPolicies", resource, told_as=f"policy path {prefix}")
+
+    def is_asked_for(policy: ManagedPolicy) -> bool:
+        is_local = policy.account_id == call.account_id
+        return (
+            policy.path.startswith(prefix)
+            and (scope == "All" or is_local == (scope == "Local"))
+            and (policy.attachments > 0 or not request.flag("OnlyAttached"))
+            and (usage is None or _uses(policy, usage) > 0)
+        )
+
+    found = filter(is_asked_for, call.store.policies(call.account_id))
+    return page(request, "Policies", found, policy_position, lambda policy: _policy_document(policy, is_whole=False))
+
+
+def _uses(policy: ManagedPolicy, usage: str) -> int:
+    return policy.boundary_uses if usage == "PermissionsBoundary" else policy.attachments
+
+
+def delete_policy(call: Call) -> None:
+    policy = permitted_policy(call, "iam:DeletePolicy", is_changed=True)
+    call.store.delete_policy(call.account_id, policy.arn)
+
+
+def create_policy_version(call: Call) -> Document:
+    policy = permitted_policy(call, "iam:CreatePolicyVersion", is_changed=True)
+    try:
+        version = call.store.create_policy_version(
+            call.account_id,
+            policy.arn,
+            call.request.text("PolicyDocument"),
+            is_default=call.request.flag("SetAsDefault"),
+            created_us=call.now_us,
+        )
+    except PolicyError as error:
+        raise malformed(error) from error
+    return {"PolicyVersion": _version_document(version)}
+
+
+def get_policy_version(call: Call) -> Document:
+    policy = permitted_policy(call, "iam:GetPolicyVersion")
+    number = _version_number(call, policy)
+    for version in call.store.policy_versions(call.account_id, policy.arn):
+        if version.number == number:
+            return {"PolicyVersion": {"Document": encoded(version.document), **_version_document(version)}}
+    raise _no_such_version(call, policy)
+
+
+def list_policy_versions(call: Call) -> Document:
+    """Newest first, as positions fall with it."""
+    policy = permitted_policy(call, "iam:ListPolicyVersions")
+    versions = call.store.policy_versions(call.account_id, policy.arn)
+    return page(call.request, "Versions", versions, _place, _version_document)
+
+
+def _place(version: PolicyVersion) -> str:
+    return f"{10**9 - version.number:09}"
+
+
+def _version_document(version: PolicyVersion) -> Document:
+    return {
+        "VersionId": version.version_id,
+        "IsDefaultVersion": version.is_default,
+        "CreateDate": timestamp(version.created_us),
+    }
+
+
+def set_default_policy_version(call: Call) -> None:
+    policy = permitted_policy(call, "iam:SetDefaultPolicyVersion", is_changed=True)
+    number = _version_number(call, policy)
+    call.store.set_default_policy_version(call.account_id, policy.arn, number, now_us=call.now_us)
+
+
+def delete_policy_version(call: Call) -> None:
+    policy = permitted_policy(call, "iam:DeletePolicyVersion", is_changed=True)
+    call.store.delete_policy_version(call.account_id, policy.arn, _version_number(call, policy))
+
+
+def _version_number(call: Call, policy: ManagedPolicy) -> int:
+    number = parse_version_id(call.request.text("VersionId"))
+    if number is None:
+        raise _no_such_version(call, policy)
+    return number
+
+
+def _no_such_version(call: Call, policy: ManagedPolicy) -> IAMError:
+    return not_attachable(f"{policy.arn} version {call.request.text('VersionId')[:32]}")
+
+
+def list_entities_for_policy(call: Call) -> Document:
+    """There are no groups and no roles yet."""
+    request = call.request
+    policy = permitted_policy(call, "iam:ListEntitiesForPolicy")
+    usage, prefix = request.text_or_none("PolicyUsageFilter"), request.text_or_none("PathPrefix") or "/"
+    users: dict[str, User] = {}
+    if request.text_or_none("EntityFilter") in {None, "User"}:
+        for as_boundary in (False, True):
+            if usage in {None, "PermissionsBoundary" if as_boundary else "PermissionsPolicy"}:
+                found = call.store.users_of_policy(call.account_id, policy.arn, as_boundary=as_boundary)
+                users |= {user.user_id: user for user in found if user.path.startswith(prefix)}
+    listed = page(request, "PolicyUsers", users.values(), lambda user: user.name.lower(), _entity_document)
+    return {"PolicyGroups": [], "PolicyRoles": [], **listed}
+
+
+def _entity_document(user: User) -> Document:
+    return {"UserName": user.name, "UserId": user.user_id}
+
+
+def tag_policy(call: Call) -> None:
+    tags = new_tags(call)
+    policy = permitted_policy(call, "iam:TagPolicy", requested_tags(tags), is_changed=True)
+    call.store.tag_policy(call.account_id, policy.arn, tags)
+
+
+def untag_policy(call: Call) -> None:
+    keys = call.request.texts("TagKeys")
+    policy = permitted_policy(call, "iam:UntagPolicy", tag_keys(keys), is_changed=True)
+    call.store.untag_policy(call.account_id, policy.arn, keys)
+
+
+def list_policy_tags(call: Call) -> Document:
+    policy = permitted_policy(call, "iam:ListPolicyTags")
+    return tag_page(call, policy.tags)

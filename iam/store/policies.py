@@ -1,0 +1,310 @@
+"""Managed policies and permissions boundaries in the identity database: a part of `SQLiteIdentityStore`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+from iam.managed_policies import (
+    AWS_MANAGED,
+    MAX_ATTACHMENTS,
+    MAX_POLICIES,
+    MAX_POLICY_CHARACTERS,
+    MAX_VERSIONS,
+    ManagedPolicy,
+    PolicyVersion,
+    policy_name_of,
+)
+from iam.policy.document import PolicyKind
+from iam.policy.parse import parse_policy
+from iam.principals import IdentityPolicies, PolicyText
+from iam.store.database import transaction, translated_failures
+from iam.store.interface import (
+    NoSuchManagedPolicy,
+    NoSuchPolicyVersion,
+    PolicyExists,
+    PolicyInUse,
+    PolicyTooLong,
+    PolicyUse,
+    StoreUnavailable,
+    TooManyAttachments,
+    TooManyPolicies,
+    TooManyVersions,
+)
+from iam.store.users import SQLiteUsers, format_tags, parse_tags, size_of, user_of
+from iam.users import Tags, User, check_path, check_policy_name, check_tags, with_tags, without_tags
+
+_POLICIES = (
+    "SELECT policy_id, account_id, name, path, description, created_us, updated_us, default_version, tags FROM policy"
+)
+_ATTACHED = (
+    "SELECT * FROM user WHERE account_id = ? AND user_id IN (SELECT user_id FROM user_attachment WHERE policy_arn = ?)"
+    " ORDER BY name"
+)
+_BOUNDED = "SELECT * FROM user WHERE account_id = ? AND boundary_arn = ? ORDER BY name"
+
+
+class SQLitePolicies(SQLiteUsers):
+    """See `IdentityStore` for what the methods promise. Every change empties the cache of credentials."""
+
+    def create_policy(self, policy: ManagedPolicy, document: str) -> None:
+        check_policy_name(policy.name)
+        check_path(policy.path)
+        _check_document(document, policy.name)
+        row = (
+            policy.policy_id,
+            policy.account_id,
+            policy.name,
+            policy.path,
+            policy.description,
+            policy.created_us,
+            policy.created_us,
+            1,
+            1,
+            format_tags(policy.tags),
+        )
+        with translated_failures(), transaction(self._connection):
+            self.account(policy.account_id)
+            (count,) = self._connection.execute(
+                "SELECT count(*) FROM policy WHERE account_id = ?", (policy.account_id,)
+            ).fetchone()
+            if count >= MAX_POLICIES:
+                raise TooManyPolicies(f"an account has at most {MAX_POLICIES} policies")
+            try:
+                self._connection.execute("INSERT INTO policy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError as error:
+                raise PolicyExists(f"policy {policy.name} exists already", policy.name) from error
+            self._connection.execute(
+                "INSERT INTO policy_version VALUES (?, 1, ?, ?)", (policy.policy_id, document, policy.created_us)
+            )
+
+    def policy(self, account_id: str, arn: str) -> ManagedPolicy:
+        with translated_failures():
+            return self._counted(account_id, self._policy(account_id, arn))
+
+    def policies(self, account_id: str) -> Sequence[ManagedPolicy]:
+        with translated_failures():
+            self.account(account_id)
+            rows = self._connection.execute(f"{_POLICIES} WHERE account_id = ? ORDER BY name", (account_id,))
+            found = [_policy_of(row) for row in rows] + [policy for policy, _ in AWS_MANAGED.values()]
+            return [self._counted(account_id, policy) for policy in found]
+
+    def _policy(self, account_id: str, arn: str) -> ManagedPolicy:
+        """Raises NoSuchManagedPolicy."""
+        if arn in AWS_MANAGED:
+            return AWS_MANAGED[arn][0]
+        try:
+            name = policy_name_of(arn)
+        except ValueError as error:
+            raise NoSuchManagedPolicy("there is no such policy", arn) from error
+        row = self._connection.execute(f"{_POLICIES} WHERE account_id = ? AND name = ?", (account_id, name)).fetchone()
+        if row is None or _policy_of(row).arn != arn:
+            raise NoSuchManagedPolicy(f"account {account_id} has no policy {arn}", arn)
+        return _policy_of(row)
+
+    def _counted(self, account_id: str, policy: ManagedPolicy) -> ManagedPolicy:
+        (attachments,) = self._connection.execute(
+            "SELECT count(*) FROM user_attachment JOIN user USING (user_id) WHERE policy_arn = ? AND account_id = ?",
+            (policy.arn, account_id),
+        ).fetchone()
+        (boundary_uses,) = self._connection.execute(
+            "SELECT count(*) FROM user WHERE boundary_arn = ? AND account_id = ?", (policy.arn, account_id)
+        ).fetchone()
+        return replace(policy, attachments=attachments, boundary_uses=boundary_uses)
+
+    def _own_policy(self, account_id: str, arn: str) -> ManagedPolicy:
+        """One that can be changed. Raises NoSuchManagedPolicy, also for AWS's own."""
+        policy = self._policy(account_id, arn)
+        if policy.account_id != account_id:
+            raise NoSuchManagedPolicy("AWS's own policies are not the account's to change", arn)
+        return policy
+
+    def policy_versions(self, account_id: str, arn: str) -> Sequence[PolicyVersion]:
+        with translated_failures():
+            policy = self._policy(account_id, arn)
+            if arn in AWS_MANAGED:
+                return [AWS_MANAGED[arn][1]]
+            return self._versions(policy)
+
+    def _versions(self, policy: ManagedPolicy) -> list[PolicyVersion]:
+        rows = self._connection.execute(
+            "SELECT number, document, created_us FROM policy_version WHERE policy_id = ? ORDER BY number DESC",
+            (policy.policy_id,),
+        )
+        return [
+            PolicyVersion(number, document, number == policy.default_version, created_us)
+            for number, document, created_us in rows
+        ]
+
+    def create_policy_version(
+        self, account_id: str, arn: str, document: str, *, is_default: bool, created_us: int
+    ) -> PolicyVersion:
+        with translated_failures(), transaction(self._connection):
+            policy = self._own_policy(account_id, arn)
+            _check_document(document, policy.name)
+            if len(self._versions(policy)) >= MAX_VERSIONS:
+                raise TooManyVersions(f"policy {policy.name} has {MAX_VERSIONS} versions already", policy.name)
+            (number,) = self._connection.execute(
+                "UPDATE policy SET last_version = last_version + 1, updated_us = ? WHERE policy_id = ?"
+                " RETURNING last_version",
+                (created_us, policy.policy_id),
+            ).fetchone()
+            self._connection.execute(
+                "INSERT INTO policy_version VALUES (?, ?, ?, ?)", (policy.policy_id, number, document, created_us)
+            )
+            if is_default:
+                self._set_default(policy, number, created_us)
+        self._forget()
+        return PolicyVersion(number, document, is_default, created_us)
+
+    def set_default_policy_version(self, account_id: str, arn: str, number: int, *, now_us: int) -> None:
+        with translated_failures(), transaction(self._connection):
+            policy = self._own_policy(account_id, arn)
+            self._require_version(policy, number)
+            self._set_default(policy, number, now_us)
+        self._forget()
+
+    def _set_default(self, policy: ManagedPolicy, number: int, now_us: int) -> None:
+        self._connection.execute(
+            "UPDATE policy SET default_version = ?, updated_us = ? WHERE policy_id = ?",
+            (number, now_us, policy.policy_id),
+        )
+
+    def _require_version(self, policy: ManagedPolicy, number: int) -> None:
+        if all(version.number != number for version in self._versions(policy)):
+            raise NoSuchPolicyVersion(
+                f"policy {policy.name} has no version v{number}", f"{policy.arn} version v{number}"
+            )
+
+    def delete_policy_version(self, account_id: str, arn: str, number: int) -> None:
+        with translated_failures(), transaction(self._connection):
+            policy = self._own_policy(account_id, arn)
+            self._require_version(policy, number)
+            if number == policy.default_version:
+                raise PolicyInUse(f"v{number} is the default version of policy {policy.name}", PolicyUse.DEFAULT)
+            self._connection.execute(
+                "DELETE FROM policy_version WHERE policy_id = ? AND number = ?", (policy.policy_id, number)
+            )
+
+    def delete_policy(self, account_id: str, arn: str) -> None:
+        with translated_failures(), transaction(self._connection):
+            policy = self._counted(account_id, self._own_policy(account_id, arn))
+            if policy.attachments or policy.boundary_uses:
+                raise PolicyInUse(f"policy {policy.name} is still attached to users", PolicyUse.ATTACHED)
+            if len(self._versions(policy)) > 1:
+                raise PolicyInUse(f"policy {policy.name} still has further versions", PolicyUse.VERSIONS)
+            self._connection.execute("DELETE FROM policy WHERE policy_id = ?", (policy.policy_id,))
+
+    def tag_policy(self, account_id: str, arn: str, tags: Tags) -> None:
+        check_tags(tags)
+        with translated_failures(), transaction(self._connection):
+            policy = self._own_policy(account_id, arn)
+            self._set_policy_tags(policy, with_tags(policy.tags, tags))
+
+    def untag_policy(self, account_id: str, arn: str, keys: Sequence[str]) -> None:
+        with translated_failures(), transaction(self._connection):
+            policy = self._own_policy(account_id, arn)
+            self._set_policy_tags(policy, without_tags(policy.tags, keys))
+
+    def _set_policy_tags(self, policy: ManagedPolicy, tags: Tags) -> None:
+        self._connection.execute(
+            "UPDATE policy SET tags = ? WHERE policy_id = ?", (format_tags(tags), policy.policy_id)
+        )
+
+    def attach_user_policy(self, account_id: str, name: str, arn: str) -> None:
+        with translated_failures(), transaction(self._connection):
+            user = self.user(account_id, name)
+            self._policy(account_id, arn)
+            attached = self._attached(user)
+            if arn not in attached and len(attached) >= MAX_ATTACHMENTS:
+                raise TooManyAttachments(f"user {user.name} has {MAX_ATTACHMENTS} policies attached already", user.name)
+            self._connection.execute("INSERT OR IGNORE INTO user_attachment VALUES (?, ?)", (user.user_id, arn))
+        self._forget()
+
+    def detach_user_policy(self, account_id: str, name: str, arn: str) -> None:
+        with translated_failures(), transaction(self._connection):
+            user = self.user(account_id, name)
+            detached = self._connection.execute(
+                "DELETE FROM user_attachment WHERE user_id = ? AND policy_arn = ?", (user.user_id, arn)
+            ).rowcount
+            if not detached:
+                raise NoSuchManagedPolicy(f"user {user.name} has no policy {arn[:80]!r} attached", arn)
+        self._forget()
+
+    def attached_user_policies(self, account_id: str, name: str) -> Sequence[ManagedPolicy]:
+        with translated_failures():
+            return [self._policy(account_id, arn) for arn in self._attached(self.user(account_id, name))]
+
+    def _attached(self, user: User) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT policy_arn FROM user_attachment WHERE user_id = ? ORDER BY policy_arn", (user.user_id,)
+        )
+        return [arn for (arn,) in rows]
+
+    def set_user_boundary(self, account_id: str, name: str, arn: str | None) -> None:
+        with translated_failures(), transaction(self._connection):
+            user = self.user(account_id, name)
+            if arn is not None:
+                self._policy(account_id, arn)
+            self._connection.execute("UPDATE user SET boundary_arn = ? WHERE user_id = ?", (arn, user.user_id))
+        self._forget()
+
+    def users_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[User]:
+        with translated_failures():
+            self._policy(account_id, arn)
+            rows = self._connection.execute(_BOUNDED if as_boundary else _ATTACHED, (account_id, arn))
+            return [user_of(row) for row in rows]
+
+    def _require_boundary(self, user: User) -> None:
+        if user.boundary_arn is not None:
+            self._policy(user.account_id, user.boundary_arn)
+
+    def _policies_of(self, user: User) -> IdentityPolicies:
+        """What is in force for a user."""
+        attached = tuple(self._default_text(user.account_id, arn) for arn in self._attached(user))
+        boundary = user.boundary_arn
+        return IdentityPolicies(
+            (*self._policies(user), *attached),
+            None if boundary is None else self._default_text(user.account_id, boundary),
+        )
+
+    def _default_text(self, account_id: str, arn: str) -> PolicyText:
+        """The text in force, named by the ARN: an inline policy may have the same name.
+
+        A policy that is attached, or somebody's boundary, cannot be deleted. Where it is missing all the same, nobody
+        is let in without what it may deny: StoreUnavailable.
+        """
+        if arn in AWS_MANAGED:
+            return PolicyText(arn, AWS_MANAGED[arn][1].document)
+        try:
+            policy = self._policy(account_id, arn)
+        except NoSuchManagedPolicy as error:
+            raise StoreUnavailable(f"the policy {arn} of a user is missing") from error
+        (document,) = self._connection.execute(
+            "SELECT document FROM policy_version WHERE policy_id = ? AND number = ?",
+            (policy.policy_id, policy.default_version),
+        ).fetchone()
+        return PolicyText(arn, document)
+
+
+def _policy_of(row: tuple[str, str, str, str, str, int, int, int, str]) -> ManagedPolicy:
+    policy_id, account_id, name, path, description, created_us, updated_us, default_version, tags = row
+    return ManagedPolicy(
+        policy_id,
+        account_id,
+        name,
+        path,
+        description,
+        created_us,
+        updated_us,
+        default_version,
+        parse_tags(tags),
+    )
+
+
+def _check_document(document: str, name: str) -> None:
+    """Raises PolicyError, and PoliciesTooLong."""
+    parse_policy(document, PolicyKind.IDENTITY)
+    if size_of(document) > MAX_POLICY_CHARACTERS:
+        raise PolicyTooLong(f"a managed policy has at most {MAX_POLICY_CHARACTERS} characters", name)

@@ -1,0 +1,85 @@
+"""Each operation of IAM as a user: refused without a policy that allows it, done with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from iam.face.table import SERVED
+from tests.iam.face.identity_service import ACCOUNT, POLICY, Client, allow, refusal
+
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+OWN = f"arn:aws:iam::{ACCOUNT.account_id}:policy/own"
+
+CALLS: dict[str, dict[str, Any]] = {
+    "AttachUserPolicy": {"UserName": "bob", "PolicyArn": READ_ONLY},
+    "CreateAccessKey": {"UserName": "bob"},
+    "CreatePolicy": {"PolicyName": "new", "PolicyDocument": POLICY},
+    "CreatePolicyVersion": {"PolicyArn": OWN, "PolicyDocument": POLICY},
+    "CreateUser": {"UserName": "new"},
+    "DeleteAccessKey": {"UserName": "bob", "AccessKeyId": "AKIAUNKNOWNUNKNOWN12"},
+    "DeletePolicy": {"PolicyArn": OWN},
+    "DeletePolicyVersion": {"PolicyArn": OWN, "VersionId": "v9"},
+    "DeleteUser": {"UserName": "bob"},
+    "DeleteUserPermissionsBoundary": {"UserName": "bob"},
+    "DeleteUserPolicy": {"UserName": "bob", "PolicyName": "p"},
+    "DetachUserPolicy": {"UserName": "bob", "PolicyArn": OWN},
+    "GetPolicy": {"PolicyArn": OWN},
+    "GetPolicyVersion": {"PolicyArn": OWN, "VersionId": "v1"},
+    "GetUser": {"UserName": "bob"},
+    "GetUserPolicy": {"UserName": "bob", "PolicyName": "p"},
+    "ListAccessKeys": {"UserName": "bob"},
+    "ListAttachedUserPolicies": {"UserName": "bob"},
+    "ListEntitiesForPolicy": {"PolicyArn": OWN},
+    "ListPolicies": {},
+    "ListPolicyTags": {"PolicyArn": OWN},
+    "ListPolicyVersions": {"PolicyArn": OWN},
+    "ListUserPolicies": {"UserName": "bob"},
+    "ListUserTags": {"UserName": "bob"},
+    "ListUsers": {},
+    "PutUserPermissionsBoundary": {"UserName": "bob", "PermissionsBoundary": READ_ONLY},
+    "PutUserPolicy": {"UserName": "bob", "PolicyName": "p", "PolicyDocument": POLICY},
+    "SetDefaultPolicyVersion": {"PolicyArn": OWN, "VersionId": "v1"},
+    "TagPolicy": {"PolicyArn": OWN, "Tags": []},
+    "TagUser": {"UserName": "bob", "Tags": []},
+    "UntagPolicy": {"PolicyArn": OWN, "TagKeys": []},
+    "UntagUser": {"UserName": "bob", "TagKeys": []},
+    "UpdateAccessKey": {"UserName": "bob", "AccessKeyId": "AKIAUNKNOWNUNKNOWN12", "Status": "Active"},
+    "UpdateUser": {"UserName": "bob"},
+}
+
+
+AFTER_THE_DECISION = {
+    "DeleteAccessKey": "NoSuchEntity",
+    "DeletePolicyVersion": "NoSuchEntity",
+    "DeleteUser": "DeleteConflict",
+    "DetachUserPolicy": "NoSuchEntity",
+    "UpdateAccessKey": "NoSuchEntity",
+}
+"""What these calls are refused for, once they are allowed."""
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operation: str) -> None:
+    for name in ("ann", "bob"):
+        client.ask("CreateUser", UserName=name)
+    client.ask("PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=POLICY)
+    client.ask("CreatePolicy", PolicyName="own", PolicyDocument=POLICY)
+    client.sign_in("ann")
+    call = CALLS[operation]
+    nobodys = {"UserName": "nobody", "PolicyArn": f"{OWN}er"}
+    for parameters in (call, {name: nobodys.get(name, value) for name, value in call.items()}):
+        code, message = refusal(client.ask, operation, **parameters)
+        assert code == "AccessDenied"
+        assert message.startswith(f"User: {client.principal.arn} is not authorized to perform: iam:{operation} on ")
+        assert message.endswith(f"because no identity-based policy allows the iam:{operation} action")
+    allow(client, "ann", f"iam:{operation}")
+    if operation in AFTER_THE_DECISION:
+        assert refusal(client.ask, operation, **call)[0] == AFTER_THE_DECISION[operation]
+    else:
+        client.ask(operation, **call)
+
+
+def test_every_operation_is_asked_for() -> None:
+    assert set(CALLS) | {"GetAccessKeyLastUsed"} == set(SERVED["iam"])
