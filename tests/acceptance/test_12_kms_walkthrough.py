@@ -8,23 +8,30 @@ from pathlib import Path
 
 import pytest
 
+from kms.hsm.provision import find_softhsm
 from tests.harness import REPOSITORY, running_gateway
 
 pytestmark = pytest.mark.slow
 
 EXPECTED = {
     "Keys, aliases, tags": ["Enabled", "alias/billing", "stage"],
-    "Data keys: encrypting as an application does": ["arn:aws:kms:", "another context: InvalidCiphertextException"],
+    "Data keys: encrypting as an application does": ["arn:aws:kms:", "InvalidCiphertextException"],
     "Small secrets, and moving them to another key": ["correct horse"],
-    "Rotation": ["180", "ON_DEMAND", "correct horse"],
+    "Rotation": ["180", "ON_DEMAND", "correct horse", "False", "True"],
     "Your own key material": ["Enabled", "PendingImport"],
-    "Who may use a key": ["default", "Decrypt"],
-    "Signatures and MACs": ["True", "Verified OK"],
+    "Who may use a key": ["default", "Decrypt", "Encrypt"],
+    "Signatures and MACs": ["True", "Verified OK", "ValidationException"],
     "RSA, key agreement, data key pairs": ["correct horse", "ECDH", "ECC_NIST_P384", "RSA_2048"],
-    "Checking before doing": ["would succeed: DryRunOperationException"],
-    "Off, on, and gone": ["disabled: DisabledException", "PendingDeletion", "Disabled"],
+    "Keys that never leave the HSM": ["True", "UnsupportedOperationException"],
+    "Several regions": ["Enabled", "correct horse", "REPLICA"],
+    "Checking before doing": ["DryRunOperationException"],
+    "Off, on, and gone": ["DisabledException", "PendingDeletion", "Disabled"],
 }
-"""What each section's output must hold, by heading; the test fails when a section has no entry."""
+"""What each section's output must hold, by heading; the test fails when a section has no entry. Names of
+errors are printed only where a call failed and said so; one that fails otherwise ends the script."""
+
+HELD = "Keys that never leave the HSM"
+"""The one section that needs a token."""
 
 
 def sections() -> list[tuple[str, str]]:
@@ -39,10 +46,11 @@ def sections() -> list[tuple[str, str]]:
 
 def test_every_block_works_in_order(tmp_path: Path) -> None:
     assert [title for title, _ in sections()] == list(EXPECTED)
-    script = "\n".join(f"echo '== {title}'\n{block}" for title, block in sections())
+    expected = {title: wanted for title, wanted in EXPECTED.items() if title != HELD or find_softhsm() is not None}
+    script = "\n".join(f"echo '== {title}'\n{block}" for title, block in sections() if title in expected)
     work = tmp_path / "work"
     work.mkdir()
-    with running_gateway(tmp_path) as gateway:
+    with running_gateway(tmp_path, environment={"SEALGATE_KMS_OTHER_REGIONS": "eu-central-1"}) as gateway:
         done = subprocess.run(
             ["bash", "-eu", "-o", "pipefail", "-c", script],
             cwd=work,
@@ -53,7 +61,7 @@ def test_every_block_works_in_order(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    told = dict(zip(EXPECTED, done.stdout.split("== ")[1:], strict=True))
-    for title, wanted in EXPECTED.items():
+    told = dict(zip(expected, done.stdout.split("== ")[1:], strict=True))
+    for title, wanted in expected.items():
         for text in wanted:
             assert text in told[title], f"{title}: {told[title]}"
