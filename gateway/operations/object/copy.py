@@ -16,7 +16,8 @@ from gateway.operations.download import open_range
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
-from gateway.operations.object.copy_across_accounts import CopyTarget, copied_response, copy_across_accounts
+from gateway.operations.object.copy_across_accounts import copied_response, copy_across_accounts
+from gateway.operations.object.single_body import NewObject
 from gateway.operations.preconditions import check_early
 from gateway.operations.tagging import copied_tags
 from gateway.operations.upload import opaque_etag
@@ -66,8 +67,10 @@ async def _copy(call: Call) -> Response:
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
     if source.bucket.account_id != bucket.account_id:
-        target = CopyTarget(bucket, described, tags, access, algorithm, choice, precondition)
-        return await copy_across_accounts(call, source, data_key, target)
+        target = NewObject(
+            bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
+        )
+        return await copy_across_accounts(call, source, data_key, target, algorithm)
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
     document = await _document(

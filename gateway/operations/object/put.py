@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from gateway.operations.acl import access_of_new_object
 from gateway.operations.context import Call
-from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
-from gateway.operations.encryption import EncryptionChoice, choose_encryption, new_data_key
-from gateway.operations.footers import object_envelope
+from gateway.operations.documents import ObjectDocument
+from gateway.operations.encryption import EncryptionChoice, choose_encryption
+from gateway.operations.object.single_body import NewObject, SingleBody
 from gateway.operations.preconditions import check_early
 from gateway.operations.tagging import requested_tags
-from gateway.operations.upload import Digested, checksum_headers, receive
-from gateway.operations.versioning import new_version_id, written_headers
+from gateway.operations.upload import checksum_headers, receive
+from gateway.operations.versioning import written_headers
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import BlobKind, Mode, Wrap
+from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.object_headers import ObjectHeaders
-from gateway.sealing.footer import Envelope
-from gateway.sealing.ids import new_id
-from gateway.storage.index.records import ObjectRow, RowKind
 
 MAX_SINGLE_PUT_BYTES = 5 << 30
 """Amazon S3 limits, "Upload object using a single operation": 5 GiB."""
@@ -26,68 +23,22 @@ MAX_SINGLE_PUT_BYTES = 5 << 30
 async def handle(call: Call) -> Response:
     """Nothing is visible before the body was verified and its blob is durable; then one transaction."""
     bucket = await call.bucket()
-    described = ObjectHeaders.parse(call.request.headers)
-    tags = requested_tags(call)
-    access = access_of_new_object(call, bucket)
-    choice = choose_encryption(call, bucket)
+    described, tags = ObjectHeaders.parse(call.request.headers), requested_tags(call)
+    access, choice = access_of_new_object(call, bucket), choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
-    row_uid, version_id = new_id(), new_version_id(call, bucket, call.now_us)
-    data_key, wrap = await new_data_key(call, bucket, row_uid, choice)
-
-    def document_of(digested: Digested) -> ObjectDocument:
-        return ObjectDocument(
-            etag=digested.etag,
-            commitment=digested.commitment,
-            headers=described.headers,
-            metadata=described.metadata,
-            checksums=digested.checksums,
-            storage_class=described.storage_class,
-            context=dict(choice.context) or None,
-            tags=tags,
-            owner=access.owner,
-            grants=access.grants,
-        )
-
-    def footer_of(digested: Digested) -> tuple[Envelope, bytes]:
-        descriptor = ObjectDescriptor(
-            key=call.key,
-            row_uid=row_uid,
-            version_id=version_id,
-            modified_us=call.now_us,
-            size=digested.size,
-            document=document_of(digested),
-        )
-        envelope = object_envelope(
-            bucket, BlobKind.OBJECT, wrap, row_uid=row_uid, context=choice.context, object_arn=call.object_arn
-        )
-        return envelope, encode(descriptor)
-
+    target = NewObject(
+        bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
+    )
+    made = await SingleBody.begin(call, target)
     async with receive(
         call,
-        data_key,
+        made.data_key,
         maximum_bytes=MAX_SINGLE_PUT_BYTES,
-        md5_etag=wrap.mode is Mode.SSE_S3,
-        footer_of=footer_of,
+        md5_etag=made.wrap.mode is Mode.SSE_S3,
+        footer_of=made.footer,
     ) as upload:
-        row = ObjectRow(
-            bucket_id=bucket.bucket_id,
-            key=call.key.encode(),
-            row_uid=row_uid,
-            version_id=version_id,
-            kind=RowKind.OBJECT,
-            size=upload.digested.size,
-            modified_us=call.now_us,
-            wrap=wrap,
-            blob_ids=(upload.blob.blob_id,),
-            manifest_id=None,
-            part_count=0,
-            revision=0,
-            sealed=b"",
-        )
-        document = document_of(upload.digested)
-        await call.services.index.put_object(call.services.rows.seal_object(row, document), [upload.blob], precondition)
-        upload.keep()
-    return Response(headers={**write_headers(wrap, choice, document), **written_headers(row)})
+        row, document = await made.put(upload)
+    return Response(headers={**write_headers(made.wrap, choice, document), **written_headers(row)})
 
 
 def write_headers(wrap: Wrap, choice: EncryptionChoice, document: ObjectDocument) -> dict[str, str]:
