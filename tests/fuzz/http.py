@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tests.acceptance.observe import resident_kib
+from tests.acceptance.observe import integrity_events, resident_kib
 from tests.clients.checks import faults
 from tests.clients.raw import STREAMING, RawClient, framed, head
 from tests.fuzz.engine import mutated
@@ -91,12 +91,14 @@ class HTTPFuzzer:
         self.check_gateway()
 
     def check_gateway(self) -> None:
-        """The workers are those that there were, their memory did not grow, and the log tells of no fault."""
+        """The workers are those that there were, their memory did not grow, and nothing tells of a fault."""
         if self._gateway.children("gateway.worker") != self.pids:
             raise Broken("a worker died")
         told = faults(self._gateway)
         if told:
             raise Broken(f"the log tells of faults: {told[:3]}")
+        if integrity_events(self._gateway):
+            raise Broken("stored bytes are not what was written")
         if self._memory_before and self.growth_kib > GROWTH_KIB:
             raise Broken(f"a worker grew by {self.growth_kib} KiB")
 
