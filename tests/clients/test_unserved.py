@@ -53,6 +53,15 @@ def test_methods_that_no_resource_has(
     assert raw.request(method, target.format(shared_bucket)).refusal == expected
 
 
+def test_operations_that_aws_has_on_other_hosts(raw: RawClient, shared_bucket: str) -> None:
+    """docs/divergences.md, "Not served yet"."""
+    listed = raw.request("GET", "/?max-directory-buckets=1000")
+    assert (listed.status, shared_bucket in listed.body.decode()) == (200, True)
+    headers = {"x-amz-request-route": "r", "x-amz-request-token": "t"}
+    written = raw.request("POST", "/WriteGetObjectResponse", headers, b"data")
+    assert written.refusal == (412, "PreconditionFailed"), "no browser form for a bucket"
+
+
 VERSION = (400, "InvalidArgument")
 NOT_ALLOWED = (405, "MethodNotAllowed")
 
