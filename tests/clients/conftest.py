@@ -60,6 +60,17 @@ def kms_key(kms: Any) -> str:
     return str(kms.create_key()["KeyMetadata"]["Arn"])
 
 
+@pytest.fixture
+def kms_bucket(s3: Any, bucket: str, kms_key: str) -> str:
+    """A bucket whose objects are encrypted by a KMS key unless somebody says otherwise."""
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key}
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+    )
+    return bucket
+
+
 def make_bucket(s3: Any) -> str:
     name = f"test-{uuid.uuid4()}"
     s3.create_bucket(Bucket=name)

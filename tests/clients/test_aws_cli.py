@@ -58,10 +58,13 @@ def test_a_bucket_from_mb_to_rb(gateway: Gateway, s3: Any, tmp_path: Path) -> No
 
 
 def test_a_tree_synced_up_and_down_is_the_same(
-    gateway: Gateway, s3: Any, bucket: str, tree: Path, tmp_path: Path
+    gateway: Gateway, s3: Any, kms_bucket: str, kms_key: str, tree: Path, tmp_path: Path
 ) -> None:
-    url, copy = f"s3://{bucket}", tmp_path / "copy"
+    url, copy = f"s3://{kms_bucket}", tmp_path / "copy"
     assert gateway.aws("s3", "sync", str(tree), f"{url}/tree").stdout.count("upload:") == len(FILES)
+    for name in FILES:
+        found = s3.head_object(Bucket=kms_bucket, Key=f"tree/{name}")
+        assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms", kms_key)
     gateway.aws("s3", "sync", f"{url}/tree", str(copy))
     assert differences(tree, copy) == []
 
@@ -77,7 +80,7 @@ def test_a_tree_synced_up_and_down_is_the_same(
     assert shown == {f"tree/{name}": size for name, size in sizes.items()}
     removed = gateway.aws("s3", "rm", url, "--recursive", "--quiet")
     assert removed.stdout == ""
-    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+    assert s3.list_objects_v2(Bucket=kms_bucket)["KeyCount"] == 0
 
 
 def test_pages_of_list_objects_v2(gateway: Gateway, s3: Any, bucket: str) -> None:

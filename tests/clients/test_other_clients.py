@@ -34,17 +34,6 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path / "tree"
 
 
-@pytest.fixture
-def kms_bucket(s3: Any, bucket: str, kms_key: str) -> str:
-    """A bucket whose objects are encrypted by a KMS key unless somebody says otherwise."""
-    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key}
-    s3.put_bucket_encryption(
-        Bucket=bucket,
-        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
-    )
-    return bucket
-
-
 def run(gateway: Gateway, *command: str | Path, cwd: Path | None = None, **environment: str) -> str:
     """Run a client to its end, and return its standard output. Fails with all it said."""
     path = os.pathsep.join([str(CLIENTS / "bin"), os.environ["PATH"]])
@@ -73,6 +62,9 @@ def test_a_python_library(name: str, gateway: Gateway, s3: Any, kms_bucket: str,
 def test_duckdb(gateway: Gateway, s3: Any, kms_bucket: str, tree: Path, tmp_path: Path) -> None:
     run(gateway, CLIENTS / "bin" / "python", OTHERS / "work_duckdb.py", kms_bucket, tree, tmp_path / "down")
     assert s3.head_object(Bucket=kms_bucket, Key="one.csv")["ServerSideEncryption"] == "aws:kms"
+    assert s3.head_object(Bucket=kms_bucket, Key="large.parquet", PartNumber=1)["PartsCount"] > 1
+    kept = [each["Key"] for each in s3.list_objects_v2(Bucket=kms_bucket, Prefix="numbers/")["Contents"]]
+    assert [key.rpartition("/")[0] for key in kept] == ["numbers/part=7"]
 
 
 def test_the_sdk_for_javascript(gateway: Gateway, s3: Any, kms_bucket: str, tree: Path, tmp_path: Path) -> None:
