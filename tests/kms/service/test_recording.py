@@ -455,7 +455,7 @@ async def test_nothing_is_answered_before_its_line_is_written(
 
 
 async def test_a_full_disk_answers_nothing_does_nothing_and_heals(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = await made_key(recorded)
     monkeypatch.setattr(writing, "RETRY_SECONDS", 0.01)
@@ -479,7 +479,9 @@ async def test_a_full_disk_answers_nothing_does_nothing_and_heals(
     metadata = await recorded.call(t.DescribeKey(key.key_id))
     assert metadata.state is t.KeyState.ENABLED
     [trouble] = records(recorded.directory, "trouble")
-    assert (trouble["lateLines"], trouble["refusedCalls"]) == (1, 1)
+    # What the service does by itself may have been refused meanwhile, too.
+    waiting = caplog.text.count("keys due for rotation wait")
+    assert (trouble["lateLines"], trouble["refusedCalls"]) == (1, 1 + waiting)
 
 
 async def test_checkpoints_that_are_not_signed_show_in_health_and_stop_nothing(
