@@ -89,6 +89,8 @@ def test_keys_are_restored_and_open_what_they_encrypted(make_gateway: StartGatew
     assert kms_command(gateway, "restore", tmp_path / "archive", "--dry-run")["restored"] is False
     assert _refused(gateway, tmp_path / "archive", "--replace", "--yes") == 4  # it is being served
 
+    # What commands did waits in the key store until kmsd told it: it must not be lost with the directory below.
+    wait_until(lambda: _told(gateway) == ["BackUpKeyStore"] * 2, "the audit trail tells of both backups")
     gateway.stop()
     roots = tmp_path / "roots"
     roots.mkdir()
