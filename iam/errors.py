@@ -84,3 +84,56 @@ class AuthenticationError(Exception):
     @property
     def s3_code(self) -> str:
         return S3_CODE[self.reason]
+
+
+class Fault(StrEnum):
+    """The kinds of refusal that the services other than S3 tell apart."""
+
+    INCOMPLETE = "incomplete"
+    INVALID = "invalid"
+    UNKNOWN_CLIENT = "unknown-client"
+    EXPIRED = "expired"
+
+
+_INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
+
+FAULT: Mapping[Reason, tuple[Fault, str | None]] = {
+    Reason.MALFORMED_AUTHORIZATION: (Fault.INCOMPLETE, None),
+    Reason.WRONG_REGION: (Fault.INVALID, "Credential should be scoped to a valid region."),
+    Reason.MALFORMED_QUERY: (Fault.INCOMPLETE, None),
+    Reason.MALFORMED_FORM: (Fault.INCOMPLETE, None),
+    Reason.UNSUPPORTED_AUTHORIZATION: (Fault.INCOMPLETE, None),
+    Reason.SIGNATURE_VERSION_2: (Fault.INCOMPLETE, None),
+    Reason.SIGNATURE_VERSION_4A: (Fault.INCOMPLETE, None),
+    Reason.SEVERAL_MECHANISMS: (Fault.INCOMPLETE, None),
+    Reason.MISSING_CONTENT_SHA256: (Fault.INCOMPLETE, None),
+    Reason.INVALID_CONTENT_SHA256: (Fault.INCOMPLETE, None),
+    Reason.MISSING_DATE: (Fault.INCOMPLETE, None),
+    Reason.HEADERS_NOT_SIGNED: (Fault.INVALID, None),
+    Reason.SECURITY_TOKEN: (Fault.UNKNOWN_CLIENT, _INVALID_TOKEN),
+    Reason.REQUEST_TIME_TOO_SKEWED: (Fault.INVALID, None),
+    Reason.NOT_YET_VALID: (Fault.INVALID, None),
+    Reason.EXPIRED: (Fault.EXPIRED, None),
+    Reason.UNKNOWN_ACCESS_KEY: (Fault.UNKNOWN_CLIENT, _INVALID_TOKEN),
+    Reason.SIGNATURE_MISMATCH: (
+        Fault.INVALID,
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
+        "Key and signing method. Consult the service documentation for details.",
+    ),
+}
+"""Kind and message by reason; None: the message that the error brings."""
+
+
+def fault_of(error: AuthenticationError) -> tuple[Fault, str]:
+    """Kind and message of a refusal, for the services other than S3."""
+    fault, message = FAULT[error.reason]
+    return fault, error.message if message is None else message
+
+
+def missing_form_field(name: str) -> AuthenticationError:
+    """A browser form that carries a signature lacks one of its fields; in S3's words."""
+    return AuthenticationError(
+        Reason.MALFORMED_FORM,
+        f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the fields.",
+        {"ArgumentName": name, "ArgumentValue": ""},
+    )

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from typing import NoReturn
 
 from iam.canonical import to_wire
-from iam.errors import AuthenticationError, Reason
+from iam.errors import AuthenticationError, Reason, missing_form_field
 from iam.payload_hash import UNSIGNED_PAYLOAD
 from iam.scope import ALGORITHM, Authentication, Form, MalformedScope, Service, parse_credential, parse_timestamp
 from iam.sigv4 import MISMATCH_MESSAGE, security_token_refused, sign, signature_version_2
@@ -33,12 +33,7 @@ def parse_form(fields: Mapping[str, str], service: Service, regions: Sequence[st
         raise security_token_refused()
     for name in ("policy", *sorted(_TELLING)):
         if name not in fields:
-            raise AuthenticationError(
-                Reason.MALFORMED_FORM,
-                f"Bucket POST must contain a field named '{name}'.  If it is specified, please check the order of the "
-                "fields.",
-                {"ArgumentName": name, "ArgumentValue": ""},
-            )
+            raise missing_form_field(name)
     if fields["x-amz-algorithm"] != ALGORITHM:
         _malformed("x-amz-algorithm", fields, f'X-Amz-Algorithm only supports "{ALGORITHM}"')
     timestamp = fields["x-amz-date"]

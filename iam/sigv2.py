@@ -17,7 +17,7 @@ from typing import NoReturn
 from urllib.parse import unquote
 
 from iam.canonical import to_wire
-from iam.errors import AuthenticationError, Reason
+from iam.errors import AuthenticationError, Reason, missing_form_field
 from iam.payload_hash import UNSIGNED_PAYLOAD, check_payload_hash, is_signed_stream
 from iam.requests import SignableRequest
 from iam.scope import Form, format_iso
@@ -148,11 +148,7 @@ def parse_form_version_2(fields: Mapping[str, str]) -> SignatureVersion2 | None:
         raise security_token_refused()
     for name, shown in (("awsaccesskeyid", "AWSAccessKeyId"), ("signature", "signature"), ("policy", "policy")):
         if name not in fields:
-            message = (
-                f"Bucket POST must contain a field named '{shown}'.  If it is specified, please check the order of the "
-                "fields."
-            )
-            raise AuthenticationError(Reason.MALFORMED_FORM, message, {"ArgumentName": shown, "ArgumentValue": ""})
+            raise missing_form_field(shown)
     return SignatureVersion2(Form.POST, fields["awsaccesskeyid"], fields["signature"], fields["policy"])
 
 
