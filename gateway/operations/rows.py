@@ -8,6 +8,7 @@ Authorization Reference; `tests/gateway/operations/test_rows.py` holds both agai
 
 from __future__ import annotations
 
+from gateway.operations import rights
 from gateway.operations.absent_rows import ABSENT
 from gateway.operations.bucket import (
     acl,
@@ -41,7 +42,15 @@ SERVICE, BUCKET, OBJECT = Target.SERVICE, Target.BUCKET, Target.OBJECT
 
 SERVED = (
     Operation("ListBuckets", "GET", SERVICE, "s3:ListAllMyBuckets", handler=list_buckets.handle),
-    Operation("CreateBucket", "PUT", BUCKET, "s3:CreateBucket", body=Body.DOCUMENT, handler=create.handle),
+    Operation(
+        "CreateBucket",
+        "PUT",
+        BUCKET,
+        "s3:CreateBucket",
+        body=Body.DOCUMENT,
+        also=rights.MAKES_BUCKET,
+        handler=create.handle,
+    ),
     Operation("HeadBucket", "HEAD", BUCKET, "s3:ListBucket", handler=head.handle),
     Operation("DeleteBucket", "DELETE", BUCKET, "s3:DeleteBucket", handler=delete.handle),
     Operation("GetBucketLocation", "GET", BUCKET, "s3:GetBucketLocation", ("location",), handler=location.handle),
@@ -218,6 +227,7 @@ SERVED = (
         ("delete",),
         body=Body.DOCUMENT,
         authorises_each=True,
+        also=(rights.COMPARES,),
         handler=delete_objects.handle,
     ),
     Operation(
@@ -228,9 +238,23 @@ SERVED = (
         ("uploads",),
         handler=list_uploads.handle,
     ),
-    Operation("GetObject", "GET", OBJECT, "s3:GetObject", accepts=("partNumber", VERSION_ID), handler=get.handle_get),
     Operation(
-        "HeadObject", "HEAD", OBJECT, "s3:GetObject", accepts=("partNumber", VERSION_ID), handler=get.handle_head
+        "GetObject",
+        "GET",
+        OBJECT,
+        "s3:GetObject",
+        accepts=("partNumber", VERSION_ID),
+        also=(rights.DECRYPTS, *rights.TELLS_TAG_COUNT),
+        handler=get.handle_get,
+    ),
+    Operation(
+        "HeadObject",
+        "HEAD",
+        OBJECT,
+        "s3:GetObject",
+        accepts=("partNumber", VERSION_ID),
+        also=rights.TELLS_TAG_COUNT,
+        handler=get.handle_head,
     ),
     Operation(
         "GetObjectAttributes",
@@ -239,12 +263,21 @@ SERVED = (
         "s3:GetObjectAttributes",
         ("attributes",),
         accepts=(VERSION_ID,),
+        also=rights.READS_ATTRIBUTES,
         handler=attributes.handle,
     ),
-    Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, handler=put.handle),
+    Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, also=rights.WRITES, handler=put.handle),
     # Told apart from other POSTs on a bucket by having no parameter of its own.
-    Operation("PostObject", "POST", BUCKET, "s3:PutObject", body=Body.FORM, handler=post.handle),
-    Operation("CopyObject", "PUT", OBJECT, "s3:PutObject", header="x-amz-copy-source", handler=copy.handle),
+    Operation("PostObject", "POST", BUCKET, "s3:PutObject", body=Body.FORM, also=rights.WRITES, handler=post.handle),
+    Operation(
+        "CopyObject",
+        "PUT",
+        OBJECT,
+        "s3:PutObject",
+        header="x-amz-copy-source",
+        also=(*rights.READS_SOURCE, *rights.COPIES_TAGS, *rights.WRITES),
+        handler=copy.handle,
+    ),
     Operation(
         "RestoreObject",
         "POST",
@@ -258,8 +291,18 @@ SERVED = (
     Operation(
         "SelectObjectContent", "POST", OBJECT, "s3:GetObject", ("select", "select-type=2"), handler=select.handle
     ),
-    Operation("RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",), handler=rename.handle),
-    Operation("DeleteObject", "DELETE", OBJECT, "s3:DeleteObject", accepts=(VERSION_ID,), handler=delete_object.handle),
+    Operation(
+        "RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",), also=rights.RENAMES, handler=rename.handle
+    ),
+    Operation(
+        "DeleteObject",
+        "DELETE",
+        OBJECT,
+        "s3:DeleteObject",
+        accepts=(VERSION_ID,),
+        also=(rights.COMPARES,),
+        handler=delete_object.handle,
+    ),
     Operation(
         "GetObjectTagging",
         "GET",
@@ -289,7 +332,15 @@ SERVED = (
         accepts=(VERSION_ID,),
         handler=object_tagging.delete,
     ),
-    Operation("CreateMultipartUpload", "POST", OBJECT, "s3:PutObject", ("uploads",), handler=create_upload.handle),
+    Operation(
+        "CreateMultipartUpload",
+        "POST",
+        OBJECT,
+        "s3:PutObject",
+        ("uploads",),
+        also=(rights.SETS_TAGS, rights.SETS_ACL, rights.ENCRYPTS),
+        handler=create_upload.handle,
+    ),
     Operation(
         "UploadPart",
         "PUT",
@@ -297,6 +348,7 @@ SERVED = (
         "s3:PutObject",
         ("partNumber", "uploadId"),
         body=Body.STREAM,
+        also=(rights.DECRYPTS,),
         handler=upload_part.handle,
     ),
     Operation(
@@ -306,6 +358,7 @@ SERVED = (
         "s3:PutObject",
         ("partNumber", "uploadId"),
         header="x-amz-copy-source",
+        also=(*rights.READS_SOURCE, rights.DECRYPTS),
         handler=upload_part_copy.handle,
     ),
     Operation(
@@ -315,6 +368,7 @@ SERVED = (
         "s3:PutObject",
         ("uploadId",),
         body=Body.DOCUMENT,
+        also=(rights.COMPARES, rights.DECRYPTS),
         handler=complete.handle,
     ),
     Operation("AbortMultipartUpload", "DELETE", OBJECT, "s3:AbortMultipartUpload", ("uploadId",), handler=abort.handle),

@@ -14,6 +14,7 @@ from gateway.operations.context import Call
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Response
 from gateway.protocol.query import Query
+from iam.rights import Right
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -46,7 +47,7 @@ class Operation:
     `query` names the parameters that must be present (in any order, with any value unless `name=value`), `header` a
     header that must be; among rows that match, the one with the most requirements is meant. `accepts` are subresources
     that may come along. With `authorises_each` the handler asks for `action` itself, on each object that the body
-    names.
+    names. `also` is what it may ask for besides (`gateway.operations.rights`).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Operation:
     header: str | None = None
     body: Body = Body.NONE
     authorises_each: bool = False
+    also: tuple[Right, ...] = ()
     handler: Handler | None = None
 
     def matches(self, query: Query, headers: Mapping[str, str]) -> bool:

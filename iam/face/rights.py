@@ -1,0 +1,68 @@
+"""What each operation of IAM and STS may ask for. Handlers ask; tests hold what they ask for against this.
+
+Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Identity and Access Management"
+and "... for AWS Security Token Service".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from iam.rights import ANY, Right
+
+_ON = {
+    "policy": (
+        "CreatePolicy",
+        "CreatePolicyVersion",
+        "DeletePolicy",
+        "DeletePolicyVersion",
+        "GetPolicy",
+        "GetPolicyVersion",
+        "ListEntitiesForPolicy",
+        "ListPolicyTags",
+        "ListPolicyVersions",
+        "SetDefaultPolicyVersion",
+        "TagPolicy",
+        "UntagPolicy",
+    ),
+    "user": (
+        "AttachUserPolicy",
+        "CreateAccessKey",
+        "CreateUser",
+        "DeleteAccessKey",
+        "DeleteUser",
+        "DeleteUserPermissionsBoundary",
+        "DeleteUserPolicy",
+        "DetachUserPolicy",
+        "GetAccessKeyLastUsed",
+        "GetUser",
+        "GetUserPolicy",
+        "ListAccessKeys",
+        "ListAttachedUserPolicies",
+        "ListUserPolicies",
+        "ListUserTags",
+        "PutUserPermissionsBoundary",
+        "PutUserPolicy",
+        "TagUser",
+        "UntagUser",
+        "UpdateAccessKey",
+        "UpdateUser",
+    ),
+    ANY: ("ListPolicies", "ListUsers"),
+}
+"""Operations that ask for the action of their own name, by the kind of what they name."""
+
+_MORE: Mapping[str, tuple[Right, ...]] = {
+    "UpdateUser": (Right("iam:UpdateUser", "user", of="under its new name", when="it is renamed or moved"),),
+}
+
+RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
+    "iam": {name: (Right(f"iam:{name}", kind), *_MORE.get(name, ())) for kind, names in _ON.items() for name in names},
+    "sts": {"GetCallerIdentity": ()},
+}
+"""By the service's name, then the operation's: a row for each that is served."""
+
+ASKS_NOTHING: Mapping[str, str] = {
+    "GetCallerIdentity": "needs no permission, and no policy can deny it (API Reference, GetCallerIdentity)",
+}
+"""Why an operation has no right to ask for."""
