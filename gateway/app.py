@@ -48,6 +48,10 @@ WRITE_USES_SECONDS = 60.0
 """Between two notes of which access keys were used: each makes every worker read its credentials anew."""
 
 
+OWNER_SECONDS = 1.0
+"""How long what an account is called is not asked again."""
+
+
 class Application:
     """One worker's services. Sealed until the KMS opened the service's own keys; then it serves, without restart."""
 
@@ -222,30 +226,42 @@ def integrity_event(kind: str, detail: str) -> None:
 
 
 def owners(identities: IdentityStore) -> Callable[[str], Owner]:
-    """How accounts are named in S3's XML. An account never changes its names, so they are kept."""
-    known: dict[str, Owner] = {"": ANONYMOUS_OWNER}
+    """How accounts are named in S3's XML. A listing asks for each of its entries, so that answers are kept for a
+    moment: an account's canonical id never changes, and its name decides nothing."""
+    known: dict[str, tuple[float, Owner]] = {}
 
     def owner_of(account_id: str) -> Owner:
-        owner = known.get(account_id)
-        if owner is None:
-            with contextlib.suppress(NoSuchAccount):
-                account = identities.account(account_id)
-                owner = known[account_id] = Owner(account.canonical_id, account.display_name)
-        return owner or Owner(account_id, account_id)
+        if not account_id:
+            return ANONYMOUS_OWNER
+        now = time.monotonic()
+        until, owner = known.get(account_id, (now, None))
+        if owner is not None and now < until:
+            return owner
+        try:
+            account = identities.account(account_id)
+        except NoSuchAccount:
+            return Owner(account_id, account_id)
+        owner = Owner(account.canonical_id, account.display_name)
+        known[account_id] = now + OWNER_SECONDS, owner
+        return owner
 
     return owner_of
 
 
 def owners_by_id(identities: IdentityStore) -> Callable[[str], Owner | None]:
     """The same by canonical user id; ids that are nobody's are not remembered."""
-    known = {ANONYMOUS_ID: ANONYMOUS_OWNER, EC2_ID: Owner(EC2_ID, "za-team")}
+    account_ids: dict[str, str] = {}
+    fixed = {ANONYMOUS_ID: ANONYMOUS_OWNER, EC2_ID: Owner(EC2_ID, "za-team")}
+    owner_of = owners(identities)
 
     def owner_by_id(canonical_id: str) -> Owner | None:
-        if canonical_id not in known:
+        if canonical_id in fixed:
+            return fixed[canonical_id]
+        if canonical_id not in account_ids:
             with contextlib.suppress(NoSuchAccount):
-                account = identities.account_by_canonical_id(canonical_id)
-                known[canonical_id] = Owner(account.canonical_id, account.display_name)
-        return known.get(canonical_id)
+                account_ids[canonical_id] = identities.account_by_canonical_id(canonical_id).account_id
+        account_id = account_ids.get(canonical_id)
+        return None if account_id is None else owner_of(account_id)
 
     return owner_by_id
 

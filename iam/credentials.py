@@ -14,6 +14,11 @@ SECRET_SIZE = 40
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _CANONICAL_ID = re.compile(r"[0-9a-f]{64}")
+_DISPLAY_NAME = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,128}")
+_EMAIL = re.compile(
+    r"(?=[!-~]{6,64}\Z)[^\s\"'()<>\[\]:;,\\|%&@.][^\s\"'()<>\[\]:;,\\|%&@]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
+)
+_ALIAS = re.compile(r"(?![0-9]{12}\Z)[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]")
 _ACCESS_KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/"  # noqa: S105
@@ -21,12 +26,29 @@ _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account: 12 digits, the 64 hex digits that S3 calls the canonical user id, and a name for people."""
+    """An account: 12 digits, the 64 hex digits that S3 calls the canonical user id, and a name for people.
+
+    One that is not active is suspended: its principals are refused as unknown, and what it owns is kept.
+    """
 
     account_id: str
     canonical_id: str
     display_name: str
     created_us: int
+    email: str | None = None
+    is_active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAccess:
+    """What is asked of an account for every request to what it owns.
+
+    `public_access_block` are the settings of S3 that are on in all its buckets, by names that are S3's to understand;
+    None: it has no such configuration.
+    """
+
+    is_active: bool
+    public_access_block: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,32 @@ def check_canonical_id(text: str) -> str:
     """The text itself if it is 64 lower-case hex digits. Raises ValueError."""
     if not _CANONICAL_ID.fullmatch(text):
         raise ValueError(f"a canonical user id has 64 lower-case hex digits; got {text[:80]!r}")
+    return text
+
+
+def check_display_name(text: str) -> str:
+    """The text itself if an account can be called so. Raises ValueError."""
+    if not _DISPLAY_NAME.fullmatch(text):
+        raise ValueError("an account's name has 1 to 128 characters, and no control characters")
+    return text
+
+
+def check_email(text: str) -> str:
+    """The text itself if it is an e-mail address as AWS takes them. Raises ValueError.
+
+    Source: AWS Organizations API Reference, CreateAccount, "Email".
+    """
+    found = _EMAIL.fullmatch(text)
+    labels = text.rpartition("@")[2].split(".")
+    if found is None or any(label.startswith("-") or label.endswith("-") for label in (labels[0], labels[-1])):
+        raise ValueError(f"an e-mail address is name@domain, with 6 to 64 ASCII characters; got {text[:80]!r}")
+    return text
+
+
+def check_account_alias(text: str) -> str:
+    """The text itself if it can be an account's alias (IAM API Reference, CreateAccountAlias). Raises ValueError."""
+    if not _ALIAS.fullmatch(text):
+        raise ValueError("an alias has 3 to 63 lower-case letters, digits and single hyphens, and is no account id")
     return text
 
 

@@ -6,11 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from gateway.commands.accounts import account
 from gateway.commands.audit import audit
 from gateway.commands.blob import blob
 from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
-from gateway.commands.identities import access_key, account, user
+from gateway.commands.identities import access_key, user
 from gateway.commands.init import init
 from gateway.commands.kms import kms
 from gateway.commands.serve import serve

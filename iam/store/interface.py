@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from iam.credentials import AccessKey, AccessKeyUse, Account, Credential
+from iam.credentials import AccessKey, AccessKeyUse, Account, AccountAccess, Credential
 from iam.managed_policies import ManagedPolicy, PolicyVersion
 from iam.principals import PolicyText
 from iam.users import Tags, User
@@ -29,6 +29,18 @@ class IdentityStoreError(Exception):
 
 class AccountExists(IdentityStoreError):
     """The account id or the canonical id is taken."""
+
+
+class EmailExists(AccountExists):
+    """Another account has the e-mail address, in whatever case. `name` is the address."""
+
+
+class AliasExists(IdentityStoreError):
+    """Another account has the alias."""
+
+
+class NoSuchAlias(IdentityStoreError):
+    """The account has no such alias."""
 
 
 class AccessKeyExists(IdentityStoreError):
@@ -142,7 +154,8 @@ class SecretSealer(Protocol):
 
 class IdentityStore(Protocol):
     def create_account(self, account: Account) -> None:
-        """Raises AccountExists, and ValueError for ids of the wrong shape."""
+        """The first one manages the others. Raises AccountExists, EmailExists, and ValueError for what has the wrong
+        shape."""
         ...
 
     def account(self, account_id: str) -> Account:
@@ -153,8 +166,46 @@ class IdentityStore(Protocol):
         """Raises NoSuchAccount."""
         ...
 
+    def account_by_email(self, email: str) -> Account:
+        """By the address in any case. Raises NoSuchAccount."""
+        ...
+
+    def management_account(self) -> Account:
+        """The one that was made first. Raises NoSuchAccount while there is none."""
+        ...
+
     def accounts(self) -> Sequence[Account]:
         """All of them, by account id."""
+        ...
+
+    def update_account(self, account_id: str, *, display_name: str | None = None, email: str | None = None) -> None:
+        """Give it another name or address, or both. Raises NoSuchAccount, EmailExists, ValueError."""
+        ...
+
+    def set_account_active(self, account_id: str, is_active: bool) -> None:
+        """Suspend an account, or make it active again: its credentials are inactive while it is suspended. Takes
+        effect before it returns, in every process. Raises NoSuchAccount."""
+        ...
+
+    def set_account_public_access_block(self, account_id: str, settings: frozenset[str] | None) -> None:
+        """See `AccountAccess`. Takes effect before it returns, in every process. Raises NoSuchAccount."""
+        ...
+
+    def account_access(self, account_id: str) -> AccountAccess:
+        """What decides about all that the account owns; of an account that the store does not know, that of one that
+        blocks nothing. On the path of every request."""
+        ...
+
+    def create_account_alias(self, account_id: str, alias: str) -> None:
+        """In place of the one it had. Raises NoSuchAccount, AliasExists, ValueError for one of the wrong shape."""
+        ...
+
+    def delete_account_alias(self, account_id: str, alias: str) -> None:
+        """Raises NoSuchAlias."""
+        ...
+
+    def account_alias(self, account_id: str) -> str | None:
+        """Raises NoSuchAccount."""
         ...
 
     def create_access_key(self, credential: Credential, created_us: int, *, at_most: int | None = None) -> None:

@@ -14,21 +14,18 @@ from pathlib import Path
 from iam.credentials import (
     AccessKey,
     AccessKeyUse,
-    Account,
+    AccountAccess,
     Credential,
     check_access_key_id,
-    check_account_id,
-    check_canonical_id,
     is_access_key_id,
 )
 from iam.principals import NO_POLICIES, IdentityPolicies, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
+from iam.store.accounts import SQLiteAccounts
 from iam.store.database import open_database, transaction, translated_failures
 from iam.store.interface import (
     AccessKeyExists,
-    AccountExists,
     NoSuchAccessKey,
-    NoSuchAccount,
     NoSuchUser,
     SecretSealer,
     StoreUnavailable,
@@ -42,7 +39,7 @@ CACHE_CAPACITY = 10_000
 """Credentials kept open, about 1 KiB each. Only access keys that exist are cached, so that no caller can fill it."""
 
 
-class SQLiteIdentityStore(SQLitePolicies):
+class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
     """`IdentityStore` on SQLite; see there for what its methods promise."""
 
     def __init__(self, path: Path, sealer: SecretSealer) -> None:
@@ -50,40 +47,11 @@ class SQLiteIdentityStore(SQLitePolicies):
         self._connection = open_database(path)
         self._sealer = sealer
         self._cache: dict[str, Credential] = {}
+        self._access_cache: dict[str, AccountAccess] = {}
         self._cached_version = -1
 
     def __repr__(self) -> str:
         return "SQLiteIdentityStore()"
-
-    def create_account(self, account: Account) -> None:
-        row = (
-            check_account_id(account.account_id),
-            check_canonical_id(account.canonical_id),
-            account.display_name,
-            account.created_us,
-        )
-        with translated_failures():
-            try:
-                self._connection.execute("INSERT INTO account VALUES (?, ?, ?, ?)", row)
-            except sqlite3.IntegrityError as error:
-                raise AccountExists(f"account {account.account_id} or its canonical id exists already") from error
-
-    def account(self, account_id: str) -> Account:
-        return self._one_account("SELECT * FROM account WHERE account_id = ?", account_id)
-
-    def account_by_canonical_id(self, canonical_id: str) -> Account:
-        return self._one_account("SELECT * FROM account WHERE canonical_id = ?", canonical_id)
-
-    def _one_account(self, query: str, identifier: str) -> Account:
-        with translated_failures():
-            row = self._connection.execute(query, (identifier,)).fetchone() if identifier.isascii() else None
-        if row is None:
-            raise NoSuchAccount(f"there is no account {identifier[:80]!r}")
-        return Account(*row)
-
-    def accounts(self) -> Sequence[Account]:
-        with translated_failures():
-            return [Account(*row) for row in self._connection.execute("SELECT * FROM account ORDER BY account_id")]
 
     def create_access_key(self, credential: Credential, created_us: int, *, at_most: int | None = None) -> None:
         principal = credential.principal
@@ -167,12 +135,15 @@ class SQLiteIdentityStore(SQLitePolicies):
 
     def find_credential(self, access_key_id: str) -> Credential | None:
         with translated_failures():
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
-            if version != self._cached_version:
-                self._cache.clear()
-                self._cached_version = version
+            self._check_caches()
             credential = self._cache.get(access_key_id)
             return credential if credential is not None else self._load(access_key_id)
+
+    def _check_caches(self) -> None:
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        if version != self._cached_version:
+            self._forget()
+            self._cached_version = version
 
     def _load(self, access_key_id: str) -> Credential | None:
         if not is_access_key_id(access_key_id):  # whatever a client sent, bytes that are no text included
@@ -180,7 +151,8 @@ class SQLiteIdentityStore(SQLitePolicies):
         # The version was read before the row: a commit in between shows as another version at the next call, so that
         # a row can be newer than the cache's version but never older.
         row = self._connection.execute(
-            "SELECT account_id, sealed_secret, is_active, user_id FROM access_key WHERE access_key_id = ?",
+            "SELECT account_id, sealed_secret, access_key.is_active AND account.is_active, user_id"
+            " FROM access_key JOIN account USING (account_id) WHERE access_key_id = ?",
             (access_key_id,),
         ).fetchone()
         if row is None:
@@ -226,6 +198,7 @@ class SQLiteIdentityStore(SQLitePolicies):
 
     def _forget(self) -> None:
         self._cache.clear()
+        self._access_cache.clear()
 
     def close(self) -> None:
         self._forget()

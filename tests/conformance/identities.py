@@ -22,9 +22,12 @@ from iam.principals import (
 from iam.store import (
     AccessKeyExists,
     AccountExists,
+    AliasExists,
+    EmailExists,
     IdentityStore,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchAlias,
     NoSuchManagedPolicy,
     NoSuchPolicy,
     NoSuchPolicyVersion,
@@ -104,6 +107,103 @@ class IdentityStoreSuite:
     def test_ids_of_the_wrong_shape(self, store: IdentityStore, account: Account) -> None:
         with pytest.raises(ValueError, match="id"):
             store.create_account(account)
+
+    @pytest.mark.parametrize(
+        "account",
+        [
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "", 1),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "two\nlines", 1),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "x" * 129, 1),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "other", 1, "nobody"),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "other", 1, "a@b@example.com"),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "other", 1, ".a@example.com"),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "other", 1, "a@-example.com"),
+            Account(OTHER_ACCOUNT.account_id, "c" * 64, "other", 1, f"{'a' * 53}@example.com"),
+        ],
+    )
+    def test_names_and_addresses_of_the_wrong_shape(self, store: IdentityStore, account: Account) -> None:
+        with pytest.raises(ValueError, match=r"account's name|e-mail"):
+            store.create_account(account)
+        assert store.accounts() == [ACCOUNT]
+
+    def test_an_account_gets_another_name_and_address(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.update_account(ACCOUNT.account_id, email="Owner@Example.com")
+        store.update_account(ACCOUNT.account_id, display_name="renamed")
+        assert other.account(ACCOUNT.account_id) == replace(ACCOUNT, display_name="renamed", email="Owner@Example.com")
+        assert other.account_by_email("owner@example.COM").account_id == ACCOUNT.account_id
+        with pytest.raises(NoSuchAccount):
+            store.account_by_email("nobody@example.com")
+        with pytest.raises(NoSuchAccount):
+            store.update_account(OTHER_ACCOUNT.account_id, display_name="nobody")
+        with pytest.raises(ValueError, match="e-mail"):
+            store.update_account(ACCOUNT.account_id, display_name="not this either", email="none")
+        assert store.account(ACCOUNT.account_id).display_name == "renamed"
+
+    def test_an_address_is_one_accounts(self, store: IdentityStore) -> None:
+        store.create_account(replace(OTHER_ACCOUNT, email="a@example.com"))
+        with pytest.raises(EmailExists):
+            store.create_account(Account("100000000000", "c" * 64, "third", 3, "A@EXAMPLE.com"))
+        with pytest.raises(EmailExists):
+            store.update_account(ACCOUNT.account_id, email="A@example.com")
+        store.update_account(OTHER_ACCOUNT.account_id, email="A@example.com")
+        assert len(store.accounts()) == 2
+
+    def test_the_first_account_manages_the_others(self, open_store: OpenStore) -> None:
+        store = open_store()
+        with pytest.raises(NoSuchAccount):
+            store.management_account()
+        store.create_account(OTHER_ACCOUNT)
+        store.create_account(replace(ACCOUNT, created_us=0))
+        assert store.management_account() == OTHER_ACCOUNT
+
+    def test_a_suspended_accounts_keys_are_inactive_at_once(self, store: IdentityStore, open_store: OpenStore) -> None:
+        credential, disabled = new_credential(), new_credential(active=False)
+        other = open_store()
+        for each in (credential, disabled):
+            store.create_access_key(each, 1)
+        assert other.find_credential(credential.access_key_id) == credential
+        assert other.account_access(ACCOUNT.account_id).is_active
+        store.set_account_active(ACCOUNT.account_id, False)
+        for seen in (other, store):
+            found = seen.find_credential(credential.access_key_id)
+            assert found is not None
+            assert not found.active
+            assert not seen.account_access(ACCOUNT.account_id).is_active
+            assert not seen.account(ACCOUNT.account_id).is_active
+        assert other.access_key(credential.access_key_id).is_active
+        store.set_account_active(ACCOUNT.account_id, True)
+        assert other.find_credential(credential.access_key_id) == credential
+        assert other.find_credential(disabled.access_key_id) == disabled
+        with pytest.raises(NoSuchAccount):
+            store.set_account_active(OTHER_ACCOUNT.account_id, False)
+
+    def test_what_an_account_blocks(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        assert other.account_access(ACCOUNT.account_id).public_access_block is None
+        for block in (frozenset({"one", "two"}), frozenset[str](), None):
+            store.set_account_public_access_block(ACCOUNT.account_id, block)
+            for seen in (other, store):
+                assert seen.account_access(ACCOUNT.account_id).public_access_block == block
+        assert other.account_access(OTHER_ACCOUNT.account_id).public_access_block is None
+        with pytest.raises(NoSuchAccount):
+            store.set_account_public_access_block(OTHER_ACCOUNT.account_id, None)
+
+    def test_an_account_has_one_alias(self, store: IdentityStore) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        assert store.account_alias(ACCOUNT.account_id) is None
+        for alias in ("first", "second-one"):
+            store.create_account_alias(ACCOUNT.account_id, alias)
+            assert store.account_alias(ACCOUNT.account_id) == alias
+        with pytest.raises(AliasExists):
+            store.create_account_alias(OTHER_ACCOUNT.account_id, "second-one")
+        with pytest.raises(NoSuchAlias):
+            store.delete_account_alias(ACCOUNT.account_id, "first")
+        store.delete_account_alias(ACCOUNT.account_id, "second-one")
+        assert store.account_alias(ACCOUNT.account_id) is None
+        for malformed in ("ab", "a--b", "-ab", "Abc", "123456789012", "a" * 64, "abc\n"):
+            with pytest.raises(ValueError, match="alias"):
+                store.create_account_alias(ACCOUNT.account_id, malformed)
 
     def test_a_credential_comes_back_whole(self, store: IdentityStore) -> None:
         for credential in (new_credential(), new_credential(active=False)):

@@ -75,6 +75,26 @@ def test_with_several_accounts_one_is_named(data: Path) -> None:
     assert root_key.startswith("AKIA")
 
 
+def test_an_account_from_the_first_day_on(data: Path) -> None:
+    ids = ("--id", "210987654321", "--canonical-id", "c" * 64)
+    made = told("account", "create", data, "second", "--email", "second@example.com", *ids)
+    assert (made["AccountId"], made["CanonicalId"], made["Status"]) == ("210987654321", "c" * 64, "Active")
+    assert told("account", "show", data, "210987654321") == made
+    assert run("account", "create", data, "third", "--email", "SECOND@example.com").exit_code == 1
+    assert (
+        run("account", "update", data, "210987654321", "--name", "renamed", "--email", "b@example.com").exit_code == 0
+    )
+    renamed = told("account", "show", data, "210987654321")
+    assert renamed == {**made, "Name": "renamed", "Email": "b@example.com"}
+    assert run("account", "suspend", data, "210987654321").exit_code == 0
+    assert told("account", "show", data, "210987654321") == {**renamed, "Status": "Suspended"}
+    assert run("account", "activate", data, "210987654321").exit_code == 0
+    assert told("account", "show", data, "210987654321") == renamed
+    assert run("account", "update", data, "210987654321").exit_code == 2
+    for command in ("show", "suspend", "activate"):
+        assert run("account", command, data, "123456789012").exit_code == 1
+
+
 def test_no_secret_is_stored_as_it_is(data: Path) -> None:
     secret = told("access-key", "create", data)["SecretAccessKey"].encode()
     directory = load(data / CONFIG_NAME).identities_path.parent

@@ -191,6 +191,26 @@ def test_a_failed_migration_leaves_the_schema_as_it_was(
     assert store._connection.execute("SELECT name FROM sqlite_schema WHERE name = 'extra'").fetchone() is None
 
 
+def test_of_the_accounts_of_an_earlier_release_the_oldest_manages_the_others(
+    open_with: OpenWith, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iam.store import database
+
+    released = database._migrations()
+    monkeypatch.setattr(database, "_migrations", lambda: released[:4])
+    database.open_database(path).close()
+    with sqlite3.connect(path) as connection:
+        for account_id, created_us in (("111111111111", 3), ("222222222222", 1), ("333333333333", 2)):
+            connection.execute(
+                "INSERT INTO account VALUES (?, ?, ?, ?)", (account_id, account_id * 5 + "abcd", "a", created_us)
+            )
+    connection.close()
+    monkeypatch.undo()
+    store = open_with(AESGCMSecretSealer(KEY))
+    assert store.management_account().account_id == "222222222222"
+    assert [(each.email, each.is_active) for each in store.accounts()] == [(None, True)] * 3
+
+
 def test_a_writer_elsewhere_is_waited_for_or_unavailable(
     open_with: OpenWith, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

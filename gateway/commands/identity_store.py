@@ -1,0 +1,68 @@
+"""What the commands that manage identities share: their options, the store that they work on, and how they tell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from gateway.commands.failures import Failure
+from gateway.config import Settings
+from gateway.identities import identities_without_secrets
+from gateway.sealing.errors import SealingError
+from gateway.storage.errors import StorageError
+from iam.policy.errors import PolicyError
+from iam.store.interface import IdentityStoreError
+from iam.store.sqlite import SQLiteIdentityStore
+from kms.api.errors import KMSError
+from kms.hsm.interface import RootError
+from kms.store.interface import StoreError
+
+PLACE = click.argument("place", metavar="DATA", type=click.Path(exists=True, path_type=Path))
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@contextlib.contextmanager
+def opened_store(settings: Settings) -> Iterator[SQLiteIdentityStore]:
+    """The store, for all but secrets; what fails inside ends the command with its reason."""
+    with told_failures(), identities_without_secrets(settings) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def told_failures() -> Iterator[None]:
+    """Raises Failure in place of what the store, the KMS and its root refuse."""
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    except PolicyError as error:
+        raise Failure(f"this is no policy: {error.message}") from error
+    except (IdentityStoreError, StorageError, SealingError, KMSError, RootError, StoreError, ValueError) as error:
+        raise Failure(str(error) or type(error).__name__) from error
+    except OSError as error:
+        raise Failure(f"{error.filename}: {error.strerror}") from error
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def now_us() -> int:
+    return time.time_ns() // 1000
+
+
+def format_time(us: int) -> str:
+    return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def tell(rows: Sequence[Mapping[str, str]] | Mapping[str, str], as_json: bool) -> None:
+    """A row, or some, as JSON or as columns."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in [rows] if isinstance(rows, Mapping) else rows:
+        click.echo("  ".join(row.values()))
