@@ -45,6 +45,11 @@ class ListenSettings:
     domains: tuple[str, ...] = setting(
         (), 'domains under which buckets are addressed as "bucket.domain", without port; none: path style only'
     )
+    trusted_proxies: tuple[str, ...] = setting(
+        (),
+        "addresses of proxies (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed; none: neither header is",
+        networks=True,
+    )
     workers: int = setting(0, "worker processes; 0: one for each core", minimum=0, maximum=256)
     max_connections: int = setting(1024, "open connections of each worker", minimum=1, maximum=100_000)
     header_bytes: int = setting(

@@ -7,6 +7,7 @@ so the line of a complaint is found by scanning the text for the setting's name 
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ class _Rule:
     choices: tuple[str, ...] = ()
     pattern: str | None = None
     address: bool = False
+    networks: bool = False
     relative_to_data: bool = False
 
 
@@ -192,6 +194,9 @@ def _limited(value: Any, rule: _Rule) -> Any:
         raise ValueError(f"must match {rule.pattern}, not {value!r}")
     if rule.address:
         parse_address(value)
+    if rule.networks:
+        for each in value:
+            ipaddress.ip_network(each)  # its ValueError names the text and what is wrong with it
     return value
 
 

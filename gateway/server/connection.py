@@ -26,6 +26,7 @@ from aiohttp.http_exceptions import BadHttpMessage, InvalidURLError, LineTooLong
 from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
 
 from gateway.protocol.errors import S3Error
+from gateway.server.forwarded import canonical_address
 
 if TYPE_CHECKING:
     from gateway.server.exchange import Edge
@@ -56,6 +57,8 @@ class Connection(RequestHandler):
         "_waited_seconds",
         "_writing_since",
         "is_busy",
+        "is_from_proxy",
+        "remote_ip",
     )
 
     def __init__(self, edge: Edge) -> None:
@@ -86,11 +89,19 @@ class Connection(RequestHandler):
         self._waited_seconds = 0.0
         self._transferred_bytes = 0
         self.is_busy = False
+        self.remote_ip = ""
+        """The peer's address, "" if it has none."""
+        self.is_from_proxy = False
+        """The peer is a trusted proxy, which may say for whom it asks."""
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        peer = self.peername
+        if isinstance(peer, tuple):
+            self.remote_ip = canonical_address(peer[0])
+            self.is_from_proxy = self._edge.proxies.trust(self.remote_ip)
         self._silent_since = self._loop.time()
         if not self._edge.admit(self):
             self.refuse(S3Error("SlowDown"))
@@ -208,11 +219,6 @@ class Connection(RequestHandler):
             return
         transport.write(self._edge.refusal(error, self.remote_ip))
         self.force_close()
-
-    @property
-    def remote_ip(self) -> str:
-        peer = self.peername
-        return peer[0] if isinstance(peer, tuple) else ""
 
     # What the listener calls.
 

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import cast
 
 from aiohttp.web import BaseRequest, Server, StreamResponse
@@ -20,6 +20,7 @@ from gateway.server.access_log import Entry, current_entry
 from gateway.server.body import Body
 from gateway.server.connection import Answered, Connection, header_section_too_large
 from gateway.server.edge_errors import error_response
+from gateway.server.forwarded import Origin, TrustedProxies
 from gateway.server.heads import DateHeader, format_head
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -51,6 +52,7 @@ class Edge:
         self.limits = limits
         self.observers = observers
         self.is_secure = is_secure
+        self.proxies = TrustedProxies(limits.trusted_proxies)
         self.loop = asyncio.get_running_loop()
         self.date = DateHeader()
         self.server = _Server(self)
@@ -204,6 +206,8 @@ class Exchange:
         if not is_utf8(target) or not all(map(is_utf8, headers.values())):
             raise S3Error("BadRequest", "The request line or a header is not UTF-8.")
         length = headers.get("content-length")
+        origin = self._origin(headers)
+        self.entry.remote_ip = origin.remote_ip
         return Request(
             method=http.method,
             target_path=path,
@@ -212,10 +216,17 @@ class Exchange:
             body=self._body,
             content_length=int(length) if length is not None else None,
             request_id=self._request_id,
-            remote_ip=self.entry.remote_ip,
-            is_secure=self._edge.is_secure,
-            tls_version=self._connection.tls_version,
+            remote_ip=origin.remote_ip,
+            is_secure=origin.is_secure,
+            # The connection's own says nothing of one that ended at a proxy.
+            tls_version=None if origin.is_told else self._connection.tls_version,
         )
+
+    def _origin(self, headers: Mapping[str, str]) -> Origin:
+        connection, is_secure = self._connection, self._edge.is_secure
+        if not connection.is_from_proxy:
+            return Origin(connection.remote_ip, is_secure)
+        return self._edge.proxies.origin(connection.remote_ip, headers, is_secure=is_secure)
 
     # Sending.
 
