@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from gateway.protocol.acl import Grant, Group, Permission
 from iam.policy.document import ALL_RESOURCES, ActionSet, Effect, Policy, Statement
 from iam.policy.evaluation import NamedPolicy
+from iam.policy.match import PatternSet
 from iam.policy.parse import VERSION
 from iam.policy.principals import PrincipalSet
 
@@ -46,7 +47,7 @@ def _policy(
             effect=Effect.ALLOW,
             principals=_grantee(grant.grantee, is_anonymous=is_anonymous),
             is_not_principal=False,
-            actions=ActionSet(_granted(grant.permission, actions), (), ()),
+            actions=ActionSet(PatternSet(_granted(grant.permission, actions))),
             resources=ALL_RESOURCES,
             conditions=(),
         )

@@ -19,7 +19,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
 
-from iam.policy.match import Matcher, Token, Wild, arn_matcher, glob_matcher
+from iam.policy.match import Matcher, Pattern, Wild, arn_matcher, glob_matcher, pattern_set
 from iam.policy.variables import Context, Template, parse_template
 
 V = TypeVar("V", Decimal, int)
@@ -38,9 +38,10 @@ class Quantifier(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """`compile` turns a policy's value into a matcher of request values, or raises ValueError for one of wrong type."""
+    """`compile` turns the policy's values into a matcher of request values that equal one of them, or raises ValueError
+    for one of wrong type."""
 
-    compile: Callable[[Sequence[Token]], Matcher]
+    compile: Callable[[Sequence[Pattern]], Matcher]
     is_negated: bool = False
 
 
@@ -48,14 +49,14 @@ class Operator:
 class Condition:
     """One operator and key with the policy's values. `key` is in lower case.
 
-    `matchers` are compiled as far as no variable stands in a value; `templates` are the others.
+    `matcher` is of the values in which no variable stands; `templates` are the others.
     """
 
     operator: Operator
     key: str
     quantifier: Quantifier | None
     if_exists: bool
-    matchers: tuple[Matcher, ...]
+    matcher: Matcher
     templates: tuple[Template, ...] = ()
 
     def holds(self, context: Context) -> bool:
@@ -63,30 +64,34 @@ class Condition:
         values = context.get(self.key, ())
         if not values:
             return self._holds_without_key()
-        matchers = self.matchers + self._resolved(context) if self.templates else self.matchers
-        is_negated = self.operator.is_negated
+        matches, is_negated = self.matcher, self.operator.is_negated
+        if self.templates:
+            matches = _any_of([matches, *self._resolved(context)])
         if self.quantifier is Quantifier.ALL:
-            return all(_matches(matchers, value) is not is_negated for value in values)
+            return all(bool(matches(value)) is not is_negated for value in values)
         if self.quantifier is Quantifier.ANY:
-            return any(_matches(matchers, value) is not is_negated for value in values)
-        return any(_matches(matchers, value) for value in values) is not is_negated
+            return any(bool(matches(value)) is not is_negated for value in values)
+        for value in values:
+            if matches(value):
+                return not is_negated
+        return is_negated
 
     def _holds_without_key(self) -> bool:
         if self.if_exists or self.quantifier is Quantifier.ALL:
             return True
         return self.quantifier is None and self.operator.is_negated
 
-    def _resolved(self, context: Context) -> tuple[Matcher, ...]:
+    def _resolved(self, context: Context) -> Sequence[Matcher]:
         """Matchers of the values with variables; one that cannot be told, or has a wrong type, matches nothing."""
         matchers = []
         for template in self.templates:
             tokens = template.tokens(context)
             if tokens is not None:
                 try:
-                    matchers.append(self.operator.compile(tokens))
+                    matchers.append(self.operator.compile([tokens]))
                 except ValueError:
                     continue
-        return tuple(matchers)
+        return matchers
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,36 +105,55 @@ class NullCondition:
         return (not context.get(self.key, ())) in self.wanted
 
 
-def _matches(matchers: Sequence[Matcher], value: str) -> bool:
-    return any(matcher(value) for matcher in matchers)
+# What each operator makes of a policy's values
 
 
-# What each operator makes of a policy's value
+def _any_of(matchers: Sequence[Matcher]) -> Matcher:
+    if len(matchers) == 1:
+        return matchers[0]
+
+    def matches(value: str) -> bool:
+        return any(matcher(value) for matcher in matchers)
+
+    return matches
 
 
-def _text(tokens: Sequence[Token]) -> str:
+def _each(compile_value: Callable[[str], Matcher]) -> Callable[[Sequence[Pattern]], Matcher]:
+    """Of an operator that makes something of each value alone."""
+    return lambda patterns: _any_of([compile_value(_text(pattern)) for pattern in patterns])
+
+
+def _text(pattern: Pattern) -> str:
     """Operators without wildcards take stars as they stand."""
-    return "".join([token.value if isinstance(token, Wild) else token for token in tokens])
+    return "".join([token.value if isinstance(token, Wild) else token for token in pattern])
 
 
-def _string(tokens: Sequence[Token]) -> Matcher:
-    return _text(tokens).__eq__
+def _string(patterns: Sequence[Pattern]) -> Matcher:
+    return frozenset([_text(pattern) for pattern in patterns]).__contains__
 
 
-def _string_ignoring_case(tokens: Sequence[Token]) -> Matcher:
-    wanted = _text(tokens).lower()
-    return lambda value: value.lower() == wanted
+def _string_ignoring_case(patterns: Sequence[Pattern]) -> Matcher:
+    wanted = frozenset([_text(pattern).lower() for pattern in patterns])
+    return lambda value: value.lower() in wanted
 
 
-def _bool(tokens: Sequence[Token]) -> Matcher:
-    wanted = _text(tokens).lower()
+def _string_like(patterns: Sequence[Pattern]) -> Matcher:
+    return pattern_set(patterns, glob_matcher).matches
+
+
+def _arn_like(patterns: Sequence[Pattern]) -> Matcher:
+    return _any_of([arn_matcher(pattern) for pattern in patterns])
+
+
+def _bool(text: str) -> Matcher:
+    wanted = text.lower()
     if wanted not in {"true", "false"}:
         raise ValueError("a Boolean value is true or false")
     return lambda value: value.lower() == wanted
 
 
-def _binary(tokens: Sequence[Token]) -> Matcher:
-    wanted = _decoded(_text(tokens))
+def _binary(text: str) -> Matcher:
+    wanted = _decoded(text)
 
     def matches(value: str) -> bool:
         try:
@@ -147,8 +171,8 @@ def _decoded(text: str) -> bytes:
         raise ValueError("a binary value is base64") from None
 
 
-def _ip_address(tokens: Sequence[Token]) -> Matcher:
-    network = ipaddress.ip_network(_text(tokens), strict=False)
+def _ip_address(text: str) -> Matcher:
+    network = ipaddress.ip_network(text, strict=False)
 
     def matches(value: str) -> bool:
         try:
@@ -159,9 +183,9 @@ def _ip_address(tokens: Sequence[Token]) -> Matcher:
     return matches
 
 
-def _compared(parse: Callable[[str], V], compare: Callable[[V, V], bool]) -> Callable[[Sequence[Token]], Matcher]:
-    def compile_value(tokens: Sequence[Token]) -> Matcher:
-        limit = parse(_text(tokens))
+def _compared(parse: Callable[[str], V], compare: Callable[[V, V], bool]) -> Callable[[Sequence[Pattern]], Matcher]:
+    def compile_value(text: str) -> Matcher:
+        limit = parse(text)
 
         def matches(value: str) -> bool:
             try:
@@ -171,7 +195,7 @@ def _compared(parse: Callable[[str], V], compare: Callable[[V, V], bool]) -> Cal
 
         return matches
 
-    return compile_value
+    return _each(compile_value)
 
 
 def parse_number(text: str) -> Decimal:
@@ -212,18 +236,18 @@ OPERATORS = {
     "StringNotEquals": Operator(_string, is_negated=True),
     "StringEqualsIgnoreCase": Operator(_string_ignoring_case),
     "StringNotEqualsIgnoreCase": Operator(_string_ignoring_case, is_negated=True),
-    "StringLike": Operator(glob_matcher),
-    "StringNotLike": Operator(glob_matcher, is_negated=True),
+    "StringLike": Operator(_string_like),
+    "StringNotLike": Operator(_string_like, is_negated=True),
     **_family("Numeric", parse_number),
     **_family("Date", parse_date),
-    "Bool": Operator(_bool),
-    "BinaryEquals": Operator(_binary),
-    "IpAddress": Operator(_ip_address),
-    "NotIpAddress": Operator(_ip_address, is_negated=True),
-    "ArnEquals": Operator(arn_matcher),
-    "ArnLike": Operator(arn_matcher),
-    "ArnNotEquals": Operator(arn_matcher, is_negated=True),
-    "ArnNotLike": Operator(arn_matcher, is_negated=True),
+    "Bool": Operator(_each(_bool)),
+    "BinaryEquals": Operator(_each(_binary)),
+    "IpAddress": Operator(_each(_ip_address)),
+    "NotIpAddress": Operator(_each(_ip_address), is_negated=True),
+    "ArnEquals": Operator(_arn_like),
+    "ArnLike": Operator(_arn_like),
+    "ArnNotEquals": Operator(_arn_like, is_negated=True),
+    "ArnNotLike": Operator(_arn_like, is_negated=True),
 }
 """By name, as policies spell them; Null is `NullCondition`."""
 
@@ -240,16 +264,10 @@ def parse_condition(
     known = OPERATORS.get(base.removesuffix("IfExists"))
     if known is None:
         raise ValueError(f"{name[:100]} is no condition operator")
-    templates = [parse_template(value, has_variables=has_variables) for value in values]
-    matchers = tuple(known.compile(_constant(each)) for each in templates if each.is_constant)
-    unresolved = tuple(each for each in templates if not each.is_constant)
-    return Condition(known, key.lower(), quantifier, if_exists, matchers, unresolved)
-
-
-def _constant(template: Template) -> tuple[Token, ...]:
-    tokens = template.tokens({})
-    assert tokens is not None, "text without variables can always be told"
-    return tokens
+    parsed = [parse_template(value, has_variables=has_variables) for value in values]
+    matcher = known.compile([each for each in parsed if not isinstance(each, Template)])
+    templates = tuple([each for each in parsed if isinstance(each, Template)])
+    return Condition(known, key.lower(), quantifier, if_exists, matcher, templates)
 
 
 def _parse_flag(text: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from iam.policy.conditions import Condition, NullCondition
-from iam.policy.match import Matcher, Wild, glob_matcher, resource_matcher
+from iam.policy.match import Pattern, PatternSet, glob_matcher, pattern_set, resource_matcher
 from iam.policy.principals import PrincipalSet, Reach
 from iam.policy.variables import Context, Template
 from iam.principals import Principal
@@ -30,36 +30,36 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActionSet:
-    """Action (or, negated, NotAction): names compared without regard to case; most are exact or end in a star."""
+    """Action (or, negated, NotAction): names compared without regard to case."""
 
-    exact: frozenset[str]
-    prefixes: tuple[str, ...]
-    matchers: tuple[Matcher, ...]
+    patterns: PatternSet
     is_negated: bool = False
 
     def matches(self, action: str) -> bool:
         """`action` is in lower case, `kms:decrypt`."""
-        found = action in self.exact or action.startswith(self.prefixes)
-        if not found and self.matchers:
-            found = any(each(action) for each in self.matchers)
-        return found is not self.is_negated
+        return self.patterns.matches(action) is not self.is_negated
 
 
 @dataclass(frozen=True, slots=True)
 class ResourceSet:
-    """Resource (or, negated, NotResource). `is_all` is a lone star, which needs no look at the resource."""
+    """Resource (or, negated, NotResource). `templates` have variables, and mean another pattern for each request."""
 
-    is_all: bool
-    matchers: tuple[Matcher, ...]
+    patterns: PatternSet
     templates: tuple[Template, ...] = ()
     is_negated: bool = False
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is a list of exact ARNs and prefixes."""
+        return not (self.patterns.matchers or self.templates or self.is_negated)
+
     def matches(self, arn: str, context: Context) -> bool:
-        if self.is_all:
-            return not self.is_negated
-        found = any(each(arn) for each in self.matchers) or any(
-            _matches_template(each, arn, context) for each in self.templates
-        )
+        patterns = self.patterns
+        found = arn.startswith(patterns.prefixes) or arn in patterns.exact
+        if not found and patterns.matchers:
+            found = patterns.matches(arn)
+        if not found and self.templates:
+            found = any(_matches_template(each, arn, context) for each in self.templates)
         return found is not self.is_negated
 
 
@@ -112,14 +112,51 @@ class Statement:
             return None
         return PrincipalSet(is_anyone=True).reach(principal)
 
-    def covers(self, action: str, resource_arn: str, context: Context) -> bool:
-        """Whether it is about this action (in lower case) on this resource under these circumstances."""
-        actions, resources = self.actions, self.resources
-        if actions is None or resources is None or not actions.matches(action):
+    def acts(self, action: str) -> bool:
+        """Whether it is about this action (in lower case) on some resource."""
+        return self.actions is not None and self.resources is not None and self.actions.matches(action)
+
+    def holds(self, resource_arn: str, context: Context) -> bool:
+        """Whether it is about this resource under these circumstances, for the actions that it is about."""
+        if self.resources is None or not self.resources.matches(resource_arn, context):
             return False
-        if not resources.matches(resource_arn, context):
-            return False
-        return not self.conditions or all(each.holds(context) for each in self.conditions)
+        for condition in self.conditions:  # noqa: SIM110  # as above
+            if not condition.holds(context):
+                return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Statements of one effect that are about one action.
+
+    `plain` is what the resources of all of them are, where these are plain: most policies are about other resources
+    than the request's, and found to be so at once.
+    """
+
+    statements: tuple[Statement, ...]
+    plain: PatternSet | None
+
+    def on(self, resource_arn: str) -> tuple[Statement, ...]:
+        """Those that can be about the resource, in the document's order."""
+        plain = self.plain
+        if plain is None or resource_arn.startswith(plain.prefixes) or resource_arn in plain.exact:
+            return self.statements
+        return ()
+
+
+def _about(action: str, statements: Iterable[Statement]) -> Statements:
+    found = tuple([each for each in statements if each.acts(action)])
+    resources = [each.resources for each in found if each.resources is not None]
+    if not all(each.is_plain for each in resources):
+        return Statements(found, None)
+    exact = frozenset[str]().union(*(each.patterns.exact for each in resources))
+    prefixes = {prefix for each in resources for prefix in each.patterns.prefixes}
+    return Statements(found, PatternSet(exact, tuple(prefixes)))
+
+
+MAX_INDEXED_ACTIONS = 256
+"""Of one policy; more than a service has for one kind of resource. The names that simulations ask for are anybody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +169,26 @@ class Policy:
     denies: tuple[Statement, ...]
     condition_keys: frozenset[str]
     """Every key, in lower case, that a condition or a variable of a statement asks for."""
+    _by_action: dict[str, tuple[Statements, Statements]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """What was found for an action: policies live long, and are asked for few actions."""
+
+    def allows_of(self, action: str, resource_arn: str) -> tuple[Statement, ...]:
+        """Those that allow `action`, spelt in any case, and can be about the resource."""
+        return (self._by_action.get(action) or self._index(action))[0].on(resource_arn)
+
+    def denies_of(self, action: str, resource_arn: str) -> tuple[Statement, ...]:
+        """Those that deny it."""
+        return (self._by_action.get(action) or self._index(action))[1].on(resource_arn) if self.denies else ()
+
+    def _index(self, action: str) -> tuple[Statements, Statements]:
+        lowered = action.lower()
+        found = _about(lowered, self.allows), _about(lowered, self.denies)
+        if len(self._by_action) >= MAX_INDEXED_ACTIONS:
+            self._by_action.clear()
+        self._by_action[action] = found
+        return found
 
     def asks_about(self, prefix: str) -> bool:
         """Whether a key that begins with `prefix` is asked for."""
@@ -143,31 +200,14 @@ class Policy:
         return tuple(sorted(self.allows + self.denies, key=lambda statement: statement.number))
 
 
-def action_set(patterns: Sequence[tuple[str | Wild, ...]], *, is_negated: bool = False) -> ActionSet:
-    """The set of these patterns, tokenised, in lower case."""
-    exact, prefixes, matchers = set(), [], []
-    for pattern in patterns:
-        match pattern:
-            case (str() as name,):
-                exact.add(name)
-            case (Wild.ANY,):
-                prefixes.append("")
-            case (str() as prefix, Wild.ANY):
-                prefixes.append(prefix)
-            case _:
-                matchers.append(glob_matcher(pattern))
-    return ActionSet(frozenset(exact), tuple(prefixes), tuple(matchers), is_negated)
+def action_set(patterns: Iterable[Pattern], *, is_negated: bool = False) -> ActionSet:
+    """The set of these patterns in lower case."""
+    return ActionSet(pattern_set(patterns, glob_matcher), is_negated)
 
 
-ALL_RESOURCES = ResourceSet(is_all=True, matchers=())
+ALL_RESOURCES = ResourceSet(PatternSet(prefixes=("",)))
 
 
-def resource_set(templates: Sequence[Template], *, is_negated: bool = False) -> ResourceSet:
-    is_all = any(each.parts == (Wild.ANY,) for each in templates)
-    matchers = []
-    for template in templates:
-        tokens = template.tokens({}) if template.is_constant else None
-        if tokens is not None:
-            matchers.append(resource_matcher(tokens))
-    unresolved = tuple(each for each in templates if not each.is_constant)
-    return ResourceSet(is_all, tuple(matchers), unresolved, is_negated)
+def resource_set(patterns: Sequence[Pattern | Template], *, is_negated: bool = False) -> ResourceSet:
+    constant = pattern_set([each for each in patterns if not isinstance(each, Template)], resource_matcher)
+    return ResourceSet(constant, tuple([each for each in patterns if isinstance(each, Template)]), is_negated)

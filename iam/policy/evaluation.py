@@ -161,20 +161,24 @@ def _by_key_policy(request: AccessRequest, policies: PoliciesInForce) -> Decisio
 
 def explicit_deny(request: AccessRequest, policies: PoliciesInForce) -> Decision | None:
     """The decision of the first Deny that is about the request; None if there is none."""
-    layers: tuple[tuple[Layer, Iterable[NamedPolicy | None]], ...] = (
-        (Layer.RESOURCE, (policies.resource,)),
-        (Layer.IDENTITY, policies.identity),
-        (Layer.BOUNDARY, (policies.boundary,)),
-        (Layer.SESSION, policies.session or ()),
-    )
-    action = request.action.lower()
-    for layer, named_policies in layers:
-        for named in named_policies:
-            if named is None or not named.policy.denies:
-                continue
-            for statement in named.policy.denies:
-                if _reach(statement, request) is not None and _covers(statement, request, action):
-                    return Decision(Outcome.EXPLICIT_DENY, _label(named, statement), layer)
+    if policies.resource is not None:
+        denied = _first_deny(request, (policies.resource,), Layer.RESOURCE)
+        if denied is not None:
+            return denied
+    denied = _first_deny(request, policies.identity, Layer.IDENTITY)
+    if denied is None and policies.boundary is not None:
+        denied = _first_deny(request, (policies.boundary,), Layer.BOUNDARY)
+    if denied is None and policies.session is not None:
+        denied = _first_deny(request, policies.session, Layer.SESSION)
+    return denied
+
+
+def _first_deny(request: AccessRequest, policies: Iterable[NamedPolicy], layer: Layer) -> Decision | None:
+    for named in policies:
+        for statement in named.policy.denies_of(request.action, request.resource_arn):
+            is_about = statement.principals is None or _reach(statement, request) is not None
+            if is_about and statement.holds(request.resource_arn, request.context):
+                return Decision(Outcome.EXPLICIT_DENY, _label(named, statement), layer)
     return None
 
 
@@ -190,10 +194,11 @@ def _granted_by_resource(request: AccessRequest, named: NamedPolicy | None) -> t
     best: tuple[Reach, Statement] | None = None
     if named is None:
         return None, None
-    action = request.action.lower()
-    for statement in named.policy.allows:
+    for statement in named.policy.allows_of(request.action, request.resource_arn):
         reach = _reach(statement, request)
-        if reach is not None and (best is None or reach > best[0]) and _covers(statement, request, action):
+        if reach is None or (best is not None and reach <= best[0]):
+            continue
+        if statement.holds(request.resource_arn, request.context):
             best = reach, statement
             if reach is Reach.DIRECT:
                 break
@@ -232,20 +237,15 @@ def _limits(request: AccessRequest, policies: PoliciesInForce) -> Decision | Non
 
 
 def _first_allow(request: AccessRequest, policies: tuple[NamedPolicy, ...]) -> Decision | None:
-    action = request.action.lower()
     for named in policies:
-        for statement in named.policy.allows:
-            if _covers(statement, request, action):
+        for statement in named.policy.allows_of(request.action, request.resource_arn):
+            if statement.holds(request.resource_arn, request.context):
                 return Decision(Outcome.ALLOWED, _label(named, statement))
     return None
 
 
 def _reach(statement: Statement, request: AccessRequest) -> Reach | None:
     return statement.names(request.principal, request.canonical_id, request.provider)
-
-
-def _covers(statement: Statement, request: AccessRequest, action: str) -> bool:
-    return statement.covers(action, request.resource_arn, request.context)
 
 
 def _not_allowed_by(layer: Layer) -> Decision:

@@ -208,8 +208,8 @@ class _Parser:
         for text in texts:
             if not _RESOURCE.fullmatch(text):
                 self._refuse(Fault.INVALID_RESOURCE, text)
-        templates = [parse_template(text, has_variables=has_variables) for text in texts]
-        return resource_set(templates, is_negated="NotResource" in element)
+        patterns = [parse_template(text, has_variables=has_variables) for text in texts]
+        return resource_set(patterns, is_negated="NotResource" in element)
 
     def _conditions(self, element: object, *, has_variables: bool) -> tuple[Condition | NullCondition, ...]:
         if element is None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from iam.policy.match import Token, tokenise
+from iam.policy.match import Pattern, Token, joined, tokenise
 
 Context = Mapping[str, tuple[str, ...]]
 """What is known about a request: condition keys in lower case, each with its values; a key without values is absent."""
@@ -36,17 +36,10 @@ class Template:
     """Text of a policy cut at its variables. Wildcards count only where the policy itself wrote them."""
 
     parts: tuple[Token | Variable, ...]
+    keys: frozenset[str]
+    """The condition keys of its variables."""
 
-    @property
-    def is_constant(self) -> bool:
-        return not any(isinstance(part, Variable) for part in self.parts)
-
-    @property
-    def keys(self) -> frozenset[str]:
-        """The condition keys of its variables."""
-        return frozenset(part.key for part in self.parts if isinstance(part, Variable))
-
-    def tokens(self, context: Context) -> tuple[Token, ...] | None:
+    def tokens(self, context: Context) -> Pattern | None:
         """The pattern for one request; None if a variable has no value, and then nothing matches."""
         tokens: list[Token] = []
         for part in self.parts:
@@ -54,13 +47,13 @@ class Template:
             if token is None:
                 return None
             tokens.append(token)
-        return tuple(tokens)
+        return joined(tokens)
 
 
-def parse_template(text: str, *, has_variables: bool) -> Template:
-    """Cut `text` into literals, wildcards and, if `has_variables`, variables."""
+def parse_template(text: str, *, has_variables: bool) -> Template | Pattern:
+    """Cut `text` into literals, wildcards and, if `has_variables`, variables. A pattern if there are none of these."""
     if not has_variables or "${" not in text:
-        return Template(tokenise(text))
+        return tokenise(text)
     parts: list[Token | Variable] = []
     end = 0
     for found in _VARIABLE.finditer(text):
@@ -69,4 +62,6 @@ def parse_template(text: str, *, has_variables: bool) -> Template:
         parts.append(name if name in {"*", "?", "$"} else Variable(name.strip().lower(), default))
         end = found.end()
     parts += tokenise(text[end:])
-    return Template(tuple(parts))
+    keys = frozenset(part.key for part in parts if isinstance(part, Variable))
+    template = Template(tuple(parts), keys)
+    return template if keys else joined([part for part in parts if not isinstance(part, Variable)])
