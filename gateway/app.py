@@ -163,6 +163,8 @@ class Application:
             buckets_per_account=self._settings.storage.buckets_per_account,
             owner_of=owners(identities),
             owner_by_id=owners_by_id(identities),
+            account_access=identities.account_access,
+            put_account_block=identity_service.put_account_block,
             integrity_event=integrity_event,
             public_access=PublicAccess(
                 new_buckets_block=self._settings.access.new_buckets_block_public,

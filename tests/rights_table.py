@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gateway.operations.control import CONTROL_OPERATIONS
 from gateway.operations.rights import rights_of
 from gateway.operations.rows import SERVED
 from iam.face.rights import ASKS_NOTHING
@@ -22,10 +23,11 @@ END = "<!-- made by tests/rights_table.py: end -->\n"
 Rights = Mapping[str, tuple[Right, ...]]
 
 S3_RIGHTS: Rights = {row.name: rights_of(row) for row in SERVED}
-SERVICES: Mapping[str, Rights] = {"s3": S3_RIGHTS, "kms": KMS_RIGHTS, **IDENTITY_RIGHTS}
+CONTROL_RIGHTS: Rights = {row.name.removeprefix("s3control:"): rights_of(row) for row in CONTROL_OPERATIONS}
+SERVICES: Mapping[str, Rights] = {"s3": S3_RIGHTS, "s3control": CONTROL_RIGHTS, "kms": KMS_RIGHTS, **IDENTITY_RIGHTS}
 """What is declared, by service and operation."""
 
-_TITLES = {"s3": "S3", "kms": "KMS", "iam": "IAM", "sts": "STS"}
+_TITLES = {"s3": "S3", "s3control": "S3 Control", "kms": "KMS", "iam": "IAM", "sts": "STS"}
 
 
 def needed(rights: tuple[Right, ...]) -> tuple[Right, ...]:

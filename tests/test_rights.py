@@ -9,6 +9,7 @@ import json
 
 import pytest
 
+from gateway.operations.control import CONTROL_OPERATIONS
 from gateway.operations.rows import OPERATIONS as S3_OPERATIONS
 from iam.face.rights import ASKS_NOTHING
 from iam.face.table import SERVED as IDENTITY_OPERATIONS
@@ -26,6 +27,7 @@ DECLARED = [(service, name, right) for service, rows in SERVICES.items() for nam
 
 def test_every_operation_that_is_served_has_a_row() -> None:
     assert set(SERVICES["s3"]) == {row.name for row in S3_OPERATIONS.operations if row.handler is not None}
+    assert {f"s3control:{name}" for name in SERVICES["s3control"]} == {row.name for row in CONTROL_OPERATIONS}
     assert set(SERVICES["kms"]) == {name for name, handler in KMS_OPERATIONS.items() if handler is not None}
     for service in ("iam", "sts"):
         assert set(SERVICES[service]) == set(IDENTITY_OPERATIONS[service])

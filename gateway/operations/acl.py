@@ -82,7 +82,7 @@ def check_leaves_all_to(owner_id: str, requested: RequestedACL) -> None:
 
 def check_public(call: Call, bucket: BucketRow, grants: Grants, action: str, arn: str) -> None:
     """BlockPublicAcls. Raises S3Error AccessDenied."""
-    block = call.services.public_access.block_of(call.services.rows.open_bucket(bucket))
+    block = call.services.block_of(bucket.account_id, call.services.rows.open_bucket(bucket))
     if block.block_public_acls:
         refuse_public(call, grants, action, arn)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.operations.authorisation import Permissions
@@ -26,6 +26,7 @@ from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import NoSuchKey, NoSuchVersion, StorageError
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow, ObjectRow
+from iam.credentials import AccountAccess
 from iam.principals import Caller, PrincipalKind
 
 MAX_DOCUMENT_BYTES = 3 << 20
@@ -40,18 +41,14 @@ class PublicAccess:
     new_buckets_ownership: ObjectOwnership = ObjectOwnership.ENFORCED
     is_blocked_for_all: bool = False
 
-    def block_of(self, document: BucketDocument) -> PublicAccessBlock:
-        """What is in force for a bucket: the stricter of its own configuration and the installation's."""
-        if self.is_blocked_for_all:
-            return ALL_BLOCKED
-        return document.public_access_block or NOTHING_BLOCKED
-
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that operations ask: wired once in `gateway.app`.
 
     `owner_of` names an account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none.
+    `account_access` tells what holds for all that an account owns, and `put_account_block` changes it: the settings of
+    `PublicAccessBlock` that are on. It has taken effect, in every process, when it returns.
     """
 
     index: Index
@@ -62,12 +59,29 @@ class Services:
     inline_limit_bytes: int
     owner_of: Callable[[str], Owner]
     owner_by_id: Callable[[str], Owner | None]
+    account_access: Callable[[str], AccountAccess]
+    put_account_block: Callable[[str, frozenset[str] | None], Awaitable[None]]
     integrity_event: Callable[[str, str], None]
     public_access: PublicAccess = PublicAccess()
     buckets_per_account: int = 10_000
 
     def canonical_id(self, account_id: str) -> str:
         return self.owner_of(account_id).canonical_id
+
+    def account_block(self, account_id: str) -> PublicAccessBlock | None:
+        """The account's own public access block, if it has one."""
+        settings = self.account_access(account_id).public_access_block
+        return None if settings is None else PublicAccessBlock(**dict.fromkeys(settings, True))
+
+    def block_of(self, account_id: str, document: BucketDocument | None = None) -> PublicAccessBlock:
+        """What is in force for a bucket: the strictest of its own, its account's and the installation's configuration.
+
+        Without `document`, for one that is not there yet.
+        """
+        if self.public_access.is_blocked_for_all:
+            return ALL_BLOCKED
+        own = None if document is None else document.public_access_block
+        return (own or NOTHING_BLOCKED) | (self.account_block(account_id) or NOTHING_BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,13 +170,16 @@ class Call:
     async def bucket_named(self, name: str) -> BucketRow:
         """Any bucket, whoever owns it: what may be done to it, and in it, can be asked from here on.
 
-        Raises storage's NoSuchBucket, AuthenticationFailed.
+        Raises storage's NoSuchBucket, AuthenticationFailed, and S3Error AllAccessDisabled if its account is suspended.
         """
         row = self._buckets.get(name)
         if row is None:
-            row = self._buckets[name] = await self.services.index.get_bucket(name)
+            row = await self.services.index.get_bucket(name)
             document = self.services.rows.open_bucket(row)  # before its account is believed
-            self.permissions.introduce(row, document, self.services.public_access.block_of(document))
+            if not self.services.account_access(row.account_id).is_active:
+                raise S3Error("AllAccessDisabled")
+            self._buckets[name] = row
+            self.permissions.introduce(row, document, self.services.block_of(row.account_id, document))
         return row
 
     async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:

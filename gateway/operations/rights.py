@@ -67,7 +67,7 @@ READS_ATTRIBUTES = (
     Right("s3:GetObjectVersion", "object", when=f"{_NAMED}, in place of s3:GetObject"),
 )
 
-_OF_NO_BUCKET = frozenset({"s3:ListAllMyBuckets"})
+_OF_NO_BUCKET = frozenset({"s3:GetAccountPublicAccessBlock", "s3:ListAllMyBuckets", "s3:PutAccountPublicAccessBlock"})
 
 
 def rights_of(row: Operation) -> tuple[Right, ...]:

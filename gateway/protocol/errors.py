@@ -112,6 +112,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     # 403
     "AccessDenied": (403, "Access Denied"),
     "AccessForbidden": (403, "CORSResponse: This CORS request is not allowed."),
+    "AllAccessDisabled": (403, "All access to this resource has been disabled."),
     "InvalidAccessKeyId": (403, "The AWS Access Key Id you provided does not exist in our records."),
     "InvalidObjectState": (403, "The operation is not valid for the object's storage class"),
     "RequestTimeTooSkewed": (

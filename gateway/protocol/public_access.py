@@ -24,6 +24,15 @@ class PublicAccessBlock:
     block_public_policy: bool = False
     restrict_public_buckets: bool = False
 
+    def __or__(self, other: PublicAccessBlock) -> PublicAccessBlock:
+        """The most restrictive combination of both."""
+        return PublicAccessBlock(
+            self.block_public_acls or other.block_public_acls,
+            self.ignore_public_acls or other.ignore_public_acls,
+            self.block_public_policy or other.block_public_policy,
+            self.restrict_public_buckets or other.restrict_public_buckets,
+        )
+
 
 NOTHING_BLOCKED = PublicAccessBlock()
 ALL_BLOCKED = PublicAccessBlock(True, True, True, True)

@@ -18,12 +18,14 @@ from gateway.operations.browser_form import BrowserForm
 from gateway.operations.bucket.head import region_headers
 from gateway.operations.condition_keys import Signing, condition_keys
 from gateway.operations.context import Authentication, Call, Services
+from gateway.operations.control import find_control_operation
 from gateway.operations.cross_origin import cross_origin_headers, preflight
 from gateway.operations.request_payment import REQUESTER
-from gateway.operations.table import Body, Handler, OperationTable, Target
+from gateway.operations.table import Body, Handler, Operation, OperationTable, Target
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256, anonymous_content_sha256
+from gateway.protocol.control import is_control_request
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.query import Query
@@ -102,7 +104,7 @@ class Dispatcher:
         cross_origin: dict[str, str] = {}
         if_refused: dict[str, str] = {}
         try:
-            address = resolve(request.headers.get("host", ""), request.target_path, self._domains)
+            address = self._address(request)
             entry.bucket, entry.key = address.bucket, address.key
             if request.method == "OPTIONS":
                 entry.operation = PREFLIGHT
@@ -127,6 +129,18 @@ class Dispatcher:
             response.headers.update(if_refused)
         return response
 
+    def _address(self, request: Request) -> Address:
+        """Raises S3Error InvalidURI, InvalidBucketName."""
+        if is_control_request(request.target_path, request.headers):
+            return Address(None, None)
+        return resolve(request.headers.get("host", ""), request.target_path, self._domains)
+
+    def _find(self, request: Request, address: Address, query: Query) -> Operation:
+        """The operation meant. Raises what `OperationTable.find` does."""
+        if is_control_request(request.target_path, request.headers):
+            return find_control_operation(request.method, request.target_path)
+        return self._operations.find(request.method, _target(address), query, request.headers)
+
     def _is_query(self, request: Request) -> bool:
         if not is_query_request(request):
             return False
@@ -142,7 +156,7 @@ class Dispatcher:
 
     async def _handle_s3(self, request: Request, address: Address, unsealed: Unsealed, entry: Entry) -> Response:
         query = Query(request.target_query)
-        operation = self._operations.find(request.method, _target(address), query, request.headers)
+        operation = self._find(request, address, query)
         entry.operation = operation.name
         now = datetime.now(UTC)
         authenticated = unsealed.authenticator.authenticate(request, S3, now=now, bucket_of_host=address.bucket_of_host)
@@ -160,7 +174,7 @@ class Dispatcher:
         if signing is not None and signing.form is Form.QUERY:
             request = _with_hoisted_headers(request, query)
             # x-amz-copy-source makes another operation of a PUT, wherever it stands.
-            operation = self._operations.find(request.method, _target(address), query, request.headers)
+            operation = self._find(request, address, query)
             entry.operation = operation.name
         if operation.handler is None:
             if authenticated is None:
@@ -245,6 +259,7 @@ class Dispatcher:
             fields=dict(error.fields),
             resource=request.target_path,
             request_id=request.request_id,
+            is_wrapped=is_control_request(request.target_path, request.headers),
         )
         return Response(error.status, {"Content-Type": "application/xml", **headers}, document.format())
 

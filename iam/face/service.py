@@ -54,6 +54,14 @@ class IdentityService:
             self._store = self._open_store()
         return self._store
 
+    async def put_account_block(self, account_id: str, settings: frozenset[str] | None) -> None:
+        """See `IdentityStore.set_account_public_access_block`. Raises NoSuchAccount, StoreUnavailable."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._put_account_block, account_id, settings)
+
+    def _put_account_block(self, account_id: str, settings: frozenset[str] | None) -> None:
+        self._opened_store().set_account_public_access_block(account_id, settings)
+
     async def write_uses(self) -> None:
         """Write down which access keys were used since the last time. Raises StoreUnavailable; those are lost then."""
         uses = self._uses.take()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.access import EVERYONE, anonymous_client, open_bucket, put_policy, statement
 from tests.clients.checks import refusal
 from tests.clients.conftest import make_bucket
 from tests.clients.users import TestAccount, allow, make_account
@@ -45,3 +46,20 @@ def test_a_suspended_accounts_principals_are_refused(gateway: Gateway, account: 
     for call, _ in calls:
         call()
     assert [each["Name"] for each in user.client("s3").list_buckets()["Buckets"]] == [bucket]
+
+
+def test_the_buckets_of_a_suspended_account_are_closed_to_all(gateway: Gateway, account: TestAccount, s3: Any) -> None:
+    own = account.client("s3")
+    bucket = open_bucket(own)
+    put_policy(own, bucket, statement("Allow", EVERYONE, "s3:*", on=[bucket, f"{bucket}/*"]))
+    own.put_object(Bucket=bucket, Key="k", Body=b"kept")
+    mine = make_bucket(s3)
+    source = {"Bucket": bucket, "Key": "k"}
+    gateway.sealgate("account", "suspend", str(gateway.data), account.account_id)
+    for client in (s3, anonymous_client(gateway)):
+        assert refusal(client.get_object, Bucket=bucket, Key="k") == (403, "AllAccessDisabled")
+        assert refusal(client.list_objects_v2, Bucket=bucket) == (403, "AllAccessDisabled")
+        assert refusal(client.put_object, Bucket=bucket, Key="k") == (403, "AllAccessDisabled")
+    assert refusal(s3.copy_object, Bucket=mine, Key="k", CopySource=source) == (403, "AllAccessDisabled")
+    gateway.sealgate("account", "activate", str(gateway.data), account.account_id)
+    assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"

@@ -148,6 +148,10 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
         keys = await open_service_keys(kms, index, request_id="test", make=True)
         identities = _identities(directory, IndexKeySecretSealer(keys.rows))
         events: list[tuple[str, str]] = []
+        identity_service = IdentityService(
+            lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows)),
+            AccessKeyUses(),
+        )
         services = Services(
             index=index,
             blobs=blobs,
@@ -157,11 +161,9 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             inline_limit_bytes=inline_limit_bytes,
             owner_of=owners(identities),
             owner_by_id=owners_by_id(identities),
+            account_access=identities.account_access,
+            put_account_block=identity_service.put_account_block,
             integrity_event=lambda kind, detail: events.append((kind, detail)),
-        )
-        identity_service = IdentityService(
-            lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows)),
-            AccessKeyUses(),
         )
         unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential), identity_service)
         dispatcher = Dispatcher(

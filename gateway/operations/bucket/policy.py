@@ -70,7 +70,7 @@ async def _own_bucket(call: Call) -> BucketRow:
 
 
 def _check_public(call: Call, bucket: BucketRow, text: str) -> None:
-    block = call.services.public_access.block_of(call.services.rows.open_bucket(bucket))
+    block = call.services.block_of(bucket.account_id, call.services.rows.open_bucket(bucket))
     if block.block_public_policy and is_public(text):
         arn = resource_arn(call.address)
         raise prevented(call.caller.principal.arn, "s3:PutBucketPolicy", arn, "public policies", "BlockPublicPolicy")

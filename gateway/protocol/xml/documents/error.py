@@ -14,7 +14,10 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, slots=True)
 class ErrorDocument:
-    """`fields` are further elements between the message and the resource. Unlike all others it has no namespace."""
+    """`fields` are further elements between the message and the resource. Unlike all others it has no namespace.
+
+    `is_wrapped`: S3 Control puts it into an ErrorResponse, which has the ids of the request in its place.
+    """
 
     code: str
     message: str
@@ -22,22 +25,21 @@ class ErrorDocument:
     resource: str | None = None
     request_id: str | None = None
     host_id: str | None = None
+    is_wrapped: bool = False
 
     def format(self) -> bytes:
         for name in self.fields:
             assert _NAME.fullmatch(name), name
-        return document(
-            "Error",
-            (
-                element("Code", self.code),
-                element("Message", self.message),
-                *(element(name, value) for name, value in self.fields.items()),
-                element("Resource", self.resource),
-                element("RequestId", self.request_id),
-                element("HostId", self.host_id),
-            ),
-            namespace=None,
+        members = (
+            element("Code", self.code),
+            element("Message", self.message),
+            *(element(name, value) for name, value in self.fields.items()),
+            element("Resource", self.resource),
         )
+        ids = element("RequestId", self.request_id), element("HostId", self.host_id)
+        if self.is_wrapped:
+            return document("ErrorResponse", ("<Error>", *members, "</Error>", *ids), namespace=None)
+        return document("Error", (*members, *ids), namespace=None)
 
     @classmethod
     def parse(cls, body: bytes) -> ErrorDocument:

@@ -7,7 +7,7 @@ from typing import Self
 
 from gateway.protocol.public_access import ObjectOwnership, PublicAccessBlock
 from gateway.protocol.xml.reader import boolean, children, malformed, read_document, texts
-from gateway.protocol.xml.writer import document, element, flag
+from gateway.protocol.xml.writer import NAMESPACE, document, element, flag
 
 _MEMBERS = {
     "BlockPublicAcls": "block_public_acls",
@@ -20,9 +20,10 @@ _ROOT = "PublicAccessBlockConfiguration"
 
 @dataclass(frozen=True, slots=True)
 class PublicAccessBlockConfiguration:
-    """Members that a document leaves out are false."""
+    """Members that a document leaves out are false. `namespace` is that of the service that answers."""
 
     block: PublicAccessBlock
+    namespace: str = NAMESPACE
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -31,7 +32,8 @@ class PublicAccessBlockConfiguration:
         return cls(PublicAccessBlock(**{_MEMBERS[name]: boolean(text) for name, text in found.items()}))
 
     def format(self) -> bytes:
-        return document(_ROOT, (flag(name, getattr(self.block, member)) for name, member in _MEMBERS.items()))
+        members = (flag(name, getattr(self.block, member)) for name, member in _MEMBERS.items())
+        return document(_ROOT, members, namespace=self.namespace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Operations of S3 Control: what an account says about all its buckets."""
