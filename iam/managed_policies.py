@@ -10,7 +10,7 @@ import re
 import secrets
 from dataclasses import dataclass
 
-from iam.users import Tags
+from iam.tags import Tags
 
 AWS_ACCOUNT_ID = "aws"
 """Where an ARN has an account id, for the policies that are AWS's."""
@@ -20,8 +20,6 @@ MAX_POLICY_CHARACTERS = 6144
 MAX_POLICIES = 1500
 """Of an account."""
 MAX_VERSIONS = 5
-MAX_ATTACHMENTS = 10
-"""Policies attached to one user."""
 
 _ARN = re.compile(r"arn:aws:iam::(?:aws|[0-9]{12}):policy/(?:[!-.0-~]+/)*([A-Za-z0-9_+=,.@-]{1,128})")
 _VERSION_ID = re.compile(r"v([1-9][0-9]{0,8})")
@@ -30,7 +28,7 @@ _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 @dataclass(frozen=True, slots=True)
 class ManagedPolicy:
-    """`attachments` are the users that it is attached to, `boundary_uses` those whose permissions boundary it is."""
+    """`attachments` are the entities that it is attached to, `boundary_uses` those whose permissions boundary it is."""
 
     policy_id: str
     account_id: str

@@ -16,9 +16,9 @@ from gateway.commands.failures import Failure, load_settings
 from gateway.commands.identity_store import JSON, PLACE, format_time, now_us, opened_store, tell, told_failures
 from gateway.identities import keep_access_key
 from iam.credentials import AccessKey, AccessKeyUse, Credential, new_access_key_id, new_secret
+from iam.entities import EntityKind, User, new_entity_id
 from iam.principals import PolicyText, root_principal
 from iam.store.sqlite import SQLiteIdentityStore
-from iam.users import User, new_user_id
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 
@@ -77,7 +77,7 @@ def _key_row(each: AccessKey, use: AccessKeyUse | None) -> dict[str, str]:
 def create_user(*, place: Path, name: str, account: str | None, path: str, as_json: bool) -> None:
     """Make the user NAME, who may do nothing until a policy allows it."""
     with opened_store(load_settings(place)) as store:
-        made = User(new_user_id(), _account_id(store, account), name, path, now_us())
+        made = User(new_entity_id(EntityKind.USER), _account_id(store, account), name, path, now_us())
         store.create_user(made)
     tell(_user_row(made), as_json)
 
@@ -99,7 +99,7 @@ def list_users(place: Path, account: str | None, as_json: bool) -> None:
 def delete_user(place: Path, name: str, account: str | None) -> None:
     """Delete the user NAME, who must have no access keys and no policies left."""
     with opened_store(load_settings(place)) as store:
-        store.delete_user(_account_id(store, account), name)
+        store.delete_entity(store.user(_account_id(store, account), name))
 
 
 @policy.command("put")
@@ -112,7 +112,7 @@ def put_policy(*, place: Path, name: str, policy_name: str, document: Path, acco
     """Keep the policy in the file DOCUMENT ("-": standard input) as POLICY of the user NAME."""
     with opened_store(load_settings(place)) as store:
         text = _read(document)
-        store.put_user_policy(_account_id(store, account), name, PolicyText(policy_name, text))
+        store.put_inline_policy(store.user(_account_id(store, account), name), PolicyText(policy_name, text))
 
 
 def _read(path: Path) -> str:
@@ -133,7 +133,7 @@ def _read(path: Path) -> str:
 def get_policy(place: Path, name: str, policy_name: str, account: str | None) -> None:
     """Print the document of POLICY as it was given."""
     with opened_store(load_settings(place)) as store:
-        for each in store.user_policies(_account_id(store, account), name):
+        for each in store.inline_policies(store.user(_account_id(store, account), name)):
             if each.name == policy_name:
                 click.echo(each.text)
                 return
@@ -148,7 +148,7 @@ def get_policy(place: Path, name: str, policy_name: str, account: str | None) ->
 def list_policies(*, place: Path, name: str, account: str | None, as_json: bool) -> None:
     """List the names of the user's inline policies."""
     with opened_store(load_settings(place)) as store:
-        policies = store.user_policies(_account_id(store, account), name)
+        policies = store.inline_policies(store.user(_account_id(store, account), name))
     tell([{"PolicyName": each.name} for each in policies], as_json)
 
 
@@ -160,7 +160,7 @@ def list_policies(*, place: Path, name: str, account: str | None, as_json: bool)
 def delete_policy(place: Path, name: str, policy_name: str, account: str | None) -> None:
     """Delete POLICY of the user NAME."""
     with opened_store(load_settings(place)) as store:
-        store.delete_user_policy(_account_id(store, account), name, policy_name)
+        store.delete_inline_policy(store.user(_account_id(store, account), name), policy_name)
 
 
 @access_key.command("create")

@@ -1,7 +1,10 @@
-"""Users and managed policies as calls name them: what may be done to them, and how users are told."""
+"""Users, groups, roles and managed policies as calls name them: what may be done to them, and how they are told."""
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
+from iam.entities import Entity, EntityKind, Group, Role, User, entity_arn
 from iam.face.authorisation import resource_tags
 from iam.face.call import Call, Document, Value, timestamp
 from iam.face.errors import IAMError
@@ -9,45 +12,83 @@ from iam.face.paging import page
 from iam.managed_policies import ManagedPolicy, policy_name_of
 from iam.policy.variables import Context
 from iam.principals import PrincipalKind
-from iam.store.interface import NoSuchManagedPolicy, NoSuchUser
-from iam.users import Tags, User
+from iam.store.interface import NoSuchEntity, NoSuchManagedPolicy
+from iam.tags import Tags
 
 _NOTHING: Context = {}
 
 
-def permitted_user(call: Call, action: str, keys: Context = _NOTHING) -> User:
-    """The user that the member UserName names, who the caller may do `action` to.
+def permitted(call: Call, kind: EntityKind, action: str, keys: Context = _NOTHING) -> Entity:
+    """The entity that the member UserName, GroupName or RoleName names, which the caller may do `action` to.
 
-    One that does not exist is asked for all the same, so that only those are told who may. Raises NoSuchUser, and
+    One that does not exist is asked for all the same, so that only those are told who may. Raises NoSuchEntity, and
     IAMError(AccessDenied).
     """
-    return _permitted(call, action, call.request.text("UserName"), keys)
+    return _permitted(call, kind, action, call.request.text(f"{kind.title()}Name"), keys)
+
+
+def permitted_user(call: Call, action: str, keys: Context = _NOTHING) -> User:
+    """See `permitted`."""
+    user = permitted(call, EntityKind.USER, action, keys)
+    assert isinstance(user, User)
+    return user
+
+
+def permitted_group(call: Call, action: str, keys: Context = _NOTHING) -> Group:
+    """See `permitted`."""
+    group = permitted(call, EntityKind.GROUP, action, keys)
+    assert isinstance(group, Group)
+    return group
+
+
+def permitted_role(call: Call, action: str, keys: Context = _NOTHING) -> Role:
+    """See `permitted`."""
+    role = permitted(call, EntityKind.ROLE, action, keys)
+    assert isinstance(role, Role)
+    return role
 
 
 def permitted_user_or_self(call: Call, action: str, keys: Context = _NOTHING) -> User | None:
     """The same where UserName may be absent: the caller itself then, and None where that is the root user."""
     name = call.request.text_or_none("UserName")
     principal = call.caller.principal
-    if name is not None:
-        return _permitted(call, action, name, keys)
-    if principal.kind is PrincipalKind.ROOT:
+    if name is None and principal.kind is PrincipalKind.ROOT:
         call.require(action, principal.arn, keys)
         return None
-    if principal.kind is not PrincipalKind.USER:
+    if name is None and principal.kind is not PrincipalKind.USER:
         raise IAMError("ValidationError", "Must specify userName when calling with non-User credentials")
-    return _permitted(call, action, principal.arn.rpartition("/")[2], keys)
-
-
-def _permitted(call: Call, action: str, name: str, keys: Context) -> User:
-    told_as = f"user {name}"
-    try:
-        user = call.store.user(call.account_id, name)
-    except NoSuchUser:
-        call.require(action, f"arn:aws:iam::{call.account_id}:user/{name}", keys, told_as)
-        raise
-    boundary = {} if user.boundary_arn is None else boundary_key(user.boundary_arn)
-    call.require(action, user.arn, {**resource_tags(user.tags), **boundary, **keys}, told_as)
+    user = _permitted(call, EntityKind.USER, action, name or principal.arn.rpartition("/")[2], keys)
+    assert isinstance(user, User)
     return user
+
+
+def _permitted(call: Call, kind: EntityKind, action: str, name: str, keys: Context) -> Entity:
+    told_as = f"{kind} {name}"
+    try:
+        entity = _named(call, kind, name)
+    except NoSuchEntity:
+        call.require(action, entity_arn(kind, call.account_id, "/", name), keys, told_as)
+        raise
+    call.require(action, entity.arn, {**_known(entity), **keys}, told_as)
+    return entity
+
+
+def _named(call: Call, kind: EntityKind, name: str) -> Entity:
+    match kind:
+        case EntityKind.USER:
+            return call.store.user(call.account_id, name)
+        case EntityKind.GROUP:
+            return call.store.group(call.account_id, name)
+        case EntityKind.ROLE:
+            return call.store.role(call.account_id, name)
+
+
+def _known(entity: Entity) -> Context:
+    """What policies can ask about an entity."""
+    if isinstance(entity, Group):
+        return {}
+    boundary = {} if entity.boundary_arn is None else boundary_key(entity.boundary_arn)
+    return {**resource_tags(entity.tags), **boundary}
 
 
 def boundary_key(arn: str) -> Context:
@@ -84,23 +125,66 @@ def policy_arn(call: Call, member: str) -> str:
     return arn
 
 
+def new_boundary(call: Call) -> str | None:
+    """The permissions boundary that a request gives to what it makes. Raises IAMError(InvalidInput)."""
+    return None if call.request.text_or_none("PermissionsBoundary") is None else policy_arn(call, "PermissionsBoundary")
+
+
 def user_document(user: User, *, is_whole: bool) -> Document:
     """A User; listings leave tags and boundary out (API Reference, ListUsers)."""
-    document: dict[str, Value] = {
-        "Path": user.path,
-        "UserName": user.name,
-        "UserId": user.user_id,
-        "Arn": user.arn,
-        "CreateDate": timestamp(user.created_us),
+    return {**_identity(user), **(_particulars(user) if is_whole else {})}
+
+
+def group_document(group: Group) -> Document:
+    return _identity(group)
+
+
+def role_document(role: Role, *, is_whole: bool) -> Document:
+    """A Role; listings leave tags, boundary and last use out (API Reference, ListRoles)."""
+    document = {**_identity(role), "AssumeRolePolicyDocument": encoded(role.trust_policy)}
+    if role.description:
+        document["Description"] = role.description
+    document["MaxSessionDuration"] = role.max_session_seconds
+    if is_whole:
+        document |= _particulars(role)
+        last, use = role.last_use, {}
+        if last is not None:
+            use = {"LastUsedDate": timestamp(last.used_us), "Region": last.region}
+        document["RoleLastUsed"] = use
+    return document
+
+
+def _identity(entity: Entity) -> dict[str, Value]:
+    kind = entity.kind.title()
+    return {
+        "Path": entity.path,
+        f"{kind}Name": entity.name,
+        f"{kind}Id": entity.entity_id,
+        "Arn": entity.arn,
+        "CreateDate": timestamp(entity.created_us),
     }
-    if is_whole and user.boundary_arn is not None:
+
+
+def _particulars(entity: User | Role) -> dict[str, Value]:
+    document: dict[str, Value] = {}
+    if entity.boundary_arn is not None:
         document["PermissionsBoundary"] = {
             "PermissionsBoundaryType": "Policy",
-            "PermissionsBoundaryArn": user.boundary_arn,
+            "PermissionsBoundaryArn": entity.boundary_arn,
         }
-    if is_whole and user.tags:
-        document["Tags"] = tag_list(user.tags)
+    if entity.tags:
+        document["Tags"] = tag_list(entity.tags)
     return document
+
+
+def encoded(document: str) -> str:
+    """A policy document as IAM tells it: percent-encoded (RFC 3986)."""
+    return quote(document, safe="")
+
+
+def entity_position(entity: Entity) -> str:
+    """Where an entity stands in listings: names are unique whatever their case."""
+    return entity.name.lower()
 
 
 def tag_list(tags: Tags) -> list[Value]:

@@ -23,7 +23,13 @@ def page(
     position: Callable[[T], str],
     shape: Callable[[T], Value],
 ) -> Document:
-    """The part of `items` that the request asks for, as the list `name`.
+    """The part of `items` that the request asks for, as the list `name`. See `part`."""
+    told, more = part(request, items, position)
+    return {name: [shape(each) for each in told], **more}
+
+
+def part(request: ParsedRequest, items: Iterable[T], position: Callable[[T], str]) -> tuple[list[T], Document]:
+    """Those of `items` that the request asks for, and what the answer says of the others (IsTruncated, Marker).
 
     `position` gives the text that items are ordered by; each has one of its own, which no change of others moves.
     Raises IAMError(ValidationError) for a marker that is not one of ours.
@@ -32,10 +38,10 @@ def page(
     limit = request.integer_or_none("MaxItems") or DEFAULT_ITEMS
     waiting = sorted((each for each in items if after is None or position(each) > after), key=position)
     told = waiting[:limit]
-    document: dict[str, Value] = {name: [shape(each) for each in told], "IsTruncated": len(waiting) > limit}
+    more: dict[str, Value] = {"IsTruncated": len(waiting) > limit}
     if len(waiting) > limit:
-        document["Marker"] = _format_marker(position(told[-1]))
-    return document
+        more["Marker"] = _format_marker(position(told[-1]))
+    return told, more
 
 
 def _format_marker(position: str) -> str:

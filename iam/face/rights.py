@@ -25,6 +25,26 @@ _ON = {
         "TagPolicy",
         "UntagPolicy",
     ),
+    "role": (
+        "AttachRolePolicy",
+        "CreateRole",
+        "DeleteRole",
+        "DeleteRolePermissionsBoundary",
+        "DeleteRolePolicy",
+        "DetachRolePolicy",
+        "GetRole",
+        "GetRolePolicy",
+        "ListAttachedRolePolicies",
+        "ListRolePolicies",
+        "ListRoleTags",
+        "PutRolePermissionsBoundary",
+        "PutRolePolicy",
+        "TagRole",
+        "UntagRole",
+        "UpdateAssumeRolePolicy",
+        "UpdateRole",
+        "UpdateRoleDescription",
+    ),
     "user": (
         "AttachUserPolicy",
         "CreateAccessKey",
@@ -48,7 +68,7 @@ _ON = {
         "UpdateAccessKey",
         "UpdateUser",
     ),
-    ANY: ("ListPolicies", "ListUsers"),
+    ANY: ("ListPolicies", "ListRoles", "ListUsers"),
 }
 """Operations that ask for the action of their own name, by the kind of what they name."""
 

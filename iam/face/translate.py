@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from iam.entities import MAX_ATTACHMENTS, MAX_ENTITIES, MAX_INLINE_CHARACTERS, MAX_TRUST_CHARACTERS
 from iam.face.errors import IAMError, no_such_entity
-from iam.managed_policies import MAX_ATTACHMENTS, MAX_POLICIES, MAX_POLICY_CHARACTERS, MAX_VERSIONS
+from iam.managed_policies import MAX_POLICIES, MAX_POLICY_CHARACTERS, MAX_VERSIONS
+from iam.policy.errors import PolicyError
 from iam.store.interface import (
+    EntityError,
+    EntityExists,
+    EntityInUse,
     IdentityStoreError,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchEntity,
+    NoSuchGroup,
     NoSuchManagedPolicy,
     NoSuchPolicy,
     NoSuchPolicyVersion,
+    NoSuchRole,
     NoSuchUser,
     PoliciesTooLong,
     PolicyExists,
@@ -21,14 +29,12 @@ from iam.store.interface import (
     PolicyUse,
     TooManyAccessKeys,
     TooManyAttachments,
+    TooManyEntities,
     TooManyPolicies,
     TooManyTags,
-    TooManyUsers,
     TooManyVersions,
-    UserExists,
-    UserInUse,
+    TrustPolicyTooLong,
 )
-from iam.users import MAX_INLINE_CHARACTERS, MAX_USERS
 
 ACCESS_KEYS_PER_USER = 2
 """IAM User Guide, "IAM and AWS STS quotas"."""
@@ -43,18 +49,49 @@ def not_attachable(arn: str) -> IAMError:
     return IAMError("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
 
 
+def malformed(error: PolicyError) -> IAMError:
+    return IAMError("MalformedPolicyDocument", error.message)
+
+
+def _no_such_entity(error: IdentityStoreError) -> IAMError:
+    assert isinstance(error, NoSuchEntity)
+    return no_such_entity(error.kind, error.name)
+
+
 def _in_use(error: IdentityStoreError) -> IAMError:
-    assert isinstance(error, UserInUse)
+    assert isinstance(error, EntityInUse)
     return IAMError("DeleteConflict", f"Cannot delete entity, must {error.first} first.")
+
+
+def _exists(error: IdentityStoreError) -> IAMError:
+    assert isinstance(error, EntityExists)
+    return IAMError("EntityAlreadyExists", f"{error.kind.title()} with name {error.name} already exists.")
 
 
 def _quota(name: str, most: int) -> Callable[[IdentityStoreError], IAMError]:
     return lambda error: IAMError("LimitExceeded", f"Cannot exceed quota for {name}: {most}")
 
 
+def _too_many_entities(error: IdentityStoreError) -> IAMError:
+    assert isinstance(error, EntityError)
+    return _quota(f"{error.kind.title()}sPerAccount", MAX_ENTITIES[error.kind])(error)
+
+
+def _too_many_attachments(error: IdentityStoreError) -> IAMError:
+    assert isinstance(error, EntityError)
+    return _quota(f"PoliciesPer{error.kind.title()}", MAX_ATTACHMENTS)(error)
+
+
 def _policies_too_long(error: IdentityStoreError) -> IAMError:
-    size = f"Maximum policy size of {MAX_INLINE_CHARACTERS} bytes exceeded for user {error.name}"
-    return IAMError("LimitExceeded", size)
+    assert isinstance(error, EntityError)
+    most = MAX_INLINE_CHARACTERS[error.kind]
+    message = f"Maximum policy size of {most} bytes exceeded for {error.kind} {error.name}"
+    return IAMError("LimitExceeded", message)
+
+
+def _no_such_policy(error: IdentityStoreError) -> IAMError:
+    assert isinstance(error, EntityError)
+    return no_such_entity(f"{error.kind} policy", error.name)
 
 
 _IN_USE = {
@@ -78,25 +115,28 @@ _TOO_MANY_VERSIONS = (
 )
 
 _WORDS: dict[type[IdentityStoreError], Callable[[IdentityStoreError], IAMError]] = {
+    EntityExists: _exists,
+    EntityInUse: _in_use,
     NoSuchAccessKey: lambda error: IAMError("NoSuchEntity", f"The Access Key with id {error.name} cannot be found."),
     # The account of an access key that was good a moment ago.
     NoSuchAccount: lambda error: IAMError("InvalidClientTokenId", "The account does not exist."),
+    NoSuchGroup: _no_such_entity,
     NoSuchManagedPolicy: lambda error: IAMError("NoSuchEntity", f"Policy {error.name} was not found."),
+    NoSuchPolicy: _no_such_policy,
     NoSuchPolicyVersion: lambda error: not_attachable(error.name),
+    NoSuchRole: _no_such_entity,
+    NoSuchUser: _no_such_entity,
+    PoliciesTooLong: _policies_too_long,
     PolicyExists: lambda error: IAMError(
         "EntityAlreadyExists", f"A policy called {error.name} already exists. Duplicate names are not allowed."
     ),
     PolicyInUse: _policy_in_use,
     PolicyTooLong: _quota("PolicySize", MAX_POLICY_CHARACTERS),
-    TooManyAttachments: _quota("PoliciesPerUser", MAX_ATTACHMENTS),
-    TooManyPolicies: _quota("PoliciesPerAccount", MAX_POLICIES),
-    TooManyVersions: lambda error: IAMError("LimitExceeded", _TOO_MANY_VERSIONS),
-    NoSuchPolicy: lambda error: no_such_entity("user policy", error.name),
-    NoSuchUser: lambda error: no_such_entity("user", error.name),
-    PoliciesTooLong: _policies_too_long,
     TooManyAccessKeys: _quota("AccessKeysPerUser", ACCESS_KEYS_PER_USER),
+    TooManyAttachments: _too_many_attachments,
+    TooManyEntities: _too_many_entities,
+    TooManyPolicies: _quota("PoliciesPerAccount", MAX_POLICIES),
     TooManyTags: lambda error: IAMError("LimitExceeded", "The number of tags has reached the maximum limit."),
-    TooManyUsers: _quota("UsersPerAccount", MAX_USERS),
-    UserExists: lambda error: IAMError("EntityAlreadyExists", f"User with name {error.name} already exists."),
-    UserInUse: _in_use,
+    TooManyVersions: lambda error: IAMError("LimitExceeded", _TOO_MANY_VERSIONS),
+    TrustPolicyTooLong: _quota("ACLSizePerRole", MAX_TRUST_CHARACTERS),
 }

@@ -1,8 +1,8 @@
 """What can be wrong with a policy document, in the words of the service that was given it.
 
-Sources of the messages: for identities, those recorded by moto's tests of IAM; for S3 and KMS, answers quoted in AWS's
-knowledge center and in public issues ("Policy contains a statement with one or more invalid principals."). Where a
-service's own words are not known, `KEY` takes the nearest of IAM's.
+Sources of the messages: for identities, those recorded by moto's tests of IAM; for trust policies, S3 and KMS, answers
+quoted in AWS's knowledge center and in public issues ("Policy contains a statement with one or more invalid
+principals."). Where a service's own words are not known, `KEY` takes the nearest of IAM's.
 """
 
 from __future__ import annotations
@@ -23,11 +23,14 @@ class Fault(Enum):
     INVALID_EFFECT = "invalid Effect"
     MISSING_PRINCIPAL = "no Principal"
     PROHIBITED_PRINCIPAL = "Principal in an identity's policy"
+    ALLOW_NOT_PRINCIPAL = "Allow with NotPrincipal"
+    PROHIBITED_NOT_PRINCIPAL = "NotPrincipal in a trust policy"
     INVALID_PRINCIPAL = "invalid Principal"
     MISSING_ACTION = "no Action"
     INVALID_ACTION = "invalid Action"
     MISSING_RESOURCE = "no Resource"
     PROHIBITED_RESOURCE = "Resource in a trust policy"
+    PROHIBITED_NOT_RESOURCE = "NotResource in a trust policy"
     INVALID_RESOURCE = "invalid Resource"
     INVALID_CONDITION = "invalid Condition"
     ACTION_RESOURCE = "Action and Resource do not go together"
@@ -44,13 +47,30 @@ _IAM = {
     Fault.INVALID_EFFECT: "Syntax errors in policy.",
     Fault.MISSING_PRINCIPAL: "Missing required field Principal",
     Fault.PROHIBITED_PRINCIPAL: "Policy document should not specify a principal.",
+    Fault.ALLOW_NOT_PRINCIPAL: "Allow with NotPrincipal is not allowed.",
+    Fault.PROHIBITED_NOT_PRINCIPAL: "AssumeRole policy must not contain NotPrincipal field.",
     Fault.INVALID_PRINCIPAL: "Invalid principal in policy",
     Fault.MISSING_ACTION: "Policy statement must contain actions.",
     Fault.INVALID_ACTION: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
     Fault.MISSING_RESOURCE: "Policy statement must contain resources.",
     Fault.PROHIBITED_RESOURCE: "Has prohibited field Resource",
+    Fault.PROHIBITED_NOT_RESOURCE: "AssumeRole policy must not contain resources.",
     Fault.INVALID_RESOURCE: 'Resource {} must be in ARN format or "*".',
     Fault.INVALID_CONDITION: "Syntax errors in policy.",
+}
+
+_TRUST = {
+    **_IAM,
+    Fault.NOT_JSON: "This policy contains invalid Json",
+    Fault.VERSION: "The policy must contain a valid version string",
+    Fault.DUPLICATE_SID: "The Statement Ids in the policy are not unique",
+    Fault.UNKNOWN_ELEMENT: "Unknown field {}",
+    Fault.MISSING_EFFECT: "Missing required field Effect",
+    Fault.INVALID_EFFECT: "Invalid effect: {}",
+    Fault.PROHIBITED_PRINCIPAL: 'AssumeRolepolicy contained an invalid principal: "STAR":"*".',
+    Fault.INVALID_PRINCIPAL: "Invalid principal in policy: {}",
+    Fault.MISSING_ACTION: "Missing required field Action",
+    Fault.INVALID_ACTION: "AssumeRole policy may only specify STS AssumeRole actions.",
 }
 
 _KEY = {
@@ -82,7 +102,7 @@ _S3 = {
     Fault.ACTION_RESOURCE: "Action does not apply to any resource(s) in statement",
 }
 
-MESSAGES = {PolicyKind.IDENTITY: _IAM, PolicyKind.TRUST: _IAM, PolicyKind.KEY: _KEY, PolicyKind.BUCKET: _S3}
+MESSAGES = {PolicyKind.IDENTITY: _IAM, PolicyKind.TRUST: _TRUST, PolicyKind.KEY: _KEY, PolicyKind.BUCKET: _S3}
 
 
 class PolicyError(Exception):

@@ -25,7 +25,7 @@ from iam.policy.document import (
 )
 from iam.policy.errors import Fault, PolicyError
 from iam.policy.match import tokenise
-from iam.policy.principals import PrincipalSet, parse_principals
+from iam.policy.principals import InvalidPrincipal, PrincipalSet, parse_principals
 from iam.policy.variables import parse_template
 
 MAX_BYTES = {
@@ -56,6 +56,7 @@ _STATEMENT = frozenset(
     }
 )
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+_TRUST_ACTION = re.compile(r"sts:[A-Za-z0-9*?]+")
 _RESOURCE = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:[^:]*:.+|arn:[^ ]*\*", re.DOTALL)
 _IAM_SID = re.compile(r"[A-Za-z0-9]*")
 
@@ -179,14 +180,21 @@ class _Parser:
             return None if principal is None else self._refuse(Fault.PROHIBITED_PRINCIPAL)
         if principal is None:
             self._refuse(Fault.MISSING_PRINCIPAL)
+        if self._kind is PolicyKind.TRUST:
+            if "NotPrincipal" in element:
+                self._refuse(
+                    Fault.ALLOW_NOT_PRINCIPAL if element.get("Effect") == "Allow" else Fault.PROHIBITED_NOT_PRINCIPAL
+                )
+            if isinstance(principal, str):  # {"AWS": "*"} means the same, and is accepted
+                self._refuse(Fault.PROHIBITED_PRINCIPAL)
         try:
             if isinstance(principal, str):
                 return parse_principals(principal)
             if not isinstance(principal, dict) or not principal:
                 self._refuse(Fault.INVALID_PRINCIPAL)
             return parse_principals({kind: self._texts(names) for kind, names in principal.items()})
-        except ValueError as error:
-            raise PolicyError(self._kind, Fault.INVALID_PRINCIPAL) from error
+        except InvalidPrincipal as error:
+            raise PolicyError(self._kind, Fault.INVALID_PRINCIPAL, error.quoted) from error
 
     def _actions(self, element: Object) -> ActionSet | None:
         patterns = element.get("Action", element.get("NotAction"))
@@ -194,14 +202,17 @@ class _Parser:
             # A statement of a key policy without Action or Resource is accepted and has no effect, as at AWS.
             return None if self._kind is PolicyKind.KEY else self._refuse(Fault.MISSING_ACTION)
         texts = self._texts(patterns)
-        if not all(_ACTION.fullmatch(text) for text in texts):
+        pattern = _TRUST_ACTION if self._kind is PolicyKind.TRUST else _ACTION
+        if not all(pattern.fullmatch(text) for text in texts):
             self._refuse(Fault.INVALID_ACTION)
         return action_set([tokenise(text.lower()) for text in texts], is_negated="NotAction" in element)
 
     def _resources(self, element: Object, *, has_variables: bool) -> ResourceSet | None:
         patterns = element.get("Resource", element.get("NotResource"))
         if self._kind is PolicyKind.TRUST:
-            return ALL_RESOURCES if patterns is None else self._refuse(Fault.PROHIBITED_RESOURCE)
+            if patterns is None:
+                return ALL_RESOURCES
+            self._refuse(Fault.PROHIBITED_RESOURCE if "Resource" in element else Fault.PROHIBITED_NOT_RESOURCE)
         if patterns is None:
             return None if self._kind is PolicyKind.KEY else self._refuse(Fault.MISSING_RESOURCE)
         texts = self._texts(patterns)

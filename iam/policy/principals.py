@@ -35,6 +35,14 @@ _SERVICE = re.compile(r"[a-z0-9.-]+\.(?:amazonaws\.com|amazonaws\.com\.cn|amazon
 _CANONICAL_ID = re.compile(r"[0-9a-f]{64}")
 
 
+class InvalidPrincipal(ValueError):
+    """What can be no principal; `quoted` is how IAM repeats it: its kind and itself."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"{name[:200]!r} is no principal")
+        self.quoted = f'"{kind if kind == "AWS" else kind.upper()}":"{name}"'
+
+
 @dataclass(frozen=True, slots=True)
 class PrincipalSet:
     """Whom an element names. `accounts` are 12 digits, of account ids and root users' ARNs alike."""
@@ -108,26 +116,28 @@ def is_principal_arn(text: str) -> bool:
 
 
 def principal_set(arns: Iterable[str]) -> PrincipalSet:
-    """The set that names these principals of AWS (ARNs or account ids). Raises ValueError for what is none."""
+    """The set that names these principals of AWS (ARNs or account ids). Raises InvalidPrincipal for what is none."""
     return parse_principals({"AWS": list(arns)})
 
 
 def parse_principals(element: str | Mapping[str, Sequence[str]]) -> PrincipalSet:
-    """The element's value: "*", or a mapping from kind to names. Raises ValueError for a name that cannot be one."""
+    """The element's value: "*", or a mapping from kind to names. Raises InvalidPrincipal for what cannot be one."""
     if isinstance(element, str):
         if element != "*":
-            raise ValueError("a principal that is not a mapping is *")
+            raise InvalidPrincipal("AWS", element)
         return PrincipalSet(is_anyone=True)
     named: dict[str, set[str]] = {each.name: set() for each in fields(PrincipalSet)}
     for kind, names in element.items():
         if kind not in _KINDS:
-            raise ValueError(f"{kind[:100]} is no kind of principal")
+            raise InvalidPrincipal(kind, ", ".join(names))
         for name in names:
             if kind == "AWS":
                 where, what = _aws_principal(name)
             else:
                 where, pattern = _KINDS[kind]
-                what = name if pattern.fullmatch(name) else _refuse(name)
+                if not pattern.fullmatch(name):
+                    raise InvalidPrincipal(kind, name)
+                what = name
             named[where].add(what)
     is_anyone = bool(named.pop("is_anyone"))
     return PrincipalSet(is_anyone, **{where: frozenset(names) for where, names in named.items()})
@@ -154,8 +164,4 @@ def _aws_principal(name: str) -> tuple[str, str]:
         return "arns", name
     if _UNIQUE_ID.fullmatch(name):
         return "unique_ids", name
-    return "arns", _refuse(name)
-
-
-def _refuse(name: str) -> str:
-    raise ValueError(f"{name[:200]!r} is no principal")
+    raise InvalidPrincipal("AWS", name)

@@ -9,14 +9,15 @@ The methods do not wait for a network: a store that lives on one keeps a local c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from iam.credentials import AccessKey, AccessKeyUse, Account, AccountAccess, Credential
+from iam.entities import Entity, EntityKind, Group, Role, User
 from iam.managed_policies import ManagedPolicy, PolicyVersion
-from iam.principals import PolicyText
-from iam.users import Tags, User
+from iam.principals import IdentityPolicies, PolicyText
+from iam.tags import Tags
 
 
 class IdentityStoreError(Exception):
@@ -51,20 +52,51 @@ class NoSuchAccount(IdentityStoreError):
     """No account has this id."""
 
 
-class UserExists(IdentityStoreError):
+class NoSuchEntity(IdentityStoreError):
+    """The account has no entity of this kind and name."""
+
+    kind: ClassVar[EntityKind]
+
+
+class NoSuchUser(NoSuchEntity):
+    kind = EntityKind.USER
+
+
+class NoSuchGroup(NoSuchEntity):
+    kind = EntityKind.GROUP
+
+
+class NoSuchRole(NoSuchEntity):
+    kind = EntityKind.ROLE
+
+
+NO_SUCH_ENTITY: Mapping[EntityKind, type[NoSuchEntity]] = {
+    each.kind: each for each in (NoSuchUser, NoSuchGroup, NoSuchRole)
+}
+
+
+class EntityError(IdentityStoreError):
+    """What is refused alike for users, groups and roles."""
+
+    def __init__(self, message: str, kind: EntityKind, name: str = "") -> None:
+        super().__init__(message, name)
+        self.kind = kind
+
+
+class EntityExists(EntityError):
     """The name, in whatever case, or the id is taken."""
 
 
-class NoSuchUser(IdentityStoreError):
-    """The account has no user of this name."""
+class EntityInUse(EntityError):
+    """The entity still has access keys, policies or members (IAM: DeleteConflict); `first` says what to do before."""
 
-
-class UserInUse(IdentityStoreError):
-    """The user still has access keys or policies (IAM: DeleteConflict); `first` says what to do before."""
-
-    def __init__(self, message: str, name: str, first: str) -> None:
-        super().__init__(message, name)
+    def __init__(self, message: str, kind: EntityKind, name: str, first: str) -> None:
+        super().__init__(message, kind, name)
         self.first = first
+
+
+class TooManyEntities(EntityError):
+    """The account would have more than `iam.entities.MAX_ENTITIES`."""
 
 
 class PolicyExists(IdentityStoreError):
@@ -108,28 +140,28 @@ class TooManyVersions(IdentityStoreError):
     """The managed policy would have more than `iam.managed_policies.MAX_VERSIONS`."""
 
 
-class TooManyAttachments(IdentityStoreError):
-    """The user would have more policies attached than `iam.managed_policies.MAX_ATTACHMENTS`."""
-
-
-class TooManyUsers(IdentityStoreError):
-    """The account would have more than `iam.users.MAX_USERS`."""
+class TooManyAttachments(EntityError):
+    """The entity would have more policies attached than `iam.entities.MAX_ATTACHMENTS`."""
 
 
 class TooManyTags(IdentityStoreError):
-    """The user would have more than `iam.users.MAX_TAGS`."""
+    """The user, role or policy would have more than `iam.tags.MAX_TAGS`."""
 
 
 class TooManyAccessKeys(IdentityStoreError):
     """The user would have more access keys than the caller allows."""
 
 
-class NoSuchPolicy(IdentityStoreError):
-    """The user has no inline policy of this name."""
+class NoSuchPolicy(EntityError):
+    """The entity has no inline policy of this name."""
 
 
-class PoliciesTooLong(IdentityStoreError):
-    """The user's inline policies together would exceed `iam.users.MAX_INLINE_CHARACTERS`."""
+class PoliciesTooLong(EntityError):
+    """The entity's inline policies together would exceed `iam.entities.MAX_INLINE_CHARACTERS`."""
+
+
+class TrustPolicyTooLong(IdentityStoreError):
+    """The role's trust policy would exceed `iam.entities.MAX_TRUST_CHARACTERS`."""
 
 
 class NoSuchAccessKey(IdentityStoreError):
@@ -240,41 +272,118 @@ class IdentityStore(Protocol):
         """Remember them where they are later than what is known. Keys that are gone are passed over."""
         ...
 
+    # Entities. What is said of one is told by its value: it is found by its id, as it is now, and may have another name
+    # by then. Where it is gone the method raises NoSuchUser, NoSuchGroup or NoSuchRole.
+
     def create_user(self, user: User) -> None:
-        """Raises NoSuchAccount, UserExists, TooManyUsers, TooManyTags, NoSuchManagedPolicy where its boundary does not
-        exist, and ValueError for what has the wrong shape."""
+        """Raises NoSuchAccount, EntityExists, TooManyEntities, TooManyTags, NoSuchManagedPolicy where its boundary does
+        not exist, and ValueError for what has the wrong shape."""
         ...
 
-    def update_user(self, account_id: str, name: str, *, new_name: str | None, new_path: str | None) -> None:
-        """Give a user another name or path, or both: its ARN changes with them, in every process before it returns.
-
-        Raises NoSuchUser, UserExists, and ValueError for a name or path of the wrong shape.
-        """
+    def create_group(self, group: Group) -> None:
+        """Raises NoSuchAccount, EntityExists, TooManyEntities, and ValueError for what has the wrong shape."""
         ...
 
-    def tag_user(self, account_id: str, name: str, tags: Tags) -> None:
-        """Add tags, in place of those under the same keys. Raises NoSuchUser, TooManyTags, ValueError."""
-        ...
-
-    def untag_user(self, account_id: str, name: str, keys: Sequence[str]) -> None:
-        """Remove the tags under these keys, if there are any. Raises NoSuchUser."""
+    def create_role(self, role: Role) -> None:
+        """Its last use is not kept. Raises what `create_user` raises, TrustPolicyTooLong, and PolicyError for a text
+        that is no trust policy."""
         ...
 
     def user(self, account_id: str, name: str) -> User:
         """By its name in any case. Raises NoSuchUser."""
         ...
 
+    def group(self, account_id: str, name: str) -> Group:
+        """By its name in any case. Raises NoSuchGroup."""
+        ...
+
+    def role(self, account_id: str, name: str) -> Role:
+        """By its name in any case. Raises NoSuchRole."""
+        ...
+
+    def entity_by_id(self, entity_id: str) -> Entity | None:
+        """By the id that is never used again; None where there is none, or no more."""
+        ...
+
     def users(self, account_id: str) -> Sequence[User]:
         """The account's users by name, case disregarded. Raises NoSuchAccount."""
         ...
 
-    def delete_user(self, account_id: str, name: str) -> None:
-        """Raises NoSuchUser, and UserInUse while access keys or policies are left."""
+    def groups(self, account_id: str) -> Sequence[Group]:
+        """The account's groups by name, case disregarded. Raises NoSuchAccount."""
         ...
 
-    def set_user_boundary(self, account_id: str, name: str, arn: str | None) -> None:
-        """Make a managed policy the user's permissions boundary, or take it away. Takes effect before it returns, in
-        every process. Raises NoSuchUser, NoSuchManagedPolicy."""
+    def roles(self, account_id: str) -> Sequence[Role]:
+        """The account's roles by name, case disregarded. Raises NoSuchAccount."""
+        ...
+
+    def rename(self, entity: User | Group, *, new_name: str | None, new_path: str | None) -> None:
+        """Give it another name or path, or both: its ARN changes with them, in every process before it returns.
+
+        Raises EntityExists, and ValueError for a name or path of the wrong shape.
+        """
+        ...
+
+    def tag(self, entity: User | Role, tags: Tags) -> None:
+        """Add tags, in place of those under the same keys. Raises TooManyTags, ValueError."""
+        ...
+
+    def untag(self, entity: User | Role, keys: Sequence[str]) -> None:
+        """Remove the tags under these keys, if there are any."""
+        ...
+
+    def set_boundary(self, entity: User | Role, arn: str | None) -> None:
+        """Make a managed policy its permissions boundary, or take it away. Takes effect before it returns, in every
+        process. Raises NoSuchManagedPolicy."""
+        ...
+
+    def update_role(self, role: Role, *, description: str | None, max_session_seconds: int | None) -> None:
+        """Change what is not None. Raises ValueError."""
+        ...
+
+    def set_trust_policy(self, role: Role, text: str) -> None:
+        """Takes effect before it returns, in every process. Raises PolicyError, TrustPolicyTooLong."""
+        ...
+
+    def note_role_use(self, role: Role, used_us: int, region: str) -> None:
+        """Remember a use of the role, if it is later by some minutes than the one that is known."""
+        ...
+
+    def delete_entity(self, entity: Entity) -> None:
+        """Raises EntityInUse while access keys, policies or members are left."""
+        ...
+
+    def put_inline_policy(self, entity: Entity, policy: PolicyText) -> None:
+        """Keep an inline policy, in place of one of the same name. Takes effect before it returns, in every process.
+
+        Raises PoliciesTooLong, ValueError for a policy name of the wrong shape, and
+        `iam.policy.errors.PolicyError` for a text that is no identity-based policy.
+        """
+        ...
+
+    def inline_policies(self, entity: Entity) -> Sequence[PolicyText]:
+        """By name, their texts as given."""
+        ...
+
+    def delete_inline_policy(self, entity: Entity, policy_name: str) -> None:
+        """Takes effect before it returns, in every process. Raises NoSuchPolicy."""
+        ...
+
+    def attach_policy(self, entity: Entity, arn: str) -> None:
+        """Takes effect before it returns, in every process; twice is once. Raises NoSuchManagedPolicy,
+        TooManyAttachments."""
+        ...
+
+    def detach_policy(self, entity: Entity, arn: str) -> None:
+        """Takes effect before it returns, in every process. Raises NoSuchManagedPolicy."""
+        ...
+
+    def attached_policies(self, entity: Entity) -> Sequence[ManagedPolicy]:
+        """By ARN, their uses not counted."""
+        ...
+
+    def policies_in_force(self, entity: User | Role) -> IdentityPolicies:
+        """Everything that decides what it may do, but for policies of a session."""
         ...
 
     def create_policy(self, policy: ManagedPolicy, document: str) -> None:
@@ -326,39 +435,9 @@ class IdentityStore(Protocol):
         """Remove the tags under these keys, if there are any. Raises NoSuchManagedPolicy."""
         ...
 
-    def attach_user_policy(self, account_id: str, name: str, arn: str) -> None:
-        """Takes effect before it returns, in every process; twice is once.
-
-        Raises NoSuchUser, NoSuchManagedPolicy, TooManyAttachments.
-        """
-        ...
-
-    def detach_user_policy(self, account_id: str, name: str, arn: str) -> None:
-        """Takes effect before it returns, in every process. Raises NoSuchUser, NoSuchManagedPolicy."""
-        ...
-
-    def attached_user_policies(self, account_id: str, name: str) -> Sequence[ManagedPolicy]:
-        """By ARN, their uses not counted. Raises NoSuchUser."""
-        ...
-
-    def users_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[User]:
-        """The account's users that it is attached to, or whose boundary it is, by name. Raises NoSuchManagedPolicy."""
-        ...
-
-    def put_user_policy(self, account_id: str, name: str, policy: PolicyText) -> None:
-        """Keep an inline policy, in place of one of the same name. Takes effect before it returns, in every process.
-
-        Raises NoSuchUser, PoliciesTooLong, ValueError for a policy name of the wrong shape, and
-        `iam.policy.errors.PolicyError` for a text that is no identity-based policy.
-        """
-        ...
-
-    def user_policies(self, account_id: str, name: str) -> Sequence[PolicyText]:
-        """The user's inline policies by name, their texts as given. Raises NoSuchUser."""
-        ...
-
-    def delete_user_policy(self, account_id: str, name: str, policy_name: str) -> None:
-        """Takes effect before it returns, in every process. Raises NoSuchUser, NoSuchPolicy."""
+    def entities_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[Entity]:
+        """The account's entities that it is attached to, or whose boundary it is, by name. Raises
+        NoSuchManagedPolicy."""
         ...
 
     def find_credential(self, access_key_id: str) -> Credential | None:

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
+from iam.entities import MAX_ATTACHMENTS, Entity, Group, Role, User, check_path, check_policy_name
 from iam.managed_policies import (
     AWS_MANAGED,
-    MAX_ATTACHMENTS,
     MAX_POLICIES,
     MAX_POLICY_CHARACTERS,
     MAX_VERSIONS,
@@ -20,6 +20,7 @@ from iam.policy.document import PolicyKind
 from iam.policy.parse import parse_policy
 from iam.principals import IdentityPolicies, PolicyText
 from iam.store.database import transaction, translated_failures
+from iam.store.entities import format_tags, parse_tags, size_of
 from iam.store.interface import (
     NoSuchManagedPolicy,
     NoSuchPolicyVersion,
@@ -32,20 +33,17 @@ from iam.store.interface import (
     TooManyPolicies,
     TooManyVersions,
 )
-from iam.store.users import SQLiteUsers, format_tags, parse_tags, size_of, user_of
-from iam.users import Tags, User, check_path, check_policy_name, check_tags, with_tags, without_tags
+from iam.store.roles import SQLiteRoles
+from iam.tags import Tags, check_tags, with_tags, without_tags
 
 _POLICIES = (
     "SELECT policy_id, account_id, name, path, description, created_us, updated_us, default_version, tags FROM policy"
 )
-_ATTACHED = (
-    "SELECT * FROM user WHERE account_id = ? AND user_id IN (SELECT user_id FROM user_attachment WHERE policy_arn = ?)"
-    " ORDER BY name"
-)
-_BOUNDED = "SELECT * FROM user WHERE account_id = ? AND boundary_arn = ? ORDER BY name"
+_ATTACHED = "e.account_id = ? AND e.entity_id IN (SELECT entity_id FROM attachment WHERE policy_arn = ?)"
+_BOUNDED = "e.account_id = ? AND e.boundary_arn = ?"
 
 
-class SQLitePolicies(SQLiteUsers):
+class SQLitePolicies(SQLiteRoles):
     """See `IdentityStore` for what the methods promise. Every change empties the cache of credentials."""
 
     def create_policy(self, policy: ManagedPolicy, document: str) -> None:
@@ -105,11 +103,11 @@ class SQLitePolicies(SQLiteUsers):
 
     def _counted(self, account_id: str, policy: ManagedPolicy) -> ManagedPolicy:
         (attachments,) = self._connection.execute(
-            "SELECT count(*) FROM user_attachment JOIN user USING (user_id) WHERE policy_arn = ? AND account_id = ?",
+            "SELECT count(*) FROM attachment JOIN entity USING (entity_id) WHERE policy_arn = ? AND account_id = ?",
             (policy.arn, account_id),
         ).fetchone()
         (boundary_uses,) = self._connection.execute(
-            "SELECT count(*) FROM user WHERE boundary_arn = ? AND account_id = ?", (policy.arn, account_id)
+            "SELECT count(*) FROM entity WHERE boundary_arn = ? AND account_id = ?", (policy.arn, account_id)
         ).fetchone()
         return replace(policy, attachments=attachments, boundary_uses=boundary_uses)
 
@@ -191,7 +189,7 @@ class SQLitePolicies(SQLiteUsers):
         with translated_failures(), transaction(self._connection):
             policy = self._counted(account_id, self._own_policy(account_id, arn))
             if policy.attachments or policy.boundary_uses:
-                raise PolicyInUse(f"policy {policy.name} is still attached to users", PolicyUse.ATTACHED)
+                raise PolicyInUse(f"policy {policy.name} is still attached", PolicyUse.ATTACHED)
             if len(self._versions(policy)) > 1:
                 raise PolicyInUse(f"policy {policy.name} still has further versions", PolicyUse.VERSIONS)
             self._connection.execute("DELETE FROM policy WHERE policy_id = ?", (policy.policy_id,))
@@ -212,62 +210,63 @@ class SQLitePolicies(SQLiteUsers):
             "UPDATE policy SET tags = ? WHERE policy_id = ?", (format_tags(tags), policy.policy_id)
         )
 
-    def attach_user_policy(self, account_id: str, name: str, arn: str) -> None:
+    def attach_policy(self, entity: Entity, arn: str) -> None:
         with translated_failures(), transaction(self._connection):
-            user = self.user(account_id, name)
-            self._policy(account_id, arn)
-            attached = self._attached(user)
+            found = self._require(entity)
+            self._policy(found.account_id, arn)
+            attached = self._attached(found)
             if arn not in attached and len(attached) >= MAX_ATTACHMENTS:
-                raise TooManyAttachments(f"user {user.name} has {MAX_ATTACHMENTS} policies attached already", user.name)
-            self._connection.execute("INSERT OR IGNORE INTO user_attachment VALUES (?, ?)", (user.user_id, arn))
+                raise TooManyAttachments(
+                    f"{found.kind} {found.name} has {MAX_ATTACHMENTS} policies attached already", found.kind, found.name
+                )
+            self._connection.execute("INSERT OR IGNORE INTO attachment VALUES (?, ?)", (found.entity_id, arn))
         self._forget()
 
-    def detach_user_policy(self, account_id: str, name: str, arn: str) -> None:
+    def detach_policy(self, entity: Entity, arn: str) -> None:
         with translated_failures(), transaction(self._connection):
-            user = self.user(account_id, name)
+            found = self._require(entity)
             detached = self._connection.execute(
-                "DELETE FROM user_attachment WHERE user_id = ? AND policy_arn = ?", (user.user_id, arn)
+                "DELETE FROM attachment WHERE entity_id = ? AND policy_arn = ?", (found.entity_id, arn)
             ).rowcount
             if not detached:
-                raise NoSuchManagedPolicy(f"user {user.name} has no policy {arn[:80]!r} attached", arn)
+                raise NoSuchManagedPolicy(f"{found.kind} {found.name} has no policy {arn[:80]!r} attached", arn)
         self._forget()
 
-    def attached_user_policies(self, account_id: str, name: str) -> Sequence[ManagedPolicy]:
+    def attached_policies(self, entity: Entity) -> Sequence[ManagedPolicy]:
         with translated_failures():
-            return [self._policy(account_id, arn) for arn in self._attached(self.user(account_id, name))]
+            return [self._policy(entity.account_id, arn) for arn in self._attached(self._require(entity))]
 
-    def _attached(self, user: User) -> list[str]:
+    def _attached(self, entity: Entity) -> list[str]:
         rows = self._connection.execute(
-            "SELECT policy_arn FROM user_attachment WHERE user_id = ? ORDER BY policy_arn", (user.user_id,)
+            "SELECT policy_arn FROM attachment WHERE entity_id = ? ORDER BY policy_arn", (entity.entity_id,)
         )
         return [arn for (arn,) in rows]
 
-    def set_user_boundary(self, account_id: str, name: str, arn: str | None) -> None:
-        with translated_failures(), transaction(self._connection):
-            user = self.user(account_id, name)
-            if arn is not None:
-                self._policy(account_id, arn)
-            self._connection.execute("UPDATE user SET boundary_arn = ? WHERE user_id = ?", (arn, user.user_id))
-        self._forget()
-
-    def users_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[User]:
+    def entities_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[Entity]:
         with translated_failures():
             self._policy(account_id, arn)
-            rows = self._connection.execute(_BOUNDED if as_boundary else _ATTACHED, (account_id, arn))
-            return [user_of(row) for row in rows]
+            return self._entities(_BOUNDED if as_boundary else _ATTACHED, account_id, arn)
 
-    def _require_boundary(self, user: User) -> None:
-        if user.boundary_arn is not None:
-            self._policy(user.account_id, user.boundary_arn)
+    def _require_policy(self, account_id: str, arn: str) -> None:
+        self._policy(account_id, arn)
 
-    def _policies_of(self, user: User) -> IdentityPolicies:
-        """What is in force for a user."""
-        attached = tuple(self._default_text(user.account_id, arn) for arn in self._attached(user))
-        boundary = user.boundary_arn
+    def policies_in_force(self, entity: User | Role) -> IdentityPolicies:
+        with translated_failures():
+            found = self._require(entity)
+            assert not isinstance(found, Group)
+            return self._policies_of(found)
+
+    def _policies_of(self, entity: User | Role) -> IdentityPolicies:
+        boundary = entity.boundary_arn
         return IdentityPolicies(
-            (*self._policies(user), *attached),
-            None if boundary is None else self._default_text(user.account_id, boundary),
+            tuple(self._own_policies(entity)),
+            None if boundary is None else self._default_text(entity.account_id, boundary),
         )
+
+    def _own_policies(self, entity: Entity) -> list[PolicyText]:
+        """Its inline policies and those that are attached to it."""
+        attached = [self._default_text(entity.account_id, arn) for arn in self._attached(entity)]
+        return [*self._inline_policies(entity), *attached]
 
     def _default_text(self, account_id: str, arn: str) -> PolicyText:
         """The text in force, named by the ARN: an inline policy may have the same name.
@@ -280,7 +279,7 @@ class SQLitePolicies(SQLiteUsers):
         try:
             policy = self._policy(account_id, arn)
         except NoSuchManagedPolicy as error:
-            raise StoreUnavailable(f"the policy {arn} of a user is missing") from error
+            raise StoreUnavailable(f"the policy {arn} of an entity is missing") from error
         (document,) = self._connection.execute(
             "SELECT document FROM policy_version WHERE policy_id = ? AND number = ?",
             (policy.policy_id, policy.default_version),

@@ -19,6 +19,7 @@ from iam.credentials import (
     check_access_key_id,
     is_access_key_id,
 )
+from iam.entities import User
 from iam.principals import NO_POLICIES, IdentityPolicies, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
 from iam.store.accounts import SQLiteAccounts
@@ -32,8 +33,6 @@ from iam.store.interface import (
     TooManyAccessKeys,
 )
 from iam.store.policies import SQLitePolicies
-from iam.store.users import user_of
-from iam.users import User
 
 CACHE_CAPACITY = 10_000
 """Credentials kept open, about 1 KiB each. Only access keys that exist are cached, so that no caller can fill it."""
@@ -84,8 +83,8 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
         return principal.principal_id
 
     def _user_by_id(self, user_id: str) -> User | None:
-        row = self._connection.execute("SELECT * FROM user WHERE user_id = ?", (user_id,)).fetchone()
-        return None if row is None else user_of(row)
+        found = self.entity_by_id(user_id)
+        return found if isinstance(found, User) else None
 
     def access_keys(self, account_id: str) -> Sequence[AccessKey]:
         with translated_failures():
@@ -109,8 +108,9 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
 
     def _access_keys(self, condition: str, *parameters: str | None) -> list[AccessKey]:
         rows = self._connection.execute(
-            "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us, u.name FROM access_key AS k"  # noqa: S608  # the conditions are those above
-            f" LEFT JOIN user AS u USING (user_id) WHERE {condition} ORDER BY k.created_us, k.access_key_id",
+            "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us, e.name FROM access_key AS k"  # noqa: S608  # the conditions are those above
+            f" LEFT JOIN entity AS e ON e.entity_id = k.user_id WHERE {condition}"
+            " ORDER BY k.created_us, k.access_key_id",
             parameters,
         )
         return [AccessKey(key, account, bool(active), created, user) for key, account, active, created, user in rows]

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
+from iam.entities import Role, RoleUse, User
 from iam.managed_policies import ManagedPolicy
 from iam.policy.errors import PolicyError
 from iam.principals import (
@@ -24,6 +25,8 @@ from iam.store import (
     AccountExists,
     AliasExists,
     EmailExists,
+    EntityExists,
+    EntityInUse,
     IdentityStore,
     NoSuchAccessKey,
     NoSuchAccount,
@@ -31,6 +34,7 @@ from iam.store import (
     NoSuchManagedPolicy,
     NoSuchPolicy,
     NoSuchPolicyVersion,
+    NoSuchRole,
     NoSuchUser,
     PoliciesTooLong,
     PolicyExists,
@@ -39,10 +43,8 @@ from iam.store import (
     StoreUnavailable,
     TooManyAccessKeys,
     TooManyTags,
-    UserExists,
-    UserInUse,
+    TrustPolicyTooLong,
 )
-from iam.users import User
 
 OpenStore = Callable[[], IdentityStore]
 """Opens the same store once more, as another process would."""
@@ -52,6 +54,17 @@ OTHER_ACCOUNT = Account("210987654321", "b" * 64, "other", 2)
 OWN_POLICY = ManagedPolicy("ANPA1", ACCOUNT.account_id, "own", "/p/", "mine", 1, 1, 1, (("k", "v"),))
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 ANN = User("AIDAANN", ACCOUNT.account_id, "ann", "/", 1)
+ROLE = Role(
+    "AROAROLE",
+    ACCOUNT.account_id,
+    "Role",
+    "/p/",
+    1,
+    '{"Version":"2012-10-17","Statement":'
+    '{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}',
+)
+_LONG = TrustPolicyTooLong
+BOB = User("AIDABOB", ACCOUNT.account_id, "bob", "/", 1)
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
 
 
@@ -279,9 +292,9 @@ class IdentityStoreSuite:
     def test_a_user_name_is_taken_once_in_an_account(self, store: IdentityStore) -> None:
         store.create_account(OTHER_ACCOUNT)
         store.create_user(ANN)
-        with pytest.raises(UserExists):
+        with pytest.raises(EntityExists):
             store.create_user(User("AIDA2", ACCOUNT.account_id, "ANN", "/x/", 2))
-        with pytest.raises(UserExists):
+        with pytest.raises(EntityExists):
             store.create_user(User("AIDAANN", ACCOUNT.account_id, "carl", "/", 2))
         store.create_user(User("AIDA3", OTHER_ACCOUNT.account_id, "ann", "/", 2))
         with pytest.raises(NoSuchAccount):
@@ -301,8 +314,8 @@ class IdentityStoreSuite:
 
     def test_a_users_credential_has_its_policies_as_given(self, store: IdentityStore) -> None:
         store.create_user(ANN)
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("b", POLICY))
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("a", f" {POLICY} "))
+        store.put_inline_policy(ANN, PolicyText("b", POLICY))
+        store.put_inline_policy(ANN, PolicyText("a", f" {POLICY} "))
         credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
         store.create_access_key(credential, 1)
         found = store.find_credential(credential.access_key_id)
@@ -317,81 +330,81 @@ class IdentityStoreSuite:
         store.create_access_key(credential, 1)
         for changing in (store, other):
             assert store.find_credential(credential.access_key_id) == credential
-            changing.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+            changing.put_inline_policy(ANN, PolicyText("p", POLICY))
             found = store.find_credential(credential.access_key_id)
             assert found is not None
             assert found.policies.identity == (PolicyText("p", POLICY),)
-            changing.delete_user_policy(ACCOUNT.account_id, "ann", "p")
+            changing.delete_inline_policy(ANN, "p")
             assert store.find_credential(credential.access_key_id) == credential
 
     def test_what_is_no_policy_is_refused(self, store: IdentityStore) -> None:
         store.create_user(ANN)
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+        store.put_inline_policy(ANN, PolicyText("p", POLICY))
         with pytest.raises(PolicyError):
-            store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", '{"Statement": []'))
+            store.put_inline_policy(ANN, PolicyText("p", '{"Statement": []'))
         with pytest.raises(ValueError, match="policy's name"):
-            store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("a/b", POLICY))
+            store.put_inline_policy(ANN, PolicyText("a/b", POLICY))
         with pytest.raises(NoSuchUser):
-            store.put_user_policy(ACCOUNT.account_id, "bob", PolicyText("p", POLICY))
+            store.put_inline_policy(BOB, PolicyText("p", POLICY))
         with pytest.raises(NoSuchPolicy):
-            store.delete_user_policy(ACCOUNT.account_id, "ann", "q")
-        assert store.user_policies(ACCOUNT.account_id, "ann") == [PolicyText("p", POLICY)]
+            store.delete_inline_policy(ANN, "q")
+        assert store.inline_policies(ANN) == [PolicyText("p", POLICY)]
 
     def test_inline_policies_are_bounded_together(self, store: IdentityStore) -> None:
         store.create_user(ANN)
         long = POLICY.replace("s3:GetObject", "s3:" + "x" * 1100)
         assert 1024 < len(long) < 2048
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", long + " " * 3000))
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", long))
+        store.put_inline_policy(ANN, PolicyText("p", long + " " * 3000))
+        store.put_inline_policy(ANN, PolicyText("p", long))
         with pytest.raises(PoliciesTooLong):
-            store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("q", long))
-        assert store.user_policies(ACCOUNT.account_id, "ann") == [PolicyText("p", long)]
+            store.put_inline_policy(ANN, PolicyText("q", long))
+        assert store.inline_policies(ANN) == [PolicyText("p", long)]
 
     def test_a_user_goes_when_nothing_is_left_of_it(self, store: IdentityStore) -> None:
         store.create_user(ANN)
         credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
         store.create_access_key(credential, 1)
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
-        with pytest.raises(UserInUse):
-            store.delete_user(ACCOUNT.account_id, "ann")
+        store.put_inline_policy(ANN, PolicyText("p", POLICY))
+        with pytest.raises(EntityInUse):
+            store.delete_entity(ANN)
         store.delete_access_key(credential.access_key_id)
-        with pytest.raises(UserInUse):
-            store.delete_user(ACCOUNT.account_id, "ann")
-        store.delete_user_policy(ACCOUNT.account_id, "ann", "p")
-        store.delete_user(ACCOUNT.account_id, "ANN")
+        with pytest.raises(EntityInUse):
+            store.delete_entity(ANN)
+        store.delete_inline_policy(ANN, "p")
+        store.delete_entity(ANN)
         with pytest.raises(NoSuchUser):
-            store.delete_user(ACCOUNT.account_id, "ann")
+            store.delete_entity(ANN)
 
     def test_what_is_left_of_a_user_is_said(self, store: IdentityStore) -> None:
         store.create_user(ANN)
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
-        with pytest.raises(UserInUse) as caught:
-            store.delete_user(ACCOUNT.account_id, "ann")
+        store.put_inline_policy(ANN, PolicyText("p", POLICY))
+        with pytest.raises(EntityInUse) as caught:
+            store.delete_entity(ANN)
         assert (caught.value.name, caught.value.first) == ("ann", "delete policies")
 
     def test_a_renamed_user_keeps_keys_and_policies(self, store: IdentityStore, open_store: OpenStore) -> None:
         other = open_store()
         store.create_user(ANN)
-        store.create_user(User("AIDABOB", ACCOUNT.account_id, "bob", "/", 1))
+        store.create_user(BOB)
         credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
         store.create_access_key(credential, 1)
-        store.put_user_policy(ACCOUNT.account_id, "ann", PolicyText("p", POLICY))
+        store.put_inline_policy(ANN, PolicyText("p", POLICY))
         assert other.find_credential(credential.access_key_id) is not None
-        store.update_user(ACCOUNT.account_id, "ann", new_name="Carl", new_path="/p/")
+        store.rename(ANN, new_name="Carl", new_path="/p/")
         carl = replace(ANN, name="Carl", path="/p/")
         assert store.user(ACCOUNT.account_id, "carl") == carl
         for each in (store, other):
             found = each.find_credential(credential.access_key_id)
             assert found is not None
             assert (found.principal, found.policies.identity) == (carl.principal, (PolicyText("p", POLICY),))
-        for new_name, error in (("BOB", UserExists), ("a b", ValueError)):
+        for new_name, error in (("BOB", EntityExists), ("a b", ValueError)):
             with pytest.raises(error):
-                store.update_user(ACCOUNT.account_id, "carl", new_name=new_name, new_path=None)
+                store.rename(ANN, new_name=new_name, new_path=None)
         with pytest.raises(ValueError, match="path"):
-            store.update_user(ACCOUNT.account_id, "carl", new_name="dora", new_path="x")
+            store.rename(ANN, new_name="dora", new_path="x")
         with pytest.raises(NoSuchUser):
-            store.update_user(ACCOUNT.account_id, "ann", new_name=None, new_path=None)
-        store.update_user(ACCOUNT.account_id, "carl", new_name=None, new_path=None)
+            store.user(ACCOUNT.account_id, "ann")
+        store.rename(ANN, new_name=None, new_path=None)
         assert store.user(ACCOUNT.account_id, "carl") == carl
 
     def test_tags_are_the_users_and_its_principals(self, store: IdentityStore, open_store: OpenStore) -> None:
@@ -405,22 +418,22 @@ class IdentityStoreSuite:
             (store, (("TEAM", "red"), ("b", ""), ("ß", "x"))),
             (other, (("TEAM", "red"), ("b", ""), ("SS", "y"))),
         ):
-            changing.tag_user(ACCOUNT.account_id, "ann", (tags[0], tags[2]))
+            changing.tag(ANN, (tags[0], tags[2]))
             for each in (store, other):
                 assert each.user(ACCOUNT.account_id, "ann").tags == tags
                 found = each.find_credential(credential.access_key_id)
                 assert found is not None
                 assert found.principal.tags == tags
-        store.untag_user(ACCOUNT.account_id, "ann", ["team", "none"])
+        store.untag(ANN, ["team", "none"])
         assert other.user(ACCOUNT.account_id, "ann").tags == (("b", ""), ("SS", "y"))
         with pytest.raises(ValueError, match="same key"):
-            store.tag_user(ACCOUNT.account_id, "ann", (("c", ""), ("C", "")))
+            store.tag(ANN, (("c", ""), ("C", "")))
         with pytest.raises(TooManyTags):
-            store.tag_user(ACCOUNT.account_id, "ann", tuple((f"k{number}", "") for number in range(49)))
+            store.tag(ANN, tuple((f"k{number}", "") for number in range(49)))
         with pytest.raises(NoSuchUser):
-            store.tag_user(ACCOUNT.account_id, "bob", ())
+            store.tag(BOB, ())
         with pytest.raises(NoSuchUser):
-            store.untag_user(ACCOUNT.account_id, "bob", [])
+            store.untag(BOB, [])
         assert len(store.user(ACCOUNT.account_id, "ann").tags) == 2
 
     def test_keys_of_one_and_how_many(self, store: IdentityStore) -> None:
@@ -471,20 +484,20 @@ class IdentityStoreSuite:
             return found
 
         assert in_force() == [({}, ADMINISTRATOR)] * 2
-        store.put_user_policy(account_id, "ann", PolicyText("p", POLICY))
-        store.attach_user_policy(account_id, "ann", arn)
+        store.put_inline_policy(ANN, PolicyText("p", POLICY))
+        store.attach_policy(ANN, arn)
         assert in_force() == [({"p": POLICY, arn: POLICY}, ADMINISTRATOR)] * 2
         version = store.create_policy_version(account_id, arn, f" {POLICY}", is_default=True, created_us=2)
         assert (version.number, version.is_default) == (2, True)
         assert in_force() == [({"p": POLICY, arn: f" {POLICY}"}, ADMINISTRATOR)] * 2
         other.set_default_policy_version(account_id, arn, 1, now_us=3)
-        other.set_user_boundary(account_id, "ann", arn)
+        other.set_boundary(ANN, arn)
         assert in_force() == [({"p": POLICY, arn: POLICY}, arn)] * 2
         assert store.policy(account_id, arn) == replace(OWN_POLICY, updated_us=3, attachments=1, boundary_uses=1)
         for as_boundary in (False, True):
-            assert [user.name for user in store.users_of_policy(account_id, arn, as_boundary=as_boundary)] == ["ann"]
-        other.detach_user_policy(account_id, "ann", arn)
-        other.set_user_boundary(account_id, "ann", None)
+            assert [each.name for each in store.entities_of_policy(account_id, arn, as_boundary=as_boundary)] == ["ann"]
+        other.detach_policy(ANN, arn)
+        other.set_boundary(ANN, None)
         assert in_force() == [({"p": POLICY}, None)] * 2
 
     def test_managed_policies_have_their_shape_and_bounds(self, store: IdentityStore) -> None:
@@ -529,6 +542,138 @@ class IdentityStoreSuite:
             with pytest.raises(NoSuchManagedPolicy):
                 change()
         assert all(policy.account_id == "aws" for policy in store.policies(account_id))
+
+    def test_a_role_comes_back_whole(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        role = replace(
+            ROLE, description="of é", max_session_seconds=43200, tags=(("k", "v"),), boundary_arn=ADMINISTRATOR
+        )
+        store.create_role(role)
+        other.create_user(User("AIDAROLE", ACCOUNT.account_id, "role", "/", 1))
+        for each in (store, other):
+            assert each.role(ACCOUNT.account_id, "ROLE") == role
+            assert each.entity_by_id(ROLE.role_id) == role
+            assert each.roles(ACCOUNT.account_id) == [role]
+        assert role.arn == "arn:aws:iam::123456789012:role/p/Role"
+        assert [user.name for user in store.users(ACCOUNT.account_id)] == ["role"]
+        for name in ("other", "", "\udcff"):
+            with pytest.raises(NoSuchRole):
+                store.role(ACCOUNT.account_id, name)
+            assert store.entity_by_id(name) is None
+
+    def test_roles_have_their_shape(self, store: IdentityStore) -> None:
+        store.create_role(ROLE)
+        another = replace(ROLE, role_id="AROA2", name="another")
+        refused: list[tuple[Role, type[Exception]]] = [
+            (replace(ROLE, role_id="AROA2"), EntityExists),
+            (replace(another, role_id=ROLE.role_id), EntityExists),
+            (replace(another, name="a/b"), ValueError),
+            (replace(another, path="x"), ValueError),
+            (replace(another, max_session_seconds=3599), ValueError),
+            (replace(another, max_session_seconds=43201), ValueError),
+            (replace(another, trust_policy=POLICY), PolicyError),
+            (replace(another, trust_policy=ROLE.trust_policy.replace("sts:AssumeRole", "sts:" + "x" * 2048)), _LONG),
+            (replace(another, boundary_arn="arn:aws:iam::aws:policy/none"), NoSuchManagedPolicy),
+            (replace(another, account_id=OTHER_ACCOUNT.account_id), NoSuchAccount),
+        ]
+        for role, error in refused:
+            with pytest.raises(error):
+                store.create_role(role)
+        assert store.roles(ACCOUNT.account_id) == [ROLE]
+
+    def test_what_is_changed_of_a_role(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_role(ROLE)
+        trust_policy = ROLE.trust_policy.replace("sts:AssumeRole", "sts:*")
+        store.update_role(ROLE, description="new", max_session_seconds=None)
+        other.update_role(ROLE, description=None, max_session_seconds=7200)
+        store.set_trust_policy(ROLE, trust_policy)
+        other.set_boundary(ROLE, ADMINISTRATOR)
+        store.tag(ROLE, (("k", "v"), ("l", "w")))
+        other.untag(ROLE, ["K"])
+        changed = replace(
+            ROLE,
+            trust_policy=trust_policy,
+            description="new",
+            max_session_seconds=7200,
+            tags=(("l", "w"),),
+            boundary_arn=ADMINISTRATOR,
+        )
+        for each in (store, other):
+            assert each.role(ACCOUNT.account_id, "role") == changed
+        with pytest.raises(ValueError, match="session"):
+            store.update_role(ROLE, description="newer", max_session_seconds=1)
+        with pytest.raises(PolicyError):
+            store.set_trust_policy(ROLE, "{}")
+        with pytest.raises(_LONG):
+            store.set_trust_policy(ROLE, trust_policy.replace("sts:*", "sts:" + "x" * 2048))
+        assert store.role(ACCOUNT.account_id, "role") == changed
+
+    def test_policies_in_force_for_a_role(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_role(ROLE)
+        store.create_policy(OWN_POLICY, POLICY)
+        assert other.policies_in_force(ROLE) == NO_POLICIES
+        store.put_inline_policy(ROLE, PolicyText("p", POLICY))
+        store.attach_policy(ROLE, OWN_POLICY.arn)
+        store.set_boundary(ROLE, OWN_POLICY.arn)
+        text = PolicyText(OWN_POLICY.arn, POLICY)
+        for each in (store, other):
+            assert each.policies_in_force(ROLE) == IdentityPolicies((PolicyText("p", POLICY), text), text)
+        used = store.policy(ACCOUNT.account_id, OWN_POLICY.arn)
+        assert (used.attachments, used.boundary_uses) == (1, 1)
+        for as_boundary in (False, True):
+            assert [
+                each.entity_id
+                for each in store.entities_of_policy(ACCOUNT.account_id, OWN_POLICY.arn, as_boundary=as_boundary)
+            ] == [ROLE.role_id]
+        long = POLICY.replace("s3:GetObject", "s3:" + "x" * 10100)
+        store.put_inline_policy(ROLE, PolicyText("p", long))
+        with pytest.raises(PoliciesTooLong):
+            store.put_inline_policy(ROLE, PolicyText("q", POLICY))
+
+    def test_a_role_goes_when_nothing_is_left_of_it(self, store: IdentityStore) -> None:
+        store.create_role(ROLE)
+        store.put_inline_policy(ROLE, PolicyText("p", POLICY))
+        store.attach_policy(ROLE, ADMINISTRATOR)
+        left: list[tuple[str, Callable[[], None]]] = [
+            ("delete policies", lambda: store.delete_inline_policy(ROLE, "p")),
+            ("detach all policies", lambda: store.detach_policy(ROLE, ADMINISTRATOR)),
+        ]
+        for first, undo in left:
+            with pytest.raises(EntityInUse) as caught:
+                store.delete_entity(ROLE)
+            assert caught.value.first == first
+            undo()
+        store.delete_entity(ROLE)
+        store.create_role(replace(ROLE, role_id="AROANEW"))
+        for change in (
+            lambda: store.delete_entity(ROLE),
+            lambda: store.put_inline_policy(ROLE, PolicyText("p", POLICY)),
+            lambda: store.inline_policies(ROLE),
+            lambda: store.policies_in_force(ROLE),
+            lambda: store.attach_policy(ROLE, ADMINISTRATOR),
+            lambda: store.set_trust_policy(ROLE, ROLE.trust_policy),
+            lambda: store.update_role(ROLE, description="", max_session_seconds=None),
+        ):
+            with pytest.raises(NoSuchRole):
+                change()
+        assert store.entity_by_id(ROLE.role_id) is None
+
+    def test_the_last_use_of_a_role(self, store: IdentityStore, open_store: OpenStore) -> None:
+        store.create_role(replace(ROLE, last_use=RoleUse(1, "x")))
+        assert store.role(ACCOUNT.account_id, "role") == ROLE
+        minute = 60 * 1_000_000
+        for used_us, region, told in (
+            (0, "eu-1", RoleUse(0, "eu-1")),
+            (14 * minute, "eu-1", RoleUse(0, "eu-1")),
+            (16 * minute, "eu-1", RoleUse(16 * minute, "eu-1")),
+            (15 * minute, "eu-2", RoleUse(16 * minute, "eu-1")),
+            (17 * minute, "eu-2", RoleUse(17 * minute, "eu-2")),
+        ):
+            store.note_role_use(ROLE, used_us, region)
+            assert open_store().role(ACCOUNT.account_id, "role").last_use == told
+        store.note_role_use(replace(ROLE, role_id="AROANONE"), 1, "")
 
     def test_an_access_key_id_has_its_shape(self, store: IdentityStore) -> None:
         with pytest.raises(ValueError, match="access key id"):

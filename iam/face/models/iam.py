@@ -192,44 +192,74 @@ _OPERATIONS = (
 )
 
 _INPUTS: dict[str, str] = {
+    "AttachRolePolicy": "AttachRolePolicyRequest",
     "AttachUserPolicy": "AttachUserPolicyRequest",
     "CreateAccessKey": "CreateAccessKeyRequest",
     "CreatePolicy": "CreatePolicyRequest",
     "CreatePolicyVersion": "CreatePolicyVersionRequest",
+    "CreateRole": "CreateRoleRequest",
     "CreateUser": "CreateUserRequest",
     "DeleteAccessKey": "DeleteAccessKeyRequest",
     "DeletePolicy": "DeletePolicyRequest",
     "DeletePolicyVersion": "DeletePolicyVersionRequest",
+    "DeleteRole": "DeleteRoleRequest",
+    "DeleteRolePermissionsBoundary": "DeleteRolePermissionsBoundaryRequest",
+    "DeleteRolePolicy": "DeleteRolePolicyRequest",
     "DeleteUser": "DeleteUserRequest",
     "DeleteUserPermissionsBoundary": "DeleteUserPermissionsBoundaryRequest",
     "DeleteUserPolicy": "DeleteUserPolicyRequest",
+    "DetachRolePolicy": "DetachRolePolicyRequest",
     "DetachUserPolicy": "DetachUserPolicyRequest",
     "GetAccessKeyLastUsed": "GetAccessKeyLastUsedRequest",
     "GetPolicy": "GetPolicyRequest",
     "GetPolicyVersion": "GetPolicyVersionRequest",
+    "GetRole": "GetRoleRequest",
+    "GetRolePolicy": "GetRolePolicyRequest",
     "GetUser": "GetUserRequest",
     "GetUserPolicy": "GetUserPolicyRequest",
     "ListAccessKeys": "ListAccessKeysRequest",
+    "ListAttachedRolePolicies": "ListAttachedRolePoliciesRequest",
     "ListAttachedUserPolicies": "ListAttachedUserPoliciesRequest",
     "ListEntitiesForPolicy": "ListEntitiesForPolicyRequest",
     "ListPolicies": "ListPoliciesRequest",
     "ListPolicyTags": "ListPolicyTagsRequest",
     "ListPolicyVersions": "ListPolicyVersionsRequest",
+    "ListRolePolicies": "ListRolePoliciesRequest",
+    "ListRoleTags": "ListRoleTagsRequest",
+    "ListRoles": "ListRolesRequest",
     "ListUserPolicies": "ListUserPoliciesRequest",
     "ListUserTags": "ListUserTagsRequest",
     "ListUsers": "ListUsersRequest",
+    "PutRolePermissionsBoundary": "PutRolePermissionsBoundaryRequest",
+    "PutRolePolicy": "PutRolePolicyRequest",
     "PutUserPermissionsBoundary": "PutUserPermissionsBoundaryRequest",
     "PutUserPolicy": "PutUserPolicyRequest",
     "SetDefaultPolicyVersion": "SetDefaultPolicyVersionRequest",
     "TagPolicy": "TagPolicyRequest",
+    "TagRole": "TagRoleRequest",
     "TagUser": "TagUserRequest",
     "UntagPolicy": "UntagPolicyRequest",
+    "UntagRole": "UntagRoleRequest",
     "UntagUser": "UntagUserRequest",
     "UpdateAccessKey": "UpdateAccessKeyRequest",
+    "UpdateAssumeRolePolicy": "UpdateAssumeRolePolicyRequest",
+    "UpdateRole": "UpdateRoleRequest",
+    "UpdateRoleDescription": "UpdateRoleDescriptionRequest",
     "UpdateUser": "UpdateUserRequest",
 }
 
 _SHAPES: dict[str, Shape] = {
+    "AttachRolePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PolicyArn": "arnType",
+        },
+        required=(
+            "RoleName",
+            "PolicyArn",
+        ),
+    ),
     "AttachUserPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -273,6 +303,23 @@ _SHAPES: dict[str, Shape] = {
             "PolicyDocument",
         ),
     ),
+    "CreateRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Path": "pathType",
+            "RoleName": "roleNameType",
+            "AssumeRolePolicyDocument": "policyDocumentType",
+            "Description": "roleDescriptionType",
+            "MaxSessionDuration": "roleMaxSessionDurationType",
+            "MaxSigninSessionDuration": "maxSigninSessionDurationType",
+            "PermissionsBoundary": "arnType",
+            "Tags": "tagListType",
+        },
+        required=(
+            "RoleName",
+            "AssumeRolePolicyDocument",
+        ),
+    ),
     "CreateUserRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -309,6 +356,31 @@ _SHAPES: dict[str, Shape] = {
             "VersionId",
         ),
     ),
+    "DeleteRolePermissionsBoundaryRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+        },
+        required=("RoleName",),
+    ),
+    "DeleteRolePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PolicyName": "policyNameType",
+        },
+        required=(
+            "RoleName",
+            "PolicyName",
+        ),
+    ),
+    "DeleteRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+        },
+        required=("RoleName",),
+    ),
     "DeleteUserPermissionsBoundaryRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -333,6 +405,17 @@ _SHAPES: dict[str, Shape] = {
             "UserName": "existingUserNameType",
         },
         required=("UserName",),
+    ),
+    "DetachRolePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PolicyArn": "arnType",
+        },
+        required=(
+            "RoleName",
+            "PolicyArn",
+        ),
     ),
     "DetachUserPolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -380,6 +463,24 @@ _SHAPES: dict[str, Shape] = {
             "VersionId",
         ),
     ),
+    "GetRolePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PolicyName": "policyNameType",
+        },
+        required=(
+            "RoleName",
+            "PolicyName",
+        ),
+    ),
+    "GetRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+        },
+        required=("RoleName",),
+    ),
     "GetUserPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -404,6 +505,16 @@ _SHAPES: dict[str, Shape] = {
             "Marker": "markerType",
             "MaxItems": "maxItemsType",
         },
+    ),
+    "ListAttachedRolePoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PathPrefix": "policyPathType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("RoleName",),
     ),
     "ListAttachedUserPoliciesRequest": Shape(
         Kind.STRUCTURE,
@@ -456,6 +567,32 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("PolicyArn",),
     ),
+    "ListRolePoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("RoleName",),
+    ),
+    "ListRoleTagsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("RoleName",),
+    ),
+    "ListRolesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PathPrefix": "pathPrefixType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
     "ListUserPoliciesRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -487,6 +624,30 @@ _SHAPES: dict[str, Shape] = {
         enum=(
             "PermissionsPolicy",
             "PermissionsBoundary",
+        ),
+    ),
+    "PutRolePermissionsBoundaryRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PermissionsBoundary": "arnType",
+        },
+        required=(
+            "RoleName",
+            "PermissionsBoundary",
+        ),
+    ),
+    "PutRolePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PolicyName": "policyNameType",
+            "PolicyDocument": "policyDocumentType",
+        },
+        required=(
+            "RoleName",
+            "PolicyName",
+            "PolicyDocument",
         ),
     ),
     "PutUserPermissionsBoundaryRequest": Shape(
@@ -546,6 +707,17 @@ _SHAPES: dict[str, Shape] = {
             "Tags",
         ),
     ),
+    "TagRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "Tags": "tagListType",
+        },
+        required=(
+            "RoleName",
+            "Tags",
+        ),
+    ),
     "TagUserRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -565,6 +737,17 @@ _SHAPES: dict[str, Shape] = {
         },
         required=(
             "PolicyArn",
+            "TagKeys",
+        ),
+    ),
+    "UntagRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "TagKeys": "tagKeyListType",
+        },
+        required=(
+            "RoleName",
             "TagKeys",
         ),
     ),
@@ -591,6 +774,39 @@ _SHAPES: dict[str, Shape] = {
             "Status",
         ),
     ),
+    "UpdateAssumeRolePolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "PolicyDocument": "policyDocumentType",
+        },
+        required=(
+            "RoleName",
+            "PolicyDocument",
+        ),
+    ),
+    "UpdateRoleDescriptionRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "Description": "roleDescriptionType",
+        },
+        required=(
+            "RoleName",
+            "Description",
+        ),
+    ),
+    "UpdateRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "Description": "roleDescriptionType",
+            "MaxSessionDuration": "roleMaxSessionDurationType",
+            "MaxSigninSessionDuration": "maxSigninSessionDurationType",
+            "ResetMaxSigninSessionDuration": "booleanObjectType",
+        },
+        required=("RoleName",),
+    ),
     "UpdateUserRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -611,6 +827,9 @@ _SHAPES: dict[str, Shape] = {
         minimum=20,
         maximum=2048,
     ),
+    "booleanObjectType": Shape(
+        Kind.BOOLEAN,
+    ),
     "booleanType": Shape(
         Kind.BOOLEAN,
     ),
@@ -630,6 +849,11 @@ _SHAPES: dict[str, Shape] = {
         Kind.INTEGER,
         minimum=1,
         maximum=1000,
+    ),
+    "maxSigninSessionDurationType": Shape(
+        Kind.INTEGER,
+        minimum=3600,
+        maximum=7776000,
     ),
     "pathPrefixType": Shape(
         Kind.STRING,
@@ -676,6 +900,22 @@ _SHAPES: dict[str, Shape] = {
     "policyVersionIdType": Shape(
         Kind.STRING,
         pattern="v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?",
+    ),
+    "roleDescriptionType": Shape(
+        Kind.STRING,
+        maximum=1000,
+        pattern="[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*",
+    ),
+    "roleMaxSessionDurationType": Shape(
+        Kind.INTEGER,
+        minimum=3600,
+        maximum=43200,
+    ),
+    "roleNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=64,
+        pattern="[\\w+=,.@-]+",
     ),
     "statusType": Shape(
         Kind.STRING,

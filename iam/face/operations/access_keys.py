@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from iam.credentials import AccessKey, Credential, new_access_key_id, new_secret
+from iam.entities import User
 from iam.face.authorisation import resource_tags
 from iam.face.call import Call, Document, Value, timestamp
 from iam.face.errors import IAMError
@@ -11,7 +12,6 @@ from iam.face.paging import page
 from iam.face.translate import ACCESS_KEYS_PER_USER
 from iam.principals import root_principal
 from iam.store.interface import NoSuchAccessKey
-from iam.users import User
 
 _STATUS = {True: "Active", False: "Inactive"}
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from iam.entities import Entity, EntityKind
 from iam.face.authorisation import requested_tags, tag_keys
 from iam.face.call import Call, Document, Value, timestamp
 from iam.face.errors import IAMError
-from iam.face.identities import new_tags, permitted_policy, policy_position, tag_list, tag_page
-from iam.face.operations.user_policies import encoded, malformed
-from iam.face.paging import page
-from iam.face.translate import not_attachable
+from iam.face.identities import (
+    encoded,
+    entity_position,
+    new_tags,
+    permitted_policy,
+    policy_position,
+    tag_list,
+    tag_page,
+)
+from iam.face.paging import page, part
+from iam.face.translate import malformed, not_attachable
 from iam.managed_policies import ManagedPolicy, PolicyVersion, new_policy_id, parse_version_id
 from iam.policy.errors import PolicyError
-from iam.users import User
 
 
 def create_policy(call: Call) -> Document:
@@ -155,22 +162,26 @@ def _no_such_version(call: Call, policy: ManagedPolicy) -> IAMError:
 
 
 def list_entities_for_policy(call: Call) -> Document:
-    """There are no groups and no roles yet."""
+    """Users, groups and roles make one listing, which pages go through."""
     request = call.request
     policy = permitted_policy(call, "iam:ListEntitiesForPolicy")
     usage, prefix = request.text_or_none("PolicyUsageFilter"), request.text_or_none("PathPrefix") or "/"
-    users: dict[str, User] = {}
-    if request.text_or_none("EntityFilter") in {None, "User"}:
-        for as_boundary in (False, True):
-            if usage in {None, "PermissionsBoundary" if as_boundary else "PermissionsPolicy"}:
-                found = call.store.users_of_policy(call.account_id, policy.arn, as_boundary=as_boundary)
-                users |= {user.user_id: user for user in found if user.path.startswith(prefix)}
-    listed = page(request, "PolicyUsers", users.values(), lambda user: user.name.lower(), _entity_document)
-    return {"PolicyGroups": [], "PolicyRoles": [], **listed}
+    wanted = request.text_or_none("EntityFilter")
+    entities: dict[str, Entity] = {}
+    for as_boundary in (False, True):
+        if usage in {None, "PermissionsBoundary" if as_boundary else "PermissionsPolicy"}:
+            found = call.store.entities_of_policy(call.account_id, policy.arn, as_boundary=as_boundary)
+            entities |= {each.entity_id: each for each in found if each.path.startswith(prefix)}
+    asked_for = (each for each in entities.values() if wanted in {None, each.kind.title()})
+    told, more = part(request, asked_for, lambda each: f"{each.kind}/{entity_position(each)}")
+    lists: dict[str, list[Value]] = {f"Policy{kind.title()}s": [] for kind in EntityKind}
+    for each in told:
+        lists[f"Policy{each.kind.title()}s"].append(_entity_document(each))
+    return {**lists, **more}
 
 
-def _entity_document(user: User) -> Document:
-    return {"UserName": user.name, "UserId": user.user_id}
+def _entity_document(entity: Entity) -> Document:
+    return {f"{entity.kind.title()}Name": entity.name, f"{entity.kind.title()}Id": entity.entity_id}
 
 
 def tag_policy(call: Call) -> None:

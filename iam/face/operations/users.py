@@ -1,32 +1,31 @@
-"""CreateUser, GetUser, ListUsers, UpdateUser, DeleteUser, and the tags of users."""
+"""CreateUser, GetUser, ListUsers, UpdateUser, DeleteUser."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from iam.face.authorisation import requested_tags, tag_keys
+from iam.entities import EntityKind, User, new_entity_id
+from iam.face.authorisation import requested_tags
 from iam.face.call import Call, Document, timestamp
 from iam.face.identities import (
     boundary_key,
+    entity_position,
+    new_boundary,
     new_tags,
     permitted_user,
     permitted_user_or_self,
-    policy_arn,
-    tag_page,
     user_document,
 )
 from iam.face.paging import page
 from iam.face.translate import not_attachable
 from iam.store.interface import NoSuchManagedPolicy
-from iam.users import User, new_user_id
 
 
 def create_user(call: Call) -> Document:
     request = call.request
-    tags = new_tags(call)
-    boundary = None if request.text_or_none("PermissionsBoundary") is None else policy_arn(call, "PermissionsBoundary")
+    tags, boundary = new_tags(call), new_boundary(call)
     user = User(
-        new_user_id(),
+        new_entity_id(EntityKind.USER),
         call.account_id,
         request.text("UserName"),
         request.text_or_none("Path") or "/",
@@ -57,12 +56,7 @@ def list_users(call: Call) -> Document:
     prefix = call.request.text_or_none("PathPrefix") or "/"
     call.require("iam:ListUsers", f"arn:aws:iam::{call.account_id}:user{prefix}")
     users = (user for user in call.store.users(call.account_id) if user.path.startswith(prefix))
-    return page(call.request, "Users", users, _position, lambda user: user_document(user, is_whole=False))
-
-
-def _position(user: User) -> str:
-    """Names are unique whatever their case."""
-    return user.name.lower()
+    return page(call.request, "Users", users, entity_position, lambda user: user_document(user, is_whole=False))
 
 
 def update_user(call: Call) -> None:
@@ -73,25 +67,8 @@ def update_user(call: Call) -> None:
     renamed = replace(user, name=name or user.name, path=path or user.path)
     if renamed.arn != user.arn:
         call.require("iam:UpdateUser", renamed.arn)
-    call.store.update_user(call.account_id, user.name, new_name=name, new_path=path)
+    call.store.rename(user, new_name=name, new_path=path)
 
 
 def delete_user(call: Call) -> None:
-    user = permitted_user(call, "iam:DeleteUser")
-    call.store.delete_user(call.account_id, user.name)
-
-
-def tag_user(call: Call) -> None:
-    tags = new_tags(call)
-    user = permitted_user(call, "iam:TagUser", requested_tags(tags))
-    call.store.tag_user(call.account_id, user.name, tags)
-
-
-def untag_user(call: Call) -> None:
-    keys = call.request.texts("TagKeys")
-    user = permitted_user(call, "iam:UntagUser", tag_keys(keys))
-    call.store.untag_user(call.account_id, user.name, keys)
-
-
-def list_user_tags(call: Call) -> Document:
-    return tag_page(call, permitted_user(call, "iam:ListUserTags").tags)
+    call.store.delete_entity(permitted_user(call, "iam:DeleteUser"))

@@ -16,10 +16,10 @@ from gateway.protocol.messages import Request
 from gateway.protocol.public_access import ALL_BLOCKED, NOTHING_BLOCKED, PublicAccessBlock
 from gateway.protocol.query import Query
 from gateway.storage.index.records import BucketRow
+from iam.entities import User
 from iam.policy.cache import PolicyCache
 from iam.principals import ANONYMOUS, Caller, IdentityPolicies, PolicyText, Principal, root_principal
 from iam.scope import Form
-from iam.users import User
 
 ACCOUNT = "123456789012"
 USER = User("AIDAANN", ACCOUNT, "ann", "/staff/", 1)

@@ -116,5 +116,5 @@ def allow(client: Client, name: str, *actions: str, on: str = "*", **condition: 
     if condition:
         statement["Condition"] = condition
     text = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    client.store.put_user_policy(ACCOUNT.account_id, name, PolicyText("allowed", text))
+    client.store.put_inline_policy(client.store.user(ACCOUNT.account_id, name), PolicyText("allowed", text))
     client.sign_in(name)

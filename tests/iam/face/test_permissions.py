@@ -8,6 +8,7 @@ import pytest
 
 from iam.face.table import SERVED
 from tests.iam.face.identity_service import ACCOUNT, POLICY, Client, allow, refusal
+from tests.iam.face.test_roles import trust
 
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 OWN = f"arn:aws:iam::{ACCOUNT.account_id}:policy/own"
@@ -47,13 +48,34 @@ CALLS: dict[str, dict[str, Any]] = {
     "UntagUser": {"UserName": "bob", "TagKeys": []},
     "UpdateAccessKey": {"UserName": "bob", "AccessKeyId": "AKIAUNKNOWNUNKNOWN12", "Status": "Active"},
     "UpdateUser": {"UserName": "bob"},
+    "AttachRolePolicy": {"RoleName": "rob", "PolicyArn": READ_ONLY},
+    "CreateRole": {"RoleName": "new", "AssumeRolePolicyDocument": trust()},
+    "DeleteRole": {"RoleName": "rob"},
+    "DeleteRolePermissionsBoundary": {"RoleName": "rob"},
+    "DeleteRolePolicy": {"RoleName": "rob", "PolicyName": "p"},
+    "DetachRolePolicy": {"RoleName": "rob", "PolicyArn": OWN},
+    "GetRole": {"RoleName": "rob"},
+    "GetRolePolicy": {"RoleName": "rob", "PolicyName": "p"},
+    "ListAttachedRolePolicies": {"RoleName": "rob"},
+    "ListRolePolicies": {"RoleName": "rob"},
+    "ListRoleTags": {"RoleName": "rob"},
+    "ListRoles": {},
+    "PutRolePermissionsBoundary": {"RoleName": "rob", "PermissionsBoundary": READ_ONLY},
+    "PutRolePolicy": {"RoleName": "rob", "PolicyName": "p", "PolicyDocument": POLICY},
+    "TagRole": {"RoleName": "rob", "Tags": []},
+    "UntagRole": {"RoleName": "rob", "TagKeys": []},
+    "UpdateAssumeRolePolicy": {"RoleName": "rob", "PolicyDocument": trust()},
+    "UpdateRole": {"RoleName": "rob", "MaxSessionDuration": 3600},
+    "UpdateRoleDescription": {"RoleName": "rob", "Description": "new"},
 }
 
 
 AFTER_THE_DECISION = {
     "DeleteAccessKey": "NoSuchEntity",
     "DeletePolicyVersion": "NoSuchEntity",
+    "DeleteRole": "DeleteConflict",
     "DeleteUser": "DeleteConflict",
+    "DetachRolePolicy": "NoSuchEntity",
     "DetachUserPolicy": "NoSuchEntity",
     "UpdateAccessKey": "NoSuchEntity",
 }
@@ -64,11 +86,13 @@ AFTER_THE_DECISION = {
 def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operation: str) -> None:
     for name in ("ann", "bob"):
         client.ask("CreateUser", UserName=name)
+    client.ask("CreateRole", RoleName="rob", AssumeRolePolicyDocument=trust())
     client.ask("PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=POLICY)
+    client.ask("PutRolePolicy", RoleName="rob", PolicyName="p", PolicyDocument=POLICY)
     client.ask("CreatePolicy", PolicyName="own", PolicyDocument=POLICY)
     client.sign_in("ann")
     call = CALLS[operation]
-    nobodys = {"UserName": "nobody", "PolicyArn": f"{OWN}er"}
+    nobodys = {"UserName": "nobody", "RoleName": "nobody", "PolicyArn": f"{OWN}er"}
     for parameters in (call, {name: nobodys.get(name, value) for name, value in call.items()}):
         code, message = refusal(client.ask, operation, **parameters)
         assert code == "AccessDenied"

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from iam.entities import EntityKind
 from iam.principals import PolicyText
 from tests.iam.face.identity_service import ACCOUNT, OTHER_ACCOUNT, POLICY, Client, allow, refusal
 
@@ -151,7 +152,7 @@ class TestUsers:
         assert client.ask("ListUsers")["Users"] == []
 
     def test_an_account_is_bounded(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("iam.store.users.MAX_USERS", 1)
+        monkeypatch.setattr("iam.store.entities.MAX_ENTITIES", {EntityKind.USER: 1})
         client.ask("CreateUser", UserName="ann")
         told = refusal(client.ask, "CreateUser", UserName="bob")
         assert told == ("LimitExceeded", "Cannot exceed quota for UsersPerAccount: 5000")

@@ -14,6 +14,7 @@ from tests.iam.policy.checks import ROOT_ARN, document, statement
 
 WITH_PRINCIPAL = {**statement(), "Principal": "*"}
 KEY, BUCKET, IDENTITY, TRUST = PolicyKind.KEY, PolicyKind.BUCKET, PolicyKind.IDENTITY, PolicyKind.TRUST
+ANYONE = {"AWS": "*"}
 
 
 def changed(**changes: object) -> str:
@@ -67,7 +68,22 @@ REFUSED = [
     (IDENTITY, document({"Effect": "Allow", "Action": "*"}), Fault.MISSING_RESOURCE),
     (IDENTITY, document(statement(resource="bucket/*")), Fault.INVALID_RESOURCE),
     (BUCKET, changed(Action="s3:*", Resource="bucket"), Fault.INVALID_RESOURCE),
-    (TRUST, changed(Action="sts:AssumeRole"), Fault.PROHIBITED_RESOURCE),
+    (TRUST, changed(Principal=ANYONE, Action="sts:AssumeRole"), Fault.PROHIBITED_RESOURCE),
+    (
+        TRUST,
+        changed(Principal=ANYONE, Action="sts:AssumeRole", Resource=None, NotResource="*"),
+        Fault.PROHIBITED_NOT_RESOURCE,
+    ),
+    (TRUST, changed(Principal=ANYONE, Action="*", Resource=None), Fault.INVALID_ACTION),
+    (TRUST, changed(Principal=ANYONE, Action=["sts:AssumeRole", "s3:GetObject"], Resource=None), Fault.INVALID_ACTION),
+    (TRUST, changed(Action="sts:*", Resource=None, Principal="*"), Fault.PROHIBITED_PRINCIPAL),
+    (TRUST, changed(Action="sts:*", Resource=None, Principal=None), Fault.MISSING_PRINCIPAL),
+    (TRUST, changed(Action="sts:*", Resource=None, Principal=None, NotPrincipal="*"), Fault.ALLOW_NOT_PRINCIPAL),
+    (
+        TRUST,
+        changed(Effect="Deny", Action="sts:*", Resource=None, Principal=None, NotPrincipal="*"),
+        Fault.PROHIBITED_NOT_PRINCIPAL,
+    ),
     (KEY, changed(Condition=[]), Fault.SYNTAX),
     (KEY, changed(Condition={"StringEquals": "x"}), Fault.SYNTAX),
     (KEY, changed(Condition={"StringEquals": {"k": {}}}), Fault.SYNTAX),
@@ -92,7 +108,9 @@ ACCEPTED = [
     (KEY, changed(Condition={"NumericLessThan": {"kms:x": 10}, "Bool": {"aws:SecureTransport": True}})),
     (KEY, json.dumps({"Statement": WITH_PRINCIPAL})),
     (BUCKET, changed(Action="s3:*", Resource="arn:aws:s3:::bucket/*")),
-    (TRUST, changed(Action="sts:AssumeRole", Resource=None)),
+    (TRUST, changed(Principal=ANYONE, Action="sts:AssumeRole", Resource=None)),
+    (TRUST, changed(Action=["sts:AssumeRole", "sts:Tag*"], Resource=None, Principal={"AWS": "*"})),
+    (TRUST, changed(Action="sts:AssumeRoleWithWebIdentity", Resource=None, Principal={"Federated": "x.example"})),
     (IDENTITY, document(statement(action=["kms:*", "S3:get*"], resource=["*", "arn:aws:s3:::b"]))),
 ]
 
@@ -113,6 +131,16 @@ def test_messages_are_aws_s() -> None:
         (BUCKET, changed(Principal=None), "Missing required field Principal"),
         (KEY, changed(Principal={"AWS": "x"}), "Policy contains a statement with one or more invalid principals."),
         (IDENTITY, document(statement(resource="b")), 'Resource b must be in ARN format or "*".'),
+        (
+            TRUST,
+            changed(Action="sts:*", Resource=None, Principal={"AWS": "x"}),
+            'Invalid principal in policy: "AWS":"x"',
+        ),
+        (
+            TRUST,
+            changed(Action="sts:*", Resource=None, Principal={"Service": "x"}),
+            'Invalid principal in policy: "SERVICE":"x"',
+        ),
     ]
     for kind, text, message in cases:
         with pytest.raises(PolicyError) as refused:

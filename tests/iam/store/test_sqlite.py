@@ -6,16 +6,20 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from iam.store import IdentityStore, SecretSealer, SQLiteIdentityStore, StoreUnavailable
+from iam.credentials import AccessKeyUse
+from iam.entities import User
+from iam.store import EntityInUse, IdentityStore, SecretSealer, SQLiteIdentityStore, StoreUnavailable
 from iam.store import sqlite as sqlite_store
-from tests.conformance.identities import ACCOUNT, IdentityStoreSuite, OpenStore, new_credential
+from tests.conformance.identities import ACCOUNT, POLICY, IdentityStoreSuite, OpenStore, new_credential
 
 KEY = bytes(range(32))
+READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
 class AESGCMSecretSealer:
@@ -209,6 +213,52 @@ def test_of_the_accounts_of_an_earlier_release_the_oldest_manages_the_others(
     store = open_with(AESGCMSecretSealer(KEY))
     assert store.management_account().account_id == "222222222222"
     assert [(each.email, each.is_active) for each in store.accounts()] == [(None, True)] * 3
+
+
+def test_users_of_an_earlier_release_keep_what_they_had(
+    open_with: OpenWith, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys with their uses, policies, a boundary: from before groups and roles."""
+    from iam.store import database
+
+    released = database._migrations()
+    monkeypatch.setattr(database, "_migrations", lambda: released[:5])
+    database.open_database(path).close()
+    sealed = AESGCMSecretSealer(KEY).seal(b"sealgate/v1/iam/access-key/AKIAOLDOLDOLDOLDOLD1", b"secret")
+    user = ("AIDA1", ACCOUNT.account_id, "ann", "/p/", 5, "[]", READ_ONLY)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(
+            "INSERT INTO account (account_id, canonical_id, display_name, created_us) VALUES (?, ?, ?, ?)",
+            astuple(ACCOUNT)[:4],
+        )
+        for statement, row in (
+            ("INSERT INTO user VALUES (?, ?, ?, ?, ?, ?, ?)", user),
+            ("INSERT INTO user_policy VALUES (?, ?, ?)", ("AIDA1", "p", POLICY)),
+            ("INSERT INTO user_attachment VALUES (?, ?)", ("AIDA1", READ_ONLY)),
+            (
+                "INSERT INTO access_key VALUES (?, ?, ?, ?, ?, ?, 1)",
+                ("AKIAOLDOLDOLDOLDOLD1", ACCOUNT.account_id, sealed, 1, 6, "AIDA1"),
+            ),
+            ("INSERT INTO access_key_use VALUES (?, ?, ?, ?)", ("AKIAOLDOLDOLDOLDOLD1", 7, "s3", "eu-1")),
+        ):
+            connection.execute(statement, row)
+    connection.close()
+    monkeypatch.undo()
+    store = open_with(AESGCMSecretSealer(KEY))
+    ann = User("AIDA1", ACCOUNT.account_id, "ann", "/p/", 5, (), READ_ONLY)
+    assert store.user(ACCOUNT.account_id, "ann") == ann
+    credential = store.find_credential("AKIAOLDOLDOLDOLDOLD1")
+    assert credential is not None
+    assert (credential.principal, credential.secret.reveal()) == (ann.principal, b"secret")
+    assert [policy.name for policy in credential.policies.identity] == ["p", READ_ONLY]
+    assert store.access_key_use("AKIAOLDOLDOLDOLDOLD1") == AccessKeyUse("AKIAOLDOLDOLDOLDOLD1", 7, "s3", "eu-1")
+    assert store._connection.execute("SELECT is_configured FROM access_key").fetchall() == [(1,)]
+    assert store._connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    with pytest.raises(EntityInUse):
+        store.delete_entity(ann)
+    store.delete_access_key("AKIAOLDOLDOLDOLDOLD1")
+    assert store.access_key_use("AKIAOLDOLDOLDOLDOLD1") is None
 
 
 def test_a_writer_elsewhere_is_waited_for_or_unavailable(

@@ -1,0 +1,65 @@
+"""Roles in the identity database: trust policies, sessions, last use. A part of `SQLiteIdentityStore`."""
+
+from __future__ import annotations
+
+from iam.entities import MAX_TRUST_CHARACTERS, Role, check_session_seconds
+from iam.policy.document import PolicyKind
+from iam.policy.parse import parse_policy
+from iam.store.database import transaction, translated_failures
+from iam.store.entities import SQLiteEntities, size_of
+from iam.store.interface import TrustPolicyTooLong
+
+USE_PRECISION_US = 15 * 60 * 1_000_000
+"""A further use of a role is written down if it is this much later: a write waits for the disk, and empties the caches
+of credentials in every process. AWS tells of uses with a delay of up to four hours."""
+
+
+class SQLiteRoles(SQLiteEntities):
+    """See `IdentityStore` for what the methods promise."""
+
+    def create_role(self, role: Role) -> None:
+        row = (role.role_id, role.trust_policy, role.description, check_session_seconds(role.max_session_seconds))
+        _check_trust_policy(role.trust_policy, role.name)
+        with translated_failures(), transaction(self._connection):
+            self._insert(role, role.tags, role.boundary_arn)
+            self._connection.execute("INSERT INTO role VALUES (?, ?, ?, ?, NULL, NULL)", row)
+
+    def update_role(self, role: Role, *, description: str | None, max_session_seconds: int | None) -> None:
+        if max_session_seconds is not None:
+            check_session_seconds(max_session_seconds)
+        with translated_failures(), transaction(self._connection):
+            self._require(role)
+            self._connection.execute(
+                "UPDATE role SET description = coalesce(?, description),"
+                " max_session_seconds = coalesce(?, max_session_seconds) WHERE role_id = ?",
+                (description, max_session_seconds, role.role_id),
+            )
+        self._forget()
+
+    def set_trust_policy(self, role: Role, text: str) -> None:
+        _check_trust_policy(text, role.name)
+        with translated_failures(), transaction(self._connection):
+            self._require(role)
+            self._connection.execute("UPDATE role SET trust_policy = ? WHERE role_id = ?", (text, role.role_id))
+        self._forget()
+
+    def note_role_use(self, role: Role, used_us: int, region: str) -> None:
+        with translated_failures():
+            known = self._connection.execute(
+                "SELECT used_us, used_region FROM role WHERE role_id = ?", (role.role_id,)
+            ).fetchone()
+            if known in {None, (None, None)}:
+                is_news = known is not None
+            else:
+                is_news = used_us > known[0] + (USE_PRECISION_US if known[1] == region else 0)
+            if is_news:
+                self._connection.execute(
+                    "UPDATE role SET used_us = ?, used_region = ? WHERE role_id = ?", (used_us, region, role.role_id)
+                )
+
+
+def _check_trust_policy(text: str, name: str) -> None:
+    """Raises PolicyError, and TrustPolicyTooLong."""
+    parse_policy(text, PolicyKind.TRUST)
+    if size_of(text) > MAX_TRUST_CHARACTERS:
+        raise TrustPolicyTooLong(f"a trust policy has at most {MAX_TRUST_CHARACTERS} characters", name)
