@@ -26,7 +26,7 @@ from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, PoliciesInForce, evaluate
 from iam.policy.public import is_public
 from iam.policy.variables import Context
-from iam.principals import NO_POLICIES, Caller, PolicyText, PrincipalKind
+from iam.principals import NO_POLICIES, Caller, PrincipalKind
 
 ALL_RESOURCES_ARN = "arn:aws:s3:::*"
 """What an operation of no bucket (ListBuckets) is decided about."""
@@ -113,20 +113,20 @@ _NO_CONTEXT: Context = {}
 class Permissions:
     """Asked for each resource of one request, before it is touched."""
 
-    __slots__ = ("_buckets", "_caller", "_canonical_id", "_conditions", "_context", "_objects", "_policies")
+    __slots__ = ("_buckets", "_caller", "_canonical_id", "_conditions", "_objects", "_own", "_policies")
 
     def __init__(
         self,
         caller: Caller,
-        conditions: Callable[[], Context],
+        conditions: Callable[[Context], Context],
         policies: PolicyCache,
         canonical_id: Callable[[str], str],
     ) -> None:
-        """`conditions` is asked once, and only if there is a policy that could ask for one; `canonical_id` gives that
-        of an account."""
+        """`conditions` makes the context of one decision of what is known of it besides the request, and only where
+        there is a policy that could ask; `canonical_id` gives that of an account."""
         self._caller = caller
         self._conditions = conditions
-        self._context: Context | None = None
+        self._own: PoliciesInForce | None = None
         self._policies = policies
         self._canonical_id = canonical_id
         self._buckets: dict[str, _Bucket] = {}
@@ -253,8 +253,9 @@ class Permissions:
         canonical_id, context = None, _NO_CONTEXT
         if bucket.policy is not None or bucket.grants is not None:
             canonical_id = self._canonical_id(principal.account_id)
-        if bucket.policy is not None or caller.policies != NO_POLICIES:  # else there is nobody to ask for it
-            context = {**self._context_of(bucket.account_id), **more}
+        if not self._has_no_policy(bucket):  # else there is nobody to ask for it
+            owner = (bucket.account_id,)
+            context = self._conditions({"aws:resourceaccount": owner, "s3:resourceaccount": owner, **more})
         owned = self._objects.get(resource_arn)
         if owned is not None and action not in owned.actions:
             owned = None
@@ -283,13 +284,9 @@ class Permissions:
 
     def _in_force(self, bucket: _Bucket) -> PoliciesInForce:
         """Raises PolicyError."""
-        own = self._caller.policies
-        return PoliciesInForce(
-            tuple(self._named(each) for each in own.identity),
-            None if own.boundary is None else self._named(own.boundary),
-            None if own.session is None else tuple(self._named(each) for each in own.session),
-            None if bucket.policy is None else self._bucket_policy(bucket, bucket.policy),
-        )
+        if self._own is None:
+            self._own = self._policies.in_force(self._caller.policies)
+        return self._own if bucket.policy is None else self._own.beside(self._bucket_policy(bucket, bucket.policy))
 
     def _bucket_policy(self, bucket: _Bucket, text: str) -> NamedPolicy:
         """RestrictPublicBuckets: a public policy lets in nobody of another account, not even whom it names."""
@@ -299,15 +296,6 @@ class Permissions:
         if is_stranger and bucket.block.restrict_public_buckets and is_public(text):
             return _denials(named)
         return named
-
-    def _named(self, policy: PolicyText) -> NamedPolicy:
-        return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))
-
-    def _context_of(self, account_id: str) -> Context:
-        if self._context is None:
-            self._context = self._conditions()
-        owner = (account_id,)
-        return {**self._context, "aws:resourceaccount": owner, "s3:resourceaccount": owner}
 
     def _refusal(self, action: str, resource_arn: str, account_id: str, decision: Decision) -> S3Error:
         """Those of other accounts, and who is nobody, are told nothing of the reason (IAM User Guide, "Troubleshoot

@@ -7,7 +7,7 @@ Amazon S3".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,13 +15,11 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
 from gateway.protocol.query import Query
 from gateway.protocol.tags import is_tagging_replaced, tags_of_header
-from iam.policy.global_keys import global_keys
-from iam.policy.variables import Context
+from iam.policy.global_keys import CallerContext, pairs
+from iam.policy.variables import NOTHING_KNOWN, Context, Values
 from iam.principals import Caller
 from iam.scope import Form
 
-_FROM_QUERY = {"s3:prefix": "prefix", "s3:delimiter": "delimiter", "s3:max-keys": "max-keys"}
-_FROM_VERSION = {"s3:versionid": "versionId"}
 _FROM_HEADERS = (
     "if-match",
     "if-none-match",
@@ -92,52 +90,84 @@ class Signing:
         return str(max((now - self.signed_at) // timedelta(milliseconds=1), 0))
 
 
-def condition_keys(
-    caller: Caller,
-    request: Request,
-    query: Query,
-    *,
-    operation: str,
-    now: datetime,
-    signing: Signing | None,
-) -> Context:
-    """The condition keys of a request, in lower case. Headers that a presigned URL carries must be in `request`.
+class RequestContext(CallerContext):
+    """The condition keys of a request. Headers that a presigned URL carries must be in `request`.
 
-    `operation` is the name in the S3 model; `signing` is None if the request was not signed.
+    `operation` is the name in the S3 model; `signing` is None if the request was not signed; `known` is what is known
+    of one decision besides.
     """
-    values: dict[str, str | None] = {
-        "aws:referer": request.headers.get("referer"),
-        "s3:authtype": None if signing is None else _AUTH_TYPES[signing.form],
-        "s3:objectcreationoperation": _CREATES_OBJECT.get(operation),
-        "s3:signatureage": None if signing is None else signing.age(now),
-        "s3:signatureversion": None if signing is None else signing.version,
-        "s3:tlsversion": request.tls_version,
-    }
-    values |= {name: query.get(parameter) for name, parameter in (_FROM_QUERY | _FROM_VERSION).items()}
-    values |= {f"s3:{name}": request.headers.get(name) for name in _FROM_HEADERS}
-    known = {name: (value,) for name, value in values.items() if value is not None}
-    return {**global_keys(caller, now), **known, **requested_tags(_header_tags(request, operation))}
+
+    __slots__ = ("_tags", "operation", "query", "request", "signing")
+
+    def __init__(
+        self,
+        caller: Caller,
+        request: Request,
+        query: Query,
+        *,
+        operation: str,
+        now: datetime,
+        signing: Signing | None,
+        known: Context = NOTHING_KNOWN,
+    ) -> None:
+        super().__init__(caller, now, known)
+        self.request = request
+        self.query = query
+        self.operation = operation
+        self.signing = signing
+        self._tags: Context | None = None
+
+    def _compute(self, name: str) -> Values:
+        compute = _KEYS.get(name)
+        if compute is not None:
+            value = compute(self)
+            return () if value is None else (value,)
+        if name.startswith(REQUESTED_TAGS):
+            return self._requested_tags().get(name, ())
+        return super()._compute(name)
+
+    def _names(self) -> Iterator[str]:
+        yield from super()._names()
+        yield from _KEYS
+        yield from self._requested_tags()
+
+    def _requested_tags(self) -> Context:
+        if self._tags is None:
+            self._tags = requested_tags(_header_tags(self.request, self.operation))
+        return self._tags
+
+
+def _parameter(name: str) -> Callable[[RequestContext], str | None]:
+    return lambda context: context.query.get(name)
+
+
+def _header(name: str) -> Callable[[RequestContext], str | None]:
+    return lambda context: context.request.headers.get(name)
+
+
+_KEYS: dict[str, Callable[[RequestContext], str | None]] = {
+    "aws:referer": _header("referer"),
+    "s3:authtype": lambda context: None if context.signing is None else _AUTH_TYPES[context.signing.form],
+    "s3:objectcreationoperation": lambda context: _CREATES_OBJECT.get(context.operation),
+    "s3:signatureage": lambda context: None if context.signing is None else context.signing.age(context.now),
+    "s3:signatureversion": lambda context: None if context.signing is None else context.signing.version,
+    "s3:tlsversion": lambda context: context.request.tls_version,
+    "s3:versionid": _parameter("versionId"),
+    **{f"s3:{name}": _parameter(name) for name in ("prefix", "delimiter", "max-keys")},
+    **{f"s3:{name}": _header(name) for name in _FROM_HEADERS},
+}
 
 
 def existing_tags(tags: Mapping[str, str]) -> Context:
     """What an action of ASKED_FOR_EXISTING_TAGS knows about the object's tags."""
-    return _by_key(EXISTING_TAGS, tags)
+    return pairs(EXISTING_TAGS, tags)
 
 
 def requested_tags(tags: Mapping[str, str]) -> Context:
     """What is known about the tags that a request sets."""
     if not tags:
         return {}
-    return {**_by_key(f"{REQUESTED_TAGS}/", tags), f"{REQUESTED_TAGS}keys": tuple(tags)}
-
-
-def _by_key(prefix: str, tags: Mapping[str, str]) -> Context:
-    """Condition keys know no case, tag keys do: two that differ by it alone are one key with two values."""
-    found: dict[str, tuple[str, ...]] = {}
-    for key, value in tags.items():
-        name = prefix + key.lower()
-        found[name] = (*found.get(name, ()), value)
-    return found
+    return {**pairs(f"{REQUESTED_TAGS}/", tags), f"{REQUESTED_TAGS}keys": tuple(tags)}
 
 
 def _header_tags(request: Request, operation: str) -> Mapping[str, str]:

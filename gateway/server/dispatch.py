@@ -16,7 +16,7 @@ from gateway.operations.admission import admit
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
 from gateway.operations.bucket.head import region_headers
-from gateway.operations.condition_keys import Signing, condition_keys
+from gateway.operations.condition_keys import RequestContext, Signing
 from gateway.operations.context import Authentication, Call, Services
 from gateway.operations.control import find_control_operation
 from gateway.operations.cross_origin import cross_origin_headers, preflight
@@ -184,8 +184,9 @@ class Dispatcher:
         authentication = self._authentication(authenticated, request)
         caller, services = authentication.caller, unsealed.services
 
-        def conditions() -> Context:
-            return condition_keys(caller, request, query, operation=operation.name, now=now, signing=signing)
+        def conditions(known: Context) -> Context:
+            name = operation.name
+            return RequestContext(caller, request, query, operation=name, now=now, signing=signing, known=known)
 
         call = Call(
             services=services,

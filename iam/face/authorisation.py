@@ -7,12 +7,11 @@ from datetime import datetime
 
 from iam.face.errors import IAMError
 from iam.policy.cache import PolicyCache
-from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
-from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, PoliciesInForce, evaluate
-from iam.policy.global_keys import global_keys
+from iam.policy.evaluation import AccessRequest, Decision, Layer, Outcome, evaluate
+from iam.policy.global_keys import CallerContext
 from iam.policy.variables import Context
-from iam.principals import Caller, IdentityPolicies, PolicyText
+from iam.principals import Caller
 
 
 class Authoriser:
@@ -48,22 +47,12 @@ class Authoriser:
         """A policy that cannot be read might hold a Deny, and denies everything."""
         account_id = caller.principal.account_id
         try:
-            policies = self._in_force(caller.policies)
+            policies = self._policies.in_force(caller.policies)
         except PolicyError as error:
             because = f"policy of the caller cannot be read: {error.message}"
             return Decision(Outcome.EXPLICIT_DENY, because, Layer.IDENTITY)
-        context = {**global_keys(caller, now), "aws:resourceaccount": (account_id,), **keys}
+        context = CallerContext(caller, now, {"aws:resourceaccount": (account_id,), **keys})
         return evaluate(AccessRequest(caller.principal, action, resource_arn, account_id, context), policies)
-
-    def _in_force(self, own: IdentityPolicies) -> PoliciesInForce:
-        return PoliciesInForce(
-            tuple(self._named(each) for each in own.identity),
-            None if own.boundary is None else self._named(own.boundary),
-            None if own.session is None else tuple(self._named(each) for each in own.session),
-        )
-
-    def _named(self, policy: PolicyText) -> NamedPolicy:
-        return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))
 
 
 def resource_tags(tags: Iterable[tuple[str, str]]) -> Context:

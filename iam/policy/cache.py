@@ -6,7 +6,9 @@ from collections import OrderedDict
 
 from iam.policy.document import Policy, PolicyKind
 from iam.policy.errors import PolicyError
+from iam.policy.evaluation import NamedPolicy, PoliciesInForce
 from iam.policy.parse import parse_policy
+from iam.principals import IdentityPolicies, PolicyText
 
 MAX_CHARACTERS = 8 << 20
 """Of text that is remembered; parsed, it takes some ten times as many bytes."""
@@ -31,6 +33,17 @@ class PolicyCache:
         if isinstance(parsed, PolicyError):
             raise PolicyError(parsed.kind, parsed.fault)
         return parsed
+
+    def in_force(self, own: IdentityPolicies) -> PoliciesInForce:
+        """The policies that go with an identity, beside which there may be a resource's. Raises PolicyError."""
+        return PoliciesInForce(
+            tuple([self._named(each) for each in own.identity]),
+            None if own.boundary is None else self._named(own.boundary),
+            None if own.session is None else tuple([self._named(each) for each in own.session]),
+        )
+
+    def _named(self, policy: PolicyText) -> NamedPolicy:
+        return NamedPolicy(policy.name, self.policy(policy.text, PolicyKind.IDENTITY))
 
     def _remember(self, name: tuple[PolicyKind, str]) -> Policy | PolicyError:
         kind, text = name

@@ -55,7 +55,7 @@ class Condition:
     operator: Operator
     key: str
     quantifier: Quantifier | None
-    if_exists: bool
+    holds_without_key: bool
     matcher: Matcher
     templates: tuple[Template, ...] = ()
 
@@ -63,23 +63,17 @@ class Condition:
         """Whether the condition is met."""
         values = context.get(self.key, ())
         if not values:
-            return self._holds_without_key()
+            return self.holds_without_key
         matches, is_negated = self.matcher, self.operator.is_negated
         if self.templates:
             matches = _any_of([matches, *self._resolved(context)])
-        if self.quantifier is Quantifier.ALL:
-            return all(bool(matches(value)) is not is_negated for value in values)
-        if self.quantifier is Quantifier.ANY:
-            return any(bool(matches(value)) is not is_negated for value in values)
+        if self.quantifier is not None:
+            holding = (bool(matches(value)) is not is_negated for value in values)
+            return all(holding) if self.quantifier is Quantifier.ALL else any(holding)
         for value in values:
             if matches(value):
                 return not is_negated
         return is_negated
-
-    def _holds_without_key(self) -> bool:
-        if self.if_exists or self.quantifier is Quantifier.ALL:
-            return True
-        return self.quantifier is None and self.operator.is_negated
 
     def _resolved(self, context: Context) -> Sequence[Matcher]:
         """Matchers of the values with variables; one that cannot be told, or has a wrong type, matches nothing."""
@@ -267,7 +261,8 @@ def parse_condition(
     parsed = [parse_template(value, has_variables=has_variables) for value in values]
     matcher = known.compile([each for each in parsed if not isinstance(each, Template)])
     templates = tuple([each for each in parsed if isinstance(each, Template)])
-    return Condition(known, key.lower(), quantifier, if_exists, matcher, templates)
+    without_key = if_exists or quantifier is Quantifier.ALL or (quantifier is None and known.is_negated)
+    return Condition(known, key.lower(), quantifier, without_key, matcher, templates)
 
 
 def _parse_flag(text: str) -> bool:

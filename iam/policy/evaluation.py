@@ -71,6 +71,10 @@ class PoliciesInForce:
     session: tuple[NamedPolicy, ...] | None = None
     resource: NamedPolicy | None = None
 
+    def beside(self, resource: NamedPolicy | None) -> PoliciesInForce:
+        """The same with this policy of the resource."""
+        return PoliciesInForce(self.identity, self.boundary, self.session, resource)
+
 
 class Outcome(Enum):
     ALLOWED = "allowed"
@@ -237,9 +241,10 @@ def _limits(request: AccessRequest, policies: PoliciesInForce) -> Decision | Non
 
 
 def _first_allow(request: AccessRequest, policies: tuple[NamedPolicy, ...]) -> Decision | None:
+    action, resource_arn, context = request.action, request.resource_arn, request.context
     for named in policies:
-        for statement in named.policy.allows_of(request.action, request.resource_arn):
-            if statement.holds(request.resource_arn, request.context):
+        for statement in named.policy.allows_of(action, resource_arn):
+            if statement.holds(resource_arn, context):
                 return Decision(Outcome.ALLOWED, _label(named, statement))
     return None
 

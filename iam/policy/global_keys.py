@@ -5,12 +5,14 @@ Source: IAM User Guide, "AWS global condition context keys".
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 
 from iam.policy.principals import role_arn
-from iam.policy.variables import Context
+from iam.policy.variables import NOTHING_KNOWN, Context, LazyContext, Values
 from iam.principals import Caller, PrincipalKind
 
+_PRINCIPAL_TAG = "aws:principaltag/"
 _PRINCIPAL_TYPES = {
     PrincipalKind.ROOT: "Account",
     PrincipalKind.USER: "User",
@@ -19,22 +21,66 @@ _PRINCIPAL_TYPES = {
 }
 
 
-def global_keys(caller: Caller, now: datetime) -> Context:
-    """By their names in lower case; `now` is an aware time."""
-    principal = caller.principal
-    values: dict[str, str | None] = {
-        "aws:currenttime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "aws:epochtime": str(int(now.timestamp())),
-        "aws:principalaccount": principal.account_id or None,
-        "aws:principalisawsservice": "false",
-        "aws:principalarn": role_arn(principal) or principal.arn or None,
-        "aws:principaltype": _PRINCIPAL_TYPES.get(principal.kind),
-        "aws:securetransport": str(caller.is_secure_transport).lower(),
-        "aws:sourceip": caller.source_ip or None,
-        "aws:useragent": caller.user_agent or None,
-        "aws:userid": principal.principal_id,
-        "aws:username": principal.arn.rpartition("/")[2] if principal.kind is PrincipalKind.USER else None,
-        "aws:viaawsservice": "false",
-    }
-    values |= {f"aws:principaltag/{name.lower()}": value for name, value in principal.tags}
-    return {name: (value,) for name, value in values.items() if value is not None}
+class CallerContext(LazyContext):
+    """What is known of `caller` at `now`, an aware time. Services put what they know besides into a class of theirs."""
+
+    __slots__ = ("caller", "now")
+
+    def __init__(self, caller: Caller, now: datetime, known: Context = NOTHING_KNOWN) -> None:
+        super().__init__(known)
+        self.caller = caller
+        self.now = now
+
+    def _compute(self, name: str) -> Values:
+        compute = _KEYS.get(name)
+        if compute is not None:
+            value = compute(self)
+            return () if value is None or value == "" else (value,)
+        if name.startswith(_PRINCIPAL_TAG):
+            return pairs(_PRINCIPAL_TAG, dict(self.caller.principal.tags)).get(name, ())
+        return ()
+
+    def _names(self) -> Iterator[str]:
+        yield from _KEYS
+        yield from pairs(_PRINCIPAL_TAG, dict(self.caller.principal.tags))
+
+
+def pairs(prefix: str, found: Mapping[str, str]) -> Context:
+    """The members of a family of keys: `aws:PrincipalTag/` with the tags.
+
+    Condition keys know no case, tag keys do: two that differ by it alone are one key with two values.
+    """
+    members: dict[str, Values] = {}
+    for key, value in found.items():
+        name = prefix + key.lower()
+        members[name] = (*members.get(name, ()), value)
+    return members
+
+
+def iso(moment: datetime) -> str:
+    """As the keys that are dates tell it."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _user_name(context: CallerContext) -> str | None:
+    principal = context.caller.principal
+    return principal.arn.rpartition("/")[2] if principal.kind is PrincipalKind.USER else None
+
+
+_KEYS: dict[str, Callable[[CallerContext], str | None]] = {
+    "aws:currenttime": lambda context: iso(context.now),
+    "aws:epochtime": lambda context: str(int(context.now.timestamp())),
+    "aws:principalaccount": lambda context: context.caller.principal.account_id,
+    "aws:principalarn": lambda context: role_arn(context.caller.principal) or context.caller.principal.arn,
+    "aws:principalisawsservice": lambda _: "false",
+    "aws:principaltype": lambda context: _PRINCIPAL_TYPES.get(context.caller.principal.kind),
+    "aws:securetransport": lambda context: str(context.caller.is_secure_transport).lower(),
+    "aws:sourceip": lambda context: context.caller.source_ip,
+    "aws:useragent": lambda context: context.caller.user_agent,
+    "aws:userid": lambda context: context.caller.principal.principal_id,
+    "aws:username": _user_name,
+    "aws:viaawsservice": lambda _: "false",
+}
+
+GLOBAL_KEYS = frozenset(_KEYS)
+"""Those of one value, in lower case; with them goes the family aws:PrincipalTag."""

@@ -7,13 +7,57 @@ elements: Variables and tags".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from iam.policy.match import Pattern, Token, joined, tokenise
 
-Context = Mapping[str, tuple[str, ...]]
+Values = tuple[str, ...]
+Context = Mapping[str, Values]
 """What is known about a request: condition keys in lower case, each with its values; a key without values is absent."""
+
+NOTHING_KNOWN: Context = {}
+
+
+class LazyContext(Mapping[str, Values]):
+    """A context whose values are computed when they are asked for, and remembered: most policies ask for none."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, known: Context) -> None:
+        """`known` are values that need no computing, and go before those that `_compute` would give."""
+        self._known = dict(known)
+
+    @abstractmethod
+    def _compute(self, name: str) -> Values:
+        """The values of a key; none for one that is absent or unknown."""
+
+    @abstractmethod
+    def _names(self) -> Iterator[str]:
+        """Every key that `_compute` could give a value."""
+
+    def get(self, name: str, default: Any = None, /) -> Any:
+        """Without raising and catching, which is what `Mapping` does for absent keys."""
+        try:
+            return self._known[name] or default
+        except KeyError:
+            values = self._known[name] = self._compute(name)
+            return values or default
+
+    def __getitem__(self, name: str) -> Values:
+        values: Values = self.get(name, ())
+        if not values:
+            raise KeyError(name)
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in {**self._known, **dict.fromkeys(self._names())} if self.get(name, ()))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
 
 _VARIABLE = re.compile(r"\$\{([*?$]|[A-Za-z0-9:/._@+=\- ]+?)(?:, *'([^'{}]*)')?\}")
 

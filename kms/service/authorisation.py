@@ -23,7 +23,7 @@ from iam.policy.evaluation import (
     evaluate,
     evaluate_key,
 )
-from iam.principals import SERVICE_ACCOUNT_ID, Caller, IdentityPolicies, PolicyText, PrincipalKind
+from iam.principals import SERVICE_ACCOUNT_ID, Caller, IdentityPolicies, PrincipalKind
 from kms.api.errors import KMSError
 from kms.keys.state import CRYPTOGRAPHIC, Operation
 from kms.service import grant_rules
@@ -135,17 +135,9 @@ class PolicyAuthoriser:
             if key_policy is not None:
                 resource = NamedPolicy(name, self._policies.policy(key_policy, PolicyKind.KEY))
             layer, name = Layer.IDENTITY, "policy of the caller"
-            return PoliciesInForce(
-                tuple(self._named(each) for each in own.identity),
-                None if own.boundary is None else self._named(own.boundary),
-                None if own.session is None else tuple(self._named(each) for each in own.session),
-                resource,
-            )
+            return self._policies.in_force(own).beside(resource)
         except PolicyError as error:
             return Decision(Outcome.EXPLICIT_DENY, f"{name} cannot be read: {error.message}", layer)
-
-    def _named(self, policy: PolicyText) -> NamedPolicy:
-        return NamedPolicy(policy.name, self._policies.policy(policy.text, PolicyKind.IDENTITY))
 
     def _granted(self, call: Call[Any], action: str, key: StoredKey) -> str | None:
         for grant in self._cache.grants_to(key.metadata.key_id, key.metadata.region, call.caller.principal):

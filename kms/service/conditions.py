@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from iam.policy.principals import role_arn
-from iam.principals import PrincipalKind
+from iam.policy.global_keys import GLOBAL_KEYS, CallerContext, iso, pairs
+from iam.policy.variables import Values
 from kms.api.errors import KMSError
 from kms.api.types import KeyMetadata
 from kms.keys.ciphertext import identify_blob
@@ -21,8 +21,6 @@ from kms.service.call import Call
 from kms.service.key_cache import KeyCache
 from kms.service.key_names import parse_key_name
 from kms.store.records import StoredKey
-
-Values = tuple[str, ...]
 
 USES_CONTEXT = frozenset(
     {
@@ -38,43 +36,22 @@ USES_CONTEXT = frozenset(
 )
 """The operations that have an encryption context."""
 
-_PREFIXES = ("kms:encryptioncontext:", "aws:resourcetag/", "aws:principaltag/", "aws:requesttag/")
+_PREFIXES = ("kms:encryptioncontext:", "aws:resourcetag/", "aws:requesttag/")
 _CONTEXT_ACTIONS = frozenset(operation.action for operation in USES_CONTEXT)
 _GRANT_ACTIONS = frozenset({"kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"})
-_PRINCIPAL_TYPES = {
-    PrincipalKind.ROOT: "Account",
-    PrincipalKind.USER: "User",
-    PrincipalKind.ROLE_SESSION: "AssumedRole",
-    PrincipalKind.ANONYMOUS: "Anonymous",
-}
 
 
-class CallContext(Mapping[str, Values]):
+class CallContext(CallerContext):
     """The condition keys of `action` in `call`, on `key` if it concerns one; names in lower case."""
 
-    __slots__ = ("_known", "action", "cache", "call", "key", "now_us")
+    __slots__ = ("action", "cache", "call", "key")
 
     def __init__(self, call: Call[Any], action: str, key: StoredKey | None, cache: KeyCache, now_us: int) -> None:
+        super().__init__(call.caller, datetime.fromtimestamp(now_us / 1_000_000, UTC))
         self.call = call
         self.action = action
         self.key = key
         self.cache = cache
-        self.now_us = now_us
-        self._known: dict[str, Values] = {}
-
-    def __getitem__(self, name: str) -> Values:
-        values = self._known.get(name)
-        if values is None:
-            values = self._known[name] = self._compute(name)
-        if not values:
-            raise KeyError(name)
-        return values
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in _KEYS if name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
     @property
     def metadata(self) -> KeyMetadata | None:
@@ -90,8 +67,14 @@ class CallContext(Mapping[str, Values]):
             return compute(self)
         for prefix in _PREFIXES:
             if name.startswith(prefix):
-                return _pairs(self, prefix).get(name.removeprefix(prefix), ())
-        return ()
+                return pairs(prefix, _members(self, prefix)).get(name, ())
+        return super()._compute(name)
+
+    def _names(self) -> Iterator[str]:
+        yield from super()._names()
+        yield from _KEYS
+        for prefix in _PREFIXES:
+            yield from pairs(prefix, _members(self, prefix))
 
 
 def encryption_context(call: Call[Any], action: str) -> Mapping[str, str]:
@@ -107,19 +90,13 @@ def _side(action: str) -> str:
     return {"kms:ReEncryptFrom": "source_", "kms:ReEncryptTo": "destination_"}.get(action, "")
 
 
-def _pairs(context: CallContext, prefix: str) -> dict[str, Values]:
-    """The members of a family of keys, by the lower-case end of their names."""
-    call, key = context.call, context.key
-    pairs: Mapping[str, str] = {}
+def _members(context: CallContext, prefix: str) -> Mapping[str, str]:
+    """Of a family of keys, by the end of their names."""
     if prefix == "kms:encryptioncontext:":
-        pairs = encryption_context(call, context.action)
-    elif prefix == "aws:resourcetag/" and key is not None:
-        pairs = {tag.key: tag.value for tag in key.tags}
-    elif prefix == "aws:principaltag/":
-        pairs = dict(call.caller.principal.tags)
-    elif prefix == "aws:requesttag/":
-        pairs = {tag.key: tag.value for tag in context.requested("tags") or ()}
-    return {name.lower(): (value,) for name, value in pairs.items()}
+        return encryption_context(context.call, context.action)
+    if prefix == "aws:requesttag/":
+        return {tag.key: tag.value for tag in context.requested("tags") or ()}
+    return {} if context.key is None else {tag.key: tag.value for tag in context.key.tags}
 
 
 def _text(value: object) -> Values:
@@ -233,22 +210,7 @@ def _grant_constraint_type(context: CallContext) -> Values:
 
 def _valid_to(context: CallContext) -> Values:
     us = context.requested("valid_to_us")
-    return () if us is None else (_iso(us),)
-
-
-def _iso(us: int) -> str:
-    return datetime.fromtimestamp(us / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _principal_arn(context: CallContext) -> Values:
-    """For a session of a role the role's ARN, as at AWS."""
-    principal = context.call.caller.principal
-    return _text(role_arn(principal) or principal.arn)
-
-
-def _username(context: CallContext) -> Values:
-    principal = context.call.caller.principal
-    return (principal.arn.rpartition("/")[2],) if principal.kind is PrincipalKind.USER else ()
+    return () if us is None else (iso(datetime.fromtimestamp(us / 1_000_000, UTC)),)
 
 
 def _tag_keys(context: CallContext) -> Values:
@@ -291,22 +253,12 @@ _KEYS: dict[str, Callable[[CallContext], Values]] = {
     "kms:viaservice": lambda context: _text(context.call.caller.via_service),
     "kms:wrappingalgorithm": _parameter("wrapping_algorithm"),
     "kms:wrappingkeyspec": _parameter("wrapping_key_spec"),
-    "aws:currenttime": lambda context: (_iso(context.now_us),),
-    "aws:epochtime": lambda context: (str(context.now_us // 1_000_000),),
-    "aws:principalaccount": lambda context: _text(context.call.account_id),
-    "aws:principalarn": _principal_arn,
-    "aws:principaltype": lambda context: _text(_PRINCIPAL_TYPES.get(context.call.caller.principal.kind)),
     "aws:requestedregion": lambda context: (context.call.region,),
     "aws:resourceaccount": lambda context: _text(context.metadata and context.metadata.account_id),
-    "aws:securetransport": lambda context: _text(context.call.caller.is_secure_transport),
     "aws:sourcearn": lambda context: _text(context.call.caller.resource_arn),
-    "aws:sourceip": lambda context: _text(context.call.caller.source_ip),
     "aws:tagkeys": _tag_keys,
-    "aws:useragent": lambda context: _text(context.call.caller.user_agent),
-    "aws:userid": lambda context: _text(context.call.caller.principal.principal_id),
-    "aws:username": _username,
     "aws:viaawsservice": lambda context: _text(context.call.caller.via_service is not None),
 }
 """Every single key, by its name in lower case; families of keys are `_PREFIXES`."""
 
-CONDITION_KEYS = frozenset(_KEYS)
+CONDITION_KEYS = GLOBAL_KEYS | frozenset(_KEYS)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.operations.authorisation import ObjectTags, Permissions, action_on, resource_arn
-from gateway.operations.condition_keys import Signing, condition_keys
+from gateway.operations.condition_keys import RequestContext, Signing
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.acl import Grant, Grants, Group, Permission
 from gateway.protocol.addressing import Address
@@ -67,13 +67,14 @@ def permissions(
     request = Request("GET", "/b/k", query, headers or {}, NoBody(), 0, "r", "10.1.2.3", True)
     made = Permissions(
         caller,
-        lambda: condition_keys(
+        lambda known: RequestContext(
             caller,
             request,
             Query(query),
             operation="GetObject",
             now=NOW,
             signing=Signing(Form.HEADER, "AWS4-HMAC-SHA256", NOW - timedelta(seconds=2)),
+            known=known,
         ),
         PolicyCache(),
         lambda account_id: account_id.ljust(64, "0"),

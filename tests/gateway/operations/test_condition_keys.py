@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.operations.condition_keys import Signing, condition_keys
+from gateway.operations.condition_keys import RequestContext, Signing
 from gateway.protocol.messages import Request
 from gateway.protocol.query import Query
 from iam.principals import ANONYMOUS, Caller, root_principal
@@ -27,7 +27,7 @@ def keys(request: Request = REQUEST, signing: Signing | None = None, caller: Cal
     """Those with one value."""
     caller = caller or Caller(ROOT, "r", "10.1.2.3", is_secure_transport=request.is_secure)
     query = Query(request.target_query)
-    context = condition_keys(caller, request, query, operation="PutObject", now=NOW, signing=signing)
+    context = RequestContext(caller, request, query, operation="PutObject", now=NOW, signing=signing)
     return {name: values[0] for name, values in context.items() if len(values) == 1}
 
 
