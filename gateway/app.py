@@ -9,7 +9,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-from gateway.config import Settings
+from gateway.config import ConfigError, Settings
+from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
@@ -31,8 +32,9 @@ from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
 from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
+from iam.policy.errors import PolicyError
 from iam.scope import GLOBAL_REGION, IAM, KMS, STS
-from iam.store.interface import IdentityStore, NoSuchAccount, StoreUnavailable
+from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, StoreUnavailable
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
@@ -141,6 +143,8 @@ class Application:
                     integrity_event("key", reason)
             self._sealed_because = reason
             return False
+        if not await self._try_to_configure(keys):
+            return False
         self._identities = self._open_identities(keys)
         # It has a connection of its own, as the other belongs to this thread.
         self._identity_service = IdentityService(lambda: self._open_identities(keys), self._uses)
@@ -148,6 +152,28 @@ class Application:
         self._unsealed = self._wire(keys, self._identities, self._identity_service)
         _log.info("unsealed")
         return True
+
+    async def _try_to_configure(self, keys: ServiceKeys) -> bool:
+        """What the configuration says about identities must be so before anybody is let in."""
+        try:
+            changes = await asyncio.to_thread(self._configure, keys)
+        except (ConfigError, IdentityStoreError, PolicyError, ValueError, OSError) as error:
+            reason = f"configured accounts: {error}"
+            if reason != self._sealed_because:
+                _log.error("sealed: %s", reason)
+            self._sealed_because = reason
+            return False
+        for change in changes:
+            _log.info("configured accounts: %s", change)
+        return True
+
+    def _configure(self, keys: ServiceKeys) -> list[str]:
+        configured = read_configured(self._settings)
+        with (
+            one_at_a_time(self._settings.run_directory / "accounts.lock"),
+            contextlib.closing(self._open_identities(keys)) as store,
+        ):
+            return apply_configured(store, configured, time.time_ns() // 1000)
 
     def _open_identities(self, keys: ServiceKeys) -> IdentityStore:
         return SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))

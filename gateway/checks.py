@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from gateway.config import CONFIG_NAME, Settings
+from gateway.config import CONFIG_NAME, ConfigError, Settings
+from gateway.configured_identities import read_configured
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
@@ -55,7 +56,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, in the order in which one would repair."""
-    for check in (_permissions, _file_system, _clock, _sockets, _pin, _databases, _root):
+    for check in (_permissions, _file_system, _clock, _sockets, _pin, _configured_identities, _databases, _root):
         yield from check(settings)
 
 
@@ -177,6 +178,17 @@ def _pin(settings: Settings) -> Iterator[Finding]:
         yield _wrong("PIN", str(error))
     else:
         yield _well("PIN", f"{settings.kms.pin_file} can be read, and is private")
+
+
+def _configured_identities(settings: Settings) -> Iterator[Finding]:
+    if not settings.account and settings.access.root_access_keys_file is None:
+        return
+    try:
+        configured = read_configured(settings)
+    except ConfigError as error:
+        yield _wrong("accounts", str(error))
+    else:
+        yield _well("accounts", f"{len(configured.accounts)} accounts are configured, and their files can be read")
 
 
 @dataclass(frozen=True, slots=True)

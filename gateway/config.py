@@ -19,6 +19,7 @@ from gateway.config_reader import ConfigError, Reader, format_example, setting, 
 __all__ = [
     "CONFIG_NAME",
     "AccessSettings",
+    "AccountSettings",
     "AdminSettings",
     "AuditSettings",
     "ConfigError",
@@ -27,6 +28,7 @@ __all__ = [
     "LogSettings",
     "Settings",
     "StorageSettings",
+    "UserSettings",
     "example",
     "format_settings",
     "load",
@@ -171,6 +173,11 @@ class AccessSettings:
     block_public: bool = setting(
         False, "all four settings of the public access block are on for every bucket, whatever its own say"
     )
+    root_access_keys_file: Path | None = setting(
+        None,
+        "file with access keys of the first account's root user, a line `ACCESS-KEY-ID SECRET` for each; mode 0600",
+        relative_to_data=True,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +210,34 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserSettings:
+    """A user of the account above that is there at each start, with keys and one inline policy; any number of them."""
+
+    name: str = setting("", "what it is called", required=True)
+    path: str = setting("/", "the path in its ARN; counts when it is made")
+    access_keys_file: Path | None = setting(None, "as that of an account", relative_to_data=True)
+    policy_file: Path | None = setting(
+        None, "JSON file of an inline policy, which is called `configured`; none: it has none", relative_to_data=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """An account that is there at each start (docs/operations.md); any number of them."""
+
+    id: str = setting("", "its 12 digits", required=True)
+    canonical_id: str = setting("", "its canonical user id, 64 hex digits; random ones if it is made without")
+    name: str = setting("", "what it is called; left as it is if not set, and required to make it")
+    email: str = setting("", "its e-mail address; left as it is if not set")
+    access_keys_file: Path | None = setting(
+        None,
+        "file with access keys of the root user, a line `ACCESS-KEY-ID SECRET` for each; mode 0600",
+        relative_to_data=True,
+    )
+    user: tuple[UserSettings, ...] = setting((), "users")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings. Paths are absolute: relative ones in the file are relative to the data directory."""
 
@@ -215,6 +250,7 @@ class Settings:
     access: AccessSettings = field(default_factory=AccessSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    account: tuple[AccountSettings, ...] = setting((), "accounts")
 
     @property
     def worker_count(self) -> int:

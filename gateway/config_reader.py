@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 PREFIX = "SEALGATE_"
@@ -35,6 +35,7 @@ class _Rule:
     address: bool = False
     networks: bool = False
     relative_to_data: bool = False
+    required: bool = False
 
 
 def setting(default: T, help_text: str, **rule: Any) -> T:
@@ -56,15 +57,17 @@ class Reader:
         self._base = path.absolute().parent
 
     def read(self, kind: type[T]) -> T:
-        """The whole document as `kind`, whose dataclass-typed fields are its sections."""
+        """The whole document as `kind`: dataclass-typed fields are its sections, tuples of a dataclass tables of which
+        there may be any number (`[[name]]`)."""
         try:
             document = tomllib.loads(self._text)
         except (ValueError, RecursionError) as error:  # an integer of too many digits, arrays nested too deeply
             raise ConfigError(f"{self._path}: not valid TOML: {error}") from error
-        sections = section_types(kind)
+        sections, tables = section_types(kind), table_types(kind)
         self._refuse_unknown_variables(kind, sections)
-        top = {name: value for name, value in document.items() if name not in sections}
-        values = self._section("", kind, top, skip=frozenset(sections))
+        later = frozenset({*sections, *tables})
+        top = {name: value for name, value in document.items() if name not in later}
+        values = self._section("", kind, top, skip=later)
         # Paths below are relative to the data directory, which is itself relative to the file.
         self._base = values.get("data_directory", self._base)
         for name, section in sections.items():
@@ -72,7 +75,18 @@ class Reader:
             if not isinstance(table, dict):
                 self._refuse(name, "", f"is a section, not a value: write [{name}]")
             values[name] = section(**self._section(name, section, table))
+        for name, table_kind in tables.items():
+            values[name] = self._tables("", name, table_kind, document)
         return kind(**values)
+
+    def _tables(self, section: str, name: str, kind: type[Any], document: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Each is a section of its own, which messages call `name[1]` and so on."""
+        dotted = f"{section}.{name}" if section else name
+        found = document.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(table, dict) for table in found):
+            heading = re.sub(r"\[[0-9]+\]", "", dotted)
+            self._refuse(name, section, f"is a list of tables: write [[{heading}]]")
+        return tuple(kind(**self._section(f"{dotted}[{number}]", kind, table)) for number, table in enumerate(found, 1))
 
     def _section(
         self, section: str, kind: type[Any], table: Mapping[str, Any], skip: frozenset[str] = frozenset()
@@ -86,6 +100,9 @@ class Reader:
 
     def _value(self, section: str, each: Field[Any], hint: Any, table: Mapping[str, Any]) -> Any:
         rule: _Rule = each.metadata["rule"]
+        table_kind = _table_kind(hint)
+        if table_kind is not None:
+            return self._tables(section, each.name, table_kind, table)
         variable = _variable(section, each.name)
         if variable in self._environment:
             where = f"environment variable {variable}"
@@ -95,6 +112,8 @@ class Reader:
             value = table[each.name]
         else:
             assert each.default is not MISSING
+            if rule.required:
+                self._refuse(each.name, section, "is missing")
             return self._resolved(each.default, rule, each.name)
         try:
             return self._resolved(_checked(value, hint, rule), rule, each.name)
@@ -107,7 +126,7 @@ class Reader:
         return value
 
     def _where(self, section: str, name: str) -> str:
-        line = find_line(self._text, section, name)
+        line = find_line(self._text, section, name) or find_line(self._text, "", section)
         dotted = f"{section}.{name}" if section else name
         return f"{self._path}, line {line}: {dotted}" if line else f"{self._path}: {dotted}"
 
@@ -119,7 +138,7 @@ class Reader:
         known = {_variable("", each.name) for each in fields(kind) if each.name not in sections}
         for name, section in sections.items():
             known |= {_variable(name, each.name) for each in fields(section)}
-        prefixes = tuple(f"{PREFIX}{name.upper()}_" for name in sections)
+        prefixes = tuple(f"{PREFIX}{name.upper()}_" for name in (*sections, *table_types(kind)))
         for variable in self._environment:
             if variable.startswith(prefixes) and variable not in known:
                 raise ConfigError(f"environment variable {variable}: there is no such setting")
@@ -129,6 +148,17 @@ def section_types(kind: type[Any]) -> dict[str, type[Any]]:
     """The fields of `kind` that are sections, with their dataclasses."""
     hints = get_type_hints(kind)
     return {each.name: hints[each.name] for each in fields(kind) if is_dataclass(hints[each.name])}
+
+
+def table_types(kind: type[Any]) -> dict[str, type[Any]]:
+    """The fields of `kind` that are tables of which there may be any number, with their dataclasses."""
+    found = {name: _table_kind(hint) for name, hint in get_type_hints(kind).items()}
+    return {name: table_kind for name, table_kind in found.items() if table_kind is not None}
+
+
+def _table_kind(hint: Any) -> type[Any] | None:
+    of = get_args(hint)
+    return of[0] if get_origin(hint) is tuple and is_dataclass(of[0]) and isinstance(of[0], type) else None
 
 
 def _variable(section: str, name: str) -> str:
@@ -225,14 +255,18 @@ def next_port(address: str) -> str:
 
 
 def find_line(text: str, section: str, name: str) -> int | None:
-    """The line (from 1) that sets `name` in `section` ("" is the top level), or opens its table; best effort."""
+    """The line (from 1) that sets `name` in `section` ("" is the top level), or opens its table; best effort.
+
+    The tables of a list are counted from 1: `account[2].user[1]`.
+    """
     dotted = f"{section}.{name}" if section else name
     current = ""
+    tables: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        heading = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        heading = re.match(r"\s*(\[+)\s*([^\]]+?)\s*\]+", line)
         if heading:
-            current = re.sub(r"[\"'\s]", "", heading.group(1))
-            if current == dotted:
+            current = _counted(re.sub(r"[\"'\s]", "", heading[2]), tables, is_list=heading[1] == "[[")
+            if current in {dotted, f"{dotted}[1]"}:
                 return number
             continue
         key = re.match(r"\s*([A-Za-z0-9_\"'.\- ]+?)\s*=", line)
@@ -264,19 +298,47 @@ def _quoted(text: str) -> str:
     return '"' + re.sub(r"[\x00-\x1f\x7f]", lambda found: f"\\u{ord(found[0]):04x}", escaped) + '"'
 
 
+def _counted(heading: str, tables: dict[str, int], *, is_list: bool) -> str:
+    """The heading with the number of each table of a list that it lies in; `tables` are those that came before."""
+    path = ""
+    names = heading.split(".")
+    for place, name in enumerate(names, 1):
+        path = f"{path}.{name}" if path else name
+        if is_list and place == len(names):
+            tables[path] = tables.get(path, 0) + 1
+        if path in tables:
+            path = f"{path}[{tables[path]}]"
+    return path
+
+
 def format_example(kind: type[Any]) -> str:
     """A commented document of all settings with their defaults; a setting without default is commented out."""
-    sections = section_types(kind)
+    sections, tables = section_types(kind), table_types(kind)
     lines = [
         "# Every setting with its default and unit. Each can also be given as an environment variable,",
         "# SEALGATE_<SECTION>_<NAME> (SEALGATE_LISTEN_ADDRESS, SEALGATE_REGION); lists with commas between.",
         "",
     ]
-    lines += _example_of(kind, skip=set(sections))
+    lines += _example_of(kind, skip={*sections, *tables})
     for name, section in sections.items():
-        summary = (section.__doc__ or "").strip().splitlines()[0]
-        lines += [f"# {summary}", f"[{name}]", *_example_of(section, skip=set())]
+        lines += [f"# {_summary(section)}", f"[{name}]", *_example_of(section, skip=set())]
+    for name, table in tables.items():
+        lines += _example_of_table(name, table)
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _summary(kind: type[Any]) -> str:
+    return (kind.__doc__ or "").strip().splitlines()[0]
+
+
+def _example_of_table(name: str, kind: type[Any]) -> list[str]:
+    """Commented out as a whole: there may be none."""
+    inner = table_types(kind)
+    lines = [f"# {_summary(kind)}", f"# [[{name}]]"]
+    lines += [line if line.startswith("#") or not line else f"# {line}" for line in _example_of(kind, skip=set(inner))]
+    for inner_name, inner_kind in inner.items():
+        lines += _example_of_table(f"{name}.{inner_name}", inner_kind)
+    return lines
 
 
 def _example_of(kind: type[Any], skip: set[str]) -> list[str]:

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 import os
 import shlex
+import stat
 from pathlib import Path
 
 DEV_ENV = "dev.env"
 _ENDPOINT = "AWS_ENDPOINT_URL"
+
+
+class NotPrivate(ValueError):
+    """A file that only its owner may read is open to others, or longer than it can be."""
+
+
+def read_private(path: Path, limit: int) -> bytes:
+    """A file of at most `limit` bytes to which group and others have no access. Raises NotPrivate, OSError."""
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        content = file.read(limit + 1)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise NotPrivate(f"{path}: is open to others: chmod 600 it")
+    if len(content) > limit:
+        raise NotPrivate(f"{path}: has more than {limit} bytes")
+    return content
 
 
 def write_private(path: Path, content: str) -> None:

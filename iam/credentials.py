@@ -20,6 +20,7 @@ _EMAIL = re.compile(
 )
 _ALIAS = re.compile(r"(?![0-9]{12}\Z)[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]")
 _ACCESS_KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
+_SECRET = re.compile(r"[!-~]{16,128}")
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/"  # noqa: S105
 
@@ -155,4 +156,11 @@ def check_access_key_id(text: str) -> str:
     """The text itself if it can be an access key id. Raises ValueError."""
     if not is_access_key_id(text):
         raise ValueError("an access key id has 16 to 128 upper-case letters and digits")
+    return text
+
+
+def check_secret(text: str) -> str:
+    """The text itself if it can be a secret access key. Raises ValueError, which does not tell it."""
+    if not _SECRET.fullmatch(text):
+        raise ValueError("a secret access key has 16 to 128 printable ASCII characters, and no blanks")
     return text

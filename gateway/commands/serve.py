@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from gateway import logs
-from gateway.commands.failures import AlreadyServed, Failure, load_settings
+from gateway.commands.failures import AlreadyServed, BadConfiguration, Failure, load_settings
+from gateway.config import ConfigError
+from gateway.configured_identities import read_configured
 from gateway.private_files import rewrite_endpoint
 from gateway.processes import StartFailed
 from gateway.sockets import BindError
@@ -30,6 +32,10 @@ def serve(place: Path, dev_env: bool) -> None:
     SEALGATE_<SECTION>_<NAME>.
     """
     settings = load_settings(place)
+    try:
+        read_configured(settings)  # each worker reads it again; what is wrong with it is better told here
+    except ConfigError as error:
+        raise BadConfiguration(str(error)) from error
     logs.configure(settings.log.level, "supervisor")
 
     def announce(addresses: Addresses) -> None:

@@ -9,7 +9,7 @@ The methods do not wait for a network: a store that lives on one keeps a local c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from typing import ClassVar, Protocol
 
@@ -247,6 +247,19 @@ class IdentityStore(Protocol):
         NoSuchAccount, NoSuchUser, AccessKeyExists, TooManyAccessKeys, and ValueError for a key or principal that cannot
         be kept.
         """
+        ...
+
+    def put_configured_access_key(self, credential: Credential, created_us: int) -> bool:
+        """Have an access key that the configuration names, active and with this secret; whether anything changed.
+
+        One that came from elsewhere stays what it is, and must be the principal's and have this very secret; from now
+        on the configuration has it. Raises AccessKeyExists otherwise, and what `create_access_key` raises.
+        """
+        ...
+
+    def disable_configured_access_keys_except(self, access_key_ids: Set[str]) -> Sequence[str]:
+        """Disable the active ones that `put_configured_access_key` was given and that are not named; those that were
+        active. Takes effect before it returns, in every process."""
         ...
 
     def access_keys(self, account_id: str) -> Sequence[AccessKey]:

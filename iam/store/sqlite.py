@@ -8,7 +8,7 @@ Asking it costs about 3 µs, a cached look-up with it about 4 µs.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from iam.credentials import (
@@ -53,14 +53,10 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
         return "SQLiteIdentityStore()"
 
     def create_access_key(self, credential: Credential, created_us: int, *, at_most: int | None = None) -> None:
-        principal = credential.principal
-        if principal.kind not in {PrincipalKind.ROOT, PrincipalKind.USER}:
-            raise ValueError("this store keeps the access keys of root users and users only")
-        access_key_id = check_access_key_id(credential.access_key_id)
-        sealed = self._sealer.seal(_purpose(access_key_id), credential.secret.reveal())
+        principal, access_key_id = credential.principal, check_access_key_id(credential.access_key_id)
+        sealed = self._seal(credential)
         with translated_failures(), transaction(self._connection):
-            self.account(principal.account_id)
-            user_id = None if principal.kind is PrincipalKind.ROOT else self._user_id_of(principal)
+            user_id = self._keeper(principal)
             if at_most is not None and len(self._keys_of(principal.account_id, user_id)) >= at_most:
                 raise TooManyAccessKeys(f"{principal.arn} has {at_most} access keys already")
             row = (access_key_id, principal.account_id, sealed, int(credential.active), created_us, user_id)
@@ -74,6 +70,62 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
             except sqlite3.IntegrityError as error:
                 raise AccessKeyExists(f"access key {access_key_id} exists already", access_key_id) from error
         self._forget()
+
+    def _seal(self, credential: Credential) -> bytes:
+        return self._sealer.seal(_purpose(credential.access_key_id), credential.secret.reveal())
+
+    def _keeper(self, principal: Principal) -> str | None:
+        """The id of the user whose access keys the store may keep; None for a root user.
+
+        Raises NoSuchAccount, NoSuchUser, ValueError.
+        """
+        if principal.kind not in {PrincipalKind.ROOT, PrincipalKind.USER}:
+            raise ValueError("this store keeps the access keys of root users and users only")
+        self.account(principal.account_id)
+        return None if principal.kind is PrincipalKind.ROOT else self._user_id_of(principal)
+
+    def put_configured_access_key(self, credential: Credential, created_us: int) -> bool:
+        access_key_id = check_access_key_id(credential.access_key_id)
+        with translated_failures(), transaction(self._connection):
+            user_id = self._keeper(credential.principal)
+            row = self._connection.execute(
+                "SELECT account_id, user_id, sealed_secret, is_active, is_configured FROM access_key"
+                " WHERE access_key_id = ?",
+                (access_key_id,),
+            ).fetchone()
+            if row is None:
+                self._connection.execute(
+                    "INSERT INTO access_key"
+                    " (access_key_id, account_id, sealed_secret, is_active, created_us, user_id, is_configured)"
+                    " VALUES (?, ?, ?, 1, ?, ?, 1)",
+                    (access_key_id, credential.principal.account_id, self._seal(credential), created_us, user_id),
+                )
+            else:
+                account_id, owner_id, sealed, is_active, is_configured = row
+                has_secret = self._open(access_key_id, sealed) == credential.secret
+                is_owned = (account_id, owner_id) == (credential.principal.account_id, user_id)
+                if not is_owned or not (is_configured or has_secret):
+                    raise AccessKeyExists(f"access key {access_key_id} exists already", access_key_id)
+                if has_secret and is_active and is_configured:
+                    return False
+                self._connection.execute(
+                    "UPDATE access_key SET sealed_secret = ?, is_active = 1, is_configured = 1 WHERE access_key_id = ?",
+                    (sealed if has_secret else self._seal(credential), access_key_id),
+                )
+        self._forget()
+        return True
+
+    def disable_configured_access_keys_except(self, access_key_ids: Set[str]) -> Sequence[str]:
+        with translated_failures(), transaction(self._connection):
+            rows = self._connection.execute(
+                "SELECT access_key_id FROM access_key WHERE is_configured = 1 AND is_active = 1 ORDER BY access_key_id"
+            )
+            disabled = [each for (each,) in rows if each not in access_key_ids]
+            self._connection.executemany(
+                "UPDATE access_key SET is_active = 0 WHERE access_key_id = ?", [(each,) for each in disabled]
+            )
+        self._forget()
+        return disabled
 
     def _user_id_of(self, principal: Principal) -> str:
         """The id of the user that is this very principal: of the same account, path and name. Raises NoSuchUser."""

@@ -223,6 +223,48 @@ class IdentityStoreSuite:
             store.create_access_key(credential, 5)
             assert store.find_credential(credential.access_key_id) == credential
 
+    def test_a_configured_key_is_there_once_and_active(self, store: IdentityStore, open_store: OpenStore) -> None:
+        credential, other = new_credential(), open_store()
+        assert store.put_configured_access_key(credential, 1)
+        assert not other.put_configured_access_key(credential, 2)
+        assert other.find_credential(credential.access_key_id) == credential
+        assert [key.created_us for key in store.access_keys(ACCOUNT.account_id)] == [1]
+        other.set_access_key_active(credential.access_key_id, False)
+        assert store.put_configured_access_key(credential, 3)
+        assert other.find_credential(credential.access_key_id) == credential
+        changed = replace(credential, secret=new_secret())
+        assert store.put_configured_access_key(changed, 4)
+        assert other.find_credential(credential.access_key_id) == changed
+
+    def test_a_configured_key_that_is_named_no_more_is_disabled(
+        self, store: IdentityStore, open_store: OpenStore
+    ) -> None:
+        kept, gone, made_otherwise = new_credential(), new_credential(), new_credential()
+        store.create_access_key(made_otherwise, 1)
+        for each in (kept, gone):
+            store.put_configured_access_key(each, 1)
+        other = open_store()
+        assert other.find_credential(gone.access_key_id) == gone
+        assert store.disable_configured_access_keys_except({kept.access_key_id}) == [gone.access_key_id]
+        assert store.disable_configured_access_keys_except({kept.access_key_id}) == []
+        assert other.find_credential(gone.access_key_id) == replace(gone, active=False)
+        for each in (kept, made_otherwise):
+            assert other.find_credential(each.access_key_id) == each
+
+    def test_a_key_that_was_made_otherwise_is_not_taken_over(self, store: IdentityStore) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        made = new_credential()
+        store.create_access_key(made, 1)
+        for taken in (replace(made, secret=new_secret()), replace(made, principal=root_principal("210987654321"))):
+            with pytest.raises(AccessKeyExists):
+                store.put_configured_access_key(taken, 2)
+        assert store.find_credential(made.access_key_id) == made
+        assert store.put_configured_access_key(made, 2)
+        with pytest.raises(AccessKeyExists):
+            store.put_configured_access_key(replace(made, principal=root_principal("210987654321")), 2)
+        with pytest.raises(NoSuchAccount):
+            store.put_configured_access_key(new_credential("100000000000"), 2)
+
     def test_unknown_access_keys(self, store: IdentityStore) -> None:
         assert store.find_credential("AKIAUNKNOWNUNKNOWN12") is None
         assert store.find_credential("") is None

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import config
-from gateway.config import ConfigError, Settings
+from gateway.config import AccountSettings, ConfigError, Settings, UserSettings
 from gateway.config_reader import (
     find_line,
     format_address,
     next_port,
     parse_address,
     section_types,
+    table_types,
     toml_value,
 )
 from gateway.orders import Order, decode_order, encode_order
@@ -38,11 +39,55 @@ def refusal(text: str, **environment: str) -> str:
 def test_example_lists_every_setting_with_its_default() -> None:
     assert (CONF / "sealgate.example.toml").read_text() == config.example()
     assert config.parse(config.example(), PATH) == read("")
-    document = tomllib.loads(re.sub("^# (tls_|softhsm_conf|driver_file)", r"\1", config.example(), flags=re.MULTILINE))
+    document = tomllib.loads(
+        re.sub("^# (tls_|softhsm_conf|driver_file|root_access)", r"\1", config.example(), flags=re.MULTILINE)
+    )
     sections = section_types(Settings)
-    assert set(document) == {each.name for each in fields(Settings)}
+    assert set(document) == {each.name for each in fields(Settings)} - set(table_types(Settings))
     for name, kind in sections.items():
         assert set(document[name]) == {each.name for each in fields(kind)}
+
+
+def test_example_of_accounts_can_be_uncommented() -> None:
+    text = config.example()
+    _, mark, tables = text.partition("# [[account]]\n")
+    uncommented = re.sub(r'^# (\[\[|[a-z_]+ = ")', r"\1", mark + tables, flags=re.MULTILINE)
+    for kind in (AccountSettings, UserSettings):
+        for each in fields(kind):
+            if each.name not in table_types(kind):
+                assert f"\n{each.name} = " in uncommented
+    filled = re.sub(r'^(\w+) = ""', r'\1 = "x"', uncommented, flags=re.MULTILINE)
+    (account,) = read(filled).account
+    assert (account.id, account.access_keys_file, account.user[0].name) == ("x", Path("/data/x"), "x")
+
+
+def test_tables_of_which_there_may_be_any_number() -> None:
+    settings = read(
+        '[[account]]\nid = "1"\n[[account.user]]\nname = "a"\n[[account.user]]\nname = "b"\n[[account]]\nid = "2"'
+    )
+    assert [(each.id, [user.name for user in each.user]) for each in settings.account] == [("1", ["a", "b"]), ("2", [])]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("account = 1", "line 1: account: is a list of tables: write [[account]]"),
+        ('[account]\nid = "1"', "line 1: account: is a list of tables: write [[account]]"),
+        ('[[account]]\nname = "x"', "line 1: account[1].id: is missing"),
+        ('[[account]]\nid = "1"\n\n[[account]]\nid = 2', "line 5: account[2].id: must be a string, not 2"),
+        ('[[account]]\nid = "1"\n[account.user]\nname = "a"', "line 3: account[1].user: is a list of tables"),
+        (
+            '[[account]]\nid = "1"\n[[account.user]]\nname = "a"\n[[account]]\nid = "2"\n[[account.user]]\nnam = "b"',
+            "line 8: account[2].user[1].nam: is unknown; did you mean name?",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_told_with_its_line(text: str, complaint: str) -> None:
+    assert complaint in refusal(text)
+
+
+def test_tables_have_no_environment_variables() -> None:
+    assert "there is no such setting" in refusal("", SEALGATE_ACCOUNT_ID="123456789012")
 
 
 def test_dev_settings_are_valid() -> None:
