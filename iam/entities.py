@@ -37,6 +37,9 @@ MAX_INLINE_CHARACTERS: Mapping[EntityKind, int] = {
 MAX_ATTACHMENTS = 10
 """Managed policies attached to an entity, of whatever kind."""
 
+MAX_GROUPS_OF_USER = 10
+"""That one user can be in."""
+
 MAX_TRUST_CHARACTERS = 2048
 """Of a role's trust policy, white space not counted."""
 

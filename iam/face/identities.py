@@ -62,6 +62,14 @@ def permitted_user_or_self(call: Call, action: str, keys: Context = _NOTHING) ->
     return user
 
 
+def named_user(call: Call) -> User:
+    """The user that the member UserName names, where what the caller needs is said of something else.
+
+    Raises NoSuchUser.
+    """
+    return call.store.user(call.account_id, call.request.text("UserName"))
+
+
 def _permitted(call: Call, kind: EntityKind, action: str, name: str, keys: Context) -> Entity:
     told_as = f"{kind} {name}"
     try:

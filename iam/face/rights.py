@@ -11,6 +11,21 @@ from collections.abc import Mapping
 from iam.rights import ANY, Right
 
 _ON = {
+    "group": (
+        "AddUserToGroup",
+        "AttachGroupPolicy",
+        "CreateGroup",
+        "DeleteGroup",
+        "DeleteGroupPolicy",
+        "DetachGroupPolicy",
+        "GetGroup",
+        "GetGroupPolicy",
+        "ListAttachedGroupPolicies",
+        "ListGroupPolicies",
+        "PutGroupPolicy",
+        "RemoveUserFromGroup",
+        "UpdateGroup",
+    ),
     "policy": (
         "CreatePolicy",
         "CreatePolicyVersion",
@@ -59,6 +74,7 @@ _ON = {
         "GetUserPolicy",
         "ListAccessKeys",
         "ListAttachedUserPolicies",
+        "ListGroupsForUser",
         "ListUserPolicies",
         "ListUserTags",
         "PutUserPermissionsBoundary",
@@ -68,11 +84,12 @@ _ON = {
         "UpdateAccessKey",
         "UpdateUser",
     ),
-    ANY: ("ListPolicies", "ListRoles", "ListUsers"),
+    ANY: ("ListGroups", "ListPolicies", "ListRoles", "ListUsers"),
 }
 """Operations that ask for the action of their own name, by the kind of what they name."""
 
 _MORE: Mapping[str, tuple[Right, ...]] = {
+    "UpdateGroup": (Right("iam:UpdateGroup", "group", of="under its new name", when="it is renamed or moved"),),
     "UpdateUser": (Right("iam:UpdateUser", "user", of="under its new name", when="it is renamed or moved"),),
 }
 

@@ -6,23 +6,29 @@ from collections.abc import Mapping
 
 from iam.entities import EntityKind
 from iam.face.call import Handler
-from iam.face.operations import access_keys, policies, roles, sts, users
+from iam.face.operations import access_keys, groups, policies, roles, sts, users
 from iam.face.operations.entity_policies import EntityPolicies
 from iam.face.operations.entity_tags import EntityTags
 
+_GROUP_POLICIES = EntityPolicies(EntityKind.GROUP)
 _ROLE_POLICIES, _USER_POLICIES = EntityPolicies(EntityKind.ROLE), EntityPolicies(EntityKind.USER)
 _ROLE_TAGS, _USER_TAGS = EntityTags(EntityKind.ROLE), EntityTags(EntityKind.USER)
 
 SERVED: Mapping[str, Mapping[str, Handler]] = {
     "iam": {
+        "AddUserToGroup": groups.add_user_to_group,
+        "AttachGroupPolicy": _GROUP_POLICIES.attach,
         "AttachRolePolicy": _ROLE_POLICIES.attach,
         "AttachUserPolicy": _USER_POLICIES.attach,
         "CreateAccessKey": access_keys.create_access_key,
+        "CreateGroup": groups.create_group,
         "CreatePolicy": policies.create_policy,
         "CreatePolicyVersion": policies.create_policy_version,
         "CreateRole": roles.create_role,
         "CreateUser": users.create_user,
         "DeleteAccessKey": access_keys.delete_access_key,
+        "DeleteGroup": groups.delete_group,
+        "DeleteGroupPolicy": _GROUP_POLICIES.delete,
         "DeletePolicy": policies.delete_policy,
         "DeletePolicyVersion": policies.delete_policy_version,
         "DeleteRole": roles.delete_role,
@@ -31,9 +37,12 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "DeleteUser": users.delete_user,
         "DeleteUserPermissionsBoundary": _USER_POLICIES.delete_boundary,
         "DeleteUserPolicy": _USER_POLICIES.delete,
+        "DetachGroupPolicy": _GROUP_POLICIES.detach,
         "DetachRolePolicy": _ROLE_POLICIES.detach,
         "DetachUserPolicy": _USER_POLICIES.detach,
         "GetAccessKeyLastUsed": access_keys.get_access_key_last_used,
+        "GetGroup": groups.get_group,
+        "GetGroupPolicy": _GROUP_POLICIES.get,
         "GetPolicy": policies.get_policy,
         "GetPolicyVersion": policies.get_policy_version,
         "GetRole": roles.get_role,
@@ -41,9 +50,13 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "GetUser": users.get_user,
         "GetUserPolicy": _USER_POLICIES.get,
         "ListAccessKeys": access_keys.list_access_keys,
+        "ListAttachedGroupPolicies": _GROUP_POLICIES.list_attached,
         "ListAttachedRolePolicies": _ROLE_POLICIES.list_attached,
         "ListAttachedUserPolicies": _USER_POLICIES.list_attached,
         "ListEntitiesForPolicy": policies.list_entities_for_policy,
+        "ListGroupPolicies": _GROUP_POLICIES.list,
+        "ListGroups": groups.list_groups,
+        "ListGroupsForUser": groups.list_groups_for_user,
         "ListPolicies": policies.list_policies,
         "ListPolicyTags": policies.list_policy_tags,
         "ListPolicyVersions": policies.list_policy_versions,
@@ -53,10 +66,12 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "ListUserPolicies": _USER_POLICIES.list,
         "ListUserTags": _USER_TAGS.list,
         "ListUsers": users.list_users,
+        "PutGroupPolicy": _GROUP_POLICIES.put,
         "PutRolePermissionsBoundary": _ROLE_POLICIES.put_boundary,
         "PutRolePolicy": _ROLE_POLICIES.put,
         "PutUserPermissionsBoundary": _USER_POLICIES.put_boundary,
         "PutUserPolicy": _USER_POLICIES.put,
+        "RemoveUserFromGroup": groups.remove_user_from_group,
         "SetDefaultPolicyVersion": policies.set_default_policy_version,
         "TagPolicy": policies.tag_policy,
         "TagRole": _ROLE_TAGS.tag,
@@ -66,6 +81,7 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "UntagUser": _USER_TAGS.untag,
         "UpdateAccessKey": access_keys.update_access_key,
         "UpdateAssumeRolePolicy": roles.update_assume_role_policy,
+        "UpdateGroup": groups.update_group,
         "UpdateRole": roles.update_role,
         "UpdateRoleDescription": roles.update_role_description,
         "UpdateUser": users.update_user,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from iam.entities import MAX_ATTACHMENTS, MAX_ENTITIES, MAX_INLINE_CHARACTERS, MAX_TRUST_CHARACTERS
+from iam.entities import MAX_ATTACHMENTS, MAX_ENTITIES, MAX_GROUPS_OF_USER, MAX_INLINE_CHARACTERS, MAX_TRUST_CHARACTERS
 from iam.face.errors import IAMError, no_such_entity
 from iam.managed_policies import MAX_POLICIES, MAX_POLICY_CHARACTERS, MAX_VERSIONS
 from iam.policy.errors import PolicyError
@@ -30,6 +30,7 @@ from iam.store.interface import (
     TooManyAccessKeys,
     TooManyAttachments,
     TooManyEntities,
+    TooManyGroups,
     TooManyPolicies,
     TooManyTags,
     TooManyVersions,
@@ -135,6 +136,7 @@ _WORDS: dict[type[IdentityStoreError], Callable[[IdentityStoreError], IAMError]]
     TooManyAccessKeys: _quota("AccessKeysPerUser", ACCESS_KEYS_PER_USER),
     TooManyAttachments: _too_many_attachments,
     TooManyEntities: _too_many_entities,
+    TooManyGroups: _quota("GroupsPerUser", MAX_GROUPS_OF_USER),
     TooManyPolicies: _quota("PoliciesPerAccount", MAX_POLICIES),
     TooManyTags: lambda error: IAMError("LimitExceeded", "The number of tags has reached the maximum limit."),
     TooManyVersions: lambda error: IAMError("LimitExceeded", _TOO_MANY_VERSIONS),

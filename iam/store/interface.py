@@ -144,6 +144,10 @@ class TooManyAttachments(EntityError):
     """The entity would have more policies attached than `iam.entities.MAX_ATTACHMENTS`."""
 
 
+class TooManyGroups(IdentityStoreError):
+    """The user would be in more than `iam.entities.MAX_GROUPS_OF_USER`."""
+
+
 class TooManyTags(IdentityStoreError):
     """The user, role or policy would have more than `iam.tags.MAX_TAGS`."""
 
@@ -360,6 +364,23 @@ class IdentityStore(Protocol):
 
     def note_role_use(self, role: Role, used_us: int, region: str) -> None:
         """Remember a use of the role, if it is later by some minutes than the one that is known."""
+        ...
+
+    def add_member(self, group: Group, user: User) -> None:
+        """Put a user into a group, whose policies are then its own as well. Takes effect before it returns, in every
+        process; twice is once. Raises TooManyGroups."""
+        ...
+
+    def remove_member(self, group: Group, user: User) -> None:
+        """Takes effect before it returns, in every process. One who is not in the group stays so."""
+        ...
+
+    def members(self, group: Group) -> Sequence[User]:
+        """The users in a group, by name."""
+        ...
+
+    def groups_of(self, user: User) -> Sequence[Group]:
+        """The groups that a user is in, by name."""
         ...
 
     def delete_entity(self, entity: Entity) -> None:

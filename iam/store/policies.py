@@ -21,6 +21,7 @@ from iam.policy.parse import parse_policy
 from iam.principals import IdentityPolicies, PolicyText
 from iam.store.database import transaction, translated_failures
 from iam.store.entities import format_tags, parse_tags, size_of
+from iam.store.groups import SQLiteGroups
 from iam.store.interface import (
     NoSuchManagedPolicy,
     NoSuchPolicyVersion,
@@ -43,7 +44,7 @@ _ATTACHED = "e.account_id = ? AND e.entity_id IN (SELECT entity_id FROM attachme
 _BOUNDED = "e.account_id = ? AND e.boundary_arn = ?"
 
 
-class SQLitePolicies(SQLiteRoles):
+class SQLitePolicies(SQLiteGroups, SQLiteRoles):
     """See `IdentityStore` for what the methods promise. Every change empties the cache of credentials."""
 
     def create_policy(self, policy: ManagedPolicy, document: str) -> None:
@@ -257,16 +258,22 @@ class SQLitePolicies(SQLiteRoles):
             return self._policies_of(found)
 
     def _policies_of(self, entity: User | Role) -> IdentityPolicies:
+        policies = self._own_policies(entity)
+        if isinstance(entity, User):
+            for group in self._groups_of(entity):
+                policies += self._own_policies(group)
         boundary = entity.boundary_arn
         return IdentityPolicies(
-            tuple(self._own_policies(entity)),
+            tuple({policy.name: policy for policy in policies}.values()),  # one that is attached twice counts once
             None if boundary is None else self._default_text(entity.account_id, boundary),
         )
 
     def _own_policies(self, entity: Entity) -> list[PolicyText]:
-        """Its inline policies and those that are attached to it."""
-        attached = [self._default_text(entity.account_id, arn) for arn in self._attached(entity)]
-        return [*self._inline_policies(entity), *attached]
+        """Its inline policies and those that are attached to it. A group's tell by their names whose they are."""
+        inline = self._inline_policies(entity)
+        if isinstance(entity, Group):
+            inline = [PolicyText(f"{each.name} of group {entity.name}", each.text) for each in inline]
+        return [*inline, *(self._default_text(entity.account_id, arn) for arn in self._attached(entity))]
 
     def _default_text(self, account_id: str, arn: str) -> PolicyText:
         """The text in force, named by the ARN: an inline policy may have the same name.

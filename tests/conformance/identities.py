@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
-from iam.entities import Role, RoleUse, User
+from iam.entities import Group, Role, RoleUse, User
 from iam.managed_policies import ManagedPolicy
 from iam.policy.errors import PolicyError
 from iam.principals import (
@@ -31,6 +31,7 @@ from iam.store import (
     NoSuchAccessKey,
     NoSuchAccount,
     NoSuchAlias,
+    NoSuchGroup,
     NoSuchManagedPolicy,
     NoSuchPolicy,
     NoSuchPolicyVersion,
@@ -42,6 +43,7 @@ from iam.store import (
     PolicyTooLong,
     StoreUnavailable,
     TooManyAccessKeys,
+    TooManyGroups,
     TooManyTags,
     TrustPolicyTooLong,
 )
@@ -64,6 +66,7 @@ ROLE = Role(
     '{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"sts:AssumeRole"}}',
 )
 _LONG = TrustPolicyTooLong
+GROUP = Group("AGPAGROUP", ACCOUNT.account_id, "Devs", "/g/", 1)
 BOB = User("AIDABOB", ACCOUNT.account_id, "bob", "/", 1)
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}'
 
@@ -716,6 +719,113 @@ class IdentityStoreSuite:
             store.note_role_use(ROLE, used_us, region)
             assert open_store().role(ACCOUNT.account_id, "role").last_use == told
         store.note_role_use(replace(ROLE, role_id="AROANONE"), 1, "")
+
+    def test_groups_and_who_is_in_them(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_group(GROUP)
+        store.create_user(replace(ANN, name="devs"))  # names are the kind's own
+        store.create_user(BOB)
+        with pytest.raises(EntityExists):
+            store.create_group(replace(GROUP, group_id="AGPA2", name="DEVS"))
+        for each in (store, other):
+            assert each.group(ACCOUNT.account_id, "devs") == each.entity_by_id(GROUP.group_id) == GROUP
+            assert each.groups(ACCOUNT.account_id) == [GROUP]
+        assert GROUP.arn == "arn:aws:iam::123456789012:group/g/Devs"
+        with pytest.raises(NoSuchGroup):
+            store.group(ACCOUNT.account_id, "ops")
+        store.create_group(replace(GROUP, group_id="AGPA3", name="n" * 128))
+        with pytest.raises(ValueError, match="name"):
+            store.create_group(replace(GROUP, group_id="AGPA4", name="n" * 129))
+        for user in (BOB, BOB, ANN):
+            store.add_member(GROUP, user)
+        assert [user.user_id for user in other.members(GROUP)] == [BOB.user_id, ANN.user_id]
+        assert other.groups_of(BOB) == [GROUP]
+        other.remove_member(GROUP, BOB)
+        other.remove_member(GROUP, BOB)
+        assert (store.groups_of(BOB), len(store.members(GROUP))) == ([], 1)
+        store.rename(GROUP, new_name="Ops", new_path=None)
+        assert other.groups_of(ANN) == [replace(GROUP, name="Ops")]
+        nobody, none = replace(BOB, user_id="AIDANONE"), replace(GROUP, group_id="AGPANONE")
+        for change in (store.add_member, store.remove_member):
+            with pytest.raises(NoSuchUser):
+                change(GROUP, nobody)
+            with pytest.raises(NoSuchGroup):
+                change(none, BOB)
+        with pytest.raises(NoSuchGroup):
+            store.members(none)
+        with pytest.raises(NoSuchUser):
+            store.groups_of(nobody)
+
+    def test_a_user_is_in_ten_groups(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        groups = [replace(GROUP, group_id=f"AGPA{number}", name=f"g{number}") for number in range(11)]
+        for group in groups:
+            store.create_group(group)
+        for group in groups[:10]:
+            store.add_member(group, ANN)
+        with pytest.raises(TooManyGroups):
+            store.add_member(groups[10], ANN)
+        store.add_member(groups[0], ANN)
+        assert len(store.groups_of(ANN)) == 10
+
+    def test_members_have_the_policies_of_their_groups(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        store.create_policy(OWN_POLICY, POLICY)
+        store.create_user(ANN)
+        store.create_group(GROUP)
+        credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
+        store.create_access_key(credential, 1)
+
+        def in_force() -> list[list[str]]:
+            found = [each.find_credential(credential.access_key_id) for each in (store, other)]
+            return [[policy.name for policy in each.policies.identity] for each in found if each is not None]
+
+        own, arn, groups = PolicyText("p", POLICY), OWN_POLICY.arn, "p of group Devs"
+        steps: list[tuple[Callable[[], None], list[str]]] = [
+            (lambda: store.put_inline_policy(GROUP, own), []),
+            (lambda: other.add_member(GROUP, ANN), [groups]),
+            (lambda: store.put_inline_policy(ANN, own), ["p", groups]),
+            (lambda: other.attach_policy(GROUP, arn), ["p", groups, arn]),
+            (lambda: store.attach_policy(ANN, arn), ["p", arn, groups]),
+            (lambda: store.detach_policy(ANN, arn), ["p", groups, arn]),
+            (lambda: other.delete_inline_policy(ANN, "p"), [groups, arn]),
+            (lambda: other.delete_inline_policy(GROUP, "p"), [arn]),
+            (lambda: store.detach_policy(GROUP, arn), []),
+            (lambda: store.attach_policy(GROUP, arn), [arn]),
+            (lambda: other.remove_member(GROUP, ANN), []),
+        ]
+        for change, expected in steps:
+            change()
+            assert in_force() == [expected] * 2
+        store.add_member(GROUP, ANN)
+        store.set_boundary(ANN, ADMINISTRATOR)
+        text = PolicyText(arn, POLICY)
+        assert store.policies_in_force(ANN).identity == (text,)
+        boundary = store.policies_in_force(ANN).boundary
+        assert boundary is not None
+        assert boundary.name == ADMINISTRATOR
+        long = POLICY.replace("s3:GetObject", "s3:" + "x" * 5000)
+        store.put_inline_policy(GROUP, PolicyText("q", long))
+        with pytest.raises(PoliciesTooLong):
+            store.put_inline_policy(GROUP, PolicyText("r", POLICY))
+
+    def test_neither_groups_with_members_go_nor_members(self, store: IdentityStore) -> None:
+        store.create_user(ANN)
+        store.create_group(GROUP)
+        store.add_member(GROUP, ANN)
+        for entity in (GROUP, ANN):
+            with pytest.raises(EntityInUse) as caught:
+                store.delete_entity(entity)
+            assert caught.value.first == "remove users from group"
+        store.remove_member(GROUP, ANN)
+        store.put_inline_policy(GROUP, PolicyText("p", POLICY))
+        with pytest.raises(EntityInUse) as caught:
+            store.delete_entity(GROUP)
+        assert (caught.value.first, caught.value.kind) == ("delete policies", GROUP.kind)
+        store.delete_inline_policy(GROUP, "p")
+        for entity in (GROUP, ANN):
+            store.delete_entity(entity)
+        assert store.groups(ACCOUNT.account_id) == []
 
     def test_an_access_key_id_has_its_shape(self, store: IdentityStore) -> None:
         with pytest.raises(ValueError, match="access key id"):

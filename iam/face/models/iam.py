@@ -192,14 +192,19 @@ _OPERATIONS = (
 )
 
 _INPUTS: dict[str, str] = {
+    "AddUserToGroup": "AddUserToGroupRequest",
+    "AttachGroupPolicy": "AttachGroupPolicyRequest",
     "AttachRolePolicy": "AttachRolePolicyRequest",
     "AttachUserPolicy": "AttachUserPolicyRequest",
     "CreateAccessKey": "CreateAccessKeyRequest",
+    "CreateGroup": "CreateGroupRequest",
     "CreatePolicy": "CreatePolicyRequest",
     "CreatePolicyVersion": "CreatePolicyVersionRequest",
     "CreateRole": "CreateRoleRequest",
     "CreateUser": "CreateUserRequest",
     "DeleteAccessKey": "DeleteAccessKeyRequest",
+    "DeleteGroup": "DeleteGroupRequest",
+    "DeleteGroupPolicy": "DeleteGroupPolicyRequest",
     "DeletePolicy": "DeletePolicyRequest",
     "DeletePolicyVersion": "DeletePolicyVersionRequest",
     "DeleteRole": "DeleteRoleRequest",
@@ -208,9 +213,12 @@ _INPUTS: dict[str, str] = {
     "DeleteUser": "DeleteUserRequest",
     "DeleteUserPermissionsBoundary": "DeleteUserPermissionsBoundaryRequest",
     "DeleteUserPolicy": "DeleteUserPolicyRequest",
+    "DetachGroupPolicy": "DetachGroupPolicyRequest",
     "DetachRolePolicy": "DetachRolePolicyRequest",
     "DetachUserPolicy": "DetachUserPolicyRequest",
     "GetAccessKeyLastUsed": "GetAccessKeyLastUsedRequest",
+    "GetGroup": "GetGroupRequest",
+    "GetGroupPolicy": "GetGroupPolicyRequest",
     "GetPolicy": "GetPolicyRequest",
     "GetPolicyVersion": "GetPolicyVersionRequest",
     "GetRole": "GetRoleRequest",
@@ -218,9 +226,13 @@ _INPUTS: dict[str, str] = {
     "GetUser": "GetUserRequest",
     "GetUserPolicy": "GetUserPolicyRequest",
     "ListAccessKeys": "ListAccessKeysRequest",
+    "ListAttachedGroupPolicies": "ListAttachedGroupPoliciesRequest",
     "ListAttachedRolePolicies": "ListAttachedRolePoliciesRequest",
     "ListAttachedUserPolicies": "ListAttachedUserPoliciesRequest",
     "ListEntitiesForPolicy": "ListEntitiesForPolicyRequest",
+    "ListGroupPolicies": "ListGroupPoliciesRequest",
+    "ListGroups": "ListGroupsRequest",
+    "ListGroupsForUser": "ListGroupsForUserRequest",
     "ListPolicies": "ListPoliciesRequest",
     "ListPolicyTags": "ListPolicyTagsRequest",
     "ListPolicyVersions": "ListPolicyVersionsRequest",
@@ -230,10 +242,12 @@ _INPUTS: dict[str, str] = {
     "ListUserPolicies": "ListUserPoliciesRequest",
     "ListUserTags": "ListUserTagsRequest",
     "ListUsers": "ListUsersRequest",
+    "PutGroupPolicy": "PutGroupPolicyRequest",
     "PutRolePermissionsBoundary": "PutRolePermissionsBoundaryRequest",
     "PutRolePolicy": "PutRolePolicyRequest",
     "PutUserPermissionsBoundary": "PutUserPermissionsBoundaryRequest",
     "PutUserPolicy": "PutUserPolicyRequest",
+    "RemoveUserFromGroup": "RemoveUserFromGroupRequest",
     "SetDefaultPolicyVersion": "SetDefaultPolicyVersionRequest",
     "TagPolicy": "TagPolicyRequest",
     "TagRole": "TagRoleRequest",
@@ -243,12 +257,35 @@ _INPUTS: dict[str, str] = {
     "UntagUser": "UntagUserRequest",
     "UpdateAccessKey": "UpdateAccessKeyRequest",
     "UpdateAssumeRolePolicy": "UpdateAssumeRolePolicyRequest",
+    "UpdateGroup": "UpdateGroupRequest",
     "UpdateRole": "UpdateRoleRequest",
     "UpdateRoleDescription": "UpdateRoleDescriptionRequest",
     "UpdateUser": "UpdateUserRequest",
 }
 
 _SHAPES: dict[str, Shape] = {
+    "AddUserToGroupRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "UserName": "existingUserNameType",
+        },
+        required=(
+            "GroupName",
+            "UserName",
+        ),
+    ),
+    "AttachGroupPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "PolicyArn": "arnType",
+        },
+        required=(
+            "GroupName",
+            "PolicyArn",
+        ),
+    ),
     "AttachRolePolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -276,6 +313,14 @@ _SHAPES: dict[str, Shape] = {
         members={
             "UserName": "existingUserNameType",
         },
+    ),
+    "CreateGroupRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Path": "pathType",
+            "GroupName": "groupNameType",
+        },
+        required=("GroupName",),
     ),
     "CreatePolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -337,6 +382,24 @@ _SHAPES: dict[str, Shape] = {
             "AccessKeyId": "accessKeyIdType",
         },
         required=("AccessKeyId",),
+    ),
+    "DeleteGroupPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "PolicyName": "policyNameType",
+        },
+        required=(
+            "GroupName",
+            "PolicyName",
+        ),
+    ),
+    "DeleteGroupRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+        },
+        required=("GroupName",),
     ),
     "DeletePolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -406,6 +469,17 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("UserName",),
     ),
+    "DetachGroupPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "PolicyArn": "arnType",
+        },
+        required=(
+            "GroupName",
+            "PolicyArn",
+        ),
+    ),
     "DetachRolePolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -444,6 +518,26 @@ _SHAPES: dict[str, Shape] = {
             "AccessKeyId": "accessKeyIdType",
         },
         required=("AccessKeyId",),
+    ),
+    "GetGroupPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "PolicyName": "policyNameType",
+        },
+        required=(
+            "GroupName",
+            "PolicyName",
+        ),
+    ),
+    "GetGroupRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("GroupName",),
     ),
     "GetPolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -506,6 +600,16 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "ListAttachedGroupPoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "PathPrefix": "policyPathType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("GroupName",),
+    ),
     "ListAttachedRolePoliciesRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -537,6 +641,32 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
         required=("PolicyArn",),
+    ),
+    "ListGroupPoliciesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("GroupName",),
+    ),
+    "ListGroupsForUserRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("UserName",),
+    ),
+    "ListGroupsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PathPrefix": "pathPrefixType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
     ),
     "ListPoliciesRequest": Shape(
         Kind.STRUCTURE,
@@ -626,6 +756,19 @@ _SHAPES: dict[str, Shape] = {
             "PermissionsBoundary",
         ),
     ),
+    "PutGroupPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "PolicyName": "policyNameType",
+            "PolicyDocument": "policyDocumentType",
+        },
+        required=(
+            "GroupName",
+            "PolicyName",
+            "PolicyDocument",
+        ),
+    ),
     "PutRolePermissionsBoundaryRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -672,6 +815,17 @@ _SHAPES: dict[str, Shape] = {
             "UserName",
             "PolicyName",
             "PolicyDocument",
+        ),
+    ),
+    "RemoveUserFromGroupRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "UserName": "existingUserNameType",
+        },
+        required=(
+            "GroupName",
+            "UserName",
         ),
     ),
     "SetDefaultPolicyVersionRequest": Shape(
@@ -785,6 +939,15 @@ _SHAPES: dict[str, Shape] = {
             "PolicyDocument",
         ),
     ),
+    "UpdateGroupRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "GroupName": "groupNameType",
+            "NewPath": "pathType",
+            "NewGroupName": "groupNameType",
+        },
+        required=("GroupName",),
+    ),
     "UpdateRoleDescriptionRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -834,6 +997,12 @@ _SHAPES: dict[str, Shape] = {
         Kind.BOOLEAN,
     ),
     "existingUserNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+        pattern="[\\w+=,.@-]+",
+    ),
+    "groupNameType": Shape(
         Kind.STRING,
         minimum=1,
         maximum=128,

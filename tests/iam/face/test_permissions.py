@@ -48,6 +48,21 @@ CALLS: dict[str, dict[str, Any]] = {
     "UntagUser": {"UserName": "bob", "TagKeys": []},
     "UpdateAccessKey": {"UserName": "bob", "AccessKeyId": "AKIAUNKNOWNUNKNOWN12", "Status": "Active"},
     "UpdateUser": {"UserName": "bob"},
+    "AddUserToGroup": {"GroupName": "gus", "UserName": "bob"},
+    "AttachGroupPolicy": {"GroupName": "gus", "PolicyArn": READ_ONLY},
+    "CreateGroup": {"GroupName": "new"},
+    "DeleteGroup": {"GroupName": "gus"},
+    "DeleteGroupPolicy": {"GroupName": "gus", "PolicyName": "p"},
+    "DetachGroupPolicy": {"GroupName": "gus", "PolicyArn": OWN},
+    "GetGroup": {"GroupName": "gus"},
+    "GetGroupPolicy": {"GroupName": "gus", "PolicyName": "p"},
+    "ListAttachedGroupPolicies": {"GroupName": "gus"},
+    "ListGroupPolicies": {"GroupName": "gus"},
+    "ListGroups": {},
+    "ListGroupsForUser": {"UserName": "bob"},
+    "PutGroupPolicy": {"GroupName": "gus", "PolicyName": "p", "PolicyDocument": POLICY},
+    "RemoveUserFromGroup": {"GroupName": "gus", "UserName": "bob"},
+    "UpdateGroup": {"GroupName": "gus"},
     "AttachRolePolicy": {"RoleName": "rob", "PolicyArn": READ_ONLY},
     "CreateRole": {"RoleName": "new", "AssumeRolePolicyDocument": trust()},
     "DeleteRole": {"RoleName": "rob"},
@@ -73,8 +88,10 @@ CALLS: dict[str, dict[str, Any]] = {
 AFTER_THE_DECISION = {
     "DeleteAccessKey": "NoSuchEntity",
     "DeletePolicyVersion": "NoSuchEntity",
+    "DeleteGroup": "DeleteConflict",
     "DeleteRole": "DeleteConflict",
     "DeleteUser": "DeleteConflict",
+    "DetachGroupPolicy": "NoSuchEntity",
     "DetachRolePolicy": "NoSuchEntity",
     "DetachUserPolicy": "NoSuchEntity",
     "UpdateAccessKey": "NoSuchEntity",
@@ -88,11 +105,13 @@ def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operati
         client.ask("CreateUser", UserName=name)
     client.ask("CreateRole", RoleName="rob", AssumeRolePolicyDocument=trust())
     client.ask("PutUserPolicy", UserName="bob", PolicyName="p", PolicyDocument=POLICY)
+    client.ask("CreateGroup", GroupName="gus")
+    client.ask("PutGroupPolicy", GroupName="gus", PolicyName="p", PolicyDocument=POLICY)
     client.ask("PutRolePolicy", RoleName="rob", PolicyName="p", PolicyDocument=POLICY)
     client.ask("CreatePolicy", PolicyName="own", PolicyDocument=POLICY)
     client.sign_in("ann")
     call = CALLS[operation]
-    nobodys = {"UserName": "nobody", "RoleName": "nobody", "PolicyArn": f"{OWN}er"}
+    nobodys = {"UserName": "nobody", "RoleName": "nobody", "GroupName": "nobody", "PolicyArn": f"{OWN}er"}
     for parameters in (call, {name: nobodys.get(name, value) for name, value in call.items()}):
         code, message = refusal(client.ask, operation, **parameters)
         assert code == "AccessDenied"
