@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from iam.entities import EntityKind
 from iam.face.call import Handler
-from iam.face.operations import access_keys, groups, policies, roles, sts, users
+from iam.face.operations import absent, access_keys, groups, policies, roles, sts, users
 from iam.face.operations.entity_policies import EntityPolicies
 from iam.face.operations.entity_tags import EntityTags
 
@@ -29,6 +29,7 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "DeleteAccessKey": access_keys.delete_access_key,
         "DeleteGroup": groups.delete_group,
         "DeleteGroupPolicy": _GROUP_POLICIES.delete,
+        "DeleteLoginProfile": absent.delete_login_profile,
         "DeletePolicy": policies.delete_policy,
         "DeletePolicyVersion": policies.delete_policy_version,
         "DeleteRole": roles.delete_role,
@@ -43,6 +44,8 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "GetAccessKeyLastUsed": access_keys.get_access_key_last_used,
         "GetGroup": groups.get_group,
         "GetGroupPolicy": _GROUP_POLICIES.get,
+        "GetInstanceProfile": absent.get_instance_profile,
+        "GetLoginProfile": absent.get_login_profile,
         "GetPolicy": policies.get_policy,
         "GetPolicyVersion": policies.get_policy_version,
         "GetRole": roles.get_role,
@@ -57,15 +60,26 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "ListGroupPolicies": _GROUP_POLICIES.list,
         "ListGroups": groups.list_groups,
         "ListGroupsForUser": groups.list_groups_for_user,
+        "ListInstanceProfiles": absent.none_of_account("ListInstanceProfiles", "InstanceProfiles", "instance-profile"),
+        "ListInstanceProfilesForRole": absent.list_instance_profiles_for_role,
+        "ListMFADevices": absent.none_of_user("ListMFADevices", "MFADevices"),
         "ListPolicies": policies.list_policies,
         "ListPolicyTags": policies.list_policy_tags,
         "ListPolicyVersions": policies.list_policy_versions,
         "ListRolePolicies": _ROLE_POLICIES.list,
         "ListRoleTags": _ROLE_TAGS.list,
         "ListRoles": roles.list_roles,
+        "ListSAMLProviders": absent.list_saml_providers,
+        "ListSSHPublicKeys": absent.none_of_user("ListSSHPublicKeys", "SSHPublicKeys"),
+        "ListServerCertificates": absent.none_of_account(
+            "ListServerCertificates", "ServerCertificateMetadataList", "server-certificate"
+        ),
+        "ListServiceSpecificCredentials": absent.list_service_specific_credentials,
+        "ListSigningCertificates": absent.none_of_user("ListSigningCertificates", "Certificates"),
         "ListUserPolicies": _USER_POLICIES.list,
         "ListUserTags": _USER_TAGS.list,
         "ListUsers": users.list_users,
+        "ListVirtualMFADevices": absent.none_of_account("ListVirtualMFADevices", "VirtualMFADevices", "mfa"),
         "PutGroupPolicy": _GROUP_POLICIES.put,
         "PutRolePermissionsBoundary": _ROLE_POLICIES.put_boundary,
         "PutRolePolicy": _ROLE_POLICIES.put,

@@ -133,3 +133,18 @@ def test_aws_cli_makes_and_shows_a_role(gateway: Gateway) -> None:
     )
     assert "(MalformedPolicyDocument)" in told.stderr
     assert "Missing required field Principal" in told.stderr
+
+
+def test_what_tools_ask_for_before_they_delete(gateway: Gateway, iam: Any, name: str) -> None:
+    user = f"user-{uuid.uuid4()}"
+    iam.create_user(UserName=user)
+    assert iam.list_instance_profiles_for_role(RoleName=name)["InstanceProfiles"] == []
+    assert iam.list_mfa_devices(UserName=user)["MFADevices"] == []
+    assert iam.list_signing_certificates(UserName=user)["Certificates"] == []
+    assert iam.list_ssh_public_keys(UserName=user)["SSHPublicKeys"] == []
+    assert iam.list_service_specific_credentials(UserName=user)["ServiceSpecificCredentials"] == []
+    assert refusal(iam.get_login_profile, UserName=user) == (404, "NoSuchEntity")
+    assert refusal(iam.create_login_profile, UserName=user, Password="x") == (501, "NotImplemented")
+    assert refusal(iam.create_instance_profile, InstanceProfileName="x") == (501, "NotImplemented")
+    listed = json.loads(gateway.aws("iam", "list-instance-profiles").stdout)
+    assert listed == {"InstanceProfiles": []}

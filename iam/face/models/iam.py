@@ -205,6 +205,7 @@ _INPUTS: dict[str, str] = {
     "DeleteAccessKey": "DeleteAccessKeyRequest",
     "DeleteGroup": "DeleteGroupRequest",
     "DeleteGroupPolicy": "DeleteGroupPolicyRequest",
+    "DeleteLoginProfile": "DeleteLoginProfileRequest",
     "DeletePolicy": "DeletePolicyRequest",
     "DeletePolicyVersion": "DeletePolicyVersionRequest",
     "DeleteRole": "DeleteRoleRequest",
@@ -219,6 +220,8 @@ _INPUTS: dict[str, str] = {
     "GetAccessKeyLastUsed": "GetAccessKeyLastUsedRequest",
     "GetGroup": "GetGroupRequest",
     "GetGroupPolicy": "GetGroupPolicyRequest",
+    "GetInstanceProfile": "GetInstanceProfileRequest",
+    "GetLoginProfile": "GetLoginProfileRequest",
     "GetPolicy": "GetPolicyRequest",
     "GetPolicyVersion": "GetPolicyVersionRequest",
     "GetRole": "GetRoleRequest",
@@ -233,15 +236,24 @@ _INPUTS: dict[str, str] = {
     "ListGroupPolicies": "ListGroupPoliciesRequest",
     "ListGroups": "ListGroupsRequest",
     "ListGroupsForUser": "ListGroupsForUserRequest",
+    "ListInstanceProfiles": "ListInstanceProfilesRequest",
+    "ListInstanceProfilesForRole": "ListInstanceProfilesForRoleRequest",
+    "ListMFADevices": "ListMFADevicesRequest",
     "ListPolicies": "ListPoliciesRequest",
     "ListPolicyTags": "ListPolicyTagsRequest",
     "ListPolicyVersions": "ListPolicyVersionsRequest",
     "ListRolePolicies": "ListRolePoliciesRequest",
     "ListRoleTags": "ListRoleTagsRequest",
     "ListRoles": "ListRolesRequest",
+    "ListSAMLProviders": "ListSAMLProvidersRequest",
+    "ListSSHPublicKeys": "ListSSHPublicKeysRequest",
+    "ListServerCertificates": "ListServerCertificatesRequest",
+    "ListServiceSpecificCredentials": "ListServiceSpecificCredentialsRequest",
+    "ListSigningCertificates": "ListSigningCertificatesRequest",
     "ListUserPolicies": "ListUserPoliciesRequest",
     "ListUserTags": "ListUserTagsRequest",
     "ListUsers": "ListUsersRequest",
+    "ListVirtualMFADevices": "ListVirtualMFADevicesRequest",
     "PutGroupPolicy": "PutGroupPolicyRequest",
     "PutRolePermissionsBoundary": "PutRolePermissionsBoundaryRequest",
     "PutRolePolicy": "PutRolePolicyRequest",
@@ -401,6 +413,12 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("GroupName",),
     ),
+    "DeleteLoginProfileRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+        },
+    ),
     "DeletePolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -539,6 +557,19 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("GroupName",),
     ),
+    "GetInstanceProfileRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "InstanceProfileName": "instanceProfileNameType",
+        },
+        required=("InstanceProfileName",),
+    ),
+    "GetLoginProfileRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+        },
+    ),
     "GetPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -668,6 +699,31 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "ListInstanceProfilesForRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleName": "roleNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("RoleName",),
+    ),
+    "ListInstanceProfilesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PathPrefix": "pathPrefixType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListMFADevicesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
     "ListPoliciesRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -723,6 +779,43 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "ListSAMLProvidersRequest": Shape(
+        Kind.STRUCTURE,
+    ),
+    "ListSSHPublicKeysRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListServerCertificatesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PathPrefix": "pathPrefixType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListServiceSpecificCredentialsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "userNameType",
+            "ServiceName": "serviceName",
+            "AllUsers": "allUsers",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListSigningCertificatesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
     "ListUserPoliciesRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -745,6 +838,14 @@ _SHAPES: dict[str, Shape] = {
         Kind.STRUCTURE,
         members={
             "PathPrefix": "pathPrefixType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListVirtualMFADevicesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "AssignmentStatus": "assignmentStatusType",
             "Marker": "markerType",
             "MaxItems": "maxItemsType",
         },
@@ -985,10 +1086,21 @@ _SHAPES: dict[str, Shape] = {
         maximum=128,
         pattern="[\\w]+",
     ),
+    "allUsers": Shape(
+        Kind.BOOLEAN,
+    ),
     "arnType": Shape(
         Kind.STRING,
         minimum=20,
         maximum=2048,
+    ),
+    "assignmentStatusType": Shape(
+        Kind.STRING,
+        enum=(
+            "Assigned",
+            "Unassigned",
+            "Any",
+        ),
     ),
     "booleanObjectType": Shape(
         Kind.BOOLEAN,
@@ -1003,6 +1115,12 @@ _SHAPES: dict[str, Shape] = {
         pattern="[\\w+=,.@-]+",
     ),
     "groupNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+        pattern="[\\w+=,.@-]+",
+    ),
+    "instanceProfileNameType": Shape(
         Kind.STRING,
         minimum=1,
         maximum=128,
@@ -1085,6 +1203,9 @@ _SHAPES: dict[str, Shape] = {
         minimum=1,
         maximum=64,
         pattern="[\\w+=,.@-]+",
+    ),
+    "serviceName": Shape(
+        Kind.STRING,
     ),
     "statusType": Shape(
         Kind.STRING,
