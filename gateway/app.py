@@ -21,8 +21,10 @@ from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import SealingError
 from gateway.sealing.selftest import run_self_test
 from gateway.server import metrics
+from gateway.server.brakes import Brakes
 from gateway.server.dispatch import Dispatcher, Unsealed
 from gateway.server.kms_edge import KMSEdge
+from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.errors import StorageError, StorageUnavailable
@@ -57,7 +59,9 @@ OWNER_SECONDS = 1.0
 class Application:
     """One worker's services. Sealed until the KMS opened the service's own keys; then it serves, without restart."""
 
-    def __init__(self, settings: Settings, index: Index, blobs: FileBlobStore, kms: KMSClient) -> None:
+    def __init__(
+        self, settings: Settings, index: Index, blobs: FileBlobStore, kms: KMSClient, rates: RateTable
+    ) -> None:
         self._settings = settings
         self._index = index
         self._blobs = blobs
@@ -69,9 +73,11 @@ class Application:
         self._unsealed: Unsealed | None = None
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
+        brakes = Brakes(rates, settings.limits)
         self._dispatcher = Dispatcher(
             operations=OPERATIONS,
-            kms_edge=KMSEdge(self._service),
+            kms_edge=KMSEdge(self._service, brakes),
+            brakes=brakes,
             region=settings.region,
             domains=settings.listen.domains,
             unsealed=self._require_unsealed,
@@ -233,7 +239,7 @@ async def write_uses(service: IdentityService) -> None:
         _log.warning("the last use of access keys was not noted: %s", error)
 
 
-async def open_application(settings: Settings, instance: str) -> Application:
+async def open_application(settings: Settings, instance: str, rates: RateTable) -> Application:
     """Open everything a worker needs. `instance` names the worker's slot: its temporary files are its own.
 
     Raises StorageUnavailable, and SelfTestFailed before any key is touched.
@@ -242,7 +248,7 @@ async def open_application(settings: Settings, instance: str) -> Application:
     index = await open_sqlite_index(settings.index_path, durable=settings.storage.fsync)
     blobs = FileBlobStore(settings.blobs_directory, instance, fsync=settings.storage.fsync)
     kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
-    application = Application(settings, index, blobs, kms)
+    application = Application(settings, index, blobs, kms, rates)
     await application.start(instance)
     return application
 

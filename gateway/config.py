@@ -24,6 +24,7 @@ __all__ = [
     "AuditSettings",
     "ConfigError",
     "KMSSettings",
+    "LimitSettings",
     "ListenSettings",
     "LogSettings",
     "Settings",
@@ -37,6 +38,8 @@ __all__ = [
 
 CONFIG_NAME = "sealgate.toml"
 """The configuration file's name in a data directory."""
+
+_RATE = {"minimum": 0, "maximum": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +184,33 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Brakes: how fast clients may be, counted over all workers; docs/operations.md, "Brakes"."""
+
+    s3_principal_rate: int = setting(
+        0, "requests/s to S3 of a principal: a root user, a user, a role with all its sessions; 0: any", **_RATE
+    )
+    s3_principal_burst: int = setting(0, "how many of these at once, after a pause; 0: those of a second", **_RATE)
+    s3_address_rate: int = setting(0, "requests/s to S3 from an IPv4 address or an IPv6 /64; 0: any", **_RATE)
+    s3_address_burst: int = setting(0, "how many of these at once, after a pause; 0: those of a second", **_RATE)
+    api_principal_rate: int = setting(0, "requests/s to the KMS, IAM and STS of a principal; 0: any", **_RATE)
+    api_principal_burst: int = setting(0, "how many of these at once, after a pause; 0: those of a second", **_RATE)
+    api_address_rate: int = setting(0, "requests/s to the KMS, IAM and STS from an address; 0: any", **_RATE)
+    api_address_burst: int = setting(0, "how many of these at once, after a pause; 0: those of a second", **_RATE)
+    failures: int = setting(
+        100,
+        "wrong signatures and unknown access keys from an address, or for an access key, that are answered at once "
+        "in failure_seconds; further answers are held back; 0: none is",
+        **_RATE,
+    )
+    failure_seconds: float = setting(60.0, "the time in which failures are counted", minimum=1, maximum=86_400)
+    failure_delay_seconds: float = setting(2.0, "how long such an answer is held back", minimum=0.1, maximum=30)
+    failure_waiting: int = setting(
+        128, "answers held back at once by each worker; beyond, SlowDown", minimum=1, maximum=100_000
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
     """Index and blobs, in the data directory."""
 
@@ -248,6 +278,7 @@ class Settings:
     kms: KMSSettings = field(default_factory=KMSSettings)
     audit: AuditSettings = field(default_factory=AuditSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")

@@ -16,12 +16,16 @@ ORPHAN_DRAIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the supervisor tells a worker. `instance` names its slot; descriptors are inherited and listening."""
+    """What the supervisor tells a worker. `instance` names its slot; descriptors are inherited.
+
+    Those of `listen_fd` and `admin_fd` are listening, `rates_fd` is of the table of rates that all workers share.
+    """
 
     settings: Settings
     instance: str
     listen_fd: int
     admin_fd: int
+    rates_fd: int
 
 
 def encode_order(order: Order) -> bytes:

@@ -26,6 +26,7 @@ from gateway.kmsd import follow_moved_tokens, kmsd_command
 from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, encode_order
 from gateway.processes import Child, Command
 from gateway.server import metrics
+from gateway.server.rate_table import make_table
 from gateway.sockets import bind, bind_unix, bind_workers, local_address
 from gateway.storage.blobs.layout import purge_all_temporary, purge_temporary
 
@@ -137,9 +138,11 @@ class Supervisor:
         ending.callback(settings.kms.socket.unlink, missing_ok=True)
         for sock in (*listen, admin, kms):
             sock.set_inheritable(True)
+        rates = ending.enter_context(make_table())
         self._kmsd = self._kmsd_on(kms.fileno(), lock_fd)
         self._workers = [
-            self._worker(number, sock.fileno(), admin.fileno(), lock_fd) for number, sock in enumerate(listen)
+            self._worker(number, sock.fileno(), admin.fileno(), rates.fileno(), lock_fd)
+            for number, sock in enumerate(listen)
         ]
         return Addresses(local_address(listen[0]), local_address(admin), settings.listen.tls_certificate is not None)
 
@@ -158,15 +161,15 @@ class Supervisor:
         )
         return Child(command, lambda pid: None)
 
-    def _worker(self, number: int, listen_fd: int, admin_fd: int, lock_fd: int) -> Child:
+    def _worker(self, number: int, listen_fd: int, admin_fd: int, rates_fd: int, lock_fd: int) -> Child:
         settings = self._settings
         instance = f"worker-{number}"
-        order = Order(settings=settings, instance=instance, listen_fd=listen_fd, admin_fd=admin_fd)
+        order = Order(settings=settings, instance=instance, listen_fd=listen_fd, admin_fd=admin_fd, rates_fd=rates_fd)
         command = Command(
             name=instance,
             arguments=python("gateway.worker"),
             order=encode_order(order),
-            descriptors=(listen_fd, admin_fd, lock_fd),
+            descriptors=(listen_fd, admin_fd, rates_fd, lock_fd),
             environment=child_environment(settings),
         )
 

@@ -26,6 +26,7 @@ from gateway.server import metrics
 from gateway.server.access_log import AccessLog
 from gateway.server.health import AdminHandler
 from gateway.server.listener import Listener, Observer
+from gateway.server.rate_table import RateTable
 from gateway.server.tls import ReloadingTLS
 
 log = logging.getLogger("gateway.worker")  # also where this module is __main__
@@ -51,7 +52,9 @@ class Worker:
             loop.add_signal_handler(number, self._stopping.set)
         watch_supervisor(loop, 0, self._lost)
         async with contextlib.AsyncExitStack() as ending:
-            application = await open_application(self._settings, self._order.instance)
+            rates = RateTable(self._order.rates_fd)
+            os.close(self._order.rates_fd)
+            application = await open_application(self._settings, self._order.instance, rates)
             ending.push_async_callback(application.close)
             listener = await self._listen(application, ending)
             await self._listen_admin(application, ending)

@@ -33,6 +33,7 @@ from gateway.protocol.request_headers import check_request_headers, user_agent
 from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import Entry, current_entry
+from gateway.server.brakes import Brakes, Family, Throttled
 from gateway.server.iam_edge import IAMEdge, is_query_request
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
 from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
@@ -71,6 +72,7 @@ class Dispatcher:
         *,
         operations: OperationTable,
         kms_edge: KMSEdge,
+        brakes: Brakes,
         region: str,
         domains: tuple[str, ...],
         unsealed: Callable[[], Unsealed],
@@ -79,7 +81,8 @@ class Dispatcher:
         """`unsealed` raises KMSUnavailable while the service's own keys are not open."""
         self._operations = operations
         self._kms_edge = kms_edge
-        self._iam_edge = IAMEdge()
+        self._iam_edge = IAMEdge(brakes)
+        self._brakes = brakes
         self._region = region
         self._via_service = f"s3.{region}.amazonaws.com"
         self._domains = domains
@@ -104,6 +107,7 @@ class Dispatcher:
         cross_origin: dict[str, str] = {}
         if_refused: dict[str, str] = {}
         try:
+            self._brakes.admit_address(Family.S3, request.remote_ip)
             address = self._address(request)
             entry.bucket, entry.key = address.bucket, address.key
             if request.method == "OPTIONS":
@@ -115,7 +119,9 @@ class Dispatcher:
         except S3Error as error:
             response = self._render(error, request, entry)
         except AuthenticationError as error:
-            response = self._render(S3Error(error.s3_code, error.message, fields=error.fields), request, entry)
+            response = self._render(await self._refusal(error, request), request, entry)
+        except Throttled as error:
+            response = self._render(_slow_down(error), request, entry)
         except (StorageError, SealingError, KMSError) as error:
             response = self._render(self._translated(error, request, entry), request, entry)
         except StoreUnavailable:
@@ -140,6 +146,14 @@ class Dispatcher:
         if is_control_request(request.target_path, request.headers):
             return find_control_operation(request.method, request.target_path)
         return self._operations.find(request.method, _target(address), query, request.headers)
+
+    async def _refusal(self, error: AuthenticationError, request: Request) -> S3Error:
+        """What a request is answered whose signature was refused, when it is to be answered."""
+        try:
+            await self._brakes.hold_back(Family.S3, error, request.remote_ip)
+        except Throttled as throttled:
+            return _slow_down(throttled)
+        return S3Error(error.s3_code, error.message, fields=error.fields)
 
     def _is_query(self, request: Request) -> bool:
         if not is_query_request(request):
@@ -170,6 +184,7 @@ class Dispatcher:
         signing = None
         if authenticated is not None:
             entry.principal = authenticated.principal.arn
+            self._brakes.admit_principal(Family.S3, authenticated.principal)
             signing = Signing(authenticated.form, authenticated.signature_version, authenticated.signed_at)
         if signing is not None and signing.form is Form.QUERY:
             request = _with_hoisted_headers(request, query)
@@ -296,6 +311,10 @@ def _with_hoisted_headers(request: Request, query: Query) -> Request:
                 raise invalid_argument(ascii(parameter), "", "The parameter stands for a header and is no header name.")
             hoisted[name] = query.get(parameter) or ""
     return replace(request, headers={**request.headers, **hoisted}) if hoisted else request
+
+
+def _slow_down(error: Throttled) -> S3Error:
+    return S3Error("SlowDown", headers={"Retry-After": str(error.retry_after_seconds)})
 
 
 def _place(error: Exception) -> str:

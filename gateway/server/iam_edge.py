@@ -15,6 +15,7 @@ from gateway.protocol.messages import Request, Response
 from gateway.protocol.request_headers import user_agent
 from gateway.protocol.xml.documents.query import CONTENT_TYPE, error_document, result_document
 from gateway.server.access_log import Entry
+from gateway.server.brakes import Brakes, Family, Throttled
 from gateway.server.whole_body import read_whole
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
@@ -55,17 +56,22 @@ def is_query_request(request: Request) -> bool:
 class IAMEdge:
     """Answers the requests of IAM and STS clients."""
 
+    def __init__(self, brakes: Brakes) -> None:
+        self._brakes = brakes
+
     async def handle(
         self, request: Request, authenticator: Authenticator, service: IdentityService, entry: Entry
     ) -> Response:
         """Authenticate and answer. Raises only CancelledError."""
         exchange = _Exchange(request, entry)
         try:
-            return await exchange.answer(authenticator, service)
+            return await exchange.answer(authenticator, service, self._brakes)
         except IAMError as error:
             return exchange.failure(error)
         except AuthenticationError as error:
-            return exchange.failure(authentication_failure(error))
+            return exchange.failure(await self._refusal(error, request))
+        except Throttled:
+            return exchange.failure(_rate_exceeded())
         except S3Error as error:
             # The body reader's errors: too slow, cut short, or too large.
             code = "RequestEntityTooLarge" if error.code == "EntityTooLarge" else "MalformedQueryString"
@@ -76,6 +82,14 @@ class IAMEdge:
         except Exception:
             _log.exception("request %s failed", request.request_id)
             return exchange.failure(IAMError("InternalFailure", "The request failed because of an internal error."))
+
+    async def _refusal(self, error: AuthenticationError, request: Request) -> IAMError:
+        """The answer to a refused signature, when it is to be answered."""
+        try:
+            await self._brakes.hold_back(Family.API, error, request.remote_ip)
+        except Throttled:
+            return _rate_exceeded()
+        return authentication_failure(error)
 
     def sealed(self, request: Request, retry_after_seconds: int, entry: Entry) -> Response:
         """The answer while the service's own keys are not open."""
@@ -92,9 +106,10 @@ class _Exchange:
         self._entry = entry
         self._model = IAM_MODEL
 
-    async def answer(self, authenticator: Authenticator, service: IdentityService) -> Response:
+    async def answer(self, authenticator: Authenticator, service: IdentityService, brakes: Brakes) -> Response:
         request, entry = self._request, self._entry
         entry.operation = "iam:unknown"
+        brakes.admit_address(Family.API, request.remote_ip)
         body = await read_whole(request, MAX_BODY_BYTES)
         parameters = self._parameters(body)
         self._model = model_of(parameters) or IAM_MODEL
@@ -108,6 +123,7 @@ class _Exchange:
         if authenticated is None:
             raise anonymous_failure()
         entry.principal = authenticated.principal.arn
+        brakes.admit_principal(Family.API, authenticated.principal)
         operation = find_operation(parameters)
         caller = Caller(
             authenticated.principal,
@@ -144,6 +160,10 @@ class _Exchange:
     def _headers(self) -> dict[str, str]:
         # Answers carry secrets (CreateAccessKey): none is to be kept on the way.
         return {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": self._request.request_id, **_NO_CACHE}
+
+
+def _rate_exceeded() -> IAMError:
+    return IAMError("Throttling", "Rate exceeded")
 
 
 def _known(parameters: Mapping[str, str], operations: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.request_headers import user_agent
 from gateway.server.access_log import Entry
+from gateway.server.brakes import Brakes, Family, Throttled
 from gateway.server.whole_body import read_whole
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
@@ -38,15 +39,18 @@ def is_kms_request(request: Request) -> bool:
 class KMSEdge:
     """Answers the requests of AWS KMS clients."""
 
-    def __init__(self, service: KeyService) -> None:
+    def __init__(self, service: KeyService, brakes: Brakes) -> None:
         self._service = service
+        self._brakes = brakes
 
     async def handle(self, request: Request, authenticator: Authenticator, entry: Entry) -> Response:
         """Authenticate and answer. Raises only CancelledError."""
         try:
             face = await self._answer(request, authenticator, entry)
         except AuthenticationError as error:
-            face = authentication_failure(error, request.request_id)
+            face = await self._refusal(error, request)
+        except Throttled:
+            face = _rate_exceeded(request.request_id)
         except S3Error as error:
             # The body reader's errors: too slow, or cut short.
             face = refusal(400, "SerializationException", error.message, request.request_id)
@@ -62,6 +66,7 @@ class KMSEdge:
     async def _answer(self, request: Request, authenticator: Authenticator, entry: Entry) -> FaceResponse:
         target = request.headers[_TARGET]
         entry.operation = _logged_operation(target)
+        self._brakes.admit_address(Family.API, request.remote_ip)
         body = await read_whole(request, MAX_BODY_BYTES)
         authenticated = authenticator.authenticate(
             request, KMS, now=datetime.now(UTC), body_sha256=hashlib.sha256(body).hexdigest()
@@ -69,6 +74,7 @@ class KMSEdge:
         if authenticated is None:
             return anonymous_failure(request.request_id)
         entry.principal = authenticated.principal.arn
+        self._brakes.admit_principal(Family.API, authenticated.principal)
         caller = Caller(
             authenticated.principal,
             request.request_id,
@@ -79,6 +85,18 @@ class KMSEdge:
             user_agent=user_agent(request.headers),
         )
         return await answer(self._service, caller, target, body)
+
+    async def _refusal(self, error: AuthenticationError, request: Request) -> FaceResponse:
+        """The answer to a refused signature, when it is to be answered."""
+        try:
+            await self._brakes.hold_back(Family.API, error, request.remote_ip)
+        except Throttled:
+            return _rate_exceeded(request.request_id)
+        return authentication_failure(error, request.request_id)
+
+
+def _rate_exceeded(request_id: str) -> FaceResponse:
+    return failure(KMSError("ThrottlingException", "Rate exceeded"), request_id)
 
 
 def sealed_response(error: KMSUnavailable, request_id: str) -> Response:

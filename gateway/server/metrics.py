@@ -67,6 +67,17 @@ KMS_CALLS = Counter(
     ["operation", "outcome"],
     registry=REGISTRY,
 )
+THROTTLED = Counter(
+    "sealgate_throttled_requests",
+    "Requests refused because they came too fast, by services and limit.",
+    ["service", "limit"],
+    registry=REGISTRY,
+)
+DELAYED = Counter(
+    "sealgate_delayed_refusals",
+    "Answers to wrong signatures and unknown access keys that were held back.",
+    registry=REGISTRY,
+)
 SWEPT = Counter("sealgate_swept_blobs", "Blobs removed by the sweep, by reason.", ["reason"], registry=REGISTRY)
 
 _UNKNOWN = "unknown"
@@ -104,6 +115,11 @@ def count_kms_call(operation: str, outcome: str) -> None:
 def count_integrity_event(kind: str) -> None:
     """`kind` says where it was found ("row", "blob", "key")."""
     INTEGRITY_EVENTS.labels(kind).inc()
+
+
+def count_throttled(service: str, limit: str) -> None:
+    """`service` is "s3", "api" or "kms", `limit` "address", "principal", "failures" or "quota"."""
+    THROTTLED.labels(service, limit).inc()
 
 
 def count_swept(reason: str, blobs: int) -> None:

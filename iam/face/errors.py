@@ -25,6 +25,7 @@ STATUS: Mapping[str, int] = {
     "RequestExpired": 400,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
+    "Throttling": 400,
     "ValidationError": 400,
 }
 

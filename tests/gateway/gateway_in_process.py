@@ -18,13 +18,16 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from gateway.app import owners, owners_by_id
+from gateway.config import LimitSettings
 from gateway.operations.context import Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.messages import Request, Response
 from gateway.sealing.data_keys import DataKeys
+from gateway.server.brakes import Brakes
 from gateway.server.dispatch import Dispatcher, Unsealed
 from gateway.server.kms_edge import KMSEdge
+from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, open_service_keys
 from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
@@ -166,9 +169,11 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             integrity_event=lambda kind, detail: events.append((kind, detail)),
         )
         unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential), identity_service)
+        brakes = Brakes(RateTable.private(), LimitSettings())
         dispatcher = Dispatcher(
             operations=OPERATIONS,
-            kms_edge=KMSEdge(kms),
+            kms_edge=KMSEdge(kms, brakes),
+            brakes=brakes,
             region=REGION,
             domains=(),
             unsealed=lambda: unsealed,
