@@ -98,6 +98,10 @@ class SQLiteEntities:
     def _require_policy(self, account_id: str, arn: str) -> None:
         """Raises NoSuchManagedPolicy."""
 
+    @abstractmethod
+    def _call_principal(self, arn: str, new_name: str) -> None:
+        """Have trust policies call the user or role of this ARN otherwise. In a transaction of the caller's."""
+
     # Making and finding
 
     def create_user(self, user: User) -> None:
@@ -200,6 +204,7 @@ class SQLiteEntities:
                 self._connection.execute("UPDATE entity SET name = ?, path = ? WHERE entity_id = ?", row)
             except sqlite3.IntegrityError as error:
                 raise _entity_exists(entity, name) from error
+            self._call_principal(found.arn, self._require(entity).arn)
         self._forget()
 
     def tag(self, entity: User | Role, tags: Tags) -> None:
@@ -240,6 +245,7 @@ class SQLiteEntities:
                         f"{found.kind} {found.name} cannot be deleted yet: {first} first", found.kind, found.name, first
                     )
             self._connection.execute("DELETE FROM entity WHERE entity_id = ?", (found.entity_id,))
+            self._call_principal(found.arn, found.entity_id)
         self._forget()
 
     # Inline policies

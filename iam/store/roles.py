@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from iam.entities import MAX_TRUST_CHARACTERS, Role, check_session_seconds
 from iam.policy.document import PolicyKind
+from iam.policy.errors import Fault, PolicyError
 from iam.policy.parse import parse_policy
+from iam.policy.principals import principal_set
 from iam.store.database import transaction, translated_failures
 from iam.store.entities import SQLiteEntities, size_of
-from iam.store.interface import TrustPolicyTooLong
+from iam.store.interface import NoSuchAccount, NoSuchEntity, TrustPolicyTooLong
+from iam.trust import replace_principals, trusted_principals
 
 USE_PRECISION_US = 15 * 60 * 1_000_000
 """A further use of a role is written down if it is this much later: a write waits for the disk, and empties the caches
@@ -21,6 +24,7 @@ class SQLiteRoles(SQLiteEntities):
         row = (role.role_id, role.trust_policy, role.description, check_session_seconds(role.max_session_seconds))
         _check_trust_policy(role.trust_policy, role.name)
         with translated_failures(), transaction(self._connection):
+            self._require_principals(role.trust_policy)
             self._insert(role, role.tags, role.boundary_arn)
             self._connection.execute("INSERT INTO role VALUES (?, ?, ?, ?, NULL, NULL)", row)
 
@@ -40,6 +44,7 @@ class SQLiteRoles(SQLiteEntities):
         _check_trust_policy(text, role.name)
         with translated_failures(), transaction(self._connection):
             self._require(role)
+            self._require_principals(text)
             self._connection.execute("UPDATE role SET trust_policy = ? WHERE role_id = ?", (text, role.role_id))
         self._forget()
 
@@ -56,6 +61,48 @@ class SQLiteRoles(SQLiteEntities):
                 self._connection.execute(
                     "UPDATE role SET used_us = ?, used_region = ? WHERE role_id = ?", (used_us, region, role.role_id)
                 )
+
+    def _require_principals(self, trust_policy: str) -> None:
+        """Raises PolicyError where the policy trusts somebody who does not exist."""
+        for name in trusted_principals(trust_policy):
+            if not self._exists(name):
+                raise PolicyError(PolicyKind.TRUST, Fault.INVALID_PRINCIPAL, f'"AWS":"{name}"')
+
+    def _exists(self, name: str) -> bool:
+        """Whether there is such an account, user, role, or the role of such a session. Everyone is there."""
+        named = principal_set([name])
+        if named.unique_ids:
+            return self.entity_by_id(name) is not None
+        try:
+            for account_id in named.accounts:
+                self.account(account_id)
+            for arn in named.arns:
+                return self._has_arn(arn)
+        except (NoSuchAccount, NoSuchEntity):
+            return False
+        return True
+
+    def _has_arn(self, arn: str) -> bool:
+        """Of a user, a role or a session. Raises NoSuchAccount, NoSuchEntity."""
+        *_, account_id, resource = arn.split(":", 5)
+        kind, _, path_and_name = resource.partition("/")
+        name = path_and_name.rpartition("/")[2]
+        match kind:
+            case "user":
+                return self.user(account_id, name).arn == arn
+            case "role":
+                return self.role(account_id, name).arn == arn
+            case "assumed-role":
+                self.role(account_id, path_and_name.partition("/")[0])
+            case _:
+                self.account(account_id)
+        return True
+
+    def _call_principal(self, arn: str, new_name: str) -> None:
+        for role_id, text in self._connection.execute("SELECT role_id, trust_policy FROM role").fetchall():
+            changed = replace_principals(text, {arn: new_name})
+            if changed != text:
+                self._connection.execute("UPDATE role SET trust_policy = ? WHERE role_id = ?", (changed, role_id))
 
 
 def _check_trust_policy(text: str, name: str) -> None:

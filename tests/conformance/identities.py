@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -47,6 +48,7 @@ from iam.store import (
     TooManyTags,
     TrustPolicyTooLong,
 )
+from iam.trust import trusted_principals
 
 OpenStore = Callable[[], IdentityStore]
 """Opens the same store once more, as another process would."""
@@ -653,6 +655,62 @@ class IdentityStoreSuite:
         with pytest.raises(_LONG):
             store.set_trust_policy(ROLE, trust_policy.replace("sts:*", "sts:" + "x" * 2048))
         assert store.role(ACCOUNT.account_id, "role") == changed
+
+    def test_a_role_trusts_whom_there_is(self, store: IdentityStore) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        store.create_user(replace(ANN, user_id="AIDAANNANNANNANNANN22", path="/p/"))
+        store.create_role(replace(ROLE, role_id="AROAROLEROLEROLEROL22"))
+
+        def trusting(*principals: str) -> Role:
+            document = {"Effect": "Allow", "Principal": {"AWS": list(principals)}, "Action": "sts:AssumeRole"}
+            text = json.dumps({"Version": "2012-10-17", "Statement": document})
+            return replace(ROLE, role_id="AROAOTHEROTHEROTHER22", name="other", trust_policy=text)
+
+        mine, others = f"arn:aws:iam::{ACCOUNT.account_id}", f"arn:aws:iam::{OTHER_ACCOUNT.account_id}"
+        session = f"arn:aws:sts::{ACCOUNT.account_id}:assumed-role"
+        known = [
+            *("*", OTHER_ACCOUNT.account_id, f"{others}:root", f"{mine}:user/p/ann", f"{mine}:role/p/Role"),
+            *("AIDAANNANNANNANNANN22", "AROAROLEROLEROLEROL22", f"{session}/Role/session"),
+            f"arn:aws:sts::{OTHER_ACCOUNT.account_id}:federated-user/anyone",
+        ]
+        unknown = [
+            *("100000000000", "arn:aws:iam::100000000000:root", f"{mine}:user/ann", f"{mine}:user/p/Ann"),
+            *(f"{others}:user/p/ann", f"{mine}:role/Role", f"{mine}:user/p/Role", "AIDABOBBOBBOBBOBBOB22"),
+            *(f"{session}/none/session", "arn:aws:sts::100000000000:federated-user/anyone"),
+            "arn:aws-cn:iam::123456789012:user/p/ann",
+        ]
+        for name in unknown:
+            with pytest.raises(PolicyError) as caught:
+                store.create_role(trusting("*", name))
+            assert caught.value.message == f'Invalid principal in policy: "AWS":"{name}"'
+            with pytest.raises(PolicyError):
+                store.set_trust_policy(replace(ROLE, role_id="AROAROLEROLEROLEROL22"), trusting(name).trust_policy)
+        assert len(store.roles(ACCOUNT.account_id)) == 1
+        store.create_role(trusting(*known))
+
+    def test_who_is_trusted_stays_who_it_was(self, store: IdentityStore) -> None:
+        store.create_account(OTHER_ACCOUNT)
+        first, second = replace(ANN, user_id="AIDAFIRSTFIRSTFIRST22"), replace(ANN, user_id="AIDASECONDSECONDSEC22")
+        store.create_user(first)
+        text = ROLE.trust_policy.replace('"123456789012"', f'["210987654321", "{first.arn}"]')
+        role = replace(ROLE, account_id=OTHER_ACCOUNT.account_id, trust_policy=text)
+        store.create_role(role)
+
+        def trusted() -> tuple[str, ...]:
+            return trusted_principals(store.role(OTHER_ACCOUNT.account_id, "role").trust_policy)
+
+        store.rename(first, new_name="Anna", new_path="/p/")
+        assert trusted() == ("210987654321", "arn:aws:iam::123456789012:user/p/Anna")
+        store.create_user(second)
+        store.delete_entity(second)
+        assert trusted() == ("210987654321", "arn:aws:iam::123456789012:user/p/Anna")
+        store.delete_entity(first)
+        assert trusted() == ("210987654321", first.user_id)
+        store.create_user(replace(second, name="Anna", path="/p/"))
+        told = store.role(OTHER_ACCOUNT.account_id, "role").trust_policy
+        assert trusted() == ("210987654321", first.user_id)
+        with pytest.raises(PolicyError):  # as nobody is called this any more
+            store.set_trust_policy(role, told)
 
     def test_policies_in_force_for_a_role(self, store: IdentityStore, open_store: OpenStore) -> None:
         other = open_store()

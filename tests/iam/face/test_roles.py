@@ -67,6 +67,7 @@ class TestRoles:
             (trust(Resource="*"), "Has prohibited field Resource"),
             (trust("*"), 'AssumeRolepolicy contained an invalid principal: "STAR":"*".'),
             (trust({"AWS": "ann"}), 'Invalid principal in policy: "AWS":"ann"'),
+            (trust({"AWS": "100000000000"}), 'Invalid principal in policy: "AWS":"100000000000"'),
             (trust().replace("Principal", "Other"), "Unknown field Other"),
             (POLICY, "Missing required field Principal"),
         ],
