@@ -31,7 +31,7 @@ async def handle(call: Call) -> Response:
     if wanted.tags:
         call.permissions.require_of_account("s3:TagResource", bucket_arn(name))
     ownership = requested_ownership(call.request.headers)
-    if ownership not in {None, ObjectOwnership.ENFORCED}:
+    if ownership is not None:  # API_CreateBucket, "Permissions": whatever it is to be
         call.permissions.require_of_account("s3:PutBucketOwnershipControls", bucket_arn(name))
     defaults = call.services.public_access
     ownership = ownership or defaults.new_buckets_ownership
