@@ -229,15 +229,16 @@ class Permissions:
             self.require(action_on("s3:GetObject", is_version_named=is_version_named), arn, tags=tags)
 
     def conceal(self, error: S3Error, bucket: str, key: str) -> S3Error:
-        """What a missing key is to a caller who may not list it: forbidden, so that nothing can be guessed.
+        """What a missing key is to a caller who may not list it: forbidden, and told so as any right that is missing.
 
         API_GetObject: 404 with s3:ListBucket, else 403. Who may list a prefix alone is told of what is under it.
         """
         if error.code not in {"NoSuchKey", "NoSuchVersion"}:
             return error
-        arn = ARN_PREFIX + bucket
-        decision = self._decide("s3:ListBucket", arn, self._bucket(arn), {"s3:prefix": (key,)})
-        return error if decision.is_allowed else S3Error("AccessDenied")
+        action, arn = "s3:ListBucket", ARN_PREFIX + bucket
+        decides = self._bucket(arn)
+        decision = self._decide(action, arn, decides, {"s3:prefix": (key,)})
+        return error if decision.is_allowed else self._refusal(action, arn, decides.account_id, decision)
 
     def _bucket(self, resource_arn: str) -> _Bucket:
         """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
