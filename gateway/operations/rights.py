@@ -6,7 +6,7 @@ permissions for Amazon S3 API operations"; the API Reference, "Permissions" of e
 
 from __future__ import annotations
 
-from gateway.operations.authorisation import BY_OBJECT_OWNER, action_on
+from gateway.operations.authorisation import BY_OBJECT_OWNER, OF_UPLOADS, action_on
 from gateway.operations.table import VERSION_ID, Operation, Target
 from iam.policy.bucket import OBJECT_ACTIONS
 from iam.rights import ANY, Right
@@ -26,11 +26,14 @@ TELLS_TAG_COUNT = (
     Right("s3:GetObjectVersionTagging", "object", when="and a version is named", is_optional=True),
 )
 
-SETS_TAGS = Right("s3:PutObjectTagging", "object", when="x-amz-tagging")
+SETS_TAGS = Right("s3:PutObjectTagging", "object", when="tags")
 SETS_ACL = Right("s3:PutObjectAcl", "object", when="an ACL, where ACLs are enabled")
-COMPARES = Right("s3:GetObject", "object", when="If-Match with an ETag")
+COMPARES = Right("s3:GetObject", "object", when="If-Match with an entity tag")
 
-WRITES = (SETS_TAGS, SETS_ACL, COMPARES, ENCRYPTS)
+BEGINS_UPLOAD = (SETS_TAGS, SETS_ACL, ENCRYPTS)
+"""Besides s3:PutObject: of a form, and of a multipart upload that begins, which have no conditions."""
+
+WRITES = (*BEGINS_UPLOAD, COMPARES)
 """Besides s3:PutObject, where a request makes an object of one body."""
 
 READS_SOURCE = (
@@ -43,7 +46,6 @@ READS_SOURCE = (
 COPIES_TAGS = (
     Right("s3:GetObjectTagging", "object", of=_SOURCE, when="tags are copied"),
     Right("s3:GetObjectVersionTagging", "object", of=_SOURCE, when=f"{_NAMED}, in place of s3:GetObjectTagging"),
-    Right("s3:PutObjectTagging", "object", when="tags are copied"),
 )
 
 RENAMES = (
@@ -91,4 +93,6 @@ def _kind(action: str) -> str:
 
 def _tells_missing(row: Operation) -> bool:
     """Whether the answer may be that there is no such object: to readers, and where an object's owner is looked for."""
-    return row.target is Target.OBJECT and (row.method in {"GET", "HEAD"} or row.action in BY_OBJECT_OWNER)
+    if row.target is not Target.OBJECT or row.action in OF_UPLOADS:
+        return False
+    return row.method in {"GET", "HEAD"} or row.action in BY_OBJECT_OWNER

@@ -268,7 +268,9 @@ SERVED = (
     ),
     Operation("PutObject", "PUT", OBJECT, "s3:PutObject", body=Body.STREAM, also=rights.WRITES, handler=put.handle),
     # Told apart from other POSTs on a bucket by having no parameter of its own.
-    Operation("PostObject", "POST", BUCKET, "s3:PutObject", body=Body.FORM, also=rights.WRITES, handler=post.handle),
+    Operation(
+        "PostObject", "POST", BUCKET, "s3:PutObject", body=Body.FORM, also=rights.BEGINS_UPLOAD, handler=post.handle
+    ),
     Operation(
         "CopyObject",
         "PUT",
@@ -338,7 +340,7 @@ SERVED = (
         OBJECT,
         "s3:PutObject",
         ("uploads",),
-        also=(rights.SETS_TAGS, rights.SETS_ACL, rights.ENCRYPTS),
+        also=rights.BEGINS_UPLOAD,
         handler=create_upload.handle,
     ),
     Operation(

@@ -30,7 +30,7 @@ _MORE: Mapping[str, tuple[Right, ...]] = {
     "CreateAlias": (Right("kms:CreateAlias", "key"),),
     "DeleteAlias": (Right("kms:DeleteAlias", "key"),),
     "ReplicateKey": (Right("kms:CreateKey", ANY),),
-    "UpdateAlias": (Right("kms:UpdateAlias", "key"), Right("kms:UpdateAlias", "key", of="the alias so far")),
+    "UpdateAlias": (Right("kms:UpdateAlias", "key"), Right("kms:UpdateAlias", "key", of="the key so far")),
 }
 
 

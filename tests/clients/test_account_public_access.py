@@ -32,9 +32,12 @@ def account(gateway: Gateway) -> TestAccount:
 
 
 def control_of(who: Gateway | TestAccount | TestUser) -> Any:
-    """A client whose requests reach the gateway although their host, which is signed, is `ACCOUNT.127.0.0.1`: SDKs put
-    the account before the endpoint's name, for which a resolver would need a wildcard."""
-    client = who.client("s3control")
+    return sent_to_endpoint(who.client("s3control"))
+
+
+def sent_to_endpoint(client: Any) -> Any:
+    """The client, whose requests reach the gateway although their host, which is signed, is `ACCOUNT.127.0.0.1`: SDKs
+    put the account before the endpoint's name, for which a resolver would need a wildcard."""
 
     def send_to_endpoint(request: AWSPreparedRequest, **_: Any) -> None:
         host = urlsplit(request.url).netloc
