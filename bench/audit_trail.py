@@ -19,12 +19,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from bench.kms_calls import CALLER, CONTEXT, Result, measure, operations
+from iam.policy.decisions import Decided
 from kms.api import types as t
 from kms.api.secrets import SecretBytes
 from kms.audit.trail import AuditTrail, TrailSettings
 from kms.epoch import MemoryEpoch
 from kms.hsm.file_root import FileRoot
-from kms.service.call import Decided
 from kms.service.core import ServiceSettings, now_us
 from kms.service.recording import Recorder
 from kms.service.service import EmbeddedKeyService

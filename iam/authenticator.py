@@ -218,6 +218,7 @@ class Authenticator:
                 Reason.UNKNOWN_ACCESS_KEY,
                 "The AWS Access Key Id you provided does not exist in our records.",
                 {"AWSAccessKeyId": access_key_id},
+                "is not known" if credential is None else "is inactive",
             )
         return credential
 

@@ -72,12 +72,15 @@ class AuthenticationError(Exception):
 
     `message` is S3's text; `fields` are the further elements of S3's error document, in order. The exception's own
     text leaves `fields` out: they quote the request (its headers may carry customer keys) and belong in the answer to
-    the one who sent it, never in a log.
+    the one who sent it, never in a log. `detail` is for the log alone, where it says more than the message.
     """
 
-    def __init__(self, reason: Reason, message: str, fields: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, reason: Reason, message: str, fields: Mapping[str, str] | None = None, detail: str | None = None
+    ) -> None:
         super().__init__(f"{reason.value}: {_as_text(message)}")
         self.reason = reason
+        self.detail = detail
         self.message = _as_text(message)
         self.fields: Mapping[str, str] = {name: _as_text(value) for name, value in fields.items()} if fields else {}
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 import msgspec
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms import wire
 from kms.api.errors import KMSError, KMSUnavailable
@@ -153,7 +154,7 @@ def _request_frame(kind: int, request_id: int, arguments: object) -> bytes:
 
 
 def _settle(call: _Call, kind: int, body: bytes) -> None:
-    if kind == wire.ANSWER:
+    if kind in (wire.ANSWER, wire.EXPLAINED):
         call.answer.set_result(call.result.decode(body))
     elif kind == wire.REFUSAL:
         call.answer.set_exception(wire.parse_refusal(body))
@@ -190,13 +191,18 @@ class KMSClient:
             self._connection.close()
             await self._connection.lost
 
-    async def call(self, caller: Caller, request: Request[R]) -> R:
+    async def call(self, caller: Caller, request: Request[R], decisions: list[Decided] | None = None) -> R:
         verb = wire.VERB_OF[type(request)]
-        arguments = (caller, request)
-        seconds = self._call_seconds + request.extra_seconds
-        answer: R = await self._ask(
-            verb.number, verb.result, arguments, seconds=seconds, is_idempotent=request.is_idempotent
+        arguments = caller, request, decisions is not None
+        seconds, is_idempotent = self._call_seconds + request.extra_seconds, request.is_idempotent
+        answer: R
+        if decisions is None:
+            answer = await self._ask(verb.number, verb.result, arguments, seconds=seconds, is_idempotent=is_idempotent)
+            return answer
+        answer, told = await self._ask(
+            verb.number, verb.explained, arguments, seconds=seconds, is_idempotent=is_idempotent
         )
+        decisions += told
         return answer
 
     async def health(self) -> Health:

@@ -2,8 +2,9 @@
 
     frame = length (BE32, of what follows) ‖ protocol version ‖ kind ‖ request id (BE64) ‖ body (MessagePack)
 
-`kind` is the verb's number in a request, ANSWER or REFUSAL in a reply; replies come in any order. The body of a request
-is [caller, request] (HEALTH: nothing), that of an answer its result, that of a refusal [code, message, retry-after].
+`kind` is the verb's number in a request, ANSWER, EXPLAINED or REFUSAL in a reply; replies come in any order. The body
+of a request is [caller, request, is explained] (HEALTH: nothing), that of an answer its result or, if it was to be
+explained, [result, decisions], that of a refusal [code, message, retry-after, decisions].
 Both ends are of one release, since the supervisor starts both; a frame of another version closes the connection.
 No I/O here.
 """
@@ -16,15 +17,17 @@ from typing import Any, Final
 
 import msgspec
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.api.types import REQUESTS, Health, Request
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 ANSWER = 0
 HEALTH = 1
 FIRST_VERB = 2
+EXPLAINED = 254
 REFUSAL = 255
 
 MAX_REQUEST_BYTES = 512 * 1024
@@ -54,19 +57,22 @@ def _enc_hook(value: object) -> object:
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_hook)
-_refusals = msgspec.msgpack.Decoder(tuple[str, str, int | None])
+_refusals = msgspec.msgpack.Decoder(tuple[str, str, int | None, tuple[Decided, ...]])
 
 
 class Verb:
     """One kind of request: its number in frames, and the codecs of its arguments and its result."""
 
-    __slots__ = ("arguments", "number", "request", "result")
+    __slots__ = ("arguments", "explained", "number", "request", "result")
 
     def __init__(self, number: int, request: type[Request[Any]]) -> None:
         self.number: Final = number
         self.request: Final = request
-        self.arguments: Final = msgspec.msgpack.Decoder(tuple[Caller, request], dec_hook=_dec_hook)  # type: ignore[valid-type]
-        self.result: Final = msgspec.msgpack.Decoder(request.result_type(), dec_hook=_dec_hook)
+        self.arguments: Final = msgspec.msgpack.Decoder(tuple[Caller, request, bool], dec_hook=_dec_hook)  # type: ignore[valid-type]
+        result: Any = request.result_type()
+        explained: Any = tuple[result, tuple[Decided, ...]]
+        self.result: Final = msgspec.msgpack.Decoder(result, dec_hook=_dec_hook)
+        self.explained: Final = msgspec.msgpack.Decoder(explained, dec_hook=_dec_hook)
 
 
 VERBS: dict[int, Verb] = {number: Verb(number, request) for number, request in enumerate(REQUESTS, start=FIRST_VERB)}
@@ -91,15 +97,15 @@ def format_frame(kind: int, request_id: int, body: object) -> bytes:
 
 def format_refusal(request_id: int, error: KMSError) -> bytes:
     retry_after_seconds = error.retry_after_seconds if isinstance(error, KMSUnavailable) else None
-    return format_frame(REFUSAL, request_id, (error.code, error.message, retry_after_seconds))
+    return format_frame(REFUSAL, request_id, (error.code, error.message, retry_after_seconds, error.decisions))
 
 
 def parse_refusal(body: bytes) -> KMSError:
     """The error that a REFUSAL carries. Raises msgspec.DecodeError."""
-    code, message, retry_after_seconds = _refusals.decode(body)
-    if retry_after_seconds is not None:
-        return KMSUnavailable(message, retry_after_seconds)
-    return KMSError(code, message)
+    code, message, retry_after_seconds, decisions = _refusals.decode(body)
+    error = KMSError(code, message) if retry_after_seconds is None else KMSUnavailable(message, retry_after_seconds)
+    error.decisions = decisions
+    return error
 
 
 class FrameReader:

@@ -91,7 +91,11 @@ def refuse_public(call: Call, grants: Grants, action: str, arn: str) -> None:
     """Raises S3Error AccessDenied for grants to the public."""
     if is_public(grants):
         if call.is_anonymous:
-            raise S3Error("AccessDenied")
+            raise S3Error(
+                "AccessDenied",
+                decided_by="public access block, BlockPublicAcls",
+                reason="refused because public ACLs are prevented by BlockPublicAcls",
+            )
         what = "public access control lists (ACLs)"
         raise prevented(call.caller.principal.arn, action, arn, what, "BlockPublicAcls")
 
@@ -120,7 +124,9 @@ async def given_grants(call: Call, owner_id: str, canned: Callable[[str], Grants
         raise S3Error("MissingSecurityHeader", fields={"MissingHeaderName": HEADER})
     given = GivenPolicy.parse(body)
     if given.owner_id != owner_id:
-        raise S3Error("AccessDenied")
+        raise S3Error(
+            "AccessDenied", decided_by="owner of the ACL", reason="refused because the ACL names another owner"
+        )
     return known_grants(call.services, given.grants)
 
 

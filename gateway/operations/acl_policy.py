@@ -43,7 +43,7 @@ def _policy(
     statements = tuple(
         Statement(
             number=number,
-            sid=None,
+            sid=f"grant {number}: {grant.permission.value} to {grant.grantee.rpartition('/')[2]}",
             effect=Effect.ALLOW,
             principals=_grantee(grant.grantee, is_anonymous=is_anonymous),
             is_not_principal=False,

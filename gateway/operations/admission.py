@@ -27,15 +27,23 @@ _NEVER_ANONYMOUS = {
 async def admit(call: Call, operation: Operation) -> None:
     """Raises S3Error AccessDenied, and what `Call.bucket` raises."""
     if call.is_anonymous and operation.name in _NEVER_ANONYMOUS:
-        raise S3Error("AccessDenied", _NEVER_ANONYMOUS[operation.name])
+        raise S3Error(
+            "AccessDenied",
+            _NEVER_ANONYMOUS[operation.name],
+            decided_by="anonymous request",
+            reason=f"refused because nobody signed the request, which {operation.name} needs",
+        )
     if operation.name == "CreateBucket" and not call.is_anonymous:
         return  # decided once its document was read, which says what policies may ask for (s3:LocationConstraint)
     if call.address.bucket is None or operation.name == "CreateBucket":
         call.permissions.require_of_account(operation.action, resource_arn(call.address))
         return
     bucket = await call.bucket()
-    if not operation.authorises_each and not call.permissions.are_unlimited(bucket.name):
-        await _require(call, bucket, operation)
+    if not operation.authorises_each:
+        if call.permissions.are_unlimited(bucket.name):
+            call.permissions.note_unlimited(operation.action, call.address, call.query)
+        else:
+            await _require(call, bucket, operation)
     require_payer(call, bucket)
 
 

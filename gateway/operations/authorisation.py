@@ -21,6 +21,7 @@ from gateway.protocol.query import Query
 from gateway.storage.index.records import BucketRow
 from iam.policy.bucket import OBJECT_ACTIONS
 from iam.policy.cache import PolicyCache
+from iam.policy.decisions import Decisions
 from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, PoliciesInForce, evaluate
@@ -81,6 +82,8 @@ class _Bucket:
     block: PublicAccessBlock
     grants: Grants | None = None
     """Those of the bucket's ACL that count; None where ACLs are disabled."""
+    has_ignored_grants: bool = False
+    """IgnorePublicAcls took some from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class _Object:
     account_id: str
     grants: Grants
     actions: frozenset[str]
+    has_ignored_grants: bool = False
 
 
 BY_OBJECT_OWNER = OBJECT_ACTIONS - {
@@ -113,7 +117,16 @@ _NO_CONTEXT: Context = {}
 class Permissions:
     """Asked for each resource of one request, before it is touched."""
 
-    __slots__ = ("_buckets", "_caller", "_canonical_id", "_conditions", "_objects", "_own", "_policies")
+    __slots__ = (
+        "_buckets",
+        "_caller",
+        "_canonical_id",
+        "_conditions",
+        "_decisions",
+        "_objects",
+        "_own",
+        "_policies",
+    )
 
     def __init__(
         self,
@@ -121,10 +134,13 @@ class Permissions:
         conditions: Callable[[Context], Context],
         policies: PolicyCache,
         canonical_id: Callable[[str], str],
+        decisions: Decisions | None = None,
     ) -> None:
         """`conditions` makes the context of one decision of what is known of it besides the request, and only where
-        there is a policy that could ask; `canonical_id` gives that of an account."""
+        there is a policy that could ask; `canonical_id` gives that of an account. What is required is noted in
+        `decisions`."""
         self._caller = caller
+        self._decisions = Decisions() if decisions is None else decisions
         self._conditions = conditions
         self._own: PoliciesInForce | None = None
         self._policies = policies
@@ -136,14 +152,18 @@ class Permissions:
         """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened; `block`
         is what is in force."""
         grants: Grants | None = None
+        has_ignored = False
         if document.has_acls:
             grants = _effective(document.grants or (), block)
-        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block, grants)
+            has_ignored = len(grants) < len(document.grants or ())
+        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block, grants, has_ignored)
 
     def introduce_object(self, resource_arn: str, account_id: str, grants: Grants) -> None:
         """Where ACLs are enabled: from here on the object's owner decides, with its ACL. The bucket was introduced."""
         block = self._bucket(resource_arn).block
-        self._objects[resource_arn] = _Object(account_id, _effective(grants, block), BY_OBJECT_OWNER)
+        effective = _effective(grants, block)
+        has_ignored = len(effective) < len(grants)
+        self._objects[resource_arn] = _Object(account_id, effective, BY_OBJECT_OWNER, has_ignored)
 
     def introduce_upload(self, resource_arn: str, account_id: str) -> None:
         """From here on who began the upload decides about it."""
@@ -154,6 +174,7 @@ class Permissions:
         bucket = self._bucket(resource_arn)
         decision = self._decide(action, resource_arn, bucket)
         if decision.outcome is Outcome.EXPLICIT_DENY:
+            self._decisions.note(action, resource_arn, decision)
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
     def are_unlimited(self, bucket: str) -> bool:
@@ -165,6 +186,12 @@ class Permissions:
         if principal.kind is not PrincipalKind.ROOT or principal.account_id != known.account_id:
             return False
         return known.grants is None and self._has_no_policy(known)
+
+    def note_unlimited(self, action: str, address: Address, query: Query) -> None:
+        """That `are_unlimited` was said, and nothing had to be decided."""
+        self._decisions.note(
+            action_on(action, is_version_named=query.has("versionId")), resource_arn(address), _ROOT_USER
+        )
 
     def ask_about(self, prefix: str, bucket: str) -> bool:
         """Whether a policy in force for the bucket asks for a condition key that begins with `prefix`.
@@ -194,6 +221,7 @@ class Permissions:
         """
         bucket = self._bucket(resource_arn)
         decision = self._decide(action, resource_arn, bucket, _of_action(action, if_match, tags))
+        self._decisions.note(action, resource_arn, decision)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)
 
@@ -205,6 +233,7 @@ class Permissions:
         account_id = self._caller.principal.account_id
         own = _Bucket(account_id, None, NOTHING_BLOCKED)
         decision = self._decide(action, resource_arn, own, more)
+        self._decisions.note(action, resource_arn, decision)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, account_id, decision)
 
@@ -238,7 +267,13 @@ class Permissions:
         action, arn = "s3:ListBucket", ARN_PREFIX + bucket
         decides = self._bucket(arn)
         decision = self._decide(action, arn, decides, {"s3:prefix": (key,)})
-        return error if decision.is_allowed else self._refusal(action, arn, decides.account_id, decision)
+        if decision.is_allowed:
+            return error
+        self._decisions.note(action, arn, decision)
+        refusal = self._refusal(action, arn, decides.account_id, decision)
+        what = "version" if error.code == "NoSuchVersion" else "object"
+        refusal.reason = f"refused because the {what} does not exist, which only who may s3:ListBucket is told"
+        return refusal
 
     def _bucket(self, resource_arn: str) -> _Bucket:
         """KeyError for a bucket that was not introduced: asking about it is a defect, and the answer is no."""
@@ -267,7 +302,8 @@ class Permissions:
         except PolicyError as error:  # a Deny may be what cannot be read
             return Decision(Outcome.EXPLICIT_DENY, f"a policy cannot be read: {error.message}", Layer.IDENTITY)
         if owner_id != bucket.account_id and policies.resource is not None:  # of what is another's it can only deny
-            policies = replace(policies, resource=_denials(policies.resource))
+            resource = _denials(policies.resource, "which can only deny what is of other accounts")
+            policies = replace(policies, resource=resource)
         decision = evaluate(request, policies)
         if decision.outcome is Outcome.IMPLICIT_DENY and bucket.grants is not None:
             is_anonymous = principal.kind is PrincipalKind.ANONYMOUS
@@ -276,7 +312,11 @@ class Permissions:
             else:
                 acl = object_acl_policy(owned.grants, is_anonymous=is_anonymous)
             by_acl = evaluate(request, replace(policies, resource=acl))
-            return by_acl if by_acl.is_allowed else decision
+            if by_acl.is_allowed:
+                return by_acl
+            ignored = (bucket if owned is None else owned).has_ignored_grants
+            but = ", whose public grants IgnorePublicAcls takes away" if ignored else ""
+            return replace(decision, decided_by=f"{decision.decided_by}; nor does the {acl.name}{but}")
         return decision
 
     def _has_no_policy(self, bucket: _Bucket) -> bool:
@@ -295,7 +335,7 @@ class Permissions:
         is_stranger = self._caller.principal.account_id != bucket.account_id
         named = NamedPolicy("bucket policy", policy)
         if is_stranger and bucket.block.restrict_public_buckets and is_public(text):
-            return _denials(named)
+            return _denials(named, "which is public, so that RestrictPublicBuckets lets no other account in")
         return named
 
     def _refusal(self, action: str, resource_arn: str, account_id: str, decision: Decision) -> S3Error:
@@ -324,11 +364,13 @@ def _effective(grants: Grants, block: PublicAccessBlock) -> Grants:
     return without_public(grants) if block.ignore_public_acls else grants
 
 
-def _denials(named: NamedPolicy) -> NamedPolicy:
-    return replace(named, policy=replace(named.policy, allows=()))
+def _denials(named: NamedPolicy, why: str) -> NamedPolicy:
+    """What a policy denies, its Allows left out for a reason that goes with its name."""
+    return NamedPolicy(f"{named.name}, {why}", replace(named.policy, allows=()))
 
 
 _ROOT_USER = Decision(Outcome.ALLOWED, "root user of the bucket's account")
+"""Also where nothing else can be in force (`are_unlimited`)."""
 
 
 def resource_arn(address: Address) -> str:

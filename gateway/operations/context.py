@@ -164,7 +164,7 @@ class Call:
         owner = expected_owner(self.request.headers, "x-amz-expected-bucket-owner")
         row = await self.bucket_named(self.bucket_name)
         if owner not in (None, row.account_id):
-            raise S3Error("AccessDenied")
+            raise another_owner(row)
         return row
 
     async def bucket_named(self, name: str) -> BucketRow:
@@ -249,6 +249,15 @@ class Call:
         expectation = expectation or ChecksumExpectation.parse(request.headers)
         expectation.verify_body(body)
         return body
+
+
+def another_owner(bucket: BucketRow) -> S3Error:
+    """The refusal of a request that expects a bucket to be another account's."""
+    return S3Error(
+        "AccessDenied",
+        decided_by="expected bucket owner",
+        reason=f"refused because bucket {bucket.name} is of account {bucket.account_id}, not of the one expected",
+    )
 
 
 def checked_key(text: str) -> ObjectKey:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags, action_on
-from gateway.operations.context import Call, Services, checked_key
+from gateway.operations.context import Call, Services, another_owner, checked_key
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of, open_range
 from gateway.operations.encryption import require_signature
@@ -84,7 +84,7 @@ async def find_copy_source(call: Call) -> CopySource:
     tags = ObjectTags(await tags_in_question(call, bucket, key, named.version_id))
     call.permissions.require(action, f"{ARN_PREFIX}{named.bucket}/{named.key}", tags=tags)
     if owner not in (None, bucket.account_id):
-        raise S3Error("AccessDenied")
+        raise another_owner(bucket)
     require_payer(call, bucket)
     version_id = named_version(call, bucket, named.version_id)
     try:

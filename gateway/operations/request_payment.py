@@ -55,5 +55,9 @@ def require_payer(call: Call, bucket: BucketRow) -> None:
     if call.services.rows.open_bucket(bucket).payer is None:
         return
     if call.is_anonymous or call.request.headers.get("x-amz-request-payer") != REQUESTER:
-        raise S3Error("AccessDenied")
+        raise S3Error(
+            "AccessDenied",
+            decided_by="Requester Pays",
+            reason="refused because the requester would pay, and is nobody or did not say so",
+        )
     call.is_requester_charged = True

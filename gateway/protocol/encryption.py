@@ -195,7 +195,12 @@ def _refuse_customer_keys(headers: Mapping[str, str], prefix: str, operation: st
     if key is None:
         raise _customer_error(f"{_CUSTOMER_PREFACE} provide an appropriate secret key.")
     if digest is None and operation in _READING:
-        raise S3Error("AccessDenied", f"{_CUSTOMER_PREFACE} provide the correct secret key.")
+        raise S3Error(
+            "AccessDenied",
+            f"{_CUSTOMER_PREFACE} provide the correct secret key.",
+            decided_by="customer key",
+            reason="refused because the request lacks the customer's key, or part of it",
+        )
     _check_customer_key(key, digest)
     raise not_implemented(
         f"{prefix}algorithm", "Server-side encryption with customer-provided keys is not implemented."

@@ -189,6 +189,7 @@ class S3Error(Exception):
 
     `fields` are further elements of the error document, in order (`BucketName`, `ArgumentName`, …); `headers` are added
     to the response (Retry-After). A code that is not in the catalogue is a mistake of the program: KeyError.
+    `decided_by` and `reason` are never sent: what rule decided, and in a sentence why, for the access log.
     """
 
     def __init__(
@@ -198,6 +199,8 @@ class S3Error(Exception):
         *,
         fields: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        decided_by: str | None = None,
+        reason: str | None = None,
     ) -> None:
         status, default = CATALOGUE[code]
         self.code = code
@@ -205,6 +208,8 @@ class S3Error(Exception):
         self.message = default if message is None else message
         self.fields = _NOTHING if fields is None else fields
         self.headers = _NOTHING if headers is None else headers
+        self.decided_by = decided_by
+        self.reason = reason
         super().__init__(f"{code}: {self.message}")
 
 

@@ -67,4 +67,6 @@ def prevented(caller_arn: str, action: str, resource_arn: str, what: str, settin
         "AccessDenied",
         f'User: {caller_arn} is not authorized to perform: {action} on resource: "{resource_arn}" because {what} are '
         f"prevented by the {setting} setting in S3 Block Public Access.",
+        decided_by=f"public access block, {setting}",
+        reason=f"refused because {what} are prevented by {setting}",
     )

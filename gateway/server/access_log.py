@@ -18,10 +18,12 @@ import threading
 import time
 from collections import deque
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+
+from iam.policy.decisions import Decisions
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +31,17 @@ FLUSH_SECONDS = 0.1
 MAX_PENDING_LINES = 100_000
 """Beyond this the log's disk hangs, and lines are dropped (and counted) rather than memory filled."""
 
+MAX_CHARACTERS = 2048
+"""Of each explanation. An object's ARN has less than 1200 bytes."""
+
 
 @dataclass(slots=True)
 class Entry:
     """What is logged of one request. Dispatch sets the fields of the second group as it learns them.
 
     `mode` is the encryption mode of the object ("AES256", "aws:kms"), `principal` the ARN of the caller, `operation`
-    the S3 or KMS operation's name ("PutObject", "kms:Decrypt").
+    the S3 or KMS operation's name ("PutObject", "kms:Decrypt"). Of `decisions` one is told; `decided_by` and `reason`
+    say what else than a policy refused the request, `kms_key` is the ARN of the key that was asked for or refused.
     """
 
     request_id: str
@@ -48,6 +54,10 @@ class Entry:
     key: str | None = None
     mode: str | None = None
     error_code: str | None = None
+    decisions: Decisions = field(default_factory=Decisions)
+    decided_by: str | None = None
+    reason: str | None = None
+    kms_key: str | None = None
 
     status: int = 0
     bytes_in: int = 0
@@ -55,6 +65,12 @@ class Entry:
     is_aborted: bool = False
     first_byte_seconds: float = 0.0
     total_seconds: float = 0.0
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether it is known why it was refused."""
+        told = self.decisions.told
+        return self.decided_by is not None or (told is not None and not told.is_allowed)
 
 
 current_entry: ContextVar[Entry] = ContextVar("current_entry")
@@ -160,6 +176,11 @@ class AccessLog:
 
 def format_line(entry: Entry, timestamp: str) -> bytes:
     """One line of JSON with its newline. What a client sent is escaped as JSON asks; nothing can end the line early."""
+    told = entry.decisions.told
+    decided_by, reason = entry.decided_by, entry.reason
+    if told is not None and decided_by is None:
+        decided_by = told.decided_by
+        reason = reason or ("allowed" if told.is_allowed else f"refused {told.because}")
     line = {
         "time": timestamp,
         "id": entry.request_id,
@@ -172,6 +193,12 @@ def format_line(entry: Entry, timestamp: str) -> bytes:
         "mode": entry.mode,
         "status": entry.status,
         "error": entry.error_code,
+        "action": None if told is None else told.action,
+        "resource": None if told is None else told.resource_arn[:MAX_CHARACTERS],
+        "decided_by": decided_by and decided_by[:MAX_CHARACTERS],
+        "reason": reason and reason[:MAX_CHARACTERS],
+        "policy": None if told is None or entry.decided_by is not None else told.policy_digest or None,
+        "kms_key": entry.kms_key,
         "aborted": entry.is_aborted,
         "bytes_in": entry.bytes_in,
         "bytes_out": entry.bytes_out,

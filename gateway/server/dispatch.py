@@ -34,6 +34,14 @@ from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import Entry, current_entry
 from gateway.server.brakes import Brakes, Family, Throttled
+from gateway.server.explanation import (
+    explain_anonymous,
+    explain_authentication,
+    explain_kms,
+    explain_s3,
+    explain_sealed,
+    explain_throttled,
+)
 from gateway.server.iam_edge import IAMEdge, is_query_request
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
 from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
@@ -119,8 +127,10 @@ class Dispatcher:
         except S3Error as error:
             response = self._render(error, request, entry)
         except AuthenticationError as error:
+            explain_authentication(entry, error)
             response = self._render(await self._refusal(error, request), request, entry)
         except Throttled as error:
+            explain_throttled(entry, error)
             response = self._render(_slow_down(error), request, entry)
         except (StorageError, SealingError, KMSError) as error:
             response = self._render(self._translated(error, request, entry), request, entry)
@@ -161,6 +171,7 @@ class Dispatcher:
         return resolve(request.headers.get("host", ""), request.target_path, self._domains).bucket is None
 
     def _sealed(self, error: KMSUnavailable, request: Request, entry: Entry) -> Response:
+        explain_sealed(entry)
         if is_kms_request(request):
             entry.error_code = error.code
             return sealed_response(error, request.request_id)
@@ -193,6 +204,7 @@ class Dispatcher:
             entry.operation = operation.name
         if operation.handler is None:
             if authenticated is None:
+                explain_anonymous(entry)
                 raise S3Error("AccessDenied")
             raise S3Error("NotImplemented", fields={"Operation": operation.name})
         check_request_headers(request.headers, operation.name)
@@ -210,7 +222,7 @@ class Dispatcher:
             address=address,
             query=query,
             authentication=authentication,
-            permissions=Permissions(caller, conditions, self._policies, services.canonical_id),
+            permissions=Permissions(caller, conditions, self._policies, services.canonical_id, entry.decisions),
             form=browser_form,
             now_us=int(now.timestamp() * 1_000_000),
         )
@@ -258,7 +270,9 @@ class Dispatcher:
             raise call.permissions.conceal(told, call.bucket_name, call.address.key) from error
 
     def _translated(self, error: LowerError, request: Request, entry: Entry) -> S3Error:
-        if isinstance(error, SealingError | RowDamaged):
+        if isinstance(error, KMSError):
+            explain_kms(entry, error)
+        elif isinstance(error, SealingError | RowDamaged):
             self._integrity_event("row", f"{_place(error)} request {request.request_id}: {error}")
         elif isinstance(error, StorageError):
             _log.info("request %s: %s: %s", request.request_id, type(error).__name__, error)
@@ -266,6 +280,7 @@ class Dispatcher:
 
     def _render(self, error: S3Error, request: Request, entry: Entry) -> Response:
         entry.error_code = error.code
+        explain_s3(entry, error)
         headers = dict(error.headers)
         if request.method == "HEAD" or error.status in _NO_BODY_STATUS:
             return Response(error.status, headers)

@@ -16,6 +16,7 @@ from gateway.protocol.request_headers import user_agent
 from gateway.protocol.xml.documents.query import CONTENT_TYPE, error_document, result_document
 from gateway.server.access_log import Entry
 from gateway.server.brakes import Brakes, Family, Throttled
+from gateway.server.explanation import explain_anonymous, explain_authentication, explain_iam, explain_throttled
 from gateway.server.whole_body import read_whole
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
@@ -69,8 +70,10 @@ class IAMEdge:
         except IAMError as error:
             return exchange.failure(error)
         except AuthenticationError as error:
+            explain_authentication(entry, error)
             return exchange.failure(await self._refusal(error, request))
-        except Throttled:
+        except Throttled as error:
+            explain_throttled(entry, error)
             return exchange.failure(_rate_exceeded())
         except S3Error as error:
             # The body reader's errors: too slow, cut short, or too large.
@@ -121,6 +124,7 @@ class _Exchange:
             body_sha256=hashlib.sha256(body).hexdigest(),
         )
         if authenticated is None:
+            explain_anonymous(entry)
             raise anonymous_failure()
         entry.principal = authenticated.principal.arn
         brakes.admit_principal(Family.API, authenticated.principal)
@@ -134,7 +138,7 @@ class _Exchange:
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
         )
-        result = await service.call(caller, operation, parameters)
+        result = await service.call(caller, operation, parameters, entry.decisions)
         document = result_document(operation.name, result, self._model.namespace, request.request_id)
         return Response(200, self._headers(), document)
 
@@ -148,6 +152,7 @@ class _Exchange:
 
     def failure(self, error: IAMError) -> Response:
         self._entry.error_code = error.code
+        explain_iam(self._entry, error)
         namespace, request_id = self._model.namespace, self._request.request_id
         body = error_document(error.code, error.message, error.fault, namespace, request_id)
         return Response(error.status, self._headers(), body)

@@ -14,6 +14,7 @@ from gateway.protocol.messages import Request, Response
 from gateway.protocol.request_headers import user_agent
 from gateway.server.access_log import Entry
 from gateway.server.brakes import Brakes, Family, Throttled
+from gateway.server.explanation import ExplainedKeyService, explain_anonymous, explain_authentication, explain_throttled
 from gateway.server.whole_body import read_whole
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
@@ -48,8 +49,10 @@ class KMSEdge:
         try:
             face = await self._answer(request, authenticator, entry)
         except AuthenticationError as error:
+            explain_authentication(entry, error)
             face = await self._refusal(error, request)
-        except Throttled:
+        except Throttled as error:
+            explain_throttled(entry, error)
             face = _rate_exceeded(request.request_id)
         except S3Error as error:
             # The body reader's errors: too slow, or cut short.
@@ -72,6 +75,7 @@ class KMSEdge:
             request, KMS, now=datetime.now(UTC), body_sha256=hashlib.sha256(body).hexdigest()
         )
         if authenticated is None:
+            explain_anonymous(entry)
             return anonymous_failure(request.request_id)
         entry.principal = authenticated.principal.arn
         self._brakes.admit_principal(Family.API, authenticated.principal)
@@ -84,7 +88,7 @@ class KMSEdge:
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
         )
-        return await answer(self._service, caller, target, body)
+        return await answer(ExplainedKeyService(self._service, entry), caller, target, body)
 
     async def _refusal(self, error: AuthenticationError, request: Request) -> FaceResponse:
         """The answer to a refused signature, when it is to be answered."""

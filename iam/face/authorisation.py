@@ -7,6 +7,7 @@ from datetime import datetime
 
 from iam.face.errors import IAMError
 from iam.policy.cache import PolicyCache
+from iam.policy.decisions import Decisions
 from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, Decision, Layer, Outcome, evaluate
 from iam.policy.global_keys import CallerContext
@@ -29,13 +30,16 @@ class Authoriser:
         now: datetime,
         keys: Context,
         told_as: str | None = None,
+        decisions: Decisions | None = None,
     ) -> None:
         """Raise IAMError(AccessDenied) unless the caller may do `action` (`iam:CreateUser`).
 
         `keys` are the condition keys beside those that every service has; `told_as` is what the refusal calls the
-        resource, if not by its ARN.
+        resource, if not by its ARN. The decision is noted in `decisions`.
         """
         decision = self._decide(caller, action, resource_arn, now=now, keys=keys)
+        if decisions is not None:
+            decisions.note(action, resource_arn, decision)
         if not decision.is_allowed:
             raise IAMError(
                 "AccessDenied",

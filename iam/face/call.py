@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Union
 
 from iam.face.authorisation import Authoriser
 from iam.face.request import ParsedRequest
 from iam.key_uses import AccessKeyUses
+from iam.policy.decisions import Decisions
 from iam.policy.variables import Context
 from iam.principals import Caller
 from iam.store.interface import IdentityStore
@@ -29,6 +30,7 @@ class Call:
     authoriser: Authoriser
     uses: AccessKeyUses
     now: datetime
+    decisions: Decisions = field(default_factory=Decisions)
 
     @property
     def account_id(self) -> str:
@@ -40,7 +42,15 @@ class Call:
 
     def require(self, action: str, resource_arn: str, keys: Context = _NOTHING, told_as: str | None = None) -> None:
         """See `Authoriser.require`. Raises IAMError(AccessDenied)."""
-        self.authoriser.require(self.caller, action, resource_arn, now=self.now, keys=keys, told_as=told_as)
+        self.authoriser.require(
+            self.caller,
+            action,
+            resource_arn,
+            now=self.now,
+            keys=keys,
+            told_as=told_as,
+            decisions=self.decisions,
+        )
 
 
 Handler = Callable[[Call], Document | None]

@@ -13,6 +13,7 @@ from iam.face.call import Call, Document
 from iam.face.query import Operation
 from iam.face.translate import to_iam_error
 from iam.key_uses import AccessKeyUses
+from iam.policy.decisions import Decisions
 from iam.principals import Caller
 from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
 
@@ -34,14 +35,19 @@ class IdentityService:
         self._authoriser = Authoriser()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="identities")
 
-    async def call(self, caller: Caller, operation: Operation, parameters: Mapping[str, str]) -> Document | None:
-        """The answer to one request. Raises IAMError, and StoreUnavailable."""
+    async def call(
+        self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions | None = None
+    ) -> Document | None:
+        """The answer to one request; notes in `decisions` what was decided. Raises IAMError, and StoreUnavailable."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters)
+        noted = Decisions() if decisions is None else decisions
+        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters, noted)
 
-    def _answer(self, caller: Caller, operation: Operation, parameters: Mapping[str, str]) -> Document | None:
+    def _answer(
+        self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
+    ) -> Document | None:
         request = operation.request(parameters)
-        call = Call(caller, request, self._opened_store(), self._authoriser, self._uses, datetime.now(UTC))
+        call = Call(caller, request, self._opened_store(), self._authoriser, self._uses, datetime.now(UTC), decisions)
         try:
             return operation.handler(call)
         except StoreUnavailable:

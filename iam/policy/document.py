@@ -169,6 +169,8 @@ class Policy:
     denies: tuple[Statement, ...]
     condition_keys: frozenset[str]
     """Every key, in lower case, that a condition or a variable of a statement asks for."""
+    digest: str = field(default="", compare=False)
+    """Of its text: the same text is told from another by it ("" if it was not read from one)."""
     _by_action: dict[str, tuple[Statements, Statements]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -15,13 +15,16 @@ The root user of an account has every permission that the account has. Nothing h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from iam.policy.document import Policy, Statement
 from iam.policy.principals import Reach
 from iam.policy.variables import Context
 from iam.principals import Principal, PrincipalKind
+
+MAX_NAMED = 8
+"""How many policies a refusal names that were looked at, and did not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +88,12 @@ class Outcome(Enum):
 @dataclass(frozen=True, slots=True)
 class Decision:
     """`decided_by` names policy and statement, grant or rule, for the audit trail; `layer` the kind that was lacking or
-    denied. It holds nothing secret."""
+    denied; `policies` those whose statements decided. It holds nothing secret."""
 
     outcome: Outcome
     decided_by: str
     layer: Layer | None = None
+    policies: tuple[NamedPolicy, ...] = ()
 
     @property
     def is_allowed(self) -> bool:
@@ -114,7 +118,7 @@ def evaluate(request: AccessRequest, policies: PoliciesInForce) -> Decision:
     reach, by_resource = _granted_by_resource(request, policies.resource)
     principal = request.principal
     if principal.kind in {PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE}:
-        return by_resource or _not_allowed_by(Layer.RESOURCE)
+        return by_resource or _not_allowed_by(Layer.RESOURCE, (policies.resource,))
     is_same_account = principal.account_id == request.resource_account_id
     if not is_same_account:
         return _both(request, policies, by_resource)
@@ -141,13 +145,14 @@ def evaluate_key(
         granted = grant()
         if granted is not None:
             return Decision(Outcome.ALLOWED, granted)
+        return replace(decision, decided_by=f"{decision.decided_by}; no grant allows it")
     return decision
 
 
 def _by_key_policy(request: AccessRequest, policies: PoliciesInForce) -> Decision:
     reach, by_key = _granted_by_resource(request, policies.resource)
     if by_key is None:
-        return _not_allowed_by(Layer.RESOURCE)
+        return _not_allowed_by(Layer.RESOURCE, (policies.resource,))
     principal = request.principal
     if principal.kind in {PrincipalKind.ANONYMOUS, PrincipalKind.SERVICE}:
         return by_key
@@ -158,9 +163,7 @@ def _by_key_policy(request: AccessRequest, policies: PoliciesInForce) -> Decisio
     if reach is Reach.ROLE:
         return _limits(request, policies) or by_key
     by_identity = _allowed_by_identity(request, policies)
-    if by_identity.is_allowed:
-        return Decision(Outcome.ALLOWED, f"{by_key.decided_by}; {by_identity.decided_by}")
-    return by_identity
+    return _joined(by_key, by_identity) if by_identity.is_allowed else by_identity
 
 
 def explicit_deny(request: AccessRequest, policies: PoliciesInForce) -> Decision | None:
@@ -182,7 +185,7 @@ def _first_deny(request: AccessRequest, policies: Iterable[NamedPolicy], layer: 
         for statement in named.policy.denies_of(request.action, request.resource_arn):
             is_about = statement.principals is None or _reach(statement, request) is not None
             if is_about and statement.holds(request.resource_arn, request.context):
-                return Decision(Outcome.EXPLICIT_DENY, _label(named, statement), layer)
+                return Decision(Outcome.EXPLICIT_DENY, _label(named, statement), layer, (named,))
     return None
 
 
@@ -208,17 +211,15 @@ def _granted_by_resource(request: AccessRequest, named: NamedPolicy | None) -> t
                 break
     if best is None:
         return None, None
-    return best[0], Decision(Outcome.ALLOWED, _label(named, best[1]))
+    return best[0], Decision(Outcome.ALLOWED, _label(named, best[1]), policies=(named,))
 
 
 def _both(request: AccessRequest, policies: PoliciesInForce, by_resource: Decision | None) -> Decision:
     """Across accounts: the resource's account must allow, and the caller's own."""
     if by_resource is None:
-        return _not_allowed_by(Layer.RESOURCE)
+        return _not_allowed_by(Layer.RESOURCE, (policies.resource,))
     by_identity = _allowed_by_identity(request, policies)
-    if not by_identity.is_allowed:
-        return by_identity
-    return Decision(Outcome.ALLOWED, f"{by_resource.decided_by}; {by_identity.decided_by}")
+    return _joined(by_resource, by_identity) if by_identity.is_allowed else by_identity
 
 
 def _allowed_by_identity(request: AccessRequest, policies: PoliciesInForce) -> Decision:
@@ -227,16 +228,16 @@ def _allowed_by_identity(request: AccessRequest, policies: PoliciesInForce) -> D
         return _limits(request, policies) or _ROOT_USER
     allowed = _first_allow(request, policies.identity)
     if allowed is None:
-        return _not_allowed_by(Layer.IDENTITY)
+        return _not_allowed_by(Layer.IDENTITY, policies.identity)
     return _limits(request, policies) or allowed
 
 
 def _limits(request: AccessRequest, policies: PoliciesInForce) -> Decision | None:
     """The refusal of a boundary, or of session policies, that do not allow the request too."""
     if policies.boundary is not None and _first_allow(request, (policies.boundary,)) is None:
-        return _not_allowed_by(Layer.BOUNDARY)
+        return _not_allowed_by(Layer.BOUNDARY, (policies.boundary,))
     if policies.session is not None and _first_allow(request, policies.session) is None:
-        return _not_allowed_by(Layer.SESSION)
+        return _not_allowed_by(Layer.SESSION, policies.session)
     return None
 
 
@@ -245,7 +246,7 @@ def _first_allow(request: AccessRequest, policies: tuple[NamedPolicy, ...]) -> D
     for named in policies:
         for statement in named.policy.allows_of(action, resource_arn):
             if statement.holds(resource_arn, context):
-                return Decision(Outcome.ALLOWED, _label(named, statement))
+                return Decision(Outcome.ALLOWED, _label(named, statement), policies=(named,))
     return None
 
 
@@ -253,8 +254,20 @@ def _reach(statement: Statement, request: AccessRequest) -> Reach | None:
     return statement.names(request.principal, request.canonical_id, request.provider)
 
 
-def _not_allowed_by(layer: Layer) -> Decision:
-    return Decision(Outcome.IMPLICIT_DENY, f"no {layer.value} allows it", layer)
+def _not_allowed_by(layer: Layer, looked_at: Iterable[NamedPolicy | None]) -> Decision:
+    """The refusal of a layer, whose policies it names as far as they are few."""
+    names = [named.name for named in looked_at if named is not None]
+    told = ", ".join(names[:MAX_NAMED]) or "there is none"
+    if len(names) > MAX_NAMED:
+        told += f" and {len(names) - MAX_NAMED} more"
+    return Decision(Outcome.IMPLICIT_DENY, f"no {layer.value} allows it ({told})", layer)
+
+
+def _joined(first: Decision, second: Decision) -> Decision:
+    """Allowed by both."""
+    return Decision(
+        Outcome.ALLOWED, f"{first.decided_by}; {second.decided_by}", policies=first.policies + second.policies
+    )
 
 
 def _label(named: NamedPolicy, statement: Statement) -> str:

@@ -6,9 +6,11 @@ as IAM refuses it: readers that disagree about which one counts would disagree a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from iam.policy.conditions import Condition, NullCondition, parse_condition
@@ -66,7 +68,12 @@ Object = Mapping[str, object]
 def parse_policy(text: str | bytes, kind: PolicyKind) -> Policy:
     """The policy that `text` writes. Raises PolicyError, and nothing else whatever the text is."""
     document = _Parser(kind).read(text)
-    return _Parser(kind).policy(document)
+    return replace(_Parser(kind).policy(document), digest=text_digest(text))
+
+
+def text_digest(text: str | bytes) -> str:
+    """64 bits of the SHA-256 of a policy's text, in hex: enough to see that it was changed."""
+    return hashlib.sha256(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class _Literal(str):

@@ -269,20 +269,21 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         )
 
     def _own_policies(self, entity: Entity) -> list[PolicyText]:
-        """Its inline policies and those that are attached to it. A group's tell by their names whose they are."""
-        inline = self._inline_policies(entity)
-        if isinstance(entity, Group):
-            inline = [PolicyText(f"{each.name} of group {entity.name}", each.text) for each in inline]
-        return [*inline, *(self._default_text(entity.account_id, arn) for arn in self._attached(entity))]
+        """Its inline policies and those that are attached to it, with whose they are in their names."""
+        attached = [self._default_text(entity.account_id, arn) for arn in self._attached(entity)]
+        whose = f"{entity.kind} {entity.name} policy"
+        inline = (PolicyText(f"{whose} {each.name}", each.text) for each in self._inline_policies(entity))
+        return [*inline, *attached]
 
     def _default_text(self, account_id: str, arn: str) -> PolicyText:
-        """The text in force, named by the ARN: an inline policy may have the same name.
+        """The text in force, named by ARN and version: an inline policy may have the same name.
 
         A policy that is attached, or somebody's boundary, cannot be deleted. Where it is missing all the same, nobody
         is let in without what it may deny: StoreUnavailable.
         """
         if arn in AWS_MANAGED:
-            return PolicyText(arn, AWS_MANAGED[arn][1].document)
+            version = AWS_MANAGED[arn][1]
+            return PolicyText(f"{arn} {version.version_id}", version.document)
         try:
             policy = self._policy(account_id, arn)
         except NoSuchManagedPolicy as error:
@@ -291,7 +292,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             "SELECT document FROM policy_version WHERE policy_id = ? AND number = ?",
             (policy.policy_id, policy.default_version),
         ).fetchone()
-        return PolicyText(arn, document)
+        return PolicyText(f"{arn} v{policy.default_version}", document)
 
 
 def _policy_of(row: tuple[str, str, str, str, str, int, int, int, str]) -> ManagedPolicy:

@@ -6,6 +6,8 @@ caller can mend, `NotFoundException` included, 500 for the three that the model 
 
 from __future__ import annotations
 
+from iam.policy.decisions import Decided
+
 STATUS = {
     "AccessDeniedException": 400,
     "AlreadyExistsException": 400,
@@ -44,7 +46,12 @@ STATUS = {
 
 
 class KMSError(Exception):
-    """A refusal by the KMS: `code` is a key of `STATUS`, `message` is what the client reads."""
+    """A refusal by the KMS: `code` is a key of `STATUS`, `message` is what the client reads.
+
+    `decisions` are what was decided before, for logs.
+    """
+
+    decisions: tuple[Decided, ...] = ()
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(f"{code}: {message}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms.api.types import Health, Request
 
@@ -15,14 +16,15 @@ R = TypeVar("R")
 
 
 class KeyService(Protocol):
-    async def call(self, caller: Caller, request: Request[R]) -> R:
-        """Do what `request` asks on behalf of `caller`.
+    async def call(self, caller: Caller, request: Request[R], decisions: list[Decided] | None = None) -> R:
+        """Do what `request` asks on behalf of `caller`. If it is done, what was decided is added to `decisions`.
 
         Authorises first, then checks the key's state, then acts; a change of state is durable and effective for every
         later call, of every worker, before this returns.
 
         Raises `kms.api.errors.KMSError` with AWS's code, and `kms.api.errors.KMSUnavailable` when the HSM or the key
-        process cannot be reached (retry after the seconds it names). Nothing else. Every call has a deadline.
+        process cannot be reached (retry after the seconds it names), with what was decided. Nothing else. Every call
+        has a deadline.
         """
         ...
 

@@ -15,6 +15,7 @@ from typing import cast
 
 import msgspec
 
+from iam.policy.decisions import Decided
 from kms import wire
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
@@ -160,24 +161,35 @@ class _Connection(asyncio.Protocol):
         if self._server.is_draining:
             self._refuse(request_id, KMSUnavailable("The key process is shutting down.", 1))
             return
+        decisions: list[Decided] | None = None
         try:
             work: Awaitable[object]
             extra_seconds = 0.0
             if verb is None:
                 work = self._service.health()
             else:
-                caller, request = verb.arguments.decode(body)
-                work, extra_seconds = self._service.call(caller, request), verb.request.extra_seconds
+                caller, request, is_explained = verb.arguments.decode(body)
+                extra_seconds = verb.request.extra_seconds
+                if is_explained:
+                    decisions = []
+                work = self._service.call(caller, request, decisions)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._refuse(request_id, KMSError("ValidationException", "The request is malformed."))
             return
-        task = self._loop.create_task(self._answer(work, kind, request_id))
+        task = self._loop.create_task(self._answer(work, kind, request_id, decisions))
         deadline = self._loop.time() + self._server.request_seconds + extra_seconds
         self._under_way[request_id] = (task, deadline)
 
-    async def _answer(self, work: Awaitable[object], kind: int, request_id: int) -> None:
+    async def _answer(
+        self, work: Awaitable[object], kind: int, request_id: int, decisions: list[Decided] | None
+    ) -> None:
+        """`decisions` is filled by the work, if they are to be told."""
         try:
-            reply = wire.format_frame(wire.ANSWER, request_id, await work)
+            result = await work
+            if decisions is None:
+                reply = wire.format_frame(wire.ANSWER, request_id, result)
+            else:
+                reply = wire.format_frame(wire.EXPLAINED, request_id, (result, decisions))
         except KMSError as error:
             reply = wire.format_refusal(request_id, error)
         except Exception:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from iam.policy.cache import PolicyCache
+from iam.policy.decisions import decided
 from iam.policy.document import Policy, PolicyKind
 from iam.policy.errors import PolicyError
 from iam.policy.evaluation import (
@@ -27,7 +28,7 @@ from iam.principals import SERVICE_ACCOUNT_ID, Caller, IdentityPolicies, Princip
 from kms.api.errors import KMSError
 from kms.keys.state import CRYPTOGRAPHIC, Operation
 from kms.service import grant_rules
-from kms.service.call import Call, Decided
+from kms.service.call import Call
 from kms.service.conditions import CallContext
 from kms.service.key_cache import KeyCache
 from kms.service.key_names import key_arn
@@ -148,7 +149,7 @@ class PolicyAuthoriser:
     def _settle(
         self, call: Call[Any], action: str, key: StoredKey | None, resource_arn: str, decision: Decision
     ) -> None:
-        call.note(Decided(action, resource_arn, decision.is_allowed, decision.decided_by))
+        call.note(decided(action, resource_arn, decision))
         if decision.is_allowed:
             return
         if key is not None and key.metadata.account_id != call.account_id:

@@ -6,26 +6,13 @@ so that the audit trail can tell one line for the whole call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms.api.types import Request
 
 Q_co = TypeVar("Q_co", bound=Request[Any], covariant=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision: `action` as policies spell it, `resource_arn` "*" for what concerns no key.
-
-    `decided_by` names the policy and statement, the grant or the rule; it holds no secret.
-    """
-
-    action: str
-    resource_arn: str
-    is_allowed: bool
-    decided_by: str
 
 
 class Call(Generic[Q_co]):

@@ -16,13 +16,13 @@ from uuid import uuid4
 
 import msgspec
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller, Principal, PrincipalKind, service_caller
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Request
 from kms.audit.event import API_CALL, EVENT_SOURCE, SERVICE_EVENT, Decision, Event, Resource, UserIdentity
 from kms.audit.trail import AuditTrail, AuditUnavailable
 from kms.keys.state import CRYPTOGRAPHIC
-from kms.service.call import Decided
 from kms.service.request_parameters import request_parameters
 from kms.store.records import StoredAct
 

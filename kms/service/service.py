@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self, TypeVar
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
@@ -19,7 +20,6 @@ from kms.epoch import Epoch
 from kms.hsm.interface import Root
 from kms.service import acts, importing, rotation, states, usage
 from kms.service.authorisation import Authorise
-from kms.service.call import Decided
 from kms.service.core import Core, ServiceSettings, now_us
 from kms.service.grants import check_tokens
 from kms.service.recording import RETRY_SECONDS
@@ -80,11 +80,11 @@ class EmbeddedKeyService:
     ) -> None:
         await self.close()
 
-    async def call(self, caller: Caller, request: t.Request[R]) -> R:
+    async def call(self, caller: Caller, request: t.Request[R], decisions: list[Decided] | None = None) -> R:
         """See `kms.api.service.KeyService.call`. Nothing is answered before its line is in the audit trail."""
         recorder = self._core.recorder
         recorder.require_writable()
-        decisions: list[Decided] = []
+        decisions = [] if decisions is None else decisions
         try:
             answer = await self._answer(caller, request, decisions)
         except KMSError as error:
@@ -96,6 +96,7 @@ class EmbeddedKeyService:
             await recorder.answered(caller, request, decisions, answer)
             return answer
         await recorder.refused(caller, request, decisions, refusal)
+        refusal.decisions = tuple(decisions)
         raise refusal
 
     async def _answer(self, caller: Caller, request: t.Request[R], decisions: list[Decided]) -> R:

@@ -181,7 +181,8 @@ def test_a_deny_of_a_users_policy_is_told_with_its_name_and_statement(
 ) -> None:
     user.put_policy(allow("kms:*"), deny("kms:Encrypt") | {"Sid": "NotThis"}, name="limits")
     refused = error_of(user.client("kms").encrypt, KeyId=key, Plaintext=b"p")
-    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", 'limits, statement "NotThis"')]
+    denied_by = f'user {user.name} policy limits, statement "NotThis"'
+    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", denied_by)]
     user.delete_policy("limits")
 
 
@@ -191,13 +192,16 @@ def test_a_refusal_that_nothing_allows_is_told_with_what_was_lacking(
     """The account may, its user may not; then the account may not either, and a grant is for another operation."""
     client = user.client("kms")
     refused = error_of(client.encrypt, KeyId=key, Plaintext=b"p")
-    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", "no identity-based policy allows it")]
+    assert refused_by(tail, key, refused) == [
+        ("kms:Encrypt", "Deny", f"no identity-based policy allows it (user {user.name} policy p); no grant allows it")
+    ]
     root = {"Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*"}
     only_root = root | {"Condition": {"ArnEquals": {"aws:PrincipalArn": f"arn:aws:iam::{user.account_id}:root"}}}
     kms.put_key_policy(KeyId=key, Policy=json.dumps({"Version": "2012-10-17", "Statement": [only_root]}))
     kms.create_grant(KeyId=key, GranteePrincipal=user.arn, Operations=["Decrypt"])
     refused = error_of(client.encrypt, KeyId=key, Plaintext=b"p")
-    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", "no resource-based policy allows it")]
+    because = "no resource-based policy allows it (key policy); no grant allows it"
+    assert refused_by(tail, key, refused) == [("kms:Encrypt", "Deny", because)]
 
 
 def test_the_gateways_own_keys_are_opened_by_the_service(gateway: Gateway, s3: Any, tail: Tail) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
 from iam.entities import Group, Role, RoleUse, User
-from iam.managed_policies import ManagedPolicy
+from iam.managed_policies import AWS_MANAGED, ManagedPolicy
 from iam.policy.errors import PolicyError
 from iam.principals import (
     NO_POLICIES,
@@ -366,7 +366,8 @@ class IdentityStoreSuite:
         credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
         store.create_access_key(credential, 1)
         found = store.find_credential(credential.access_key_id)
-        policies = IdentityPolicies((PolicyText("a", f" {POLICY} "), PolicyText("b", POLICY)))
+        named = ("user ann policy a", f" {POLICY} "), ("user ann policy b", POLICY)
+        policies = IdentityPolicies(tuple(PolicyText(*each) for each in named))
         assert found == replace(credential, policies=policies)
         assert [key.user_name for key in store.access_keys(ACCOUNT.account_id)] == ["ann"]
 
@@ -380,7 +381,7 @@ class IdentityStoreSuite:
             changing.put_inline_policy(ANN, PolicyText("p", POLICY))
             found = store.find_credential(credential.access_key_id)
             assert found is not None
-            assert found.policies.identity == (PolicyText("p", POLICY),)
+            assert found.policies.identity == (PolicyText("user ann policy p", POLICY),)
             changing.delete_inline_policy(ANN, "p")
             assert store.find_credential(credential.access_key_id) == credential
 
@@ -443,7 +444,8 @@ class IdentityStoreSuite:
         for each in (store, other):
             found = each.find_credential(credential.access_key_id)
             assert found is not None
-            assert (found.principal, found.policies.identity) == (carl.principal, (PolicyText("p", POLICY),))
+            in_force = (PolicyText("user Carl policy p", POLICY),)
+            assert (found.principal, found.policies.identity) == (carl.principal, in_force)
         for new_name, error in (("BOB", EntityExists), ("a b", ValueError)):
             with pytest.raises(error):
                 store.rename(ANN, new_name=new_name, new_path=None)
@@ -520,7 +522,8 @@ class IdentityStoreSuite:
         store.create_user(replace(ANN, boundary_arn=ADMINISTRATOR))
         credential = Credential(new_access_key_id(), new_secret(), ANN.principal)
         store.create_access_key(credential, 1)
-        account_id, arn = ACCOUNT.account_id, OWN_POLICY.arn
+        account_id, arn, inline = ACCOUNT.account_id, OWN_POLICY.arn, "user ann policy p"
+        administrator = f"{ADMINISTRATOR} {AWS_MANAGED[ADMINISTRATOR][1].version_id}"
 
         def in_force() -> list[tuple[dict[str, str], str | None]]:
             found = []
@@ -530,22 +533,22 @@ class IdentityStoreSuite:
                 found.append(({policy.name: policy.text for policy in policies.identity}, boundary))
             return found
 
-        assert in_force() == [({}, ADMINISTRATOR)] * 2
+        assert in_force() == [({}, administrator)] * 2
         store.put_inline_policy(ANN, PolicyText("p", POLICY))
         store.attach_policy(ANN, arn)
-        assert in_force() == [({"p": POLICY, arn: POLICY}, ADMINISTRATOR)] * 2
+        assert in_force() == [({inline: POLICY, f"{arn} v1": POLICY}, administrator)] * 2
         version = store.create_policy_version(account_id, arn, f" {POLICY}", is_default=True, created_us=2)
         assert (version.number, version.is_default) == (2, True)
-        assert in_force() == [({"p": POLICY, arn: f" {POLICY}"}, ADMINISTRATOR)] * 2
+        assert in_force() == [({inline: POLICY, f"{arn} v2": f" {POLICY}"}, administrator)] * 2
         other.set_default_policy_version(account_id, arn, 1, now_us=3)
         other.set_boundary(ANN, arn)
-        assert in_force() == [({"p": POLICY, arn: POLICY}, arn)] * 2
+        assert in_force() == [({inline: POLICY, f"{arn} v1": POLICY}, f"{arn} v1")] * 2
         assert store.policy(account_id, arn) == replace(OWN_POLICY, updated_us=3, attachments=1, boundary_uses=1)
         for as_boundary in (False, True):
             assert [each.name for each in store.entities_of_policy(account_id, arn, as_boundary=as_boundary)] == ["ann"]
         other.detach_policy(ANN, arn)
         other.set_boundary(ANN, None)
-        assert in_force() == [({"p": POLICY}, None)] * 2
+        assert in_force() == [({inline: POLICY}, None)] * 2
 
     def test_managed_policies_have_their_shape_and_bounds(self, store: IdentityStore) -> None:
         account_id, arn = ACCOUNT.account_id, OWN_POLICY.arn
@@ -720,9 +723,9 @@ class IdentityStoreSuite:
         store.put_inline_policy(ROLE, PolicyText("p", POLICY))
         store.attach_policy(ROLE, OWN_POLICY.arn)
         store.set_boundary(ROLE, OWN_POLICY.arn)
-        text = PolicyText(OWN_POLICY.arn, POLICY)
+        inline, text = PolicyText(f"role {ROLE.name} policy p", POLICY), PolicyText(f"{OWN_POLICY.arn} v1", POLICY)
         for each in (store, other):
-            assert each.policies_in_force(ROLE) == IdentityPolicies((PolicyText("p", POLICY), text), text)
+            assert each.policies_in_force(ROLE) == IdentityPolicies((inline, text), text)
         used = store.policy(ACCOUNT.account_id, OWN_POLICY.arn)
         assert (used.attachments, used.boundary_uses) == (1, 1)
         for as_boundary in (False, True):
@@ -838,18 +841,19 @@ class IdentityStoreSuite:
             found = [each.find_credential(credential.access_key_id) for each in (store, other)]
             return [[policy.name for policy in each.policies.identity] for each in found if each is not None]
 
-        own, arn, groups = PolicyText("p", POLICY), OWN_POLICY.arn, "p of group Devs"
+        own, arn, managed = PolicyText("p", POLICY), OWN_POLICY.arn, f"{OWN_POLICY.arn} v1"
+        hers, groups = "user ann policy p", "group Devs policy p"
         steps: list[tuple[Callable[[], None], list[str]]] = [
             (lambda: store.put_inline_policy(GROUP, own), []),
             (lambda: other.add_member(GROUP, ANN), [groups]),
-            (lambda: store.put_inline_policy(ANN, own), ["p", groups]),
-            (lambda: other.attach_policy(GROUP, arn), ["p", groups, arn]),
-            (lambda: store.attach_policy(ANN, arn), ["p", arn, groups]),
-            (lambda: store.detach_policy(ANN, arn), ["p", groups, arn]),
-            (lambda: other.delete_inline_policy(ANN, "p"), [groups, arn]),
-            (lambda: other.delete_inline_policy(GROUP, "p"), [arn]),
+            (lambda: store.put_inline_policy(ANN, own), [hers, groups]),
+            (lambda: other.attach_policy(GROUP, arn), [hers, groups, managed]),
+            (lambda: store.attach_policy(ANN, arn), [hers, managed, groups]),
+            (lambda: store.detach_policy(ANN, arn), [hers, groups, managed]),
+            (lambda: other.delete_inline_policy(ANN, "p"), [groups, managed]),
+            (lambda: other.delete_inline_policy(GROUP, "p"), [managed]),
             (lambda: store.detach_policy(GROUP, arn), []),
-            (lambda: store.attach_policy(GROUP, arn), [arn]),
+            (lambda: store.attach_policy(GROUP, arn), [managed]),
             (lambda: other.remove_member(GROUP, ANN), []),
         ]
         for change, expected in steps:
@@ -857,11 +861,11 @@ class IdentityStoreSuite:
             assert in_force() == [expected] * 2
         store.add_member(GROUP, ANN)
         store.set_boundary(ANN, ADMINISTRATOR)
-        text = PolicyText(arn, POLICY)
+        text = PolicyText(managed, POLICY)
         assert store.policies_in_force(ANN).identity == (text,)
         boundary = store.policies_in_force(ANN).boundary
         assert boundary is not None
-        assert boundary.name == ADMINISTRATOR
+        assert boundary.name == f"{ADMINISTRATOR} {AWS_MANAGED[ADMINISTRATOR][1].version_id}"
         long = POLICY.replace("s3:GetObject", "s3:" + "x" * 5000)
         store.put_inline_policy(GROUP, PolicyText("q", long))
         with pytest.raises(PoliciesTooLong):

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError
@@ -27,7 +28,7 @@ class ScriptedService:
         self.most_running = 0
         self.cancelled = 0
 
-    async def call(self, caller: Caller, request: t.Request[Any]) -> object:
+    async def call(self, caller: Caller, request: t.Request[Any], decisions: list[Decided] | None = None) -> object:
         match request:
             case t.GenerateRandom(number_of_bytes):
                 return await self._generate_random(number_of_bytes)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller, IdentityPolicies, PolicyText, root_principal, service_caller
 from kms import wire
 from kms.api import types as t
@@ -51,7 +52,7 @@ def only_frame(data: bytes) -> tuple[int, int, bytes]:
 @given(data=st.data())
 def test_requests_and_results_come_back_as_sent(request_type: type[t.Request[Any]], data: st.DataObject) -> None:
     verb = wire.VERB_OF[request_type]
-    arguments = (data.draw(st.sampled_from(CALLERS)), data.draw(st.from_type(request_type)))
+    arguments = (data.draw(st.sampled_from(CALLERS)), data.draw(st.from_type(request_type)), data.draw(st.booleans()))
     kind, request_id, body = only_frame(wire.format_frame(verb.number, 2**64 - 1, arguments))
     assert (kind, request_id) == (verb.number, 2**64 - 1)
     assert verb.arguments.decode(body) == arguments
@@ -59,6 +60,9 @@ def test_requests_and_results_come_back_as_sent(request_type: type[t.Request[Any
     kind, request_id, body = only_frame(wire.format_frame(wire.ANSWER, 1, result))
     assert (kind, request_id) == (wire.ANSWER, 1)
     assert verb.result.decode(body) == result
+    decisions = (Decided("kms:Decrypt", "arn", False, "key policy", "because", "00"),)
+    _, _, body = only_frame(wire.format_frame(wire.EXPLAINED, 1, (result, decisions)))
+    assert verb.explained.decode(body) == (result, decisions)
 
 
 def test_health_comes_back_as_sent() -> None:
@@ -69,8 +73,8 @@ def test_health_comes_back_as_sent() -> None:
 
 def test_every_request_has_a_number_and_a_handler() -> None:
     assert set(wire.VERB_OF) == set(t.REQUESTS) == set(HANDLERS)
-    assert not {wire.ANSWER, wire.REFUSAL, wire.HEALTH} & set(wire.VERBS)
-    assert max(wire.VERBS) < wire.REFUSAL
+    assert not {wire.ANSWER, wire.EXPLAINED, wire.REFUSAL, wire.HEALTH} & set(wire.VERBS)
+    assert max(wire.VERBS) < wire.EXPLAINED
 
 
 def test_what_changes_twice_is_not_repeated() -> None:
@@ -92,11 +96,12 @@ def test_what_changes_twice_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("error", [KMSError("DisabledException", "é is disabled."), KMSUnavailable("away", 7)])
 def test_refusals_come_back_as_sent(error: KMSError) -> None:
+    error.decisions = (Decided("kms:Decrypt", "arn", True, "key policy"),)
     kind, _, body = only_frame(wire.format_refusal(1, error))
     assert kind == wire.REFUSAL
     back = wire.parse_refusal(body)
     assert type(back) is type(error)
-    assert (back.code, back.message) == (error.code, error.message)
+    assert (back.code, back.message, back.decisions) == (error.code, error.message, error.decisions)
     if isinstance(back, KMSUnavailable):
         assert back.retry_after_seconds == 7
 

@@ -87,4 +87,6 @@ def _check_lockout(call: Call, text: str) -> None:
             "AccessDenied",
             "The policy would take from you the permission to change the bucket policy again; set "
             f"{CONFIRMATION} to true if that is meant.",
+            decided_by="the new bucket policy",
+            reason="refused because the policy would take s3:PutBucketPolicy from the caller",
         )

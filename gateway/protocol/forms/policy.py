@@ -85,15 +85,15 @@ class FormPolicy:
         `fields` by name in lower case, with the key as it will be. Raises S3Error AccessDenied, naming the condition.
         """
         if now >= self.expiration:
-            _denied("Policy expired.")
+            _denied("Policy expired.", "expired")
         values = {**fields, "bucket": bucket}  # whatever a field of that name says
         for condition in self.conditions:
             if not condition.holds(values.get(condition.field, "")):
-                _denied(f"Policy Condition failed: {condition}")
+                _denied(f"Policy Condition failed: {condition}", f"has a condition on {condition.field} that fails")
         covered = {condition.field for condition in self.conditions} | _UNCOVERED
         extra = sorted(name for name in fields if name not in covered and not name.startswith(_UNCOVERED_PREFIXES))
         if extra:
-            _denied(f"Extra input fields: {', '.join(extra)}")
+            _denied(f"Extra input fields: {', '.join(extra)}", "does not name every field")
 
 
 def _json(text: str) -> object:
@@ -164,5 +164,11 @@ def _invalid(message: str) -> NoReturn:
     raise S3Error("InvalidPolicyDocument", f"Invalid Policy: {message}") from None
 
 
-def _denied(message: str) -> NoReturn:
-    raise S3Error("AccessDenied", f"Invalid according to Policy: {message}")
+def _denied(message: str, in_short: str) -> NoReturn:
+    """What the message quotes of the form is for its sender alone."""
+    raise S3Error(
+        "AccessDenied",
+        f"Invalid according to Policy: {message}",
+        decided_by="policy of the browser form",
+        reason=f"refused because the policy of the browser form {in_short[:256]}",
+    )

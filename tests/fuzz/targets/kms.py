@@ -32,7 +32,17 @@ from kms.service.paging import (
     parse_rotation_marker,
     parse_tag_marker,
 )
-from kms.wire import ANSWER, HEALTH_RESULT, MAX_REQUEST_BYTES, REFUSAL, VERBS, FrameReader, WireError, parse_refusal
+from kms.wire import (
+    ANSWER,
+    EXPLAINED,
+    HEALTH_RESULT,
+    MAX_REQUEST_BYTES,
+    REFUSAL,
+    VERBS,
+    FrameReader,
+    WireError,
+    parse_refusal,
+)
 from tests.fuzz.inputs import finished, first_line, text_of
 from tests.fuzz.target import check_bounded, target
 from tests.kms.face.fake_service import FakeKeyService
@@ -152,8 +162,9 @@ def kms_wire(data: bytes) -> str:
     outcomes = [outcome]
     for kind, _, body in frames:
         decoders = [verb.arguments.decode for number, verb in VERBS.items() if number == kind]
-        if kind in (ANSWER, REFUSAL):
+        if kind in (ANSWER, EXPLAINED, REFUSAL):
             decoders = [HEALTH_RESULT.decode, parse_refusal, *(verb.result.decode for verb in VERBS.values())]
+            decoders += [verb.explained.decode for verb in VERBS.values()]
         for decode in decoders:
             try:
                 decode(body)

@@ -13,6 +13,7 @@ from gateway.sealing.footer import Envelope
 from gateway.sealing.format import SegmentSpan
 from gateway.sealing.ids import new_id
 from gateway.sealing.stream import BlobOpener, BlobSealer
+from iam.policy.decisions import Decided
 from iam.principals import Caller, root_principal, service_caller
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
@@ -102,7 +103,7 @@ class FakeKMS:
     def service(self) -> KeyService:
         return cast(KeyService, self)
 
-    async def call(self, caller: Caller, request: Request[Any]) -> Any:
+    async def call(self, caller: Caller, request: Request[Any], decisions: list[Decided] | None = None) -> Any:
         match request:
             case GenerateDataKey():
                 return self._generate_data_key(caller, request)

@@ -188,8 +188,9 @@ class TestAttachments:
         assert client.ask("GetPolicy", PolicyArn=arn)["Policy"]["AttachmentCount"] == 1
         client.ask("CreatePolicyVersion", PolicyArn=arn, PolicyDocument=OTHER_POLICY, SetAsDefault=True)
         client.sign_in("ann")
+        read_only = AWS_MANAGED[READ_ONLY][1]
         in_force = {policy.name: policy.text for policy in client.policies.identity}
-        assert in_force == {arn: OTHER_POLICY, READ_ONLY: AWS_MANAGED[READ_ONLY][1].document}
+        assert in_force == {f"{arn} v2": OTHER_POLICY, f"{READ_ONLY} {read_only.version_id}": read_only.document}
         client.sign_in_as_root()
         told = refusal(client.ask, "DeleteUser", UserName="ann")
         assert told == ("DeleteConflict", "Cannot delete entity, must detach all policies first.")
@@ -233,7 +234,8 @@ class TestBoundaries:
         assert client.ask("GetUser", UserName="ann")["User"] == made
         client.ask("AttachUserPolicy", UserName="ann", PolicyArn=ADMINISTRATOR)
         client.sign_in("ann")
-        assert client.policies.boundary == PolicyText(READ_ONLY, AWS_MANAGED[READ_ONLY][1].document)
+        read_only = AWS_MANAGED[READ_ONLY][1]
+        assert client.policies.boundary == PolicyText(f"{READ_ONLY} {read_only.version_id}", read_only.document)
         code, message = refusal(client.ask, "ListUsers")
         assert code == "AccessDenied"
         assert message.endswith("because no permissions boundary allows the iam:ListUsers action")

@@ -90,7 +90,7 @@ class TestUsers:
         credential = client.store.find_credential(key)
         assert credential is not None
         assert credential.principal.arn == carl["Arn"]
-        assert credential.policies.identity == (PolicyText("p", POLICY),)
+        assert credential.policies.identity == (PolicyText("user Carl policy p", POLICY),)
         client.ask("UpdateUser", UserName="carl", NewUserName="CARL")
         assert client.ask("GetUser", UserName="carl")["User"]["UserName"] == "CARL"
 

@@ -85,7 +85,7 @@ async def peer(server: KMSServer, path: Path) -> AsyncIterator[RawPeer]:
 
 
 def random_request(request_id: int) -> bytes:
-    return wire.format_frame(wire.VERB_OF[t.GenerateRandom].number, request_id, (CALLER, t.GenerateRandom(1)))
+    return wire.format_frame(wire.VERB_OF[t.GenerateRandom].number, request_id, (CALLER, t.GenerateRandom(1), False))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,8 @@ async def test_requests_under_way_are_bounded(
 
 async def test_a_peer_that_does_not_read_is_not_read_from(peer: RawPeer, server: KMSServer) -> None:
     request = [
-        wire.format_frame(wire.VERB_OF[t.ListKeys].number, number, (CALLER, t.ListKeys(1000))) for number in range(200)
+        wire.format_frame(wire.VERB_OF[t.ListKeys].number, number, (CALLER, t.ListKeys(1000), False))
+        for number in range(200)
     ]
     peer.writer.write(b"".join(request))
     await until(lambda: [c for c in server.connections if not c._peer_reads])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller
 from kms.api import types as t
 from kms.api.errors import KMSError
@@ -121,7 +122,7 @@ class FakeKeyService:
         self.error: BaseException | None = None
         self.next_marker: str | None = None
 
-    async def call(self, caller: Caller, request: t.Request[Any]) -> Any:
+    async def call(self, caller: Caller, request: t.Request[Any], decisions: list[Decided] | None = None) -> Any:
         self.calls.append(request)
         if self.error is not None:
             raise self.error

@@ -179,7 +179,7 @@ async def test_decisions_are_noted_with_the_statement(service: EmbeddedKeyServic
         core.authorise(call, "kms:Encrypt", stored)
     assert [(each.action, each.is_allowed, each.decided_by) for each in call.decisions] == [
         ("kms:DescribeKey", True, 'key policy, statement "Look"'),
-        ("kms:Encrypt", False, "no resource-based policy allows it"),
+        ("kms:Encrypt", False, "no resource-based policy allows it (key policy); no grant allows it"),
     ]
 
 
