@@ -36,6 +36,8 @@ from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
 from iam.policy.errors import PolicyError
 from iam.scope import GLOBAL_REGION, IAM, KMS, STS
+from iam.session_tokens import SessionTokens
+from iam.sessions import Sessions
 from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, StoreUnavailable
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
@@ -153,9 +155,11 @@ class Application:
             return False
         self._identities = self._open_identities(keys)
         # It has a connection of its own, as the other belongs to this thread.
-        self._identity_service = IdentityService(lambda: self._open_identities(keys), self._uses)
+        tokens = SessionTokens(IndexKeySecretSealer(keys.rows))
+        self._identity_service = IdentityService(lambda: self._open_identities(keys), self._uses, tokens)
         self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
-        self._unsealed = self._wire(keys, self._identities, self._identity_service)
+        sessions = Sessions(tokens, self._identities)
+        self._unsealed = self._wire(keys, self._identities, self._identity_service, sessions)
         _log.info("unsealed")
         return True
 
@@ -184,7 +188,9 @@ class Application:
     def _open_identities(self, keys: ServiceKeys) -> IdentityStore:
         return SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))
 
-    def _wire(self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService) -> Unsealed:
+    def _wire(
+        self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService, sessions: Sessions
+    ) -> Unsealed:
         services = Services(
             index=self._index,
             blobs=self._blobs,
@@ -211,6 +217,7 @@ class Application:
             other_regions=regions,
             accepts_version_2=self._settings.listen.signature_version_2,
             note_use=self._uses.note,
+            open_session=sessions.credential,
         )
         return Unsealed(services, authenticator, identity_service)
 

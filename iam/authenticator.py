@@ -13,11 +13,11 @@ from types import MappingProxyType
 from iam.canonical import Pairs, query_pairs
 from iam.chunk_signatures import ChunkVerifier
 from iam.credentials import Credential
-from iam.errors import AuthenticationError, Reason
+from iam.errors import AuthenticationError, Reason, security_token_refused, unknown_access_key
 from iam.form import parse_form, verify_form
 from iam.payload_hash import UNSIGNED_PAYLOAD
 from iam.presign import check_validity, is_presigned, is_signed_by_version_2, parse_presigned
-from iam.principals import IdentityPolicies, Principal
+from iam.principals import IdentityPolicies, Principal, Session
 from iam.requests import SignableRequest
 from iam.scope import ALGORITHM, Authentication, Form, Service
 from iam.signing_keys import SigningKeys
@@ -28,8 +28,12 @@ from iam.sigv4 import check_skew, parse_authorization_header, signature_version_
 FindCredential = Callable[[str], Credential | None]
 """The credential of an access key id, or None if there is none. On the path of every request."""
 
+OpenSession = Callable[[str, str, datetime], Credential]
+"""The temporary credentials of an access key id and the session token beside it, at a time. Raises
+AuthenticationError."""
+
 NoteUse = Callable[[str, str, str], None]
-"""Told of every access key id whose signature was good, with the names of service and region ("" if none)."""
+"""Told of every long-term access key id whose signature was good, with the names of service and region ("" if none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Authenticated:
     form: Form
     payload_hash: str
     policies: IdentityPolicies
+    session: Session | None = None
     signature_version: str = ALGORITHM
     _authentication: Authentication | None = field(default=None, repr=False)
     _signing_key: bytes = field(default=b"", repr=False)
@@ -113,7 +118,8 @@ def _parse(
 class Authenticator:
     """Authenticates requests to the home region, and those of some services to further ones as well.
 
-    Holds a cache of signing keys and nothing else. `other_regions` are by the name of the service.
+    Holds a cache of signing keys and nothing else. `other_regions` are by the name of the service. Without
+    `open_session` there are no temporary credentials, and every session token is refused.
     """
 
     def __init__(
@@ -125,11 +131,13 @@ class Authenticator:
         other_regions: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
         accepts_version_2: bool = False,
         note_use: NoteUse | None = None,
+        open_session: OpenSession | None = None,
     ) -> None:
         self._region = region
         self._other_regions = other_regions
         self._accepts_version_2 = accepts_version_2
         self._note_use = note_use
+        self._open_session = open_session
         self._find_credential = find_credential
         self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
 
@@ -154,7 +162,7 @@ class Authenticator:
             return None
         if mechanism.is_version_2 and self._accepts_version_2 and service.knows_version_2:
             signed = parse_version_2(request, mechanism.form, bucket_of_host, now)
-            return self._authenticate_version_2(signed, service, unsigned_payload_hash(request.headers))
+            return self._authenticate_version_2(signed, service, unsigned_payload_hash(request.headers), now)
         authentication = _parse(request, pairs, mechanism, service, self._regions(service))
         if authentication.form is Form.HEADER:
             check_skew(authentication.signed_at, authentication.timestamp, now)
@@ -165,30 +173,33 @@ class Authenticator:
             if body_sha256 is None:
                 raise TypeError(f"{service.name} signs the hash of the body: body_sha256 is required")
             payload_hash = body_sha256
-        credential, signing_key = self._keys(authentication)
+        credential, signing_key = self._keys(authentication, now)
         verify(request, authentication, service, signing_key, payload_hash)
         self._used(credential, service, authentication.scope.region)
         return _authenticated(authentication, payload_hash, credential, signing_key)
 
-    def authenticate_form(self, fields: Mapping[str, str], service: Service) -> Authenticated | None:
+    def authenticate_form(self, fields: Mapping[str, str], service: Service, *, now: datetime) -> Authenticated | None:
         """Who signed the policy of a browser form; None if nobody did. `fields` by name in lower case.
 
-        How long the signature is good for is the policy's to say. Raises AuthenticationError.
+        How long the signature is good for is the policy's to say; `now` is what a session must outlive. Raises
+        AuthenticationError.
         """
         if self._accepts_version_2 and service.knows_version_2:
             signed = parse_form_version_2(fields)
             if signed is not None:
-                return self._authenticate_version_2(signed, service, UNSIGNED_PAYLOAD)
+                return self._authenticate_version_2(signed, service, UNSIGNED_PAYLOAD, now)
         authentication = parse_form(fields, service, self._regions(service))
         if authentication is None:
             return None
-        credential, signing_key = self._keys(authentication)
+        credential, signing_key = self._keys(authentication, now)
         verify_form(authentication, fields["policy"], signing_key)
         self._used(credential, service, authentication.scope.region)
         return _authenticated(authentication, UNSIGNED_PAYLOAD, credential, signing_key)
 
-    def _authenticate_version_2(self, signed: SignatureVersion2, service: Service, payload_hash: str) -> Authenticated:
-        credential = self._credential(signed.access_key_id)
+    def _authenticate_version_2(
+        self, signed: SignatureVersion2, service: Service, payload_hash: str, now: datetime
+    ) -> Authenticated:
+        credential = self._credential(signed.access_key_id, signed.security_token, now)
         signed.verify(credential.secret)
         self._used(credential, service, "")
         return Authenticated(
@@ -197,29 +208,30 @@ class Authenticator:
             form=signed.form,
             payload_hash=payload_hash,
             policies=credential.policies,
+            session=credential.session,
             signature_version="AWS",
         )
 
-    def _keys(self, authentication: Authentication) -> tuple[Credential, bytes]:
-        credential = self._credential(authentication.scope.access_key_id)
+    def _keys(self, authentication: Authentication, now: datetime) -> tuple[Credential, bytes]:
+        credential = self._credential(authentication.scope.access_key_id, authentication.security_token, now)
         return credential, self._signing_keys.get(credential.secret, authentication.scope)
 
     def _used(self, credential: Credential, service: Service, region: str) -> None:
-        if self._note_use is not None:
+        if self._note_use is not None and credential.session is None:
             self._note_use(credential.access_key_id, service.name, region)
 
     def _regions(self, service: Service) -> tuple[str, ...]:
         return (self._region, *self._other_regions.get(service.name, ()))
 
-    def _credential(self, access_key_id: str) -> Credential:
+    def _credential(self, access_key_id: str, token: str | None, now: datetime) -> Credential:
+        """A token decides alone: long-term access keys have none, and temporary ones are in no list."""
+        if token is not None:
+            if self._open_session is None:
+                raise security_token_refused()
+            return self._open_session(access_key_id, token, now)
         credential = self._find_credential(access_key_id)
         if credential is None or not credential.active:
-            raise AuthenticationError(
-                Reason.UNKNOWN_ACCESS_KEY,
-                "The AWS Access Key Id you provided does not exist in our records.",
-                {"AWSAccessKeyId": access_key_id},
-                "is not known" if credential is None else "is inactive",
-            )
+            raise unknown_access_key(access_key_id, "is not known" if credential is None else "is inactive")
         return credential
 
 
@@ -232,6 +244,7 @@ def _authenticated(
         form=authentication.form,
         payload_hash=payload_hash,
         policies=credential.policies,
+        session=credential.session,
         _authentication=authentication,
         _signing_key=signing_key,
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 from dataclasses import dataclass
 
-from iam.principals import NO_POLICIES, SERVICE_ACCOUNT_ID, IdentityPolicies, Principal
+from iam.principals import NO_POLICIES, SERVICE_ACCOUNT_ID, IdentityPolicies, Principal, Session
 from iam.secrets import Secret
 
 SECRET_SIZE = 40
@@ -21,6 +22,7 @@ _EMAIL = re.compile(
 _ALIAS = re.compile(r"(?![0-9]{12}\Z)[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]")
 _ACCESS_KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
 _SECRET = re.compile(r"[!-~]{16,128}")
+_TEMPORARY_KEY_ID = re.compile(r"ASIA[A-Z2-7]{16}")
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/"  # noqa: S105
 
@@ -77,7 +79,7 @@ class AccessKeyUse:
 class Credential:
     """An access key with its secret, the principal that signs with it, and that principal's policies.
 
-    An inactive one proves nothing: verification refuses it like an unknown one.
+    An inactive one proves nothing: verification refuses it like an unknown one. `session` None: it is not temporary.
     """
 
     access_key_id: str
@@ -85,6 +87,7 @@ class Credential:
     principal: Principal
     active: bool = True
     policies: IdentityPolicies = NO_POLICIES
+    session: Session | None = None
 
 
 def new_account_id() -> str:
@@ -100,6 +103,25 @@ def new_canonical_id() -> str:
 def new_access_key_id() -> str:
     """`AKIA` and 16 characters of base32 (80 bits), the shape of AWS's long-term access keys."""
     return "AKIA" + "".join(secrets.choice(_BASE32) for _ in range(16))
+
+
+def new_temporary_key_id(account_id: str) -> str:
+    """`ASIA` and 16 characters of base32, the shape of AWS's: the account's id, and 39 random bits.
+
+    The account stands where AWS has it, below the first bit, so that it can be told without keeping a list. Two keys
+    of one id would be no harm: each is worth something beside its own session token alone.
+    """
+    number = (1 << 79) | (int(account_id) << 39) | secrets.randbits(39)
+    return "ASIA" + base64.b32encode(number.to_bytes(10, "big")).decode("ascii")
+
+
+def account_of_temporary_key(access_key_id: str) -> str | None:
+    """The account that `new_temporary_key_id` made this id for; None for what it cannot have made."""
+    if not _TEMPORARY_KEY_ID.fullmatch(access_key_id):
+        return None
+    number = int.from_bytes(base64.b32decode(access_key_id[4:]), "big")
+    account_id = (number >> 39) & ((1 << 40) - 1)
+    return f"{account_id:012}" if account_id < 10**12 else None
 
 
 def new_secret() -> Secret:

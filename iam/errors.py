@@ -32,6 +32,8 @@ class Reason(StrEnum):
     MISSING_DATE = "missing-date"
     HEADERS_NOT_SIGNED = "headers-not-signed"
     SECURITY_TOKEN = "security-token"  # noqa: S105
+    """A session token that nobody here made, or not for this access key."""
+    EXPIRED_TOKEN = "expired-token"  # noqa: S105
     REQUEST_TIME_TOO_SKEWED = "request-time-too-skewed"
     NOT_YET_VALID = "not-yet-valid"
     EXPIRED = "expired"
@@ -53,6 +55,7 @@ S3_CODE: Mapping[Reason, str] = {
     Reason.MISSING_DATE: "AccessDenied",
     Reason.HEADERS_NOT_SIGNED: "AccessDenied",
     Reason.SECURITY_TOKEN: "InvalidToken",
+    Reason.EXPIRED_TOKEN: "ExpiredToken",
     Reason.REQUEST_TIME_TOO_SKEWED: "RequestTimeTooSkewed",
     Reason.NOT_YET_VALID: "AccessDenied",
     Reason.EXPIRED: "AccessDenied",
@@ -96,9 +99,11 @@ class Fault(StrEnum):
     INVALID = "invalid"
     UNKNOWN_CLIENT = "unknown-client"
     EXPIRED = "expired"
+    EXPIRED_TOKEN = "expired-token"  # noqa: S105
 
 
-_INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
+INVALID_TOKEN = "The security token included in the request is invalid."  # noqa: S105
+"""What the services other than S3 say of a session token, or an access key, that is none."""
 
 FAULT: Mapping[Reason, tuple[Fault, str | None]] = {
     Reason.MALFORMED_AUTHORIZATION: (Fault.INCOMPLETE, None),
@@ -113,11 +118,12 @@ FAULT: Mapping[Reason, tuple[Fault, str | None]] = {
     Reason.INVALID_CONTENT_SHA256: (Fault.INCOMPLETE, None),
     Reason.MISSING_DATE: (Fault.INCOMPLETE, None),
     Reason.HEADERS_NOT_SIGNED: (Fault.INVALID, None),
-    Reason.SECURITY_TOKEN: (Fault.UNKNOWN_CLIENT, _INVALID_TOKEN),
+    Reason.SECURITY_TOKEN: (Fault.UNKNOWN_CLIENT, INVALID_TOKEN),
+    Reason.EXPIRED_TOKEN: (Fault.EXPIRED_TOKEN, "The security token included in the request is expired"),
     Reason.REQUEST_TIME_TOO_SKEWED: (Fault.INVALID, None),
     Reason.NOT_YET_VALID: (Fault.INVALID, None),
     Reason.EXPIRED: (Fault.EXPIRED, None),
-    Reason.UNKNOWN_ACCESS_KEY: (Fault.UNKNOWN_CLIENT, _INVALID_TOKEN),
+    Reason.UNKNOWN_ACCESS_KEY: (Fault.UNKNOWN_CLIENT, INVALID_TOKEN),
     Reason.SIGNATURE_MISMATCH: (
         Fault.INVALID,
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
@@ -131,6 +137,21 @@ def fault_of(error: AuthenticationError) -> tuple[Fault, str]:
     """Kind and message of a refusal, for the services other than S3."""
     fault, message = FAULT[error.reason]
     return fault, error.message if message is None else message
+
+
+def security_token_refused() -> AuthenticationError:
+    """A session token that nobody here made for this access key."""
+    return AuthenticationError(Reason.SECURITY_TOKEN, "The provided token is malformed or otherwise invalid.")
+
+
+def unknown_access_key(access_key_id: str, because: str) -> AuthenticationError:
+    """There is no such access key, or it is inactive, or whom it was made for is gone; in S3's words."""
+    return AuthenticationError(
+        Reason.UNKNOWN_ACCESS_KEY,
+        "The AWS Access Key Id you provided does not exist in our records.",
+        {"AWSAccessKeyId": access_key_id},
+        because,
+    )
 
 
 def missing_form_field(name: str) -> AuthenticationError:

@@ -13,8 +13,17 @@ from typing import NoReturn
 from iam.canonical import to_wire
 from iam.errors import AuthenticationError, Reason, missing_form_field
 from iam.payload_hash import UNSIGNED_PAYLOAD
-from iam.scope import ALGORITHM, Authentication, Form, MalformedScope, Service, parse_credential, parse_timestamp
-from iam.sigv4 import MISMATCH_MESSAGE, security_token_refused, sign, signature_version_2
+from iam.scope import (
+    ALGORITHM,
+    SECURITY_TOKEN,
+    Authentication,
+    Form,
+    MalformedScope,
+    Service,
+    parse_credential,
+    parse_timestamp,
+)
+from iam.sigv4 import MISMATCH_MESSAGE, sign, signature_version_2
 
 _TELLING = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"})
 _TELLING_VERSION_2 = frozenset({"awsaccesskeyid", "signature"})
@@ -29,8 +38,6 @@ def parse_form(fields: Mapping[str, str], service: Service, regions: Sequence[st
         if _TELLING_VERSION_2 & fields.keys():
             raise signature_version_2()
         return None
-    if "x-amz-security-token" in fields:
-        raise security_token_refused()
     for name in ("policy", *sorted(_TELLING)):
         if name not in fields:
             raise missing_form_field(name)
@@ -55,6 +62,7 @@ def parse_form(fields: Mapping[str, str], service: Service, regions: Sequence[st
         signed_at=signed_at,
         payload_hash=UNSIGNED_PAYLOAD,
         pairs=[],
+        security_token=fields.get(SECURITY_TOKEN),
     )
 
 

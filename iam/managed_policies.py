@@ -21,7 +21,7 @@ MAX_POLICIES = 1500
 """Of an account."""
 MAX_VERSIONS = 5
 
-_ARN = re.compile(r"arn:aws:iam::(?:aws|[0-9]{12}):policy/(?:[!-.0-~]+/)*([A-Za-z0-9_+=,.@-]{1,128})")
+_ARN = re.compile(r"arn:aws:iam::(?P<account>aws|[0-9]{12}):policy/(?:[!-.0-~]+/)*(?P<name>[A-Za-z0-9_+=,.@-]{1,128})")
 _VERSION_ID = re.compile(r"v([1-9][0-9]{0,8})")
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
@@ -66,7 +66,13 @@ def policy_name_of(arn: str) -> str:
     found = _ARN.fullmatch(arn)
     if found is None:
         raise ValueError("an ARN of a managed policy is arn:aws:iam::ACCOUNT:policy/PATH/NAME")
-    return found[1]
+    return found["name"]
+
+
+def account_of(arn: str) -> str | None:
+    """The account id in a managed policy's ARN, or AWS_ACCOUNT_ID; None for what is no such ARN."""
+    found = _ARN.fullmatch(arn)
+    return None if found is None else found["account"]
 
 
 def parse_version_id(text: str) -> int | None:

@@ -18,6 +18,7 @@ from iam.requests import SignableRequest
 from iam.scope import (
     ALGORITHM,
     MAX_SKEW,
+    SECURITY_TOKEN,
     Authentication,
     Form,
     MalformedScope,
@@ -26,7 +27,7 @@ from iam.scope import (
     parse_credential,
     parse_timestamp,
 )
-from iam.sigv4 import check_signed_headers, security_token_refused
+from iam.sigv4 import check_signed_headers
 
 MAX_EXPIRES_SECONDS = 7 * 24 * 3600
 
@@ -83,6 +84,7 @@ def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, re
         payload_hash=_payload_hash(request.headers, pairs) if service.declares_payload_hash else None,
         pairs=[pair for pair in pairs if pair[0] != "X-Amz-Signature"],
         expires_seconds=_expires(parameters["X-Amz-Expires"]),
+        security_token=parameters.get("X-Amz-Security-Token", request.headers.get(SECURITY_TOKEN)),
     )
 
 
@@ -93,8 +95,6 @@ def _parameters(pairs: Pairs) -> dict[str, str]:
             if name in parameters:
                 _malformed(f"the parameter {name[:64]} was given more than once")
             parameters[name] = unquote(value, errors="surrogateescape")
-    if "X-Amz-Security-Token" in parameters:
-        raise security_token_refused()
     if any(not parameters.get(name) for name in _REQUIRED):
         _malformed(
             "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "

@@ -15,6 +15,8 @@ class PrincipalKind(StrEnum):
     ROOT = "root"
     USER = "user"
     ROLE_SESSION = "assumed-role"
+    FEDERATED_USER = "federated-user"
+    """A session that GetFederationToken made for a user, or for the root user."""
     SERVICE = "service"
     ANONYMOUS = "anonymous"
 
@@ -24,15 +26,17 @@ class Principal:
     """An authenticated identity.
 
     `account_id` is 12 digits; `arn` is the full ARN (`arn:aws:iam::123456789012:root`); `principal_id` is what AWS
-    calls aws:userid (the account id for the root user). `role_arn` is, for a session of a role, the role's own ARN with
-    its path, which the session's ARN leaves out; `tags` are the principal's and its session's (aws:PrincipalTag).
+    calls aws:userid (the account id for the root user). `issuer_arn` is the ARN of the role that a session is of, with
+    its path, which the session's own ARN leaves out, or of the user that a federated user's session comes from;
+    `issuer_id` is the unique id of that user. `tags` are the principal's and its session's (aws:PrincipalTag).
     """
 
     kind: PrincipalKind
     account_id: str
     arn: str
     principal_id: str
-    role_arn: str | None = None
+    issuer_arn: str | None = None
+    issuer_id: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
 
 
@@ -48,8 +52,8 @@ class PolicyText:
 class IdentityPolicies:
     """The policies that go with an identity, as texts: who decides parses them and remembers them by their text.
 
-    `session` None: the caller has no session policies; an empty tuple never occurs. Source: IAM User Guide, "Policy
-    evaluation logic".
+    `session` None: the caller has no session policies, and needs none; empty: it has none, and nothing is allowed
+    without one (a federated user's session). Source: IAM User Guide, "Policy evaluation logic".
     """
 
     identity: tuple[PolicyText, ...] = ()
@@ -61,12 +65,30 @@ NO_POLICIES = IdentityPolicies()
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What is known of temporary credentials besides whose they are.
+
+    `source_identity` was set once, and stays through chains of roles; `federated_provider` is the identity provider
+    that vouched for whom they were made for, and `claims` what it said, by condition keys in lower case;
+    `transitive_tags` are the keys of the tags that go on to the next role.
+    """
+
+    issued_us: int
+    expires_us: int
+    source_identity: str | None = None
+    federated_provider: str | None = None
+    claims: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    transitive_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """A principal together with what the audit trail and conditions need to know about its request.
 
     `via_service` is the service that acts for the principal (`s3.<region>.amazonaws.com`, the value of kms:ViaService),
     set by the gateway itself and never from a header; None for direct calls. `region` is the region whose endpoint was
     called, None for the home region. `resource_arn` names what the service acts on (the S3 object), for the audit.
+    `session` None: it signed with a key of its own, or not at all.
     """
 
     principal: Principal
@@ -78,6 +100,7 @@ class Caller:
     resource_arn: str | None = None
     is_secure_transport: bool = False
     user_agent: str = ""
+    session: Session | None = None
 
 
 SERVICE_ACCOUNT_ID = "000000000000"

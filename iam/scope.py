@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
@@ -35,6 +35,9 @@ S3 = Service("s3", encode_path_once, True, knows_version_2=True)
 KMS = Service("kms", encode_path_twice, False)
 IAM = Service("iam", encode_path_twice, False)
 STS = Service("sts", encode_path_twice, False)
+
+SECURITY_TOKEN = "x-amz-security-token"  # noqa: S105
+"""What a header or a form's field is called that has the session token; in URLs it has capitals."""
 
 GLOBAL_REGION = "us-east-1"
 """What clients sign for whose services are of no region, IAM and the global endpoint of STS."""
@@ -68,7 +71,8 @@ class Authentication:
     """What a request says about its signature, parsed but not verified.
 
     `timestamp` is `signed_at` as it stands in the string to sign (YYYYMMDDTHHMMSSZ). `payload_hash` is None where the
-    hash of the body itself is signed. `pairs` are the canonical query parameters that are covered.
+    hash of the body itself is signed. `pairs` are the canonical query parameters that are covered. `security_token` is
+    the session token that came with it; None for long-term access keys.
     """
 
     form: Form
@@ -80,6 +84,7 @@ class Authentication:
     payload_hash: str | None
     pairs: Pairs
     expires_seconds: int | None = None
+    security_token: str | None = field(default=None, repr=False)
 
 
 class MalformedScope(ValueError):

@@ -11,7 +11,7 @@ import base64
 import hmac
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
 from urllib.parse import unquote
@@ -20,9 +20,9 @@ from iam.canonical import to_wire
 from iam.errors import AuthenticationError, Reason, missing_form_field
 from iam.payload_hash import UNSIGNED_PAYLOAD, check_payload_hash, is_signed_stream
 from iam.requests import SignableRequest
-from iam.scope import Form, format_iso
+from iam.scope import SECURITY_TOKEN, Form, format_iso
 from iam.secrets import Secret
-from iam.sigv4 import MISMATCH_MESSAGE, check_skew, request_time, security_token_refused
+from iam.sigv4 import MISMATCH_MESSAGE, check_skew, request_time
 
 SCHEME = "AWS"
 
@@ -81,6 +81,7 @@ class SignatureVersion2:
     access_key_id: str
     signature: str
     text: str
+    security_token: str | None = field(default=None, repr=False)
 
     def verify(self, secret: Secret) -> None:
         """In constant time. Raises AuthenticationError(SIGNATURE_MISMATCH)."""
@@ -110,8 +111,6 @@ def parse_version_2(
     if form is Form.QUERY:
         return _of_url(request, parameters, bucket_of_host, now)
     headers = request.headers
-    if "x-amz-security-token" in headers:
-        raise security_token_refused()
     access_key_id, colon, signature = headers["authorization"].strip().removeprefix(SCHEME).strip().rpartition(":")
     if not colon or not access_key_id or not signature:
         message = "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature"
@@ -119,9 +118,8 @@ def parse_version_2(
     timestamp, signed_at = request_time(headers)
     check_skew(signed_at, timestamp, now)
     date = "" if "x-amz-date" in headers else headers["date"]
-    return SignatureVersion2(
-        Form.HEADER, access_key_id, signature, _string_to_sign(request, headers, date, parameters, bucket_of_host)
-    )
+    text = _string_to_sign(request, headers, date, parameters, bucket_of_host)
+    return SignatureVersion2(Form.HEADER, access_key_id, signature, text, headers.get(SECURITY_TOKEN))
 
 
 def unsigned_payload_hash(headers: Mapping[str, str]) -> str:
@@ -144,20 +142,18 @@ def parse_form_version_2(fields: Mapping[str, str]) -> SignatureVersion2 | None:
     """
     if not {"awsaccesskeyid", "signature"} & fields.keys():
         return None
-    if "x-amz-security-token" in fields:
-        raise security_token_refused()
     for name, shown in (("awsaccesskeyid", "AWSAccessKeyId"), ("signature", "signature"), ("policy", "policy")):
         if name not in fields:
             raise missing_form_field(shown)
-    return SignatureVersion2(Form.POST, fields["awsaccesskeyid"], fields["signature"], fields["policy"])
+    return SignatureVersion2(
+        Form.POST, fields["awsaccesskeyid"], fields["signature"], fields["policy"], fields.get(SECURITY_TOKEN)
+    )
 
 
 def _of_url(
     request: SignableRequest, parameters: Parameters, bucket_of_host: str | None, now: datetime
 ) -> SignatureVersion2:
     given = dict(parameters)
-    if "x-amz-security-token" in {name.lower() for name in given}:
-        raise security_token_refused()
     expires = given.get("Expires", "")
     if not _EXPIRES.fullmatch(expires):
         _denied("Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters")
@@ -172,7 +168,7 @@ def _of_url(
     headers |= request.headers
     headers |= {name: value for name, value in moved.items() if name.startswith("x-amz-")}
     text = _string_to_sign(request, headers, expires, parameters, bucket_of_host)
-    return SignatureVersion2(Form.QUERY, given["AWSAccessKeyId"], given["Signature"], text)
+    return SignatureVersion2(Form.QUERY, given["AWSAccessKeyId"], given["Signature"], text, headers.get(SECURITY_TOKEN))
 
 
 def _denied(message: str) -> NoReturn:

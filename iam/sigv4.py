@@ -21,6 +21,7 @@ from iam.requests import SignableRequest
 from iam.scope import (
     ALGORITHM,
     MAX_SKEW,
+    SECURITY_TOKEN,
     Authentication,
     CredentialScope,
     Form,
@@ -49,8 +50,6 @@ def parse_authorization_header(
     Raises AuthenticationError.
     """
     headers = request.headers
-    if "x-amz-security-token" in headers:
-        raise security_token_refused()
     components = _components(headers["authorization"])
     try:
         scope = parse_credential(components["Credential"], service, regions)
@@ -74,6 +73,7 @@ def parse_authorization_header(
         signed_at=signed_at,
         payload_hash=_declared_payload_hash(headers) if service.declares_payload_hash else None,
         pairs=pairs,
+        security_token=headers.get(SECURITY_TOKEN),
     )
 
 
@@ -121,11 +121,6 @@ def signature_version_2() -> AuthenticationError:
         Reason.SIGNATURE_VERSION_2,
         f"The authorization mechanism you have provided is not supported. Please use {ALGORITHM}.",
     )
-
-
-def security_token_refused() -> AuthenticationError:
-    """There are no temporary credentials yet, so that every session token is one that nobody here has issued."""
-    return AuthenticationError(Reason.SECURITY_TOKEN, "The provided token is malformed or otherwise invalid.")
 
 
 def request_time(headers: Mapping[str, str]) -> tuple[str, datetime]:

@@ -86,8 +86,8 @@ class Brakes:
             raise _throttled(family, Brake.FAILURES, self._failures.delay_seconds)
 
     def admit_principal(self, family: Family, principal: Principal) -> None:
-        """Once it is known who asks. All sessions of a role are one principal. Raises Throttled."""
-        self._take(family, Brake.PRINCIPAL, principal.role_arn or principal.arn)
+        """Once it is known who asks. All sessions of a role, or of a user, are one principal. Raises Throttled."""
+        self._take(family, Brake.PRINCIPAL, principal.issuer_arn or principal.arn)
 
     async def hold_back(self, family: Family, error: AuthenticationError, remote_ip: str) -> None:
         """Before a request is answered by `error`: waits if there were too many of its kind.

@@ -50,7 +50,7 @@ from iam.errors import AuthenticationError
 from iam.face.service import IdentityService
 from iam.policy.cache import PolicyCache
 from iam.policy.variables import Context
-from iam.principals import ANONYMOUS, NO_POLICIES, Caller, IdentityPolicies, Principal
+from iam.principals import ANONYMOUS, NO_POLICIES, Caller, IdentityPolicies, Principal, Session
 from iam.scope import S3, Form
 from iam.store.interface import StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
@@ -188,7 +188,7 @@ class Dispatcher:
         browser_form = None
         if operation.body is Body.FORM:
             browser_form = await BrowserForm.read(request)
-            authenticated = self._signer_of(browser_form, authenticated, unsealed)
+            authenticated = self._signer_of(browser_form, authenticated, unsealed, now)
             browser_form.check(address.bucket or "", now)
             request, address = browser_form.as_put(request), replace(address, key=browser_form.upload.key)
             entry.key = address.key
@@ -234,21 +234,29 @@ class Dispatcher:
         return response
 
     @staticmethod
-    def _signer_of(form: BrowserForm, authenticated: Authenticated | None, unsealed: Unsealed) -> Authenticated | None:
+    def _signer_of(
+        form: BrowserForm, authenticated: Authenticated | None, unsealed: Unsealed, now: datetime
+    ) -> Authenticated | None:
         """Who signed a form. Its policy says what may be uploaded, so that no other signature does."""
         if authenticated is not None:
             raise S3Error("InvalidArgument", "A browser form is signed by its fields, not by Authorization or its URL.")
-        return unsealed.authenticator.authenticate_form(form.upload.fields, S3)
+        return unsealed.authenticator.authenticate_form(form.upload.fields, S3, now=now)
 
     def _authentication(self, authenticated: Authenticated | None, request: Request) -> Authentication:
         if authenticated is None:
             content = anonymous_content_sha256(request.headers)
-            return Authentication(self._caller(ANONYMOUS, NO_POLICIES, request), content, None)
+            return Authentication(self._caller(request, ANONYMOUS), content, None)
         content = ContentSHA256.parse(authenticated.payload_hash)
-        caller = self._caller(authenticated.principal, authenticated.policies, request)
+        caller = self._caller(request, authenticated.principal, authenticated.policies, authenticated.session)
         return Authentication(caller, content, authenticated.chunk_verifier() if content.is_signed_stream else None)
 
-    def _caller(self, principal: Principal, policies: IdentityPolicies, request: Request) -> Caller:
+    def _caller(
+        self,
+        request: Request,
+        principal: Principal,
+        policies: IdentityPolicies = NO_POLICIES,
+        session: Session | None = None,
+    ) -> Caller:
         return Caller(
             principal,
             request.request_id,
@@ -257,6 +265,7 @@ class Dispatcher:
             policies=policies,
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
+            session=session,
         )
 
     async def _call(self, handler: Handler, call: Call) -> Response:

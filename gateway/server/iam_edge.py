@@ -137,6 +137,7 @@ class _Exchange:
             policies=authenticated.policies,
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
+            session=authenticated.session,
         )
         result = await service.call(caller, operation, parameters, entry.decisions)
         document = result_document(operation.name, result, self._model.namespace, request.request_id)

@@ -87,6 +87,7 @@ class KMSEdge:
             policies=authenticated.policies,
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
+            session=authenticated.session,
         )
         return await answer(ExplainedKeyService(self._service, entry), caller, target, body)
 

@@ -15,6 +15,7 @@ _CODES: Mapping[Fault, str] = {
     Fault.INVALID: "SignatureDoesNotMatch",
     Fault.UNKNOWN_CLIENT: "InvalidClientTokenId",
     Fault.EXPIRED: "RequestExpired",
+    Fault.EXPIRED_TOKEN: "ExpiredToken",
 }
 
 

@@ -13,6 +13,7 @@ from iam.key_uses import AccessKeyUses
 from iam.policy.decisions import Decisions
 from iam.policy.variables import Context
 from iam.principals import Caller
+from iam.session_tokens import SessionTokens
 from iam.store.interface import IdentityStore
 
 Value = Union[str, int, bool, "Document", list["Value"]]
@@ -29,6 +30,7 @@ class Call:
     store: IdentityStore
     authoriser: Authoriser
     uses: AccessKeyUses
+    tokens: SessionTokens
     now: datetime
     decisions: Decisions = field(default_factory=Decisions)
 

@@ -72,6 +72,12 @@ class ParsedRequest:
         assert isinstance(values, list)
         return tuple(str(each) for each in values)
 
+    def members(self, member: str, name: str) -> tuple[str, ...]:
+        """A list of structures, empty if absent: of each the string `name`, where it has one."""
+        values = self._values.get(member, [])
+        assert isinstance(values, list)
+        return tuple(str(each[name]) for each in values if isinstance(each, Mapping) and name in each)
+
     def tags(self, member: str = "Tags") -> Tags:
         """A list of Key and Value, empty if absent."""
         values = self._values.get(member, [])

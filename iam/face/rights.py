@@ -112,11 +112,21 @@ _MORE: Mapping[str, tuple[Right, ...]] = {
 
 RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
     "iam": {name: (Right(f"iam:{name}", kind), *_MORE.get(name, ())) for kind, names in _ON.items() for name in names},
-    "sts": {"GetCallerIdentity": ()},
+    "sts": {
+        "DecodeAuthorizationMessage": (Right("sts:DecodeAuthorizationMessage", ANY),),
+        "GetAccessKeyInfo": (Right("sts:GetAccessKeyInfo", ANY),),
+        "GetCallerIdentity": (),
+        "GetFederationToken": (
+            Right("sts:GetFederationToken", "federated-user"),
+            Right("sts:TagSession", "federated-user", when="session tags are passed"),
+        ),
+        "GetSessionToken": (),
+    },
 }
 """By the service's name, then the operation's: a row for each that is served."""
 
 ASKS_NOTHING: Mapping[str, str] = {
+    "GetSessionToken": "gives what the caller has, and no policy can deny it (API Reference, GetSessionToken)",
     "GetCallerIdentity": "needs no permission, and no policy can deny it (API Reference, GetCallerIdentity)",
 }
 """Why an operation has no right to ask for."""

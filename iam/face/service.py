@@ -11,10 +11,12 @@ from iam.credentials import AccessKeyUse
 from iam.face.authorisation import Authoriser
 from iam.face.call import Call, Document
 from iam.face.query import Operation
+from iam.face.session_limits import check_session
 from iam.face.translate import to_iam_error
 from iam.key_uses import AccessKeyUses
 from iam.policy.decisions import Decisions
 from iam.principals import Caller
+from iam.session_tokens import SessionTokens
 from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
 
 
@@ -24,13 +26,14 @@ class IdentityService:
     A call whose caller is gone is finished all the same: what it changes is one transaction.
     """
 
-    def __init__(self, open_store: Callable[[], IdentityStore], uses: AccessKeyUses) -> None:
+    def __init__(self, open_store: Callable[[], IdentityStore], uses: AccessKeyUses, tokens: SessionTokens) -> None:
         """`open_store` is called in the thread, at the first call. It raises StoreUnavailable.
 
-        `uses` are the access keys that this process saw used.
+        `uses` are the access keys that this process saw used; `tokens` makes session tokens.
         """
         self._open_store = open_store
         self._uses = uses
+        self._tokens = tokens
         self._store: IdentityStore | None = None
         self._authoriser = Authoriser()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="identities")
@@ -46,8 +49,18 @@ class IdentityService:
     def _answer(
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
     ) -> Document | None:
+        check_session(caller, operation.model.name, operation.name)
         request = operation.request(parameters)
-        call = Call(caller, request, self._opened_store(), self._authoriser, self._uses, datetime.now(UTC), decisions)
+        call = Call(
+            caller,
+            request,
+            self._opened_store(),
+            self._authoriser,
+            self._uses,
+            self._tokens,
+            datetime.now(UTC),
+            decisions,
+        )
         try:
             return operation.handler(call)
         except StoreUnavailable:

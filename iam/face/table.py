@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from iam.entities import EntityKind
 from iam.face.call import Handler
-from iam.face.operations import absent, access_keys, groups, policies, roles, sts, users
+from iam.face.operations import absent, access_keys, groups, own_sessions, policies, roles, sts, users
 from iam.face.operations.entity_policies import EntityPolicies
 from iam.face.operations.entity_tags import EntityTags
 
@@ -100,6 +100,12 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "UpdateRoleDescription": roles.update_role_description,
         "UpdateUser": users.update_user,
     },
-    "sts": {"GetCallerIdentity": sts.get_caller_identity},
+    "sts": {
+        "DecodeAuthorizationMessage": sts.decode_authorization_message,
+        "GetAccessKeyInfo": sts.get_access_key_info,
+        "GetCallerIdentity": sts.get_caller_identity,
+        "GetFederationToken": own_sessions.get_federation_token,
+        "GetSessionToken": own_sessions.get_session_token,
+    },
 }
 """By the service's name, then the operation's. A new one needs `python -m tests.iam.face.generate_models`."""

@@ -135,7 +135,8 @@ def evaluate_key(
     """Decide about a KMS key, whose policy is `policies.resource` and comes first.
 
     `grant` names a grant that allows the request, or says None; it is asked only where policies leave it open. A grant
-    needs no policy beside it, in the key's account or in another.
+    needs no policy beside it, in the key's account or in another; only that session policies, which are all that a
+    session was given, allow it too.
     """
     denied = explicit_deny(request, policies)
     if denied is not None:
@@ -144,7 +145,7 @@ def evaluate_key(
     if not decision.is_allowed and grant is not None:
         granted = grant()
         if granted is not None:
-            return Decision(Outcome.ALLOWED, granted)
+            return _limited_by_session(request, policies) or Decision(Outcome.ALLOWED, granted)
         return replace(decision, decided_by=f"{decision.decided_by}; no grant allows it")
     return decision
 
@@ -236,6 +237,10 @@ def _limits(request: AccessRequest, policies: PoliciesInForce) -> Decision | Non
     """The refusal of a boundary, or of session policies, that do not allow the request too."""
     if policies.boundary is not None and _first_allow(request, (policies.boundary,)) is None:
         return _not_allowed_by(Layer.BOUNDARY, (policies.boundary,))
+    return _limited_by_session(request, policies)
+
+
+def _limited_by_session(request: AccessRequest, policies: PoliciesInForce) -> Decision | None:
     if policies.session is not None and _first_allow(request, policies.session) is None:
         return _not_allowed_by(Layer.SESSION, policies.session)
     return None

@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 
 from iam.policy.principals import role_arn
 from iam.policy.variables import NOTHING_KNOWN, Context, LazyContext, Values
-from iam.principals import Caller, PrincipalKind
+from iam.principals import Caller, PrincipalKind, Session
 
 _PRINCIPAL_TAG = "aws:principaltag/"
 _PRINCIPAL_TYPES = {
     PrincipalKind.ROOT: "Account",
     PrincipalKind.USER: "User",
     PrincipalKind.ROLE_SESSION: "AssumedRole",
+    PrincipalKind.FEDERATED_USER: "FederatedUser",
     PrincipalKind.ANONYMOUS: "Anonymous",
 }
 
@@ -38,10 +39,11 @@ class CallerContext(LazyContext):
             return () if value is None or value == "" else (value,)
         if name.startswith(_PRINCIPAL_TAG):
             return pairs(_PRINCIPAL_TAG, dict(self.caller.principal.tags)).get(name, ())
-        return ()
+        return session_keys(self.caller.session).get(name, ())
 
     def _names(self) -> Iterator[str]:
         yield from _KEYS
+        yield from session_keys(self.caller.session)
         yield from pairs(_PRINCIPAL_TAG, dict(self.caller.principal.tags))
 
 
@@ -55,6 +57,22 @@ def pairs(prefix: str, found: Mapping[str, str]) -> Context:
         name = prefix + key.lower()
         members[name] = (*members.get(name, ()), value)
     return members
+
+
+def session_keys(session: Session | None) -> Context:
+    """What can be asked about temporary credentials alone: without a session no such key is there.
+
+    None was made with a second factor: there are no such devices.
+    """
+    if session is None:
+        return {}
+    issued = datetime.fromtimestamp(session.issued_us // 1_000_000, UTC)
+    keys = {"aws:multifactorauthpresent": ("false",), "aws:tokenissuetime": (iso(issued),)}
+    if session.source_identity is not None:
+        keys["aws:sourceidentity"] = (session.source_identity,)
+    if session.federated_provider is not None:
+        keys["aws:federatedprovider"] = (session.federated_provider,)
+    return {**dict(session.claims), **keys}
 
 
 def iso(moment: datetime) -> str:

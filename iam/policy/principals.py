@@ -19,7 +19,7 @@ class Reach(IntEnum):
     ACCOUNT = 1
     """It names the caller's account, which may pass the permission on by policies of its own."""
     ROLE = 2
-    """It names the role, or everyone, and the caller is a session of a role: boundary and session policies count."""
+    """It names the role or user that a session comes from, or everyone: boundary and session policies count."""
     DIRECT = 3
     """It names the user or the session itself, or the root user of the account."""
 
@@ -68,10 +68,8 @@ class PrincipalSet:
         if kind is PrincipalKind.SERVICE and principal.principal_id in self.services:
             return Reach.DIRECT
         if self.is_anyone:
-            return Reach.ROLE if kind is PrincipalKind.ROLE_SESSION else Reach.DIRECT
-        if kind is PrincipalKind.ROLE_SESSION and (
-            role_arn(principal) in self.arns or principal.principal_id.partition(":")[0] in self.unique_ids
-        ):
+            return Reach.ROLE if kind in _SESSIONS else Reach.DIRECT
+        if kind in _SESSIONS and (issuer_arn(principal) in self.arns or issuer_id(principal) in self.unique_ids):
             return Reach.ROLE
         if principal.account_id in self.accounts or canonical_id in self.canonical_ids:
             return Reach.DIRECT if kind is PrincipalKind.ROOT else Reach.ACCOUNT
@@ -80,8 +78,8 @@ class PrincipalSet:
     def names_every_form(self, principal: Principal) -> bool:
         """Whether each form of the principal is named: what NotPrincipal needs to leave it out.
 
-        The forms are the account and the user, or the account, the role and the session. (A provider, a canonical user
-        or a service has one form.)
+        The forms are the account and the user, or the account, the role (or user) and the session. (A provider, a
+        canonical user or a service has one form.)
         """
         if self.is_anyone:
             return True
@@ -91,20 +89,37 @@ class PrincipalSet:
             return False
         if principal.kind is PrincipalKind.ROOT:
             return True
-        if principal.kind is PrincipalKind.ROLE_SESSION and role_arn(principal) not in self.arns:
+        issuer = issuer_arn(principal)
+        if issuer is not None and issuer not in self.arns:
             return False
         return principal.arn in self.arns
+
+
+_SESSIONS = frozenset({PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER})
+"""The kinds of which a principal is a session of something that policies can name as well."""
+
+
+def issuer_arn(principal: Principal) -> str | None:
+    """The ARN of the role or user that `principal` is a session of; None for other principals."""
+    return principal.issuer_arn if principal.kind is PrincipalKind.FEDERATED_USER else role_arn(principal)
+
+
+def issuer_id(principal: Principal) -> str | None:
+    """The unique id of the role or user that `principal` is a session of; None for other principals."""
+    if principal.kind is PrincipalKind.ROLE_SESSION:
+        return principal.principal_id.partition(":")[0]
+    return principal.issuer_id if principal.kind is PrincipalKind.FEDERATED_USER else None
 
 
 def role_arn(principal: Principal) -> str | None:
     """The ARN of the role of which `principal` is a session; None for other principals.
 
-    `Principal.role_arn` says it with the role's path; without it the path is taken to be "/".
+    `Principal.issuer_arn` says it with the role's path; without it the path is taken to be "/".
     """
     if principal.kind is not PrincipalKind.ROLE_SESSION:
         return None
-    if principal.role_arn is not None:
-        return principal.role_arn
+    if principal.issuer_arn is not None:
+        return principal.issuer_arn
     _, _, role_and_session = principal.arn.partition(":assumed-role/")
     role = role_and_session.partition("/")[0]
     return f"arn:aws:iam::{principal.account_id}:role/{role}" if role else None

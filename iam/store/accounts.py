@@ -145,6 +145,10 @@ class SQLiteAccounts:
         access = self._access_cache[account_id] = AccountAccess(bool(is_active), block)
         return access
 
+    def has_active_account(self, account_id: str) -> bool:
+        access = self.account_access(account_id)
+        return access is not _NOBODY and access.is_active
+
     def create_account_alias(self, account_id: str, alias: str) -> None:
         check_account_alias(alias)
         with translated_failures(), transaction(self._connection):

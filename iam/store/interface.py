@@ -479,6 +479,20 @@ class IdentityStore(Protocol):
         every request."""
         ...
 
+    def has_active_account(self, account_id: str) -> bool:
+        """Whether there is such an account, and it is active. On the path of every request with a session."""
+        ...
+
+    def find_principal(self, entity_id: str) -> tuple[User | Role, IdentityPolicies] | None:
+        """The user or role of this id, whatever it is called by now, with its policies; None if it is gone. On the path
+        of every request with one of its sessions."""
+        ...
+
+    def find_policy(self, account_id: str, arn: str) -> PolicyText | None:
+        """What a managed policy of the account's, or of AWS's, says now, by its ARN; None if there is none. On the path
+        of every request whose session it limits."""
+        ...
+
     def set_access_key_active(self, access_key_id: str, is_active: bool) -> None:
         """Takes effect before it returns, in every process. Raises NoSuchAccessKey."""
         ...

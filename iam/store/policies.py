@@ -194,6 +194,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             if len(self._versions(policy)) > 1:
                 raise PolicyInUse(f"policy {policy.name} still has further versions", PolicyUse.VERSIONS)
             self._connection.execute("DELETE FROM policy WHERE policy_id = ?", (policy.policy_id,))
+        self._forget()
 
     def tag_policy(self, account_id: str, arn: str, tags: Tags) -> None:
         check_tags(tags)

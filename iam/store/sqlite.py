@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence, Set
 from pathlib import Path
+from typing import TypeVar
 
 from iam.credentials import (
     AccessKey,
@@ -19,14 +20,15 @@ from iam.credentials import (
     check_access_key_id,
     is_access_key_id,
 )
-from iam.entities import User
-from iam.principals import NO_POLICIES, IdentityPolicies, Principal, PrincipalKind, root_principal
+from iam.entities import Group, Role, User
+from iam.principals import NO_POLICIES, IdentityPolicies, PolicyText, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
 from iam.store.accounts import SQLiteAccounts
 from iam.store.database import open_database, transaction, translated_failures
 from iam.store.interface import (
     AccessKeyExists,
     NoSuchAccessKey,
+    NoSuchManagedPolicy,
     NoSuchUser,
     SecretSealer,
     StoreUnavailable,
@@ -35,7 +37,11 @@ from iam.store.interface import (
 from iam.store.policies import SQLitePolicies
 
 CACHE_CAPACITY = 10_000
-"""Credentials kept open, about 1 KiB each. Only access keys that exist are cached, so that no caller can fill it."""
+"""Credentials kept open, about 1 KiB each, and what sessions ask for as often. Only what exists is cached, so that no
+caller can fill it."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
@@ -47,6 +53,8 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
         self._sealer = sealer
         self._cache: dict[str, Credential] = {}
         self._access_cache: dict[str, AccountAccess] = {}
+        self._principals: dict[str, tuple[User | Role, IdentityPolicies]] = {}
+        self._texts: dict[tuple[str, str], PolicyText] = {}
         self._cached_version = -1
 
     def __repr__(self) -> str:
@@ -210,22 +218,38 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
         if row is None:
             return None
         account_id, sealed, is_active, user_id = row
-        identity = (root_principal(account_id), NO_POLICIES) if user_id is None else self._identity_of(user_id)
-        if identity is None:
-            return None
-        principal, policies = identity
+        principal, policies = root_principal(account_id), NO_POLICIES
+        if user_id is not None:
+            user = self._user_by_id(user_id)
+            if user is None:  # it went, with its keys, since the key was read
+                return None
+            principal, policies = user.principal, self._policies_of(user)
         credential = Credential(access_key_id, self._open(access_key_id, sealed), principal, bool(is_active), policies)
-        if len(self._cache) >= CACHE_CAPACITY:
-            self._cache.clear()
-        self._cache[access_key_id] = credential
+        _bounded(self._cache)[access_key_id] = credential
         return credential
 
-    def _identity_of(self, user_id: str) -> tuple[Principal, IdentityPolicies] | None:
-        """None where the user went, with its keys, since the key was read."""
-        user = self._user_by_id(user_id)
-        if user is None:
-            return None
-        return user.principal, self._policies_of(user)
+    def find_principal(self, entity_id: str) -> tuple[User | Role, IdentityPolicies] | None:
+        with translated_failures():
+            self._check_caches()
+            found = self._principals.get(entity_id)
+            if found is None:
+                entity = self.entity_by_id(entity_id)
+                if entity is None or isinstance(entity, Group):
+                    return None
+                found = _bounded(self._principals)[entity_id] = entity, self._policies_of(entity)
+            return found
+
+    def find_policy(self, account_id: str, arn: str) -> PolicyText | None:
+        with translated_failures():
+            self._check_caches()
+            found = self._texts.get((account_id, arn))
+            if found is None:
+                try:
+                    self._policy(account_id, arn)
+                except NoSuchManagedPolicy:
+                    return None
+                found = _bounded(self._texts)[account_id, arn] = self._default_text(account_id, arn)
+            return found
 
     def _open(self, access_key_id: str, sealed: bytes) -> Secret:
         try:
@@ -249,12 +273,19 @@ class SQLiteIdentityStore(SQLiteAccounts, SQLitePolicies):
             raise _no_such_access_key(access_key_id)
 
     def _forget(self) -> None:
-        self._cache.clear()
-        self._access_cache.clear()
+        for cache in (self._cache, self._access_cache, self._principals, self._texts):
+            cache.clear()
 
     def close(self) -> None:
         self._forget()
         self._connection.close()
+
+
+def _bounded(cache: dict[K, V]) -> dict[K, V]:
+    """The cache with room for one more."""
+    if len(cache) >= CACHE_CAPACITY:
+        cache.clear()
+    return cache
 
 
 def _purpose(access_key_id: str) -> bytes:

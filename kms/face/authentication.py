@@ -15,6 +15,7 @@ _CODES: Mapping[Fault, str] = {
     Fault.INVALID: "InvalidSignatureException",
     Fault.UNKNOWN_CLIENT: "UnrecognizedClientException",
     Fault.EXPIRED: "InvalidSignatureException",
+    Fault.EXPIRED_TOKEN: "ExpiredTokenException",
 }
 
 

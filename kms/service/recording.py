@@ -40,6 +40,7 @@ _IDENTITY_TYPES: Final = {
     PrincipalKind.ROOT: "Root",
     PrincipalKind.USER: "IAMUser",
     PrincipalKind.ROLE_SESSION: "AssumedRole",
+    PrincipalKind.FEDERATED_USER: "FederatedUser",
     PrincipalKind.SERVICE: "AWSService",
     PrincipalKind.ANONYMOUS: "Unknown",
 }

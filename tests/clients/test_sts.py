@@ -97,7 +97,7 @@ def test_the_body_is_signed(raw: RawClient) -> None:
         (f"Action=CreateUser&Version={STS_VERSION}", (400, "InvalidAction")),
         ("Action=GetCallerIdentity&Version=2000-01-01", (400, "InvalidAction")),
         (f"Action=Nothing&Version={STS_VERSION}", (400, "InvalidAction")),
-        (f"Action=DecodeAuthorizationMessage&Version={STS_VERSION}", (501, "NotImplemented")),
+        (f"Action=AssumeRoleWithSAML&Version={STS_VERSION}", (501, "NotImplemented")),
         ("Action=%ff", (404, "MalformedQueryString")),
         (b"Action=\xff", (404, "MalformedQueryString")),
         ("Action=a&Action=b", (404, "MalformedQueryString")),

@@ -550,6 +550,41 @@ class IdentityStoreSuite:
         other.set_boundary(ANN, None)
         assert in_force() == [({inline: POLICY}, None)] * 2
 
+    def test_what_sessions_ask_for_is_as_it_is_now(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other = open_store()
+        account_id, arn = ACCOUNT.account_id, OWN_POLICY.arn
+        both = (store, other)
+        assert [each.find_principal(ANN.user_id) for each in both] == [None, None]
+        assert [each.find_policy(account_id, arn) for each in both] == [None, None]
+        store.create_user(ANN)
+        store.create_policy(OWN_POLICY, POLICY)
+        assert [each.find_principal(ANN.user_id) for each in both] == [(ANN, NO_POLICIES)] * 2
+        assert [each.find_policy(account_id, arn) for each in both] == [PolicyText(arn, POLICY)] * 2
+        other.attach_policy(ANN, arn)
+        store.rename(ANN, new_name="eve", new_path=None)
+        found = replace(ANN, name="eve"), IdentityPolicies((PolicyText(arn, POLICY),))
+        assert [each.find_principal(ANN.user_id) for each in both] == [found] * 2
+        other.detach_policy(ANN, arn)
+        store.create_policy_version(account_id, arn, f" {POLICY}", is_default=True, created_us=2)
+        assert [each.find_policy(account_id, arn) for each in both] == [PolicyText(arn, f" {POLICY}")] * 2
+        other.delete_policy_version(account_id, arn, 1)
+        other.delete_policy(account_id, arn)
+        store.delete_entity(ANN)
+        assert [each.find_principal(ANN.user_id) for each in both] == [None, None]
+        assert [each.find_policy(account_id, arn) for each in both] == [None, None]
+
+    def test_what_sessions_ask_for_in_vain(self, store: IdentityStore) -> None:
+        store.create_policy(OWN_POLICY, POLICY)
+        assert store.has_active_account(ACCOUNT.account_id)
+        assert not store.has_active_account("999999999999")
+        store.set_account_active(ACCOUNT.account_id, False)
+        assert not store.has_active_account(ACCOUNT.account_id)
+        found = store.find_policy(ACCOUNT.account_id, ADMINISTRATOR)
+        assert found is not None and found.name == ADMINISTRATOR
+        assert store.find_policy(OTHER_ACCOUNT.account_id, OWN_POLICY.arn) is None
+        assert store.find_policy(ACCOUNT.account_id, "arn:aws:iam::aws:policy/Nothing") is None
+        assert store.find_policy(ACCOUNT.account_id, "no ARN") is None
+
     def test_managed_policies_have_their_shape_and_bounds(self, store: IdentityStore) -> None:
         account_id, arn = ACCOUNT.account_id, OWN_POLICY.arn
         store.create_policy(OWN_POLICY, POLICY)

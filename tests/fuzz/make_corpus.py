@@ -23,6 +23,7 @@ from gateway.sealing import wraps
 from gateway.sealing.footer import Envelope, format_envelope
 from gateway.sealing.stream import BlobSealer
 from iam.requests import RequestHead
+from iam.session_tokens import SessionToken, SessionTokens
 from kms.api.types import DescribeKey
 from kms.hsm.interface import RootIdentity
 from kms.keys.record_format import RecordHeader, format_header
@@ -31,8 +32,12 @@ from kms.store.archive import ArchiveHeader, write_archive
 from kms.wire import HEALTH, VERB_OF, format_frame, format_refusal
 from tests.fuzz.target import CORPUS
 from tests.fuzz.targets import kms, stored, uploads
+from tests.fuzz.targets.identities import TOKEN_KEY_ID, UNSEALED_TOKENS
 from tests.iam.botocore_signing import presigned_by_s3, signed_by_s3_header, signed_for_kms
 from tests.iam.checks import ACCESS_KEY_ID, SECRET_TEXT
+from tests.iam.store.test_sqlite import AESGCMSecretSealer
+from tests.iam.test_session_tokens import TOKEN
+from tests.iam.test_sessions import OF_ANN
 
 Seeds = Mapping[str, bytes]
 
@@ -471,9 +476,31 @@ def identities() -> dict[str, Seeds]:
             "identity": b"Action=GetCallerIdentity&Version=2011-06-15",
             "kinds": b"Name=a+b&Most=-12&All=True&Tags.member.1.Key=a&Tags.member.1.Values.member.2=x"
             b"&Tags.member.3.Values=&Action=GetCallerIdentity&Version=2011-06-15",
+            "session": b"Action=GetFederationToken&Version=2011-06-15&Name=bob&Policy=%7B%7D&DurationSeconds=900"
+            b"&PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FA&Tags.member.1.Key=a&Tags.member.1.Value=b",
             "unknown": b"Action=Nothing&Version=1",
-        }
+        },
+        "session-token": {
+            "whole": _sealed_example(TOKEN).encode(),
+            "least": _sealed_example(OF_ANN).encode(),
+        },
+        "session-token-document": {
+            "whole": base64.urlsafe_b64decode(UNSEALED_TOKENS.seal(TOKEN_KEY_ID, TOKEN) + "==")[1:],
+            "least": base64.urlsafe_b64decode(UNSEALED_TOKENS.seal(TOKEN_KEY_ID, OF_ANN) + "==")[1:],
+        },
     }
+
+
+class _SameNonce(AESGCMSecretSealer):
+    """Seals the same to the same."""
+
+    def seal(self, purpose: bytes, secret: bytes) -> bytes:
+        nonce = hashlib.sha256(secret).digest()[:12]
+        return nonce + self._aead.encrypt(nonce, secret, purpose)
+
+
+def _sealed_example(token: SessionToken) -> str:
+    return SessionTokens(_SameNonce(bytes(32))).seal(TOKEN_KEY_ID, token)
 
 
 def settings() -> dict[str, Seeds]:

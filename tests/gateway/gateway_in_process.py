@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from botocore.auth import S3SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -37,6 +37,8 @@ from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
 from iam.principals import root_principal
 from iam.secrets import Secret
+from iam.session_tokens import SessionTokens
+from iam.sessions import Sessions
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
 from kms.epoch import SharedEpoch
@@ -95,6 +97,7 @@ class InProcessGateway:
     blobs_directory: Path
     kms: KeyService
     root: MemoryRoot
+    tokens: SessionTokens
     events: list[tuple[str, str]] = field(default_factory=list)
 
     async def call(
@@ -106,15 +109,21 @@ class InProcessGateway:
         headers: Mapping[str, str] | None = None,
         body: bytes | list[bytes] = b"",
         account_id: str = ACCOUNT_ID,
+        credentials: Credentials | None = None,
+        service: str = "s3",
     ) -> Answer:
-        """Sign and send one S3 request; `path` is unencoded. A list is a body in pieces."""
+        """Sign and send one request; `path` is unencoded. A list is a body in pieces.
+
+        Without `credentials` the root user of the account signs.
+        """
         pieces = body if isinstance(body, list) else [body]
         raw_path = quote(path, safe="/~")
         raw_query = urlencode(query or {}, quote_via=quote)
         url = f"http://127.0.0.1:9000{raw_path}" + (f"?{raw_query}" if raw_query else "")
         length = str(sum(map(len, pieces)))
         request = AWSRequest(method, url, {"Content-Length": length, **(headers or {})}, b"".join(pieces))
-        S3SigV4Auth(CREDENTIALS[account_id], "s3", REGION).add_auth(request)
+        signer = S3SigV4Auth if service == "s3" else SigV4Auth
+        signer(credentials or CREDENTIALS[account_id], service, REGION).add_auth(request)
         response = await self.dispatcher.handle(
             Request(
                 method=method,
@@ -151,9 +160,11 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
         keys = await open_service_keys(kms, index, request_id="test", make=True)
         identities = _identities(directory, IndexKeySecretSealer(keys.rows))
         events: list[tuple[str, str]] = []
+        tokens = SessionTokens(IndexKeySecretSealer(keys.rows))
         identity_service = IdentityService(
             lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows)),
             AccessKeyUses(),
+            tokens,
         )
         services = Services(
             index=index,
@@ -168,7 +179,9 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             put_account_block=identity_service.put_account_block,
             integrity_event=lambda kind, detail: events.append((kind, detail)),
         )
-        unsealed = Unsealed(services, Authenticator(REGION, identities.find_credential), identity_service)
+        sessions = Sessions(tokens, identities)
+        authenticator = Authenticator(REGION, identities.find_credential, open_session=sessions.credential)
+        unsealed = Unsealed(services, authenticator, identity_service)
         brakes = Brakes(RateTable.private(), LimitSettings())
         dispatcher = Dispatcher(
             operations=OPERATIONS,
@@ -179,7 +192,7 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             unsealed=lambda: unsealed,
             integrity_event=services.integrity_event,
         )
-        yield InProcessGateway(dispatcher, services, index, directory / "store", kms, root, events)
+        yield InProcessGateway(dispatcher, services, index, directory / "store", kms, root, tokens, events)
         await identity_service.close()
         identities.close()
     await index.close()

@@ -6,6 +6,7 @@ from iam.errors import AuthenticationError, Reason
 from iam.principals import root_principal
 from iam.scope import S3, Form
 from iam.secrets import Secret
+from tests.iam.checks import NOW
 from tests.vectors import browser_form
 
 ACCESS_KEY_ID = "AKIAIOSFODNN7EXAMPLE"
@@ -23,20 +24,21 @@ AUTHENTICATOR = Authenticator("us-east-1", {ACCESS_KEY_ID: CREDENTIAL}.get)
 
 def reason(**changes: str) -> Reason:
     with pytest.raises(AuthenticationError) as caught:
-        AUTHENTICATOR.authenticate_form(FIELDS | {name.replace("_", "-"): text for name, text in changes.items()}, S3)
+        fields = FIELDS | {name.replace("_", "-"): text for name, text in changes.items()}
+        AUTHENTICATOR.authenticate_form(fields, S3, now=NOW)
     return caught.value.reason
 
 
 def test_the_example_of_the_documentation() -> None:
-    authenticated = AUTHENTICATOR.authenticate_form(FIELDS, S3)
+    authenticated = AUTHENTICATOR.authenticate_form(FIELDS, S3, now=NOW)
     assert authenticated is not None
     assert (authenticated.access_key_id, authenticated.form) == (ACCESS_KEY_ID, Form.POST)
     assert authenticated.payload_hash == "UNSIGNED-PAYLOAD"
 
 
 def test_a_form_that_nobody_signed() -> None:
-    assert AUTHENTICATOR.authenticate_form({"key": "k"}, S3) is None
-    assert AUTHENTICATOR.authenticate_form({"key": "k", "policy": browser_form.POLICY}, S3) is None
+    assert AUTHENTICATOR.authenticate_form({"key": "k"}, S3, now=NOW) is None
+    assert AUTHENTICATOR.authenticate_form({"key": "k", "policy": browser_form.POLICY}, S3, now=NOW) is None
 
 
 def test_another_policy_or_signature() -> None:
@@ -59,14 +61,16 @@ def test_a_session_token() -> None:
 
 def test_signature_version_2() -> None:
     with pytest.raises(AuthenticationError) as caught:
-        AUTHENTICATOR.authenticate_form({"awsaccesskeyid": ACCESS_KEY_ID, "signature": "x", "policy": "e30="}, S3)
+        AUTHENTICATOR.authenticate_form(
+            {"awsaccesskeyid": ACCESS_KEY_ID, "signature": "x", "policy": "e30="}, S3, now=NOW
+        )
     assert caught.value.reason is Reason.SIGNATURE_VERSION_2
 
 
 @pytest.mark.parametrize("name", [name for name in FIELDS if name != "key"])
 def test_a_field_of_the_signature_is_missing(name: str) -> None:
     with pytest.raises(AuthenticationError) as caught:
-        AUTHENTICATOR.authenticate_form({each: text for each, text in FIELDS.items() if each != name}, S3)
+        AUTHENTICATOR.authenticate_form({each: text for each, text in FIELDS.items() if each != name}, S3, now=NOW)
     assert caught.value.reason is Reason.MALFORMED_FORM
     assert caught.value.fields["ArgumentName"] == name
 

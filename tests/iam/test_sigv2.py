@@ -199,7 +199,7 @@ def test_two_mechanisms_at_once() -> None:
 
 def test_a_form() -> None:
     fields = {"awsaccesskeyid": ACCESS_KEY_ID, "policy": "e30=", "signature": sign(CREDENTIAL.secret, "e30=")}
-    found = AUTHENTICATOR.authenticate_form(fields, S3)
+    found = AUTHENTICATOR.authenticate_form(fields, S3, now=NOW)
     assert found is not None and (found.form, found.signature_version) == (Form.POST, "AWS")
     for changes, expected in (
         ({"policy": "e31="}, Reason.SIGNATURE_MISMATCH),
@@ -207,11 +207,13 @@ def test_a_form() -> None:
         ({"x-amz-security-token": "token"}, Reason.SECURITY_TOKEN),
     ):
         with pytest.raises(AuthenticationError) as caught:
-            AUTHENTICATOR.authenticate_form(fields | changes, S3)
+            AUTHENTICATOR.authenticate_form(fields | changes, S3, now=NOW)
         assert caught.value.reason is expected
     for missing in fields:
         with pytest.raises(AuthenticationError) as caught:
-            AUTHENTICATOR.authenticate_form({name: text for name, text in fields.items() if name != missing}, S3)
+            AUTHENTICATOR.authenticate_form(
+                {name: text for name, text in fields.items() if name != missing}, S3, now=NOW
+            )
         assert caught.value.reason is Reason.MALFORMED_FORM
 
 

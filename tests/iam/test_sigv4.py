@@ -82,7 +82,7 @@ def test_blanks_and_order_of_components_do_not_matter(value: str) -> None:
         (replaced(ACCESS_KEY_ID, "AKIAUNKNOWNUNKNOWN12"), Reason.UNKNOWN_ACCESS_KEY, "does not exist in our records"),
         (replaced("host;", ""), Reason.HEADERS_NOT_SIGNED, "not signed"),
         (with_headers(GOOD, {"x-amz-acl": "public-read"}), Reason.HEADERS_NOT_SIGNED, "not signed"),
-        (with_headers(GOOD, {"x-amz-security-token": "t"}), Reason.SECURITY_TOKEN, "invalid"),
+        (with_headers(GOOD, {"x-amz-security-token": "t"}), Reason.HEADERS_NOT_SIGNED, "not signed"),
         (with_headers(GOOD, {"x-amz-content-sha256": None}), Reason.MISSING_CONTENT_SHA256, "x-amz-content-sha256"),
         (with_headers(GOOD, {"x-amz-content-sha256": "0" * 63}), Reason.INVALID_CONTENT_SHA256, "valid sha256"),
         (

@@ -37,6 +37,7 @@ _OF_THE_FORM = frozenset(
         "x-amz-credential",
         "x-amz-date",
         "x-amz-decoded-content-length",
+        "x-amz-security-token",
         "x-amz-signature",
         "x-amz-trailer",
     }

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+
 from gateway.protocol.xml.documents.query import error_document
 from iam.face.errors import IAMError
 from iam.face.models.iam import IAM
 from iam.face.parameters import MAX_PARAMETERS, convert, parse_form
 from iam.face.query import find_operation, model_of
 from iam.face.request import ParsedRequest
+from iam.session_tokens import MAX_TOKEN_LENGTH, VERSION, NotASessionToken, SessionTokens, TooLarge
 from tests.fuzz.inputs import text_of
-from tests.fuzz.target import check_bounded, target
+from tests.fuzz.target import TARGETS, check_bounded, target
 from tests.iam.face.test_parameters import MODEL
+from tests.iam.store.test_sqlite import AESGCMSecretSealer
+
+TOKENS = SessionTokens(AESGCMSecretSealer(bytes(32)))
+TOKEN_KEY_ID = "ASIAIOSFODNN7EXAMPLE"
 
 
 @target("query-protocol", b"Action=CreateUser", b"Action=GetCallerIdentity", b"Version=2010-05-08",
@@ -37,3 +44,47 @@ def query_protocol(data: bytes) -> str:
         check_bounded(len(document), len(data))
         return f"{error.code} {error.message[:24]}"
     return "ok"
+
+
+class _OpenSealer:
+    """Seals nothing: what is behind the version is the document, so that its parser sees what is tried."""
+
+    def seal(self, _purpose: bytes, secret: bytes) -> bytes:
+        return secret
+
+    def open(self, _purpose: bytes, sealed: bytes) -> bytes:
+        return sealed
+
+
+UNSEALED_TOKENS = SessionTokens(_OpenSealer())
+
+
+@target("session-token", b"AQ", b"-", b"_", b"=", b"A" * 32)
+def session_token(data: bytes) -> str:
+    """Text is a token of the corpus, in its one spelling, or NotASessionToken."""
+    text = text_of(data)
+    try:
+        opened = TOKENS.open(TOKEN_KEY_ID, text)
+    except NotASessionToken:
+        return "refused"
+    assert len(text) <= MAX_TOKEN_LENGTH
+    assert data in TARGETS["session-token"].corpus(), f"a token that nobody sealed: {opened}"
+    return "ok"
+
+
+@target("session-token-document", b"same", b"role", b"federated", b"\x9b", b"\xc4", b"\xcf", b"\xc0", b"\x90", b"x\xda")
+def session_token_document(data: bytes) -> str:
+    """What is sealed is a session, which is sealed and opened to the same again, or NotASessionToken."""
+    try:
+        opened = UNSEALED_TOKENS.open(TOKEN_KEY_ID, _as_token(data))
+    except NotASessionToken:
+        return "refused"
+    try:
+        assert UNSEALED_TOKENS.open(TOKEN_KEY_ID, UNSEALED_TOKENS.seal(TOKEN_KEY_ID, opened)) == opened
+    except TooLarge:
+        return "ok, too large"
+    return "ok"
+
+
+def _as_token(document: bytes) -> str:
+    return base64.urlsafe_b64encode(bytes([VERSION]) + document).rstrip(b"=").decode()

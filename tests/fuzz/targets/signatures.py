@@ -128,7 +128,7 @@ def signature_form(data: bytes) -> str:
     """A form is anonymous, refused by AuthenticationError, or has the policy of one of the corpus."""
     fields = headers_of(data)
     try:
-        found = _V2.authenticate_form(fields, S3)
+        found = _V2.authenticate_form(fields, S3, now=NOW)
     except AuthenticationError as error:
         return _refused(error, len(data))
     if found is None:
@@ -188,7 +188,7 @@ def _signed(name: str) -> frozenset[object]:
     for data in TARGETS[name].corpus():
         if name == "signature-form":
             fields = headers_of(data)
-            if _is_right(lambda fields=fields: _V2.authenticate_form(fields, S3)):
+            if _is_right(lambda fields=fields: _V2.authenticate_form(fields, S3, now=NOW)):
                 found.add(fields["policy"])
             continue
         bucket, rest = first_line(data) if name == "signature-v2" else ("", data)

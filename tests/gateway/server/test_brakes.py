@@ -43,7 +43,7 @@ def session(name: str) -> Principal:
         "123456789012",
         f"arn:aws:sts::123456789012:assumed-role/r/{name}",
         f"AROA:{name}",
-        role_arn="arn:aws:iam::123456789012:role/path/r",
+        issuer_arn="arn:aws:iam::123456789012:role/path/r",
     )
 
 

@@ -16,10 +16,12 @@ from botocore.serialize import create_serializer
 
 from iam.credentials import Account, Credential, new_access_key_id, new_secret
 from iam.face.errors import IAMError
+from iam.face.models.sts import STS
 from iam.face.query import find_operation
 from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
-from iam.principals import Caller, IdentityPolicies, PolicyText, Principal, root_principal
+from iam.principals import Caller, IdentityPolicies, PolicyText, Principal, Session, root_principal
+from iam.session_tokens import SessionTokens
 from iam.store import SQLiteIdentityStore
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
 
@@ -35,12 +37,20 @@ _UNNAMED = {"UserName", "Path"}
 class Client:
     """One caller. Parameters are written as botocore writes them; answers come back as the service made them."""
 
-    def __init__(self, service: IdentityService, store: SQLiteIdentityStore, uses: AccessKeyUses) -> None:
+    def __init__(
+        self, service: IdentityService, store: SQLiteIdentityStore, uses: AccessKeyUses, tokens: SessionTokens
+    ) -> None:
         self.store = store
         self.uses = uses
+        self.tokens = tokens
         self._service = service
         self.principal: Principal = root_principal(ACCOUNT.account_id)
         self.policies = IdentityPolicies()
+        self.session: Session | None = None
+
+    def set_policy(self, text: str) -> None:
+        """Have this one policy from here on."""
+        self.policies = IdentityPolicies((PolicyText("p", text),))
 
     def sign_in(self, name: str) -> None:
         """Be this user from here on, with the policies that it has now."""
@@ -57,11 +67,11 @@ class Client:
 
     def ask(self, operation: str, **parameters: Any) -> Any:
         """Raises IAMError."""
-        service = "sts" if operation == "GetCallerIdentity" else "iam"
+        service = "sts" if operation in STS.operations else "iam"
         model = _MODELS[service].operation_model(operation)
         serialized = create_serializer("query", include_validation=False).serialize_to_request(parameters, model)
         body = {name: str(value) for name, value in serialized["body"].items()}
-        caller = Caller(self.principal, "request-id", "127.0.0.1", policies=self.policies)
+        caller = Caller(self.principal, "request-id", "127.0.0.1", policies=self.policies, session=self.session)
         answer = asyncio.run(self._service.call(caller, find_operation(body), body))
         _check_answer(answer, model)
         return answer
@@ -99,8 +109,9 @@ def identity_client(directory: Path) -> Iterator[Client]:
     store.create_account(ACCOUNT)
     store.create_account(OTHER_ACCOUNT)
     uses = AccessKeyUses()
-    service = IdentityService(open_store, uses)
-    yield Client(service, store, uses)
+    tokens = SessionTokens(AESGCMSecretSealer(bytes(32)))
+    service = IdentityService(open_store, uses, tokens)
+    yield Client(service, store, uses, tokens)
     asyncio.run(service.close())
     store.close()
 

@@ -7,7 +7,7 @@ import pytest
 from iam.errors import AuthenticationError, Reason
 from iam.face.authentication import anonymous_failure, authentication_failure
 
-CODES = {"IncompleteSignature", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
+CODES = {"ExpiredToken", "IncompleteSignature", "InvalidClientTokenId", "RequestExpired", "SignatureDoesNotMatch"}
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -20,6 +20,14 @@ ROOT_ARN = f"arn:aws:iam::{ACCOUNT}:root"
 
 USER = Principal(PrincipalKind.USER, ACCOUNT, USER_ARN, "AIDAALICE0000000000A")
 SESSION = Principal(PrincipalKind.ROLE_SESSION, ACCOUNT, SESSION_ARN, "AROAREADER000000000A:s1")
+FEDERATED = Principal(
+    PrincipalKind.FEDERATED_USER,
+    ACCOUNT,
+    f"arn:aws:sts::{ACCOUNT}:federated-user/bob",
+    f"{ACCOUNT}:bob",
+    issuer_arn=USER_ARN,
+    issuer_id="AIDAALICE0000000000A",
+)
 ROOT = root_principal(ACCOUNT)
 STRANGER = Principal(PrincipalKind.USER, OTHER, f"arn:aws:iam::{OTHER}:user/bob", "AIDABOB0000000000000")
 OTHER_ROOT = root_principal(OTHER)

@@ -19,6 +19,7 @@ from iam.principals import Principal
 from tests.iam.policy.checks import (
     ACCOUNT,
     ANONYMOUS,
+    FEDERATED,
     NOTHING,
     OTHER,
     OTHER_ROOT,
@@ -78,6 +79,19 @@ IN_ACCOUNT: list[tuple[Principal, PoliciesInForce, Outcome | Layer]] = [
     (SESSION, PoliciesInForce(resource=to(SESSION_ARN), boundary=NO, session=(NO,)), ALLOWED),
     (SESSION, PoliciesInForce(resource=to(ROLE_ARN, SESSION_ARN), session=(NO,)), ALLOWED),
     (SESSION, PoliciesInForce(resource=EVERYONE, session=(NO,)), Layer.SESSION),
+    (FEDERATED, PoliciesInForce((YES,), session=()), Layer.SESSION),
+    (FEDERATED, PoliciesInForce((YES,), session=(YES,)), ALLOWED),
+    (FEDERATED, PoliciesInForce((YES,), session=(NO,)), Layer.SESSION),
+    (FEDERATED, PoliciesInForce((NO,), session=(YES,)), Layer.IDENTITY),
+    (FEDERATED, PoliciesInForce((YES,), session=(YES,), boundary=NO), Layer.BOUNDARY),
+    (FEDERATED, PoliciesInForce(resource=to(FEDERATED.arn), session=()), ALLOWED),
+    (FEDERATED, PoliciesInForce(resource=to(USER_ARN), session=()), Layer.SESSION),
+    (FEDERATED, PoliciesInForce(resource=to(USER_ARN), session=(YES,)), ALLOWED),
+    (FEDERATED, PoliciesInForce(resource=to("AIDAALICE0000000000A"), session=(YES,)), ALLOWED),
+    (FEDERATED, PoliciesInForce(resource=EVERYONE, session=()), Layer.SESSION),
+    (FEDERATED, PoliciesInForce(resource=to(ROOT_ARN), session=(YES,)), Layer.IDENTITY),
+    (FEDERATED, PoliciesInForce((YES,), session=(YES,), resource=to(USER_ARN, effect="Deny")), EXPLICIT),
+    (FEDERATED, PoliciesInForce((YES,), session=(YES,), resource=to("AIDAALICE0000000000A", effect="Deny")), EXPLICIT),
     (ROOT, NOTHING, ALLOWED),
     (ROOT, PoliciesInForce(resource=to(ROOT_ARN, effect="Deny")), EXPLICIT),
     (ROOT, PoliciesInForce(session=(NO,)), Layer.SESSION),
@@ -145,6 +159,14 @@ def test_a_grant_allows_what_policies_leave_open_and_nothing_that_they_deny(prin
     assert (granted.outcome, granted.decided_by) == (ALLOWED, "g")
     check(evaluate_key(request(principal), PoliciesInForce((DENY,), resource=DEFAULT), lambda: "g"), EXPLICIT)
     assert not evaluate_key(request(principal), PoliciesInForce(resource=DEFAULT), lambda: None).is_allowed
+
+
+@pytest.mark.parametrize("principal", [SESSION, FEDERATED])
+def test_a_grant_gives_a_session_no_more_than_its_session_policies(principal: Principal) -> None:
+    check(
+        evaluate_key(request(principal), PoliciesInForce(session=(NO,), resource=DEFAULT), lambda: "g"), Layer.SESSION
+    )
+    check(evaluate_key(request(principal), PoliciesInForce(session=(YES,), resource=DEFAULT), lambda: "g"), ALLOWED)
 
 
 def test_decisions_name_policy_and_statement() -> None:

@@ -10,7 +10,12 @@ from iam.errors import AuthenticationError, Reason
 from kms.face.authentication import anonymous_failure, authentication_failure
 from kms.face.response import FaceResponse
 
-CODES = {"IncompleteSignature", "InvalidSignatureException", "UnrecognizedClientException"}
+CODES = {
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidSignatureException",
+    "UnrecognizedClientException",
+}
 
 
 def told(response: FaceResponse) -> dict[str, str]:
