@@ -105,12 +105,27 @@ class Statement:
         if self.principals is None:
             return Reach.DIRECT
         if not self.is_not_principal:
-            return self.principals.reach(principal, canonical_id, provider)
+            reach = self.principals.reach(principal, canonical_id, provider)
+            if reach is Reach.ROLE and self.principals.is_anyone and self._asks_for_principal_arn:
+                return Reach.DIRECT
+            return reach
         if self.principals.names_every_form(principal):
             return None
         if canonical_id in self.principals.canonical_ids or provider in self.principals.providers:
             return None
         return PrincipalSet(is_anyone=True).reach(principal)
+
+    @property
+    def _asks_for_principal_arn(self) -> bool:
+        """Whether a condition names whom it is about.
+
+        With everyone as Principal this gives to a session directly: boundary and session policies do not limit it (IAM
+        User Guide, "AWS JSON policy elements: Principal", "IAM role principals").
+        """
+        return any(
+            isinstance(each, Condition) and each.key == "aws:principalarn" and not each.holds_without_key
+            for each in self.conditions
+        )
 
     def acts(self, action: str) -> bool:
         """Whether it is about this action (in lower case) on some resource."""

@@ -170,7 +170,7 @@ def _by_key_policy(request: AccessRequest, policies: PoliciesInForce) -> Decisio
 def explicit_deny(request: AccessRequest, policies: PoliciesInForce) -> Decision | None:
     """The decision of the first Deny that is about the request; None if there is none."""
     if policies.resource is not None:
-        denied = _first_deny(request, (policies.resource,), Layer.RESOURCE)
+        denied = _first_deny(request, (policies.resource,), Layer.RESOURCE, has_boundary=policies.boundary is not None)
         if denied is not None:
             return denied
     denied = _first_deny(request, policies.identity, Layer.IDENTITY)
@@ -181,11 +181,17 @@ def explicit_deny(request: AccessRequest, policies: PoliciesInForce) -> Decision
     return denied
 
 
-def _first_deny(request: AccessRequest, policies: Iterable[NamedPolicy], layer: Layer) -> Decision | None:
+def _first_deny(
+    request: AccessRequest, policies: Iterable[NamedPolicy], layer: Layer, *, has_boundary: bool = False
+) -> Decision | None:
+    """NotPrincipal leaves out nobody who has a permissions boundary (User Guide, "Permissions boundaries for IAM
+    entities")."""
     for named in policies:
         for statement in named.policy.denies_of(request.action, request.resource_arn):
-            is_about = statement.principals is None or _reach(statement, request) is not None
-            if is_about and statement.holds(request.resource_arn, request.context):
+            is_about = statement.principals is None or (has_boundary and statement.is_not_principal)
+            if not is_about and _reach(statement, request) is None:
+                continue
+            if statement.holds(request.resource_arn, request.context):
                 return Decision(Outcome.EXPLICIT_DENY, _label(named, statement), layer, (named,))
     return None
 
