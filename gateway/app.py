@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from collections.abc import Callable
 
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
+from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
@@ -24,6 +24,7 @@ from gateway.server import metrics
 from gateway.server.brakes import Brakes
 from gateway.server.dispatch import Dispatcher, Unsealed
 from gateway.server.kms_edge import KMSEdge
+from gateway.server.kms_quotas import KMSQuotas
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.blobs.file import FileBlobStore
@@ -41,7 +42,7 @@ from iam.sessions import Sessions
 from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, StoreUnavailable
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
-from kms.api.service import KeyService
+from kms.api.quotas import parse_quotas
 from kms.api.types import HealthState
 from kms.client import KMSClient
 
@@ -68,7 +69,7 @@ class Application:
         self._index = index
         self._blobs = blobs
         self._kms = kms
-        self._service = counted(kms)
+        self._service = MeteredKeyService(kms, KMSQuotas(rates, parse_quotas(settings.limits.kms_quotas)))
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
         self._uses = AccessKeyUses()
@@ -308,29 +309,3 @@ def owners_by_id(identities: IdentityStore) -> Callable[[str], Owner | None]:
 
 
 ANONYMOUS_OWNER = Owner(ANONYMOUS_ID, "anonymous")
-
-
-def counted(service: KeyService) -> KeyService:
-    """The same service, each of its calls counted by verb and outcome."""
-    return cast(KeyService, _Counted(service))
-
-
-class _Counted:
-    def __init__(self, service: KeyService) -> None:
-        self._service = service
-
-    def __getattr__(self, verb: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._service, verb)
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            outcome = "ok"
-            try:
-                return await method(*arguments, **named)
-            except KMSError as error:
-                outcome = error.code
-                raise
-            finally:
-                metrics.count_kms_call(verb, outcome)
-
-        setattr(self, verb, call)
-        return call

@@ -12,9 +12,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 
 from gateway.config_reader import ConfigError, Reader, format_example, setting, toml_value
+from kms.api.quotas import parse_quotas
 
 __all__ = [
     "CONFIG_NAME",
@@ -42,6 +44,11 @@ CONFIG_NAME = "sealgate.toml"
 _RATE = {"minimum": 0, "maximum": 1_000_000}
 
 
+def _check_networks(networks: tuple[str, ...]) -> None:
+    for each in networks:
+        ip_network(each)  # whose ValueError names the text, and what is wrong with it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListenSettings:
     """The S3, KMS, STS and IAM endpoint."""
@@ -53,7 +60,7 @@ class ListenSettings:
     trusted_proxies: tuple[str, ...] = setting(
         (),
         "addresses of proxies (CIDR) whose X-Forwarded-For and X-Forwarded-Proto are believed; none: neither header is",
-        networks=True,
+        check=_check_networks,
     )
     workers: int = setting(0, "worker processes; 0: one for each core", minimum=0, maximum=256)
     max_connections: int = setting(1024, "open connections of each worker", minimum=1, maximum=100_000)
@@ -197,6 +204,12 @@ class LimitSettings:
     api_principal_burst: int = setting(0, "how many of these at once, after a pause; 0: those of a second", **_RATE)
     api_address_rate: int = setting(0, "requests/s to the KMS, IAM and STS from an address; 0: any", **_RATE)
     api_address_burst: int = setting(0, "how many of these at once, after a pause; 0: those of a second", **_RATE)
+    kms_quotas: tuple[str, ...] = setting(
+        (),
+        'request quotas of each account on the KMS, "NAME=requests/s"; "aws" are all of AWS\'s own, and 0 is none: '
+        "docs/operations.md",
+        check=parse_quotas,
+    )
     failures: int = setting(
         100,
         "wrong signatures and unknown access keys from an address, or for an access key, that are answered at once "

@@ -7,10 +7,9 @@ so the line of a complaint is found by scanning the text for the setting's name 
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -33,7 +32,7 @@ class _Rule:
     choices: tuple[str, ...] = ()
     pattern: str | None = None
     address: bool = False
-    networks: bool = False
+    check: Callable[[Any], object] | None = None
     relative_to_data: bool = False
     required: bool = False
 
@@ -41,6 +40,7 @@ class _Rule:
 def setting(default: T, help_text: str, **rule: Any) -> T:
     """A dataclass field with its meaning (unit included) and limits; see `_Rule` for the keywords.
 
+    `check` raises a ValueError for a value that is none; what it returns does not matter.
     Typed as the default's own type, as `dataclasses.field` is.
     """
     declared: T = field(default=default, metadata={"rule": _Rule(help_text, **rule)})
@@ -224,9 +224,8 @@ def _limited(value: Any, rule: _Rule) -> Any:
         raise ValueError(f"must match {rule.pattern}, not {value!r}")
     if rule.address:
         parse_address(value)
-    if rule.networks:
-        for each in value:
-            ipaddress.ip_network(each)  # its ValueError names the text and what is wrong with it
+    if rule.check is not None:
+        rule.check(value)
     return value
 
 
