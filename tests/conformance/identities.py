@@ -559,14 +559,14 @@ class IdentityStoreSuite:
         store.create_user(ANN)
         store.create_policy(OWN_POLICY, POLICY)
         assert [each.find_principal(ANN.user_id) for each in both] == [(ANN, NO_POLICIES)] * 2
-        assert [each.find_policy(account_id, arn) for each in both] == [PolicyText(arn, POLICY)] * 2
+        assert [each.find_policy(account_id, arn) for each in both] == [PolicyText(f"{arn} v1", POLICY)] * 2
         other.attach_policy(ANN, arn)
         store.rename(ANN, new_name="eve", new_path=None)
-        found = replace(ANN, name="eve"), IdentityPolicies((PolicyText(arn, POLICY),))
+        found = replace(ANN, name="eve"), IdentityPolicies((PolicyText(f"{arn} v1", POLICY),))
         assert [each.find_principal(ANN.user_id) for each in both] == [found] * 2
         other.detach_policy(ANN, arn)
         store.create_policy_version(account_id, arn, f" {POLICY}", is_default=True, created_us=2)
-        assert [each.find_policy(account_id, arn) for each in both] == [PolicyText(arn, f" {POLICY}")] * 2
+        assert [each.find_policy(account_id, arn) for each in both] == [PolicyText(f"{arn} v2", f" {POLICY}")] * 2
         other.delete_policy_version(account_id, arn, 1)
         other.delete_policy(account_id, arn)
         store.delete_entity(ANN)
@@ -580,7 +580,7 @@ class IdentityStoreSuite:
         store.set_account_active(ACCOUNT.account_id, False)
         assert not store.has_active_account(ACCOUNT.account_id)
         found = store.find_policy(ACCOUNT.account_id, ADMINISTRATOR)
-        assert found is not None and found.name == ADMINISTRATOR
+        assert found is not None and found.name == f"{ADMINISTRATOR} v1"
         assert store.find_policy(OTHER_ACCOUNT.account_id, OWN_POLICY.arn) is None
         assert store.find_policy(ACCOUNT.account_id, "arn:aws:iam::aws:policy/Nothing") is None
         assert store.find_policy(ACCOUNT.account_id, "no ARN") is None

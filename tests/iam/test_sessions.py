@@ -31,6 +31,9 @@ from tests.iam.store.test_sqlite import AESGCMSecretSealer
 NOW_US = int(NOW.timestamp() * 1_000_000)
 ANN = User("AIDAANN", ACCOUNT.account_id, "ann", "/path/", 1, (("Team", "red"), ("level", "1")))
 TOKENS = SessionTokens(AESGCMSecretSealer(bytes(32)))
+INLINE = PolicyText("user ann policy p", POLICY)
+"""As decisions name it."""
+
 OF_ANN = SessionToken(
     SessionKind.SAME,
     Secret(SECRET_TEXT.encode()),
@@ -80,7 +83,7 @@ def let_in(
     found = authenticator(sessions).authenticate(head, service, now=NOW, body_sha256=body_sha256)
     assert found is not None
     assert (found.principal, found.access_key_id) == (ANN.principal, ACCESS_KEY_ID)
-    assert found.policies == IdentityPolicies((PolicyText("p", POLICY),))
+    assert found.policies == IdentityPolicies((INLINE,))
     assert found.session is not None
     return found
 
@@ -170,7 +173,7 @@ def test_a_session_lives_until_its_last_moment(sessions: Sessions) -> None:
 
 
 def test_rights_are_those_of_now(sessions: Sessions, store: SQLiteIdentityStore) -> None:
-    assert credential(sessions, OF_ANN).policies.identity == (PolicyText("p", POLICY),)
+    assert credential(sessions, OF_ANN).policies.identity == (INLINE,)
     store.delete_inline_policy(ANN, "p")
     assert credential(sessions, OF_ANN).policies.identity == ()
     store.rename(ANN, new_name="eve", new_path="/")
@@ -209,8 +212,8 @@ def test_a_federated_user(sessions: Sessions, store: SQLiteIdentityStore) -> Non
     assert principal.principal_id == f"{ACCOUNT.account_id}:bob"
     assert (principal.issuer_arn, principal.issuer_id) == (ANN.arn, ANN.user_id)
     assert principal.tags == (("Team", "red"), ("LEVEL", "2"))
-    assert found.policies.identity == (PolicyText("p", POLICY),)
-    assert found.policies.session == (PolicyText("session policy", POLICY), PolicyText(own.arn, POLICY))
+    assert found.policies.identity == (INLINE,)
+    assert found.policies.session == (PolicyText("session policy", POLICY), PolicyText(f"{own.arn} v1", POLICY))
     store.delete_policy(ACCOUNT.account_id, own.arn)
     assert credential(sessions, token).policies.session == (PolicyText("session policy", POLICY),)
 
