@@ -17,20 +17,24 @@ _OWN_NAME_ON = {
     "GenerateRandom": ANY,
     "ListAliases": ANY,
     "ListKeys": ANY,
-    "ListRetirableGrants": ANY,
     "UpdateAlias": "alias",
 }
 """What the action of the operation's own name is asked for on, where it is no key."""
 
 _UNLIKE_THEIR_NAME: Mapping[str, tuple[Right, ...]] = {
+    "ListRetirableGrants": (Right("kms:ListRetirableGrants", ANY, of="the retiring principal"),),
     "ReEncrypt": (Right("kms:ReEncryptFrom", "key", of="the source"), Right("kms:ReEncryptTo", "key")),
 }
 
+_REPLICA = "the replica"
+
 _MORE: Mapping[str, tuple[Right, ...]] = {
     "CreateAlias": (Right("kms:CreateAlias", "key"),),
+    "CreateKey": (Right("kms:TagResource", "key", of="every one", when="tags"),),
     "DeleteAlias": (Right("kms:DeleteAlias", "key"),),
-    "ReplicateKey": (Right("kms:CreateKey", ANY),),
+    "ReplicateKey": (Right("kms:CreateKey", ANY), Right("kms:TagResource", "key", of=_REPLICA, when="tags")),
     "UpdateAlias": (Right("kms:UpdateAlias", "key"), Right("kms:UpdateAlias", "key", of="the key so far")),
+    "UpdatePrimaryRegion": (Right("kms:UpdatePrimaryRegion", "key", of=_REPLICA),),
 }
 
 

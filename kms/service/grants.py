@@ -73,11 +73,14 @@ async def list_grants(core: Core, call: Call[ListGrants]) -> GrantPage:
 
 
 async def list_retirable_grants(core: Core, call: Call[ListRetirableGrants]) -> GrantPage:
-    """Grants, of whoever's keys, that a principal of the caller's account may retire."""
+    """Grants, of whoever's keys, that a principal of the caller's account may retire.
+
+    That principal is the resource that the caller is allowed to ask about (API Reference, ListRetirableGrants).
+    """
     request = call.request
-    core.authorise(call, Operation.LIST_RETIRABLE_GRANTS.action, None)
-    paging.check_limit(request.limit, paging.MAX_GRANTS)
     _check_arn(request.retiring_principal)
+    core.authorise(call, Operation.LIST_RETIRABLE_GRANTS.action, None, request.retiring_principal)
+    paging.check_limit(request.limit, paging.MAX_GRANTS)
     if request.retiring_principal.split(":")[4] != call.account_id:
         raise KMSError("AccessDeniedException", "The retiring principal must be of your own account.")
     found = core.store.retirable_grants(

@@ -26,6 +26,7 @@ from kms.service.call import Call
 from kms.service.constraints import check_length
 from kms.service.core import Core
 from kms.service.importing import EXTERNAL, takes_import
+from kms.service.key_names import key_arn
 from kms.service.policies import check_new_policy
 from kms.service.predefined import make_key, make_predefined_key, new_metadata
 from kms.service.protection import chosen_protection
@@ -36,6 +37,8 @@ from kms.store.records import NewKey
 async def create_key(core: Core, call: Call[CreateKey]) -> KeyMetadata:
     request = call.request
     core.authorise(call, Operation.CREATE_KEY.action, None)
+    if request.tags:  # Developer Guide, "Controlling access to tags": by a policy that means no particular keys
+        core.authorise(call, Operation.TAG_RESOURCE.action, None, key_arn(call.region, call.account_id, "*"))
     _check_offered(request)
     check_tags(request.tags)
     if request.policy is not None:

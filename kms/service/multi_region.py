@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from kms.api.errors import KMSError
 from kms.api.types import KeyMetadata, KeyState, Replica, ReplicateKey, UpdatePrimaryRegion
-from kms.keys.state import Operation, check_state
+from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.constraints import check_length
 from kms.service.core import Core
@@ -28,7 +28,6 @@ async def replicate_key(core: Core, call: Call[ReplicateKey]) -> Replica:
     key = _primary(core, call, request.key_id, Operation.REPLICATE_KEY)
     region = request.replica_region
     _check_region(core, region)
-    _check_replica(core, call, key.metadata)
     metadata = replace(
         key.metadata,
         region=region,
@@ -37,6 +36,7 @@ async def replicate_key(core: Core, call: Call[ReplicateKey]) -> Replica:
         description=request.description,
         replica_regions=tuple(sorted({*key.metadata.replica_regions, region})),
     )
+    _check_replica(core, call, metadata)
     new = NewKey(metadata, None, request.tags, policy=request.policy or "", current_version=key.current_version)
     try:
         await core.change(lambda: core.store.insert_replica(new))
@@ -48,7 +48,7 @@ async def replicate_key(core: Core, call: Call[ReplicateKey]) -> Replica:
 
 
 async def update_primary_region(core: Core, call: Call[UpdatePrimaryRegion]) -> None:
-    """The new primary must be there and usable; the rotation goes with it."""
+    """The new primary must be there and usable, and the caller permitted for both; the rotation goes with it."""
     key = _primary(core, call, call.request.key_id, Operation.UPDATE_PRIMARY_REGION)
     region = call.request.primary_region
     _check_region(core, region)
@@ -58,7 +58,7 @@ async def update_primary_region(core: Core, call: Call[UpdatePrimaryRegion]) -> 
         raise KMSError(
             "NotFoundException", f"Key '{key_arn(region, metadata.account_id, metadata.key_id)}' does not exist"
         )
-    check_state(Operation.UPDATE_PRIMARY_REGION, replica.metadata.state, replica.metadata.key_arn)
+    core.admit(call, replica, Operation.UPDATE_PRIMARY_REGION)
     try:
         await core.change(lambda: core.store.set_primary_region(metadata.key_id, metadata.region, region))
     except KeyConflict:
@@ -88,12 +88,14 @@ def _check_region(core: Core, region: str) -> None:
         raise KMSError("UnsupportedOperationException", f"The region {region} is not served by this installation.")
 
 
-def _check_replica(core: Core, call: Call[ReplicateKey], primary: KeyMetadata) -> None:
+def _check_replica(core: Core, call: Call[ReplicateKey], replica: KeyMetadata) -> None:
     request = call.request
     core.authorise(call, Operation.CREATE_KEY.action, None)
+    if request.tags:
+        core.authorise(call, Operation.TAG_RESOURCE.action, None, replica.key_arn)
     check_tags(request.tags)
     check_length("description", len(request.description), 0, MAX_DESCRIPTION_LENGTH, request.description)
     if request.policy is not None:
         check_new_policy(core, call, request.policy, bypass_lockout_check=request.bypass_policy_lockout_safety_check)
-    if core.store.count_keys(primary.account_id, request.replica_region) >= core.settings.max_keys:
+    if core.store.count_keys(replica.account_id, replica.region) >= core.settings.max_keys:
         raise KMSError("LimitExceededException", f"An account can have {core.settings.max_keys} KMS keys.")

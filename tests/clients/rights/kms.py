@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kms.face.rights import RIGHTS
 from tests.clients.kms_operations.table import CASES as REQUESTS
 from tests.clients.kms_operations.world import OTHER_REGION
 from tests.clients.rights.case import Case, Need, Prepared, method_of
 from tests.clients.rights.world import World
+from tests.harness import REGION
 
 _READS = {
     "Decrypt",
@@ -23,24 +26,27 @@ _IDLE = {"DisableKeyRotation", "EnableKey", "PutKeyPolicy", "UntagResource"}
 """What the requests of the table ask for is so already."""
 
 
-def _case(operation: str) -> Case:
+def _case(operation: str, variant: str = "", **more: Any) -> Case:
+    """`more` is what the request says besides, or differently."""
+
     def prepare(world: World) -> Prepared:
         request = REQUESTS[operation]
         key = world.keys.key(request.kind)
-        parameters = request.request(world.keys, key)
+        parameters = {**request.request(world.keys, key), **more}
         own = parameters[request.key_member] if request.key_member else key
         alias = parameters.get("AliasName", "")
         places = {
             ("key", ""): own,
             ("key", "the source"): parameters.get("SourceKeyId", ""),
             ("key", "the key so far"): _target(world, alias),
-            ("key", "the replica"): own.replace(":us-east-1:", f":{OTHER_REGION}:"),
-            ("key", "the new one"): world.arn("kms", "key/*"),
-            ("key", "the new one, in its region"): world.arn("kms", "key/*", OTHER_REGION),
+            ("key", "the replica"): own.replace(f":{REGION}:", f":{OTHER_REGION}:"),
+            ("key", "every one"): world.arn("kms", "key/*"),
+            ("*", "the retiring principal"): parameters.get("RetiringPrincipal", ""),
             ("alias", ""): world.arn("kms", alias),
             ("*", ""): "*",
         }
-        needs: list[Need] = [(right.action, places[right.on, right.of]) for right in RIGHTS[operation]]
+        asked = [right for right in RIGHTS[operation] if right.when != "tags" or parameters.get("Tags")]
+        needs: list[Need] = [(right.action, places[right.on, right.of]) for right in asked]
         return Prepared(
             ask=lambda clients: method_of(clients("kms"), operation)(**parameters),
             needs=needs,
@@ -48,7 +54,7 @@ def _case(operation: str) -> Case:
             is_idle=operation in _IDLE,
         )
 
-    return Case(service="kms", operation=operation, prepare=prepare)
+    return Case(service="kms", operation=operation, variant=variant, prepare=prepare)
 
 
 def _target(world: World, alias: str) -> str:
@@ -60,4 +66,8 @@ def _target(world: World, alias: str) -> str:
     return ""
 
 
-CASES = [_case(operation) for operation in REQUESTS]
+CASES = [
+    *map(_case, REQUESTS),
+    _case("CreateKey", "no tags", Tags=[]),
+    _case("ReplicateKey", "tags", Tags=[{"TagKey": "a", "TagValue": "b"}]),
+]

@@ -347,11 +347,20 @@ async def test_re_encrypt_on_same_key(service: KeyService, same: str, wanted: st
 
 async def test_tags_of_the_request(service: KeyService) -> None:
     condition = {"StringEquals": {"aws:RequestTag/team": "red"}, "ForAllValues:StringEquals": {"aws:TagKeys": ["team"]}}
-    maker = user("alice", statement("kms:CreateKey", Condition=condition))
+    maker = user("alice", statement(["kms:CreateKey", "kms:TagResource"], Condition=condition))
     assert await outcome(service, maker, t.CreateKey(tags=(t.Tag("team", "red"),))) == "ok"
     assert await outcome(service, maker, t.CreateKey(tags=(t.Tag("team", "blue"),))) == DENIED
     assert await outcome(service, maker, t.CreateKey(tags=(t.Tag("team", "red"), t.Tag("x", "y")))) == DENIED
     assert await outcome(service, maker, t.CreateKey()) == DENIED
+
+
+async def test_tags_of_a_new_key_need_a_right_that_is_for_no_particular_key(service: KeyService) -> None:
+    tagged = t.CreateKey(tags=(t.Tag("team", "red"),))
+    key = await service.call(user("alice", statement("kms:CreateKey")), t.CreateKey())
+    maker = user("alice", statement("kms:CreateKey"), statement("kms:TagResource", Resource=key.key_arn))
+    assert await outcome(service, maker, tagged) == DENIED
+    maker = user("alice", statement("kms:CreateKey"), statement("kms:TagResource", Resource="arn:aws:kms:*:*:key/*"))
+    assert await outcome(service, maker, tagged) == "ok"
 
 
 async def test_properties_of_a_key_that_is_to_be_made(service: KeyService) -> None:
