@@ -106,6 +106,9 @@ _ON = {
 """Operations that ask for the action of their own name, by the kind of what they name."""
 
 _MORE: Mapping[str, tuple[Right, ...]] = {
+    "CreatePolicy": (Right("iam:TagPolicy", "policy", when="tags"),),
+    "CreateRole": (Right("iam:TagRole", "role", when="tags"),),
+    "CreateUser": (Right("iam:TagUser", "user", when="tags"),),
     "UpdateGroup": (Right("iam:UpdateGroup", "group", of="under its new name", when="it is renamed or moved"),),
     "UpdateUser": (Right("iam:UpdateUser", "user", of="under its new name", when="it is renamed or moved"),),
 }

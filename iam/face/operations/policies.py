@@ -35,7 +35,8 @@ def create_policy(call: Call) -> Document:
         default_version=1,
         tags=tags,
     )
-    call.require("iam:CreatePolicy", policy.arn, requested_tags(tags), f"policy {policy.name}")
+    for action in ("iam:CreatePolicy", "iam:TagPolicy") if tags else ("iam:CreatePolicy",):
+        call.require(action, policy.arn, requested_tags(tags), f"policy {policy.name}")
     try:
         call.store.create_policy(policy, request.text("PolicyDocument"))
     except PolicyError as error:

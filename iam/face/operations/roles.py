@@ -37,6 +37,8 @@ def create_role(call: Call) -> Document:
     )
     keys = {**requested_tags(tags), **({} if boundary is None else boundary_key(boundary))}
     call.require("iam:CreateRole", role.arn, keys)
+    if tags:
+        call.require("iam:TagRole", role.arn, keys)
     try:
         call.store.create_role(role)
     except NoSuchManagedPolicy as error:

@@ -35,6 +35,8 @@ def create_user(call: Call) -> Document:
     )
     keys = {**requested_tags(tags), **({} if boundary is None else boundary_key(boundary))}
     call.require("iam:CreateUser", user.arn, keys)
+    if tags:  # User Guide, "Tags for IAM resources": setting them is a right of its own, also when something is made
+        call.require("iam:TagUser", user.arn, keys)
     try:
         call.store.create_user(user)
     except NoSuchManagedPolicy as error:

@@ -105,6 +105,7 @@ def tags_and_boundary_of(kind: str) -> None:
         return {}
 
     new_entity(kind, "a boundary", PermissionsBoundary=BOUNDARY)
+    new_entity(kind, "tags", f"Tag{title}", Tags=TAGS)
     on_entity(kind, f"Tag{title}", _saying(Tags=TAGS))
     on_entity(kind, f"Untag{title}", tagged)
     on_entity(kind, f"List{title}Tags")
@@ -248,6 +249,7 @@ def new_policy(variant: str = "", *actions: str, **parameters: Any) -> None:
 
 
 new_policy()
+new_policy("tags", "TagPolicy", Tags=TAGS)
 listing("ListPolicies")
 on_policy("GetPolicy")
 on_policy("DeletePolicy")

@@ -192,7 +192,7 @@ class TestTags:
         client.ask("GetUser", UserName="bob")
         assert refusal(client.ask, "GetUser", UserName="carl")[0] == "AccessDenied"
         requested = {"StringEquals": {"aws:RequestTag/team": "blue"}}
-        allow(client, "ann", "iam:CreateUser", **requested)
+        allow(client, "ann", "iam:CreateUser", "iam:TagUser", **requested)
         assert refusal(client.ask, "CreateUser", UserName="dora")[0] == "AccessDenied"
         client.ask("CreateUser", UserName="dora", Tags=[{"Key": "team", "Value": "blue"}])
         keys = {"ForAllValues:StringEquals": {"aws:TagKeys": ["free"]}}
