@@ -18,7 +18,7 @@ import pytest
 
 from tests.clients.checks import faults
 from tests.clients.kms_operations.world import OTHER_REGION
-from tests.clients.rights import identities, kms, objects, s3
+from tests.clients.rights import identities, kms, objects, s3, sessions
 from tests.clients.rights.case import Case, Clients, Need, Outcome, Prepared, elsewhere, outcome_of, statements
 from tests.clients.rights.world import World
 from tests.clients.test_account_public_access import sent_to_endpoint
@@ -26,7 +26,7 @@ from tests.clients.users import client_of
 from tests.harness import REPOSITORY, Gateway, running_gateway
 from tests.rights_table import SERVICES
 
-CASES = [*s3.CASES, *objects.CASES, *kms.CASES, *identities.CASES]
+CASES = [*s3.CASES, *objects.CASES, *kms.CASES, *identities.CASES, *sessions.CASES]
 RECORDER = Path(__file__).parent / "rights" / "recorder"
 
 
