@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable
 
+from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
 from gateway.metered import MeteredKeyService
@@ -33,9 +35,11 @@ from gateway.storage.index.interface import Index
 from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
+from iam.face.auditing import CallRecord
 from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
 from iam.policy.errors import PolicyError
+from iam.principals import service_caller
 from iam.scope import GLOBAL_REGION, IAM, KMS, STS
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
@@ -73,6 +77,8 @@ class Application:
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
         self._uses = AccessKeyUses()
+        self._change_trail = KMSChangeTrail(self._service)
+        self._untold: list[str] = []
         self._unsealed: Unsealed | None = None
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
@@ -157,7 +163,9 @@ class Application:
         self._identities = self._open_identities(keys)
         # It has a connection of its own, as the other belongs to this thread.
         tokens = SessionTokens(IndexKeySecretSealer(keys.rows))
-        self._identity_service = IdentityService(lambda: self._open_identities(keys), self._uses, tokens)
+        self._identity_service = IdentityService(
+            lambda: self._open_identities(keys), self._uses, tokens, self._change_trail
+        )
         self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
         sessions = Sessions(tokens, self._identities)
         self._unsealed = self._wire(keys, self._identities, self._identity_service, sessions)
@@ -168,15 +176,25 @@ class Application:
         """What the configuration says about identities must be so before anybody is let in."""
         try:
             changes = await asyncio.to_thread(self._configure, keys)
+            await self._tell_configured(changes)
         except (ConfigError, IdentityStoreError, PolicyError, ValueError, OSError) as error:
             reason = f"configured accounts: {error}"
             if reason != self._sealed_because:
                 _log.error("sealed: %s", reason)
             self._sealed_because = reason
             return False
+        return True
+
+    async def _tell_configured(self, changes: list[str]) -> None:
+        """In the log, and in the audit trail before anybody is let in. Raises TrailUnavailable: it is owed then."""
         for change in changes:
             _log.info("configured accounts: %s", change)
-        return True
+        self._untold += changes
+        while self._untold:
+            told = json.dumps({"change": self._untold[0]})
+            record = CallRecord("iam.amazonaws.com", "ConfigureIdentities", told)
+            await self._change_trail.record(service_caller("start"), record)
+            del self._untold[0]
 
     def _configure(self, keys: ServiceKeys) -> list[str]:
         configured = read_configured(self._settings)

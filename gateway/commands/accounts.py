@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.failures import load_settings
-from gateway.commands.identity_store import JSON, PLACE, format_time, now_us, opened_store, tell
+from gateway.commands.identity_store import JSON, PLACE, change, format_time, now_us, opened_store, tell
 from iam.credentials import Account, new_account_id, new_canonical_id
 from iam.store.sqlite import SQLiteIdentityStore
 
@@ -46,8 +46,8 @@ def create_account(
     *, place: Path, name: str, email: str | None, account_id: str | None, canonical_id: str | None, as_json: bool
 ) -> None:
     """Make an account called NAME, with nobody in it: `sealgate access-key create` makes its first key."""
-    with opened_store(load_settings(place)) as store:
-        made = Account(account_id or new_account_id(), canonical_id or new_canonical_id(), name, now_us(), email)
+    made = Account(account_id or new_account_id(), canonical_id or new_canonical_id(), name, now_us(), email)
+    with change(load_settings(place), "CreateAccount", accountId=made.account_id, accountName=name) as store:
         store.create_account(made)
     tell(_row(made), as_json)
 
@@ -80,26 +80,29 @@ def update_account(place: Path, account_id: str, name: str | None, email: str | 
     """Change the name or the e-mail address of an account; its ids never change."""
     if name is None and email is None:
         raise click.UsageError("say what to change: --name, --email, or both")
-    with opened_store(load_settings(place)) as store:
+    given = {key: value for key, value in (("accountName", name), ("email", email)) if value is not None}
+    with change(load_settings(place), "UpdateAccount", accountId=account_id, **given) as store:
         store.update_account(account_id, display_name=name, email=email)
 
 
-def _change(name: str, summary: str, change: Callable[[SQLiteIdentityStore, str], None]) -> None:
+def _change(name: str, summary: str, act: str, do: Callable[[SQLiteIdentityStore, str], None]) -> None:
     @account.command(name, help=summary)
     @PLACE
     @_ID
     def command(place: Path, account_id: str) -> None:
-        with opened_store(load_settings(place)) as store:
-            change(store, account_id)
+        with change(load_settings(place), act, accountId=account_id) as store:
+            do(store, account_id)
 
 
 _change(
     "suspend",
     "Refuse every access key of the account, and every request to its buckets. Everything it has is kept.",
+    "SuspendAccount",
     lambda store, account_id: store.set_account_active(account_id, False),
 )
 _change(
     "activate",
     "Make a suspended account what it was before.",
+    "ActivateAccount",
     lambda store, account_id: store.set_account_active(account_id, True),
 )

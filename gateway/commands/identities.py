@@ -6,6 +6,7 @@ What they change is in force for every request that comes after, in every worker
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,17 @@ from pathlib import Path
 import click
 
 from gateway.commands.failures import Failure, load_settings
-from gateway.commands.identity_store import JSON, PLACE, format_time, now_us, opened_store, tell, told_failures
+from gateway.commands.identity_store import (
+    JSON,
+    PLACE,
+    change,
+    format_time,
+    now_us,
+    opened_store,
+    tell,
+    told_act,
+    told_failures,
+)
 from gateway.identities import keep_access_key
 from iam.credentials import AccessKey, AccessKeyUse, Credential, new_access_key_id, new_secret
 from iam.entities import EntityKind, User, new_entity_id
@@ -76,9 +87,11 @@ def _key_row(each: AccessKey, use: AccessKeyUse | None) -> dict[str, str]:
 @JSON
 def create_user(*, place: Path, name: str, account: str | None, path: str, as_json: bool) -> None:
     """Make the user NAME, who may do nothing until a policy allows it."""
-    with opened_store(load_settings(place)) as store:
+    settings = load_settings(place)
+    with opened_store(settings) as store:
         made = User(new_entity_id(EntityKind.USER), _account_id(store, account), name, path, now_us())
-        store.create_user(made)
+        with told_act(settings, "CreateUser", userArn=made.arn):
+            store.create_user(made)
     tell(_user_row(made), as_json)
 
 
@@ -98,8 +111,11 @@ def list_users(place: Path, account: str | None, as_json: bool) -> None:
 @_ACCOUNT
 def delete_user(place: Path, name: str, account: str | None) -> None:
     """Delete the user NAME, who must have no access keys and no policies left."""
-    with opened_store(load_settings(place)) as store:
-        store.delete_entity(store.user(_account_id(store, account), name))
+    settings = load_settings(place)
+    with opened_store(settings) as store:
+        user = store.user(_account_id(store, account), name)
+        with told_act(settings, "DeleteUser", userArn=user.arn):
+            store.delete_entity(user)
 
 
 @policy.command("put")
@@ -110,9 +126,13 @@ def delete_user(place: Path, name: str, account: str | None) -> None:
 @_ACCOUNT
 def put_policy(*, place: Path, name: str, policy_name: str, document: Path, account: str | None) -> None:
     """Keep the policy in the file DOCUMENT ("-": standard input) as POLICY of the user NAME."""
-    with opened_store(load_settings(place)) as store:
+    settings = load_settings(place)
+    with opened_store(settings) as store:
         text = _read(document)
-        store.put_inline_policy(store.user(_account_id(store, account), name), PolicyText(policy_name, text))
+        user = store.user(_account_id(store, account), name)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        with told_act(settings, "PutUserPolicy", userArn=user.arn, policyName=policy_name, policySha256=digest):
+            store.put_inline_policy(user, PolicyText(policy_name, text))
 
 
 def _read(path: Path) -> str:
@@ -159,8 +179,11 @@ def list_policies(*, place: Path, name: str, account: str | None, as_json: bool)
 @_ACCOUNT
 def delete_policy(place: Path, name: str, policy_name: str, account: str | None) -> None:
     """Delete POLICY of the user NAME."""
-    with opened_store(load_settings(place)) as store:
-        store.delete_inline_policy(store.user(_account_id(store, account), name), policy_name)
+    settings = load_settings(place)
+    with opened_store(settings) as store:
+        user = store.user(_account_id(store, account), name)
+        with told_act(settings, "DeleteUserPolicy", userArn=user.arn, policyName=policy_name):
+            store.delete_inline_policy(user, policy_name)
 
 
 @access_key.command("create")
@@ -175,7 +198,8 @@ def create_access_key(place: Path, account: str | None, name: str | None, as_jso
         account_id = _account_id(store, account)
         principal = root_principal(account_id) if name is None else store.user(account_id, name).principal
     made = Credential(new_access_key_id(), new_secret(), principal)
-    with told_failures():
+    named = {"principal": principal.arn, "accessKeyId": made.access_key_id}
+    with told_failures(), told_act(settings, "CreateAccessKey", **named):
         keep_access_key(settings, made, now_us())
     tell({"AccessKeyId": made.access_key_id, "SecretAccessKey": made.secret.reveal().decode("ascii")}, as_json)
 
@@ -194,15 +218,22 @@ def list_access_keys(place: Path, account: str | None, as_json: bool) -> None:
         tell([_key_row(each, store.access_key_use(each.access_key_id)) for each in keys], as_json)
 
 
-def _change(name: str, summary: str, change: Callable[[SQLiteIdentityStore, str], None]) -> None:
+def _change(name: str, summary: str, act: str, do: Callable[[SQLiteIdentityStore, str], None]) -> None:
     @access_key.command(name, help=summary)
     @PLACE
     @_ACCESS_KEY
     def command(place: Path, access_key_id: str) -> None:
-        with opened_store(load_settings(place)) as store:
-            change(store, access_key_id)
+        with change(load_settings(place), act, accessKeyId=access_key_id) as store:
+            do(store, access_key_id)
 
 
-_change("disable", "Refuse an access key.", lambda store, key: store.set_access_key_active(key, False))
-_change("enable", "Accept a disabled access key again.", lambda store, key: store.set_access_key_active(key, True))
-_change("delete", "Delete an access key.", lambda store, key: store.delete_access_key(key))
+_change(
+    "disable", "Refuse an access key.", "DisableAccessKey", lambda store, key: store.set_access_key_active(key, False)
+)
+_change(
+    "enable",
+    "Accept a disabled access key again.",
+    "EnableAccessKey",
+    lambda store, key: store.set_access_key_active(key, True),
+)
+_change("delete", "Delete an access key.", "DeleteAccessKey", lambda store, key: store.delete_access_key(key))

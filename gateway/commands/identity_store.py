@@ -23,6 +23,11 @@ from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError
 from kms.hsm.interface import RootError
 from kms.store.interface import StoreError
+from kms.store.records import new_act
+from kms.store.sqlite import SQLiteKeyStore
+
+MAX_WAITING_ACTS = 10_000
+"""Acts that wait for kmsd, which tells them within seconds while it runs."""
 
 PLACE = click.argument("place", metavar="DATA", type=click.Path(exists=True, path_type=Path))
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -33,6 +38,33 @@ def opened_store(settings: Settings) -> Iterator[SQLiteIdentityStore]:
     """The store, for all but secrets; what fails inside ends the command with its reason."""
     with told_failures(), identities_without_secrets(settings) as store:
         yield store
+
+
+@contextlib.contextmanager
+def change(settings: Settings, name: str, **details: str) -> Iterator[SQLiteIdentityStore]:
+    """`opened_store` for a change, which the audit trail is told as the act `name` with these details."""
+    with opened_store(settings) as store, told_act(settings, name, **details):
+        yield store
+
+
+@contextlib.contextmanager
+def told_act(settings: Settings, name: str, **details: str) -> Iterator[None]:
+    """What is done inside is told to the audit trail, by way of the key store; `name` is one of `kms.service.acts`.
+
+    First, so that nothing is changed that the trail will not know of; taken back if it fails. Should kmsd have told it
+    meanwhile, a second act says that it failed. Raises StoreError.
+    """
+    act = new_act(name, now_us(), **details)
+    with contextlib.closing(SQLiteKeyStore(settings.keys_path)) as keys:
+        keys.add_acts([act])
+        try:
+            yield
+        except BaseException:
+            if any(each.event_id == act.event_id for each in keys.acts(MAX_WAITING_ACTS)):
+                keys.remove_acts([act])
+            else:
+                keys.add_acts([new_act(name, now_us(), **details, outcome="failed")])
+            raise
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ class Services:
     owner_of: Callable[[str], Owner]
     owner_by_id: Callable[[str], Owner | None]
     account_access: Callable[[str], AccountAccess]
-    put_account_block: Callable[[str, frozenset[str] | None], Awaitable[None]]
+    put_account_block: Callable[[Caller, frozenset[str] | None], Awaitable[None]]
     integrity_event: Callable[[str, str], None]
     public_access: PublicAccess = PublicAccess()
     buckets_per_account: int = 10_000

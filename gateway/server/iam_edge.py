@@ -20,6 +20,7 @@ from gateway.server.explanation import explain_anonymous, explain_authentication
 from gateway.server.whole_body import read_whole
 from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
+from iam.face.auditing import TrailUnavailable
 from iam.face.authentication import anonymous_failure, authentication_failure
 from iam.face.errors import IAMError
 from iam.face.models.iam import IAM as IAM_MODEL
@@ -79,6 +80,8 @@ class IAMEdge:
             # The body reader's errors: too slow, cut short, or too large.
             code = "RequestEntityTooLarge" if error.code == "EntityTooLarge" else "MalformedQueryString"
             return exchange.failure(IAMError(code, error.message))
+        except TrailUnavailable as error:
+            return exchange.unavailable(str(error), error.retry_after_seconds)
         except StoreUnavailable:
             _log.exception("request %s: the identity store", request.request_id)
             return exchange.unavailable("The identity store is not available.", RETRY_AFTER_SECONDS)

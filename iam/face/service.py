@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from iam.credentials import AccessKeyUse
+from iam.face.auditing import CallRecord, ChangeTrail, is_recorded, told_answer, told_parameters
 from iam.face.authorisation import Authoriser
 from iam.face.call import Call, Document
+from iam.face.errors import IAMError
+from iam.face.parameters import convert
 from iam.face.query import Operation
 from iam.face.session_limits import check_session
 from iam.face.translate import to_iam_error
@@ -19,18 +24,30 @@ from iam.principals import Caller
 from iam.session_tokens import SessionTokens
 from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
 
+MAX_MESSAGE_CHARACTERS = 4096
+"""Of a refusal, in the audit trail: some quote what was sent."""
+
 
 class IdentityService:
     """Answers calls. A commit waits for the disk, which the event loop must not; they are too few to want more threads.
 
-    A call whose caller is gone is finished all the same: what it changes is one transaction.
+    A call whose caller is gone is finished all the same, and told: what it changes is one transaction.
     """
 
-    def __init__(self, open_store: Callable[[], IdentityStore], uses: AccessKeyUses, tokens: SessionTokens) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], IdentityStore],
+        uses: AccessKeyUses,
+        tokens: SessionTokens,
+        trail: ChangeTrail | None = None,
+    ) -> None:
         """`open_store` is called in the thread, at the first call. It raises StoreUnavailable.
 
-        `uses` are the access keys that this process saw used; `tokens` makes session tokens.
+        `uses` are the access keys that this process saw used; `tokens` makes session tokens; `trail` is told what is
+        changed.
         """
+        self._trail = trail
+        self._under_way: set[asyncio.Task[Document | None]] = set()
         self._open_store = open_store
         self._uses = uses
         self._tokens = tokens
@@ -42,9 +59,52 @@ class IdentityService:
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions | None = None
     ) -> Document | None:
         """The answer to one request; notes in `decisions` what was decided. Raises IAMError, and StoreUnavailable."""
-        loop = asyncio.get_running_loop()
         noted = Decisions() if decisions is None else decisions
-        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters, noted)
+        trail = self._trail
+        if trail is None or not is_recorded(operation.model.name, operation.name):
+            return await self._in_thread(caller, operation, parameters, noted)
+        return await self._to_the_end(self._told(trail, caller, operation, parameters, noted))
+
+    async def _in_thread(
+        self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
+    ) -> Document | None:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters, decisions)
+
+    async def _to_the_end(self, work: Coroutine[None, None, Document | None]) -> Document | None:
+        """The result of `work`, which is done to its end also if nobody waits for it any more."""
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Document | None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen here, should nobody wait for it
+
+    async def _told(
+        self,
+        trail: ChangeTrail,
+        caller: Caller,
+        operation: Operation,
+        parameters: Mapping[str, str],
+        decisions: Decisions,
+    ) -> Document | None:
+        """Nothing is done that could not be told, and nothing is answered that was not."""
+        await trail.require(caller)
+        record = CallRecord(
+            f"{operation.model.name}.amazonaws.com", operation.name, _told_parameters(operation, parameters)
+        )
+        try:
+            answer = await self._in_thread(caller, operation, parameters, decisions)
+        except IAMError as error:
+            message = error.message[:MAX_MESSAGE_CHARACTERS]
+            refused = replace(record, decided=decisions.told, error_code=error.code, error_message=message)
+            await trail.record(caller, refused)
+            raise
+        await trail.record(caller, replace(record, answer=told_answer(answer), decided=decisions.told))
+        return answer
 
     def _answer(
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
@@ -73,10 +133,23 @@ class IdentityService:
             self._store = self._open_store()
         return self._store
 
-    async def put_account_block(self, account_id: str, settings: frozenset[str] | None) -> None:
-        """See `IdentityStore.set_account_public_access_block`. Raises NoSuchAccount, StoreUnavailable."""
+    async def put_account_block(self, caller: Caller, settings: frozenset[str] | None) -> None:
+        """Of the caller's account: see `IdentityStore.set_account_public_access_block`.
+
+        Raises NoSuchAccount, StoreUnavailable.
+        """
+        await self._to_the_end(self._put_block(caller, settings))
+
+    async def _put_block(self, caller: Caller, settings: frozenset[str] | None) -> None:
+        if self._trail is not None:
+            await self._trail.require(caller)
         loop = asyncio.get_running_loop()
+        account_id = caller.principal.account_id
         await loop.run_in_executor(self._thread, self._put_account_block, account_id, settings)
+        if self._trail is not None:
+            name = "DeleteAccountPublicAccessBlock" if settings is None else "PutAccountPublicAccessBlock"
+            told = json.dumps({"accountId": account_id, **({} if settings is None else {"settings": sorted(settings)})})
+            await self._trail.record(caller, CallRecord("s3.amazonaws.com", name, told))
 
     def _put_account_block(self, account_id: str, settings: frozenset[str] | None) -> None:
         self._opened_store().set_account_public_access_block(account_id, settings)
@@ -92,9 +165,20 @@ class IdentityService:
 
     async def close(self) -> None:
         """After the calls that are under way."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
 
     def _close(self) -> None:
         if self._store is not None:
             self._store.close()
+
+
+def _told_parameters(operation: Operation, parameters: Mapping[str, str]) -> str:
+    """What cannot be read is refused, and told without its parameters."""
+    model = operation.model
+    name = model.inputs[operation.name]
+    try:
+        return told_parameters(convert(parameters, name, model), model.shapes[name], model)
+    except IAMError:
+        return "{}"

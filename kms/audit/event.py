@@ -65,6 +65,7 @@ class Event(
         "via_service": "viaService",
         "resource_arn": "resourceArn",
         "request_parameters": "requestParameters",
+        "response_elements": "responseElements",
         "key_version": "keyVersion",
         "error_code": "errorCode",
         "error_message": "errorMessage",
@@ -86,6 +87,7 @@ class Event(
     via_service: str | None = None
     resource_arn: str | None = None
     request_parameters: Mapping[str, Any] = {}
+    response_elements: Mapping[str, Any] = {}
     resources: tuple[Resource, ...] = ()
     decisions: tuple[Decision, ...] = ()
     key_version: int | None = None

@@ -25,6 +25,18 @@ NAMES = frozenset(
         "DestroyRoot",
         "BackUpKeyStore",
         "RestoreKeyStore",
+        "CreateAccount",
+        "UpdateAccount",
+        "SuspendAccount",
+        "ActivateAccount",
+        "CreateUser",
+        "DeleteUser",
+        "PutUserPolicy",
+        "DeleteUserPolicy",
+        "CreateAccessKey",
+        "EnableAccessKey",
+        "DisableAccessKey",
+        "DeleteAccessKey",
     }
 )
 """Acts of commands. Any other name in the key store was put there by somebody else, and is told as UnknownAct: what

@@ -19,7 +19,7 @@ import msgspec
 from iam.policy.decisions import Decided
 from iam.principals import Caller, Principal, PrincipalKind, service_caller
 from kms.api.errors import KMSError, KMSUnavailable
-from kms.api.types import Request
+from kms.api.types import RecordCall, Request
 from kms.audit.event import API_CALL, EVENT_SOURCE, SERVICE_EVENT, Decision, Event, Resource, UserIdentity
 from kms.audit.trail import AuditTrail, AuditUnavailable
 from kms.keys.state import CRYPTOGRAPHIC
@@ -49,6 +49,16 @@ _DATA_OPERATIONS: Final = frozenset(operation.value for operation in CRYPTOGRAPH
     "ReEncrypt",
     "WrapDataKey",
 }
+_RESOURCE_TYPES: Final = {
+    ("kms", "key"): "AWS::KMS::Key",
+    ("kms", "alias"): "AWS::KMS::Alias",
+    ("iam", "group"): "AWS::IAM::Group",
+    ("iam", "oidc-provider"): "AWS::IAM::OIDCProvider",
+    ("iam", "policy"): "AWS::IAM::ManagedPolicy",
+    ("iam", "role"): "AWS::IAM::Role",
+    ("iam", "user"): "AWS::IAM::User",
+}
+"""As CloudFormation names them, by service and by what stands before the slash; of others the service alone."""
 _COUNTED_DIGITS: Final = 12
 _READING: Final = ("Describe", "Get", "List")
 _SERVICE: Final = service_caller("").principal
@@ -100,6 +110,31 @@ class Recorder:
         """Record a call that was refused or failed. Raises KMSUnavailable if that fails."""
         if self._trail is not None:
             await self._write(self._event(caller, request, decisions, error=error), is_durable=False)
+
+    async def told(
+        self, caller: Caller, request: RecordCall, parameters: Mapping[str, Any], answer: Mapping[str, Any]
+    ) -> None:
+        """Record a call that another service answered. Raises KMSUnavailable if that fails."""
+        if self._trail is not None:
+            event = Event(
+                event_type=API_CALL,
+                event_time=self._now(),
+                event_source=request.event_source,
+                event_name=request.event_name,
+                event_id=self._next_id(),
+                aws_region=caller.region or self._region,
+                user_identity=_identity(caller.principal),
+                request_id=caller.request_id,
+                source_ip=caller.source_ip,
+                user_agent=caller.user_agent,
+                request_parameters=parameters,
+                response_elements=answer,
+                resources=_resources(request.decisions, None),
+                decisions=_decisions(request.decisions),
+                error_code=request.error_code,
+                error_message=request.error_message,
+            )
+            await self._write(event, is_durable=request.error_code is None)
 
     def abandoned(self, caller: Caller, request: Request[Any], decisions: Sequence[Decided]) -> None:
         """Record a call whose task was cancelled; whether it took effect is not known here."""
@@ -262,8 +297,9 @@ def _resources(decided: Sequence[Decided], used_arn: str | None) -> tuple[Resour
 @lru_cache(1024)
 def _resource(arn: str) -> Resource:
     parts = arn.split(":", 5)
-    account_id, name = (parts[4], parts[5]) if len(parts) == 6 else ("", "")
-    return Resource(arn, account_id, "AWS::KMS::Alias" if name.startswith("alias/") else "AWS::KMS::Key")
+    service, account_id, name = (parts[2], parts[4], parts[5]) if len(parts) == 6 else ("", "", "")
+    kind = name.partition("/")[0]
+    return Resource(arn, account_id, _RESOURCE_TYPES.get((service, kind), f"AWS::{service.upper()}"))
 
 
 @lru_cache(1024)

@@ -9,6 +9,7 @@ from kms.api import types as t
 from kms.service import (
     agreement,
     aliases,
+    auditing,
     data_key_pairs,
     data_keys,
     encryption,
@@ -65,7 +66,9 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.ListRetirableGrants: grants.list_retirable_grants,
     t.PutKeyPolicy: policies.put_key_policy,
     t.ReEncrypt: encryption.re_encrypt,
+    t.RecordCall: auditing.record_call,
     t.ReplicateKey: multi_region.replicate_key,
+    t.RequireTrail: auditing.require_trail,
     t.RetireGrant: grants.retire_grant,
     t.RevokeGrant: grants.revoke_grant,
     t.RotateKeyOnDemand: rotation.rotate_key_on_demand,

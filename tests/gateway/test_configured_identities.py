@@ -129,7 +129,8 @@ def test_what_is_configured_is_made_once(directory: Path, store: IdentityStore) 
     assert ann.arn == f"arn:aws:iam::{ID}:user/staff/ann"
     found = store.find_credential("AKIAANNANNANNANN1234")
     assert found is not None
-    assert (found.principal, found.policies.identity) == (ann.principal, (PolicyText(POLICY_NAME, POLICY),))
+    in_force = (PolicyText(f"user ann policy {POLICY_NAME}", POLICY),)
+    assert (found.principal, found.policies.identity) == (ann.principal, in_force)
     root = store.find_credential("AKIAONEONEONEONE1234")
     assert root == Credential("AKIAONEONEONEONE1234", Secret(b"secret-of-the-first-one"), root_principal(ID))
 

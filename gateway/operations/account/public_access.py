@@ -16,9 +16,11 @@ from gateway.protocol.xml.documents.public_access import PublicAccessBlockConfig
 
 
 async def put(call: Call) -> Response:
-    account_id = _own_account(call)
+    _own_account(call)
     block = PublicAccessBlockConfiguration.parse(await call.read_document()).block
-    await call.services.put_account_block(account_id, frozenset(name for name, is_on in asdict(block).items() if is_on))
+    await call.services.put_account_block(
+        call.caller, frozenset(name for name, is_on in asdict(block).items() if is_on)
+    )
     return Response()
 
 
@@ -32,7 +34,8 @@ async def get(call: Call) -> Response:
 
 async def delete(call: Call) -> Response:
     """Idempotent."""
-    await call.services.put_account_block(_own_account(call), None)
+    _own_account(call)
+    await call.services.put_account_block(call.caller, None)
     return Response(status=204)
 
 

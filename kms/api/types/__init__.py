@@ -26,6 +26,7 @@ from kms.api.types.asymmetric import (
     Verify,
     VerifyMac,
 )
+from kms.api.types.auditing import RecordCall, RequireTrail
 from kms.api.types.data_keys import (
     DataKey,
     GenerateDataKey,
@@ -177,9 +178,11 @@ __all__ = [
     "PutKeyPolicy",
     "ReEncrypt",
     "ReEncrypted",
+    "RecordCall",
     "Replica",
     "ReplicateKey",
     "Request",
+    "RequireTrail",
     "RetireGrant",
     "RevokeGrant",
     "RotateKeyOnDemand",

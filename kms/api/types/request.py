@@ -18,12 +18,14 @@ class Request(Generic[R]):
     """One operation of the KMS API, asked for. Subclasses are frozen dataclasses named as the API spells them.
 
     `is_idempotent`: doing it twice is as good as once, so that a client may repeat it when the connection broke.
-    `extra_seconds`: how much longer than others it may take.
+    `extra_seconds`: how much longer than others it may take. `is_about_trail`: asks the audit trail for something, so
+    that it is no call to be told itself, and needs no root.
     """
 
     __slots__ = ()
     is_idempotent: ClassVar[bool] = True
     extra_seconds: ClassVar[float] = 0.0
+    is_about_trail: ClassVar[bool] = False
 
     @classmethod
     def operation_name(cls) -> str:

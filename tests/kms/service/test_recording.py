@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from iam.policy.decisions import Decided
 from iam.principals import Caller, Principal, PrincipalKind, root_principal, service_caller
 from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
@@ -520,3 +521,63 @@ def test_changes(name: str) -> None:
 )
 def test_what_is_no_change(name: str) -> None:
     assert not is_change(name)
+
+
+async def test_calls_of_other_services_are_lines_too(recorded: Recorded) -> None:
+    decided = Decided("iam:CreateUser", f"arn:aws:iam::{ACCOUNT}:user/ann", True, "root user of the account")
+    request = t.RecordCall(
+        "iam.amazonaws.com", "CreateUser", '{"userName":"ann"}', '{"user":{"userId":"AIDA"}}', (decided,)
+    )
+    caller = replace(CALLER, via_service=None, resource_arn=None)
+    await recorded.call(request, caller)
+    event = recorded.events()[-1]
+    assert (event["eventSource"], event["eventName"], event["requestID"]) == (
+        "iam.amazonaws.com",
+        "CreateUser",
+        "REQUEST1",
+    )
+    assert (event["requestParameters"], event["responseElements"]) == (
+        {"userName": "ann"},
+        {"user": {"userId": "AIDA"}},
+    )
+    assert event["resources"] == [{"ARN": decided.resource_arn, "accountId": ACCOUNT, "type": "AWS::IAM::User"}]
+    assert event["decisions"][0]["decidedBy"] == "root user of the account"
+    refused = replace(request, answer="{}", decisions=(), error_code="AccessDenied", error_message="no")
+    await recorded.call(refused, caller)
+    event = recorded.events()[-1]
+    assert (event["errorCode"], event["errorMessage"], event.get("responseElements")) == ("AccessDenied", "no", None)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        t.RecordCall("kms.amazonaws.com", "Decrypt"),
+        t.RecordCall("iam.amazonaws.com", "CreateUser", "[]"),
+        t.RecordCall("iam.amazonaws.com", "CreateUser", "{}", "{"),
+    ],
+)
+async def test_what_is_no_call_of_another_service_is_no_line(recorded: Recorded, request_: t.RecordCall) -> None:
+    before = recorded.events()
+    with pytest.raises(KMSError) as refused:
+        await recorded.service.call(CALLER, request_)
+    assert refused.value.code == "ValidationException"
+    assert recorded.events() == before
+
+
+async def test_other_services_are_told_while_the_root_is_away_and_refused_while_the_trail_is(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await recorded.service.call(CALLER, t.RequireTrail())
+    recorded.root.failure = RootUnavailable("away")
+    await recorded.call(t.RecordCall("iam.amazonaws.com", "CreateUser"))
+    recorded.root.failure = None
+
+    def refuse() -> None:
+        raise AuditUnavailable("full")
+
+    monkeypatch.setattr(recorded.trail, "require_writable", refuse)
+    before = recorded.events()
+    for request in (t.RequireTrail(), t.RecordCall("iam.amazonaws.com", "CreateUser")):
+        with pytest.raises(KMSUnavailable):
+            await recorded.service.call(CALLER, request)
+    assert recorded.events() == before
