@@ -23,7 +23,7 @@ from iam.scope import ALGORITHM, Authentication, Form, Service
 from iam.signing_keys import SigningKeys
 from iam.sigv2 import SCHEME as VERSION_2_SCHEME
 from iam.sigv2 import SignatureVersion2, parse_form_version_2, parse_version_2, unsigned_payload_hash
-from iam.sigv4 import check_skew, parse_authorization_header, signature_version_2, verify
+from iam.sigv4 import check_skew, parse_authorization_header, signature_version_2, told_time, verify
 
 FindCredential = Callable[[str], Credential | None]
 """The credential of an access key id, or None if there is none. On the path of every request."""
@@ -164,10 +164,11 @@ class Authenticator:
             signed = parse_version_2(request, mechanism.form, bucket_of_host, now)
             return self._authenticate_version_2(signed, service, unsigned_payload_hash(request.headers), now)
         authentication = _parse(request, pairs, mechanism, service, self._regions(service))
-        if authentication.form is Form.HEADER:
-            check_skew(authentication.signed_at, authentication.timestamp, now)
-        else:
+        if authentication.form is Form.QUERY and service.has_expiring_urls:
             check_validity(authentication, now)
+        else:
+            told = told_time(request.headers) if authentication.form is Form.HEADER else None
+            check_skew(authentication.signed_at, told or authentication.timestamp, now, service)
         payload_hash = authentication.payload_hash
         if payload_hash is None:
             if body_sha256 is None:

@@ -16,6 +16,8 @@ class Reason(StrEnum):
 
     MALFORMED_AUTHORIZATION = "malformed-authorization"
     """The Authorization header does not parse, or its credential scope is not for this service."""
+    WRONG_SCOPE = "wrong-scope"
+    """The credential scope is of another service or another day than the request; S3 answers as to a malformed one."""
     WRONG_REGION = "wrong-region"
     """The Authorization header's credential scope is for another region; S3 answers as to a malformed one."""
     MALFORMED_QUERY = "malformed-query"
@@ -43,6 +45,7 @@ class Reason(StrEnum):
 
 S3_CODE: Mapping[Reason, str] = {
     Reason.MALFORMED_AUTHORIZATION: "AuthorizationHeaderMalformed",
+    Reason.WRONG_SCOPE: "AuthorizationHeaderMalformed",
     Reason.WRONG_REGION: "AuthorizationHeaderMalformed",
     Reason.MALFORMED_QUERY: "AuthorizationQueryParametersError",
     Reason.MALFORMED_FORM: "InvalidArgument",
@@ -75,15 +78,23 @@ class AuthenticationError(Exception):
 
     `message` is S3's text; `fields` are the further elements of S3's error document, in order. The exception's own
     text leaves `fields` out: they quote the request (its headers may carry customer keys) and belong in the answer to
-    the one who sent it, never in a log. `detail` is for the log alone, where it says more than the message.
+    the one who sent it, never in a log. `detail` is for the log alone, where it says more than the message. `elsewhere`
+    is what the services other than S3 say, where that depends on the request.
     """
 
     def __init__(
-        self, reason: Reason, message: str, fields: Mapping[str, str] | None = None, detail: str | None = None
+        self,
+        reason: Reason,
+        message: str,
+        fields: Mapping[str, str] | None = None,
+        detail: str | None = None,
+        *,
+        elsewhere: str | None = None,
     ) -> None:
         super().__init__(f"{reason.value}: {_as_text(message)}")
         self.reason = reason
         self.detail = detail
+        self.elsewhere = None if elsewhere is None else _as_text(elsewhere)
         self.message = _as_text(message)
         self.fields: Mapping[str, str] = {name: _as_text(value) for name, value in fields.items()} if fields else {}
 
@@ -107,6 +118,7 @@ INVALID_TOKEN = "The security token included in the request is invalid."  # noqa
 
 FAULT: Mapping[Reason, tuple[Fault, str | None]] = {
     Reason.MALFORMED_AUTHORIZATION: (Fault.INCOMPLETE, None),
+    Reason.WRONG_SCOPE: (Fault.INVALID, None),
     Reason.WRONG_REGION: (Fault.INVALID, "Credential should be scoped to a valid region."),
     Reason.MALFORMED_QUERY: (Fault.INCOMPLETE, None),
     Reason.MALFORMED_FORM: (Fault.INCOMPLETE, None),
@@ -130,13 +142,13 @@ FAULT: Mapping[Reason, tuple[Fault, str | None]] = {
         "Key and signing method. Consult the service documentation for details.",
     ),
 }
-"""Kind and message by reason; None: the message that the error brings."""
+"""Kind and message by reason; None: the message that the error brings, for them or else for S3."""
 
 
 def fault_of(error: AuthenticationError) -> tuple[Fault, str]:
     """Kind and message of a refusal, for the services other than S3."""
     fault, message = FAULT[error.reason]
-    return fault, error.message if message is None else message
+    return fault, message or error.elsewhere or error.message
 
 
 def security_token_refused() -> AuthenticationError:

@@ -23,6 +23,7 @@ from iam.scope import (
     Form,
     MalformedScope,
     Service,
+    check_scope_date,
     format_iso,
     parse_credential,
     parse_timestamp,
@@ -31,13 +32,13 @@ from iam.sigv4 import check_signed_headers
 
 MAX_EXPIRES_SECONDS = 7 * 24 * 3600
 
+_EXPIRES = "X-Amz-Expires"
 _REQUIRED = (
     "X-Amz-Algorithm",
     "X-Amz-Credential",
     "X-Amz-Signature",
     "X-Amz-Date",
     "X-Amz-SignedHeaders",
-    "X-Amz-Expires",
 )
 _TELLING = frozenset({"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"})
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -56,7 +57,7 @@ def is_signed_by_version_2(pairs: Pairs) -> bool:
 
 def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, regions: Sequence[str]) -> Authentication:
     """Parse the X-Amz-* parameters among the canonical `pairs` of a presigned URL. Raises AuthenticationError."""
-    parameters = _parameters(pairs)
+    parameters = _parameters(pairs, service)
     if parameters["X-Amz-Algorithm"] != ALGORITHM:
         _refuse_algorithm(parameters["X-Amz-Algorithm"])
     timestamp = parameters["X-Amz-Date"]
@@ -68,10 +69,10 @@ def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, re
     except MalformedScope as error:
         fields = {} if error.region is None else {"Region": error.region}
         _malformed(f"Error parsing the X-Amz-Credential parameter; {error}", fields)
-    if scope.date != timestamp[:8]:
-        _malformed(
-            f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
-        )
+    try:
+        check_scope_date(scope, timestamp)
+    except MalformedScope as error:
+        _malformed(str(error))
     signed_headers = tuple(parameters["X-Amz-SignedHeaders"].split(";"))
     check_signed_headers(request.headers, signed_headers)
     return Authentication(
@@ -83,19 +84,20 @@ def parse_presigned(request: SignableRequest, pairs: Pairs, service: Service, re
         signed_at=signed_at,
         payload_hash=_payload_hash(request.headers, pairs) if service.declares_payload_hash else None,
         pairs=[pair for pair in pairs if pair[0] != "X-Amz-Signature"],
-        expires_seconds=_expires(parameters["X-Amz-Expires"]),
+        expires_seconds=_expires(parameters[_EXPIRES]) if service.has_expiring_urls else None,
         security_token=parameters.get("X-Amz-Security-Token", request.headers.get(SECURITY_TOKEN)),
     )
 
 
-def _parameters(pairs: Pairs) -> dict[str, str]:
+def _parameters(pairs: Pairs, service: Service) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, value in pairs:
         if name.startswith("X-Amz-"):
             if name in parameters:
                 _malformed(f"the parameter {name[:64]} was given more than once")
             parameters[name] = unquote(value, errors="surrogateescape")
-    if any(not parameters.get(name) for name in _REQUIRED):
+    required = (*_REQUIRED, _EXPIRES) if service.has_expiring_urls else _REQUIRED
+    if any(not parameters.get(name) for name in required):
         _malformed(
             "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, "
             "X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
@@ -152,7 +154,7 @@ def _payload_hash(headers: Mapping[str, str], pairs: Pairs) -> str:
 
 
 def check_validity(authentication: Authentication, now: datetime) -> None:
-    """Raises AuthenticationError unless `now` lies between the URL's date and its expiry."""
+    """Raises AuthenticationError unless `now` lies between the URL's date and its expiry. Of S3's URLs alone."""
     assert authentication.expires_seconds is not None
     if authentication.signed_at - now > MAX_SKEW:
         raise AuthenticationError(

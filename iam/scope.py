@@ -13,7 +13,12 @@ from iam.canonical import Pairs, encode_path_once, encode_path_twice
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
 MAX_SKEW = timedelta(minutes=15)
-"""How far a request's time may be from ours (Amazon S3 API Reference, "RequestTimeTooSkewed")."""
+"""How far a request's time may be from ours (Amazon S3 API Reference, "RequestTimeTooSkewed"; recorded from IAM and
+STS)."""
+
+SHORT_SKEW = timedelta(minutes=5)
+"""The same for most of AWS's services (IAM User Guide, "Troubleshoot Signature Version 4 signing"; recorded from the
+KMS)."""
 
 _TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
@@ -23,16 +28,20 @@ class Service:
     """What differs in Signature Version 4 from service to service.
 
     S3 signs the payload hash that the client declares in x-amz-content-sha256; the others sign the hash of the body.
+    S3's presigned URLs are good for as long as they say (X-Amz-Expires); those of others are requests like any other,
+    good for as long as clocks may differ (`max_skew`).
     """
 
     name: str
     canonical_path: Callable[[str], str]
     declares_payload_hash: bool
     knows_version_2: bool = False
+    has_expiring_urls: bool = False
+    max_skew: timedelta = MAX_SKEW
 
 
-S3 = Service("s3", encode_path_once, True, knows_version_2=True)
-KMS = Service("kms", encode_path_twice, False)
+S3 = Service("s3", encode_path_once, True, knows_version_2=True, has_expiring_urls=True)
+KMS = Service("kms", encode_path_twice, False, max_skew=SHORT_SKEW)
 IAM = Service("iam", encode_path_twice, False)
 STS = Service("sts", encode_path_twice, False)
 
@@ -90,12 +99,14 @@ class Authentication:
 class MalformedScope(ValueError):
     """A credential or a time does not fit; the text is S3's, without its leading "The … is malformed;".
 
-    `region` is the expected region when that was what did not fit.
+    `region` is the expected region when that was what did not fit; `elsewhere` is what the services other than S3 say
+    of a credential that is for something else, None if it is for nothing.
     """
 
-    def __init__(self, message: str, region: str | None = None) -> None:
+    def __init__(self, message: str, region: str | None = None, elsewhere: str | None = None) -> None:
         super().__init__(message)
         self.region = region
+        self.elsewhere = elsewhere
 
 
 def parse_credential(text: str, service: Service, regions: Sequence[str]) -> CredentialScope:
@@ -110,9 +121,15 @@ def parse_credential(text: str, service: Service, regions: Sequence[str]) -> Cre
         )
     access_key_id, date, given_region, given_service, terminator = parts
     if terminator != TERMINATOR:
-        raise MalformedScope(f'incorrect terminal "{terminator}". This endpoint uses "{TERMINATOR}".')
+        raise MalformedScope(
+            f'incorrect terminal "{terminator}". This endpoint uses "{TERMINATOR}".',
+            elsewhere=f"Credential should be scoped with a valid terminator: '{TERMINATOR}', not '{terminator}'.",
+        )
     if given_service != service.name:
-        raise MalformedScope(f'incorrect service "{given_service}". This endpoint belongs to "{service.name}".')
+        raise MalformedScope(
+            f'incorrect service "{given_service}". This endpoint belongs to "{service.name}".',
+            elsewhere=f"Credential should be scoped to correct service: '{service.name}'.",
+        )
     if given_region not in regions:
         raise MalformedScope(f"the region '{given_region}' is wrong; expecting '{regions[0]}'", regions[0])
     if len(date) != 8 or not (date.isascii() and date.isdigit()):
@@ -120,6 +137,17 @@ def parse_credential(text: str, service: Service, regions: Sequence[str]) -> Cre
             f'incorrect date format "{date}". This date in the credential must be in the format "yyyyMMdd".'
         )
     return CredentialScope(access_key_id, date, given_region, given_service)
+
+
+def check_scope_date(scope: CredentialScope, timestamp: str) -> None:
+    """The signing key is of one day, which must be the request's. Raises MalformedScope."""
+    day = timestamp[:8]
+    if scope.date != day:
+        raise MalformedScope(
+            f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{day}".',
+            elsewhere="Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
+            f"'{scope.date}' != '{day}', from '{timestamp}'.",
+        )
 
 
 def parse_timestamp(text: str) -> datetime | None:

@@ -22,7 +22,7 @@ from iam.payload_hash import UNSIGNED_PAYLOAD, check_payload_hash, is_signed_str
 from iam.requests import SignableRequest
 from iam.scope import SECURITY_TOKEN, Form, format_iso
 from iam.secrets import Secret
-from iam.sigv4 import MISMATCH_MESSAGE, check_skew, request_time
+from iam.sigv4 import MISMATCH_MESSAGE, check_skew, request_time, told_time
 
 SCHEME = "AWS"
 
@@ -115,8 +115,8 @@ def parse_version_2(
     if not colon or not access_key_id or not signature:
         message = "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature"
         raise AuthenticationError(Reason.UNSUPPORTED_AUTHORIZATION, message, {"ArgumentName": "Authorization"})
-    timestamp, signed_at = request_time(headers)
-    check_skew(signed_at, timestamp, now)
+    _, signed_at = request_time(headers)
+    check_skew(signed_at, told_time(headers) or "", now)
     date = "" if "x-amz-date" in headers else headers["date"]
     text = _string_to_sign(request, headers, date, parameters, bucket_of_host)
     return SignatureVersion2(Form.HEADER, access_key_id, signature, text, headers.get(SECURITY_TOKEN))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import NoReturn
@@ -20,13 +20,14 @@ from iam.payload_hash import check_payload_hash
 from iam.requests import SignableRequest
 from iam.scope import (
     ALGORITHM,
-    MAX_SKEW,
+    S3,
     SECURITY_TOKEN,
     Authentication,
     CredentialScope,
     Form,
     MalformedScope,
     Service,
+    check_scope_date,
     format_iso,
     format_timestamp,
     parse_credential,
@@ -54,11 +55,10 @@ def parse_authorization_header(
     try:
         scope = parse_credential(components["Credential"], service, regions)
         timestamp, signed_at = request_time(headers)
-        if timestamp[:8] != scope.date:
-            raise MalformedScope(
-                f'Invalid credential date "{scope.date}". This date is not the same as X-Amz-Date: "{timestamp[:8]}".'
-            )
+        check_scope_date(scope, timestamp)
     except MalformedScope as error:
+        if error.elsewhere is not None:
+            _malformed(str(error), reason=Reason.WRONG_SCOPE, elsewhere=error.elsewhere)
         if error.region is None:
             _malformed(str(error))
         _malformed(str(error), {"Region": error.region}, Reason.WRONG_REGION)
@@ -94,10 +94,13 @@ def _components(authorization: str) -> dict[str, str]:
 
 
 def _malformed(
-    detail: str, fields: Mapping[str, str] | None = None, reason: Reason = Reason.MALFORMED_AUTHORIZATION
+    detail: str,
+    fields: Mapping[str, str] | None = None,
+    reason: Reason = Reason.MALFORMED_AUTHORIZATION,
+    elsewhere: str | None = None,
 ) -> NoReturn:
     message = f"The authorization header is malformed; {detail}"
-    raise AuthenticationError(reason, message, fields) from None
+    raise AuthenticationError(reason, message, fields, elsewhere=elsewhere) from None
 
 
 def _refuse_scheme(scheme: str) -> NoReturn:
@@ -123,22 +126,37 @@ def signature_version_2() -> AuthenticationError:
     )
 
 
+def told_time(headers: Mapping[str, str]) -> str | None:
+    """The time of a request as its client wrote it; x-amz-date goes before Date, as the documentation has it."""
+    text = headers.get("x-amz-date") or headers.get("date")
+    return None if text is None else text.strip(" \t")
+
+
 def request_time(headers: Mapping[str, str]) -> tuple[str, datetime]:
-    """Timestamp and time of the request; x-amz-date goes before Date, as the documentation has it.
+    """Timestamp and time of the request.
 
     Raises AuthenticationError(MISSING_DATE).
     """
-    text = headers.get("x-amz-date") or headers.get("date")
+    text = told_time(headers)
     if text is None:
-        raise AuthenticationError(Reason.MISSING_DATE, "AWS authentication requires a valid Date or x-amz-date header")
-    text = text.strip(" \t")
+        raise _no_date("Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
     moment = parse_timestamp(text)
     if moment is not None:
         return text, moment
     moment = _http_date_or_none(text)
     if moment is None:
-        raise AuthenticationError(Reason.MISSING_DATE, "AWS authentication requires a valid Date or x-amz-date header")
+        raise _no_date(f"Date must be in ISO-8601 'basic format'. Got '{text[:64]}'.")
     return format_timestamp(moment), moment
+
+
+def _no_date(elsewhere: str) -> AuthenticationError:
+    message = "AWS authentication requires a valid Date or x-amz-date header"
+    return AuthenticationError(Reason.MISSING_DATE, message, elsewhere=elsewhere)
+
+
+def parse_time(text: str) -> datetime | None:
+    """The time in a header, which is a timestamp or what HTTP calls a date (RFC 9110 §5.6.7); None if it is neither."""
+    return parse_timestamp(text) or _http_date_or_none(text)
 
 
 def _http_date_or_none(text: str) -> datetime | None:
@@ -179,18 +197,33 @@ def check_signed_headers(headers: Mapping[str, str], signed_headers: Iterable[st
         )
 
 
-def check_skew(signed_at: datetime, timestamp: str, now: datetime) -> None:
-    """Raises AuthenticationError(REQUEST_TIME_TOO_SKEWED) when the two are more than MAX_SKEW apart."""
-    if abs(now - signed_at) > MAX_SKEW:
+def check_skew(signed_at: datetime, told: str, now: datetime, service: Service = S3) -> None:
+    """Raises AuthenticationError(REQUEST_TIME_TOO_SKEWED) when the two are further apart than the service allows.
+
+    `told` is the time as the client wrote it.
+    """
+    limit = service.max_skew
+    if abs(now - signed_at) > limit:
         raise AuthenticationError(
             Reason.REQUEST_TIME_TOO_SKEWED,
             "The difference between the request time and the current time is too large.",
             {
-                "RequestTime": timestamp,
+                "RequestTime": told,
                 "ServerTime": format_iso(now),
-                "MaxAllowedSkewMilliseconds": str(int(MAX_SKEW.total_seconds() * 1000)),
+                "MaxAllowedSkewMilliseconds": str(int(limit.total_seconds() * 1000)),
             },
+            elsewhere=_skew_elsewhere(signed_at, now, limit),
         )
+
+
+def _skew_elsewhere(signed_at: datetime, now: datetime, limit: timedelta) -> str:
+    """What the services other than S3 say, recorded from STS and KMS. SDKs read the server's time from it."""
+    signed, server, minutes = format_timestamp(signed_at), format_timestamp(now), int(limit.total_seconds() // 60)
+    if signed_at < now:
+        earliest = format_timestamp(now - limit)
+        return f"Signature expired: {signed} is now earlier than {earliest} ({server} - {minutes} min.)"
+    latest = format_timestamp(now + limit)
+    return f"Signature not yet current: {signed} is still later than {latest} ({server} + {minutes} min.)"
 
 
 def string_to_sign(scope: CredentialScope, timestamp: str, canonical: str) -> str:

@@ -18,6 +18,7 @@ from iam.face.errors import IAMError
 from iam.policy.decisions import Decided
 from iam.principals import Caller
 from iam.scope import parse_timestamp
+from iam.sigv4 import parse_time
 from kms.api.errors import KMSError
 from kms.api.service import KeyService
 from kms.api.types import Health, Request
@@ -119,7 +120,7 @@ def _seconds_between(earlier: str | None, later: str | None) -> int | None:
 
 
 def _time(text: str | None) -> datetime | None:
-    return None if text is None else parse_timestamp(text.replace("-", "").replace(":", ""))
+    return None if text is None else parse_timestamp(text.replace("-", "").replace(":", "")) or parse_time(text)
 
 
 def _key_of(decisions: tuple[Decided, ...] | list[Decided]) -> str | None:

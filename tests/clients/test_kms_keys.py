@@ -561,12 +561,16 @@ def test_nothing_is_public(gateway: Gateway) -> None:
         )
 
 
-@pytest.mark.parametrize("minutes", [-20, 20])
-def test_requests_of_another_time(raw: RawClient, minutes: int) -> None:
+@pytest.mark.parametrize(("minutes", "told"), [(-6, "Signature expired: "), (6, "Signature not yet current: ")])
+def test_requests_of_another_time(raw: RawClient, minutes: int, told: str) -> None:
     headers = {"content-type": JSON, "x-amz-target": "TrentService.ListKeys"}
     now = datetime.now(UTC) + timedelta(minutes=minutes)
     answer = raw.request("POST", "/", headers, b"{}", service="kms", now=now)
     assert answer.refusal == (400, "InvalidSignatureException")
+    assert answer.message.startswith(told)
+    assert answer.message.endswith(" 5 min.)")
+    near = datetime.now(UTC) + timedelta(minutes=minutes * 2 / 3)
+    assert raw.request("POST", "/", headers, b"{}", service="kms", now=near).status == 200
 
 
 def test_a_body_that_was_not_the_one_signed(raw: RawClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -74,10 +75,22 @@ def test_wrong_credentials_are_told_apart(gateway: Gateway, raw: RawClient) -> N
     wrong = RawClient(gateway, secret="wrong")
     assert ask(wrong, form).refusal == (403, "SignatureDoesNotMatch")
     assert ask(RawClient(gateway, access_key_id="AKIAUNKNOWNUNKNOWN12"), form).refusal == (403, "InvalidClientTokenId")
-    assert ask(raw, form, now=datetime.now(UTC) - timedelta(hours=1)).refusal == (403, "SignatureDoesNotMatch")
-    assert ask(raw, form, service="iam").refusal == (400, "IncompleteSignature")
-    assert ask(raw, form, service="s3").refusal == (400, "IncompleteSignature")
+    for service in ("iam", "s3"):
+        misdirected = ask(raw, form, service=service)
+        assert misdirected.refusal == (403, "SignatureDoesNotMatch")
+        assert misdirected.message == "Credential should be scoped to correct service: 'sts'."
     assert ask(raw, form, region="eu-nowhere-1").refusal == (403, "SignatureDoesNotMatch")
+
+
+def test_clocks_may_be_a_quarter_of_an_hour_apart(raw: RawClient) -> None:
+    form = f"Action=GetCallerIdentity&Version={STS_VERSION}"
+    now = datetime.now(UTC)
+    for minutes in (-14, 14):
+        assert ask(raw, form, now=now + timedelta(minutes=minutes)).status == 200
+    late, early = (ask(raw, form, now=now + timedelta(minutes=minutes)) for minutes in (-16, 16))
+    assert late.refusal == early.refusal == (403, "SignatureDoesNotMatch")
+    assert re.fullmatch(r"Signature expired: \S+Z is now earlier than \S+Z \(\S+Z - 15 min\.\)", late.message)
+    assert re.fullmatch(r"Signature not yet current: \S+Z is still later than \S+Z \(\S+Z \+ 15 min\.\)", early.message)
 
 
 def test_the_body_is_signed(raw: RawClient) -> None:

@@ -9,7 +9,7 @@ from unittest import mock
 from urllib.parse import urlsplit
 
 import botocore.auth
-from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -47,6 +47,20 @@ def presigned_by_s3(
 ) -> RequestHead:
     request = AWSRequest(method=method, url=BASE_URL + target, headers=dict(headers or {}))
     return _sign(S3SigV4QueryAuth(_CREDENTIALS, "s3", "us-east-1", expires), request, now)
+
+
+def presigned_for(service: str, target: str, *, expires: int = 3600, now: datetime = NOW) -> RequestHead:
+    """A URL of another service than S3, to be fetched with GET."""
+    request = AWSRequest(method="GET", url=BASE_URL + target)
+    return _sign(SigV4QueryAuth(_CREDENTIALS, service, "us-east-1", expires), request, now)
+
+
+def signed_for(service: str, *, now: datetime = NOW) -> RequestHead:
+    """A request to another service than S3, without a body."""
+    request = AWSRequest(
+        method="POST", url=BASE_URL + "/", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    return _sign(SigV4Auth(_CREDENTIALS, service, "us-east-1"), request, now)
 
 
 def signed_for_kms(

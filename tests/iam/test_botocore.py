@@ -140,7 +140,7 @@ def test_another_body_is_refused_for_kms() -> None:
 
 def test_a_signature_for_kms_is_none_for_s3() -> None:
     head, _ = signed_for_kms("TrentService.Encrypt", b"{}")
-    error = check_refused(head, Reason.MALFORMED_AUTHORIZATION)
+    error = check_refused(head, Reason.WRONG_SCOPE)
     assert 'This endpoint belongs to "s3"' in error.message
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +9,7 @@ from hypothesis import strategies as st
 from iam.errors import AuthenticationError, Reason
 from iam.requests import RequestHead
 from tests.iam.botocore_signing import presigned_by_s3
-from tests.iam.checks import NOW, authenticate, check_refused, with_headers
+from tests.iam.checks import authenticate, check_refused, with_headers
 
 GOOD = presigned_by_s3("GET", "/bucket/key?versionId=1")
 
@@ -80,33 +78,6 @@ def test_refused(head: RequestHead, reason: Reason) -> None:
 def test_the_region_of_a_wrong_scope_is_told() -> None:
     error = check_refused(replaced("us-east-1", "eu-west-1"), Reason.MALFORMED_QUERY)
     assert error.fields == {"Region": "us-east-1"}
-
-
-@pytest.mark.parametrize("after", [timedelta(minutes=-15), timedelta(0), timedelta(seconds=3600)])
-def test_valid_until_it_expires(after: timedelta) -> None:
-    assert authenticate(GOOD, now=NOW + after) is not None
-
-
-def test_a_week_is_the_longest() -> None:
-    head = presigned_by_s3("GET", "/bucket/key", expires=604800)
-    assert authenticate(head, now=NOW + timedelta(days=7)) is not None
-    check_refused(head, Reason.EXPIRED, now=NOW + timedelta(days=7, seconds=1))
-
-
-def test_expired() -> None:
-    error = check_refused(GOOD, Reason.EXPIRED, now=NOW + timedelta(seconds=3601))
-    assert error.message == "Request has expired"
-    assert error.s3_code == "AccessDenied"
-    assert error.fields == {
-        "X-Amz-Expires": "3600",
-        "Expires": "2013-05-24T01:00:00Z",
-        "ServerTime": "2013-05-24T01:00:01Z",
-    }
-
-
-def test_not_valid_yet() -> None:
-    error = check_refused(GOOD, Reason.NOT_YET_VALID, now=NOW - timedelta(minutes=15, seconds=1))
-    assert error.s3_code == "AccessDenied"
 
 
 def test_unsigned_payload_may_be_declared() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +18,6 @@ from tests.iam.botocore_signing import signed_by_s3_header
 from tests.iam.checks import (
     ACCESS_KEY_ID,
     CREDENTIAL,
-    NOW,
     PRINCIPAL,
     authenticate,
     check_refused,
@@ -74,11 +71,11 @@ def test_blanks_and_order_of_components_do_not_matter(value: str) -> None:
         (replaced("Credential=", "x="), Reason.MALFORMED_AUTHORIZATION, "requires Credential"),
         (replaced("/s3/", "/"), Reason.MALFORMED_AUTHORIZATION, "the Credential is mal-formed"),
         (replaced(ACCESS_KEY_ID + "/", "/"), Reason.MALFORMED_AUTHORIZATION, "the Credential is mal-formed"),
-        (replaced("aws4_request", "aws5_request"), Reason.MALFORMED_AUTHORIZATION, 'incorrect terminal "aws5_request"'),
-        (replaced("/s3/", "/sts/"), Reason.MALFORMED_AUTHORIZATION, 'incorrect service "sts"'),
+        (replaced("aws4_request", "aws5_request"), Reason.WRONG_SCOPE, 'incorrect terminal "aws5_request"'),
+        (replaced("/s3/", "/sts/"), Reason.WRONG_SCOPE, 'incorrect service "sts"'),
         (replaced("20130524/", "2013-5-24/"), Reason.MALFORMED_AUTHORIZATION, "incorrect date format"),
         (replaced("20130524/", "٢٠١٣٠٥٢٤/"), Reason.MALFORMED_AUTHORIZATION, "incorrect date format"),
-        (replaced("20130524/", "20130525/"), Reason.MALFORMED_AUTHORIZATION, "Invalid credential date"),
+        (replaced("20130524/", "20130525/"), Reason.WRONG_SCOPE, "Invalid credential date"),
         (replaced(ACCESS_KEY_ID, "AKIAUNKNOWNUNKNOWN12"), Reason.UNKNOWN_ACCESS_KEY, "does not exist in our records"),
         (replaced("host;", ""), Reason.HEADERS_NOT_SIGNED, "not signed"),
         (with_headers(GOOD, {"x-amz-acl": "public-read"}), Reason.HEADERS_NOT_SIGNED, "not signed"),
@@ -133,20 +130,6 @@ def test_unsigned_headers_are_named() -> None:
 def test_the_scheme_alone_is_quoted() -> None:
     error = check_refused(with_authorization("Bearer top-secret-token"), Reason.UNSUPPORTED_AUTHORIZATION)
     assert error.fields == {"ArgumentName": "Authorization", "ArgumentValue": "Bearer"}
-
-
-@pytest.mark.parametrize("minutes", [-15, 0, 15])
-def test_fifteen_minutes_of_skew_are_accepted(minutes: int) -> None:
-    assert authenticate(GOOD, now=NOW + timedelta(minutes=minutes)) is not None
-
-
-@pytest.mark.parametrize("sign_of_skew", [-1, 1])
-def test_more_skew_is_refused(sign_of_skew: int) -> None:
-    now = NOW + sign_of_skew * timedelta(minutes=15, seconds=1)
-    error = check_refused(GOOD, Reason.REQUEST_TIME_TOO_SKEWED, now=now)
-    assert error.fields["RequestTime"] == "20130524T000000Z"
-    assert error.fields["MaxAllowedSkewMilliseconds"] == "900000"
-    assert error.fields["ServerTime"] == now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_an_inactive_key_is_an_unknown_key() -> None:
