@@ -32,15 +32,35 @@ PAGE = REPOSITORY / "docs" / "conformance.md"
 DIVERGENCES = REPOSITORY / "docs" / "divergences.md"
 DIVERGENCES_MARK = "## Tests of ceph/s3-tests that fail"
 """What follows it, to the end of the page, is written by this script."""
-FILES = ("s3tests/functional/test_s3.py", "s3tests/functional/test_headers.py")
 RESULTS = "SEALGATE_CONFORMANCE_RESULTS"
 RGW_ONLY = ("appendobject", "bucket_logging", "cloud_restore", "cloud_transition", "iam_tenant", "target_by_bucket")
 """Markers of RGW's own extensions."""
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Files of the suite that want the same users, and are run together by so many workers.
+
+    Where `is_alt_a_user`, "s3 alt" is a user in the account of "iam", called by its user_id, and not an account: RGW's
+    users without an account (`iam_tenant`) are just that to the tests of users' policies.
+    """
+
+    files: tuple[str, ...]
+    workers: int
+    is_alt_a_user: bool = False
+
+
+PARTS = (
+    Part(("test_s3.py", "test_headers.py"), workers=2),
+    # One after the other: they give "s3 alt" policies and take them away.
+    Part(("test_iam.py",), workers=0, is_alt_a_user=True),
+)
+IAM_FILES = frozenset(file for part in PARTS if part.is_alt_a_user for file in part.files)
+
+
+@dataclass(frozen=True, slots=True)
 class Group:
-    """Tests whose name matches `names` (a regular expression) or that have one of `markers`.
+    """Tests of one of `files`, or whose name matches `names` (a regular expression), or that have one of `markers`.
 
     Those of a group that is not `served` are not run: the gateway says NotImplemented to what they are about.
     """
@@ -49,12 +69,16 @@ class Group:
     names: str
     markers: frozenset[str] = frozenset()
     served: bool = True
+    files: frozenset[str] = frozenset()
 
-    def takes(self, name: str, markers: frozenset[str]) -> bool:
-        return bool(self.markers & markers) or re.match(self.names, name) is not None
+    def takes(self, file: str, name: str, markers: frozenset[str]) -> bool:
+        return file in self.files or bool(self.markers & markers) or re.match(self.names, name) is not None
 
+
+NOTHING = r"$"
 
 GROUPS = (
+    Group("IAM: users, groups, roles, policies", NOTHING, files=IAM_FILES),
     Group("Lifecycle", r"test_lifecycle", frozenset({"lifecycle", "lifecycle_expiration"}), served=False),
     Group("Object Lock", r"test_object_lock", frozenset({"object_lock"}), served=False),
     Group("Bucket logging", r"test_.*bucket_logging", frozenset({"bucket_logging"}), served=False),
@@ -81,15 +105,28 @@ GROUPS = (
 )
 
 
+def pytest_configure() -> None:
+    """Plugin: have requests to IAM and STS signed for a region.
+
+    The suite names none, and botocore signs for "" then, unless it finds the endpoint by itself as it does for AWS.
+    """
+    original = boto3.client
+
+    def client(*arguments: Any, **options: Any) -> Any:
+        return original(*arguments, **{**options, "region_name": options.get("region_name") or "us-east-1"})
+
+    boto3.client = client
+
+
 def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     """Plugin: leave out what AWS fails and what is RGW's own; tell the markers of the rest to the report."""
-    left_out = {"fails_on_aws", *RGW_ONLY}
     kept: list[Any] = []
     dropped: list[Any] = []
     for item in items:
         markers = frozenset(mark.name for mark in item.iter_markers())
         item.user_properties.append(("markers", sorted(markers)))
-        is_wanted = not left_out & markers and group_of(item.name, markers).served
+        left_out = {"fails_on_aws", *RGW_ONLY} - ({"iam_tenant"} if item.path.name in IAM_FILES else set())
+        is_wanted = not left_out & markers and group_of(item.nodeid, markers).served
         (kept if is_wanted else dropped).append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
@@ -113,12 +150,12 @@ def pytest_runtest_logreport(report: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An account or user of the suite's configuration."""
+    """An account or user of the suite's configuration. What the suite calls `user_id` is an account's canonical id."""
 
     section: str
     name: str
     account_id: str
-    canonical_id: str
+    user_id: str
     access_key_id: str
     secret: str
 
@@ -138,12 +175,23 @@ class Setting:
 
     def identity(self, section: str, name: str) -> Identity:
         """An account of its own, with a key of its root user."""
-        account = json.loads(self.sealgate("account", "create", "--json", str(self.data), name))
-        made = self.sealgate("access-key", "create", "--json", "--account", account["AccountId"], str(self.data))
-        key = json.loads(made)
+        data = str(self.data)
+        email = f"{name}@example.com"
+        account = json.loads(self.sealgate("account", "create", "--json", "--email", email, data, name))
+        key = json.loads(self.sealgate("access-key", "create", "--json", "--account", account["AccountId"], data))
         return Identity(
             section, name, account["AccountId"], account["CanonicalId"], key["AccessKeyId"], key["SecretAccessKey"]
         )
+
+    def user(self, section: str, name: str, account_id: str) -> Identity:
+        """A user, who may do everything with S3 as RGW's users may with what is theirs; its user_id is its name."""
+        account = ("--account", account_id)
+        self.sealgate("user", "create", str(self.data), name, *account)
+        document = self.data.parent / "s3.json"
+        document.write_text(json.dumps(EVERYTHING_OF_S3))
+        self.sealgate("user", "policy", "put", str(self.data), name, "s3", str(document), *account)
+        key = json.loads(self.sealgate("access-key", "create", "--json", "--user", name, *account, str(self.data)))
+        return Identity(section, name, account_id, name, key["AccessKeyId"], key["SecretAccessKey"])
 
 
 def configuration(identities: list[Identity], port: int, kms_keys: list[str]) -> str:
@@ -154,7 +202,7 @@ def configuration(identities: list[Identity], port: int, kms_keys: list[str]) ->
         lines += [
             f"[{each.section}]",
             f"display_name = {each.name}",
-            f"user_id = {each.canonical_id}",
+            f"user_id = {each.user_id}",
             f"email = {each.name}@example.com",
             f"access_key = {each.access_key_id}",
             f"secret_key = {each.secret}",
@@ -172,6 +220,11 @@ SETTINGS = {
     "SEALGATE_LISTEN_SIGNATURE_VERSION_2": "true",
 }
 """What the suite takes for granted: buckets as they were before 2023, and the signatures of its forms."""
+
+EVERYTHING_OF_S3 = {
+    "Version": "2012-10-17",
+    "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+}
 
 EXAMPLE = Identity("s3 main", "NAME", "ACCOUNT-ID", "CANONICAL-ID", "ACCESS-KEY-ID", "SECRET")
 SECTIONS = {
@@ -232,18 +285,17 @@ def suite_python(suite: Path) -> Path:
 def run(suite: Path, selection: str | None) -> list[dict[str, Any]]:
     """Run the suite, and what failed once more by itself; one row for each test."""
     python = suite_python(suite)
+    rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="sealgate-conformance-") as temporary:
         directory = Path(temporary)
         with served(directory) as (endpoint, setting):
-            identities = [setting.identity(section, name) for section, name in SECTIONS.items()]
-            port = int(endpoint.rpartition(":")[2])
-            config = directory / "s3tests.conf"
-            config.write_text(configuration(identities, port, kms_keys(endpoint, identities[0])))
+            identities = {section: setting.identity(section, name) for section, name in SECTIONS.items()}
+            alt_user = setting.user("s3 alt", "alt-user", identities["iam"].account_id)
+            keys = kms_keys(endpoint, identities["s3 main"])
             results = directory / "results"
-            results.touch()
             environment = {
                 **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
-                "S3TEST_CONF": str(config),
+                "S3TEST_CONF": str(directory / "s3tests.conf"),
                 RESULTS: str(results),
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_CONFIG_FILE": os.devnull,
@@ -251,35 +303,45 @@ def run(suite: Path, selection: str | None) -> list[dict[str, Any]]:
             }
             chosen = ["-k", selection] if selection else []
             pytest = [str(python), "-m", "pytest", "-q", "-p", Path(__file__).stem, "--tb=short"]
-            subprocess.run([*pytest, "-n", "2", *chosen, *FILES], cwd=suite, env=environment, check=False)
-            rows = _rows(results)
-            failed = [row["id"] for row in rows.values() if row["outcome"] == "failed"]
-            if failed:  # some tests count what others beside them have
+            for part in PARTS:
+                wanted = {**identities, **({"s3 alt": alt_user} if part.is_alt_a_user else {})}
+                port = int(endpoint.rpartition(":")[2])
+                (directory / "s3tests.conf").write_text(configuration(list(wanted.values()), port, keys))
+                files = [f"s3tests/functional/{file}" for file in part.files]
                 results.write_text("")
-                subprocess.run([*pytest, *failed], cwd=suite, env=environment, check=False)
-                rows |= _rows(results)
+                at_once = [*pytest, "-n", str(part.workers), *chosen, *files]
+                subprocess.run(at_once, cwd=suite, env=environment, check=False)
+                found = _rows(results)
+                failed = [row["id"] for row in found.values() if row["outcome"] == "failed"]
+                if failed:  # some tests count what others beside them have
+                    results.write_text("")
+                    subprocess.run([*pytest, *failed], cwd=suite, env=environment, check=False)
+                    found |= _rows(results)
+                rows |= found
     return list(rows.values())
 
 
 def _rows(results: Path) -> dict[str, dict[str, Any]]:
-    """By the name of the test. A failure outweighs a pass: of its set-up, or of what it leaves."""
+    """By the test's id. A failure outweighs a pass: of its set-up, or of what it leaves."""
     rows: dict[str, dict[str, Any]] = {}
     for line in results.read_text().splitlines():
         row = json.loads(line)
-        if row["name"] not in rows or row["outcome"] == "failed":
-            rows[row["name"]] = row
+        if row["id"] not in rows or row["outcome"] == "failed":
+            rows[row["id"]] = row
     return rows
 
 
-def group_of(name: str, markers: Iterable[str]) -> Group:
-    return next(group for group in GROUPS if group.takes(name, frozenset(markers)))
+def group_of(node_id: str, markers: Iterable[str]) -> Group:
+    """The first that takes a test, by pytest's id of it (`s3tests/functional/test_s3.py::test_…`)."""
+    path, _, name = node_id.partition("::")
+    return next(group for group in GROUPS if group.takes(path.rpartition("/")[2], name, frozenset(markers)))
 
 
 def page(rows: list[dict[str, Any]], commit: str) -> str:
     """docs/conformance.md."""
     counts: dict[str, Counter[str]] = {group.title: Counter() for group in GROUPS if group.served}
     for row in rows:
-        counts[group_of(row["name"], row["markers"]).title][row["outcome"]] += 1
+        counts[group_of(row["id"], row["markers"]).title][row["outcome"]] += 1
     table = ["| group | passed | failed | skipped |", "|---|---:|---:|---:|"]
     table += [
         f"| {title} | {count['passed']} | {count['failed']} | {count['skipped']} |"
@@ -290,6 +352,8 @@ def page(rows: list[dict[str, Any]], commit: str) -> str:
     table.append(f"| **all** | **{total['passed']}** | **{total['failed']}** | **{total['skipped']}** |")
     example = configuration([EXAMPLE], 9000, ["KEY-ID", "KEY-ID"])
     return TEMPLATE.format(
+        files=", ".join(f"`{file}`" for part in PARTS for file in part.files),
+        iam_files=", ".join(f"`{file}`" for file in sorted(IAM_FILES)),
         commit=commit,
         unserved=", ".join(group.title for group in GROUPS if not group.served),
         table="\n".join(table),
@@ -300,7 +364,7 @@ def page(rows: list[dict[str, Any]], commit: str) -> str:
 
 TEMPLATE = """# Conformance
 
-The public suite [ceph/s3-tests](https://github.com/ceph/s3-tests), `test_s3.py` and `test_headers.py`, at commit
+The public suite [ceph/s3-tests](https://github.com/ceph/s3-tests), {files}, at commit
 `{commit}`. Left out are the tests that AWS itself fails (`fails_on_aws`), those of RGW's own extensions, and those of
 what is not served yet: {unserved}. This page is written by a script:
 
@@ -329,6 +393,9 @@ it starts like this, and has a section like the last for each user:
 
 ```ini
 {example}```
+
+For {iam_files} `s3 alt` is another: a user in the account of `iam` (`sealgate user create`) who may do everything with
+S3, and whose name is its `user_id`.
 
 What fails, and why, is at the end of [divergences.md](divergences.md).
 """

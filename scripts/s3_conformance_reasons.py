@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 
 REASONS = (
+    (r"test_allow_tagging_actions_in_user_policy", "PutBucketTagging answers 204, as recorded from S3"),
+    (r"test_verify_allow_iam_actions", "The suite's policy names a user by an ARN without an account: it names nobody"),
+    (r"test_.*_grant_account_email", "S3 has not taken grants by e-mail address since October 2025"),
     (
         r"test_(bucket|object|versioned_object)_acl|test_put_bucket_acl_grant_group_read|test_.*_acl_grants",
         "The suite depends on Ceph's order of grants, groups first; the order means nothing, and here is the ACL's",
