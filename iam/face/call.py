@@ -16,9 +16,10 @@ from iam.principals import Caller
 from iam.session_tokens import SessionTokens
 from iam.store.interface import IdentityStore
 
-Value = Union[str, int, bool, "Document", list["Value"]]
+Value = Union[str, int, bool, "Document", list["Value"], tuple[tuple[str, str | int], ...]]
 Document = Mapping[str, Value]
-"""What an operation answers: elements by name, in order; a list's members stand without one."""
+"""What an operation answers: elements by name, in order; a list's members stand without one. A tuple of pairs is what
+the model calls a map: its names are data."""
 
 _NOTHING: Context = {}
 

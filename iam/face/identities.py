@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote
 
 from iam.entities import Entity, EntityKind, Group, Role, User, entity_arn
 from iam.face.authorisation import resource_tags
 from iam.face.call import Call, Document, Value, timestamp
-from iam.face.errors import IAMError
+from iam.face.errors import IAMError, no_such_entity
 from iam.face.paging import page
 from iam.managed_policies import ManagedPolicy, policy_name_of
 from iam.policy.variables import Context
@@ -16,6 +17,7 @@ from iam.store.interface import NoSuchEntity, NoSuchManagedPolicy
 from iam.tags import Tags
 
 _NOTHING: Context = {}
+_ENTITY_ARN = re.compile(r"arn:aws:iam::([0-9]{12}):(user|group|role)/(?:[!-.0-~]+/)*([A-Za-z0-9_+=,.@-]{1,128})")
 
 
 def permitted(call: Call, kind: EntityKind, action: str, keys: Context = _NOTHING) -> Entity:
@@ -46,6 +48,19 @@ def permitted_role(call: Call, action: str, keys: Context = _NOTHING) -> Role:
     role = permitted(call, EntityKind.ROLE, action, keys)
     assert isinstance(role, Role)
     return role
+
+
+def permitted_by_arn(call: Call, member: str, action: str) -> Entity:
+    """The entity of the account that a member names by its ARN. Raises as `permitted`, and IAMError(InvalidInput)."""
+    arn = call.request.text(member)
+    found = _ENTITY_ARN.fullmatch(arn)
+    if found is None or found[1] != call.account_id:
+        raise IAMError("InvalidInput", f"Invalid Entity Arn: {arn[:512]} does not clearly define entity type and name.")
+    kind, name = EntityKind(found[2]), found[3]
+    entity = _permitted(call, kind, action, name, _NOTHING)
+    if entity.arn != arn:
+        raise no_such_entity(kind, name)
+    return entity
 
 
 def permitted_user_or_self(call: Call, action: str, keys: Context = _NOTHING) -> User | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from iam.face.constraints import broken_constraints, count_of, member_path
+from iam.face.constraints import Value, broken_constraints, count_of, member_path
 from iam.face.errors import IAMError
 from iam.face.parameters import convert
 from iam.face.shapes import Model
@@ -31,6 +31,9 @@ class ParsedRequest:
 
     def __init__(self, parameters: Mapping[str, str], operation: str, model: Model) -> None:
         """Raises IAMError: MalformedInput or ValidationError."""
+        self._values: dict[str, Value] = {}
+        if operation not in model.inputs:  # one that takes nothing
+            return
         shape = model.shapes[model.inputs[operation]]
         self._values = convert(parameters, model.inputs[operation], model)
         for name, value in self._values.items():
@@ -74,15 +77,17 @@ class ParsedRequest:
 
     def members(self, member: str, name: str) -> tuple[str, ...]:
         """A list of structures, empty if absent: of each the string `name`, where it has one."""
+        return tuple(str(each[name]) for each in self.structures(member) if name in each)
+
+    def structures(self, member: str) -> tuple[Mapping[str, Value], ...]:
+        """A list of structures, empty if absent."""
         values = self._values.get(member, [])
         assert isinstance(values, list)
-        return tuple(str(each[name]) for each in values if isinstance(each, Mapping) and name in each)
+        return tuple(each for each in values if isinstance(each, Mapping))
 
     def tags(self, member: str = "Tags") -> Tags:
         """A list of Key and Value, empty if absent."""
-        values = self._values.get(member, [])
-        assert isinstance(values, list)
-        return tuple((str(each["Key"]), str(each["Value"])) for each in values if isinstance(each, Mapping))
+        return tuple((str(each["Key"]), str(each["Value"])) for each in self.structures(member))
 
     def refuse_members(self, *members: str) -> None:
         """Refuse what is not served, and never ignore it. Raises IAMError(NotImplemented), naming the member."""

@@ -93,6 +93,15 @@ _ON = {
         "UpdateUser",
     ),
     ANY: (
+        "CreateAccountAlias",
+        "DeleteAccountAlias",
+        "GenerateCredentialReport",
+        "GetAccountAuthorizationDetails",
+        "GetAccountPasswordPolicy",
+        "GetAccountSummary",
+        "GetContextKeysForCustomPolicy",
+        "GetCredentialReport",
+        "ListAccountAliases",
         "ListGroups",
         "ListInstanceProfiles",
         "ListPolicies",
@@ -101,6 +110,7 @@ _ON = {
         "ListServerCertificates",
         "ListUsers",
         "ListVirtualMFADevices",
+        "SimulateCustomPolicy",
     ),
 }
 """Operations that ask for the action of their own name, by the kind of what they name."""
@@ -113,8 +123,12 @@ _MORE: Mapping[str, tuple[Right, ...]] = {
     "UpdateUser": (Right("iam:UpdateUser", "user", of="under its new name", when="it is renamed or moved"),),
 }
 
+_OF_ENTITY = ("GetContextKeysForPrincipalPolicy", "SimulatePrincipalPolicy")
+"""Operations that name a user, a group or a role."""
+
 RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
-    "iam": {name: (Right(f"iam:{name}", kind), *_MORE.get(name, ())) for kind, names in _ON.items() for name in names},
+    "iam": {name: (Right(f"iam:{name}", kind), *_MORE.get(name, ())) for kind, names in _ON.items() for name in names}
+    | {name: (Right(f"iam:{name}", "user", of="the group or the role"),) for name in _OF_ENTITY},
     "sts": {
         "DecodeAuthorizationMessage": (Right("sts:DecodeAuthorizationMessage", ANY),),
         "GetAccessKeyInfo": (Right("sts:GetAccessKeyInfo", ANY),),

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 
 from iam.entities import EntityKind
 from iam.face.call import Handler
-from iam.face.operations import absent, access_keys, groups, own_sessions, policies, roles, sts, users
+from iam.face.operations import (
+    absent,
+    access_keys,
+    account,
+    groups,
+    own_sessions,
+    policies,
+    roles,
+    simulation,
+    sts,
+    users,
+)
 from iam.face.operations.entity_policies import EntityPolicies
 from iam.face.operations.entity_tags import EntityTags
 
@@ -21,12 +32,14 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "AttachRolePolicy": _ROLE_POLICIES.attach,
         "AttachUserPolicy": _USER_POLICIES.attach,
         "CreateAccessKey": access_keys.create_access_key,
+        "CreateAccountAlias": account.create_account_alias,
         "CreateGroup": groups.create_group,
         "CreatePolicy": policies.create_policy,
         "CreatePolicyVersion": policies.create_policy_version,
         "CreateRole": roles.create_role,
         "CreateUser": users.create_user,
         "DeleteAccessKey": access_keys.delete_access_key,
+        "DeleteAccountAlias": account.delete_account_alias,
         "DeleteGroup": groups.delete_group,
         "DeleteGroupPolicy": _GROUP_POLICIES.delete,
         "DeleteLoginProfile": absent.delete_login_profile,
@@ -41,7 +54,14 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "DetachGroupPolicy": _GROUP_POLICIES.detach,
         "DetachRolePolicy": _ROLE_POLICIES.detach,
         "DetachUserPolicy": _USER_POLICIES.detach,
+        "GenerateCredentialReport": account.generate_credential_report,
         "GetAccessKeyLastUsed": access_keys.get_access_key_last_used,
+        "GetAccountAuthorizationDetails": account.get_account_authorization_details,
+        "GetAccountPasswordPolicy": account.get_account_password_policy,
+        "GetAccountSummary": account.get_account_summary,
+        "GetContextKeysForCustomPolicy": simulation.get_context_keys_for_custom_policy,
+        "GetContextKeysForPrincipalPolicy": simulation.get_context_keys_for_principal_policy,
+        "GetCredentialReport": account.get_credential_report,
         "GetGroup": groups.get_group,
         "GetGroupPolicy": _GROUP_POLICIES.get,
         "GetInstanceProfile": absent.get_instance_profile,
@@ -53,6 +73,7 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "GetUser": users.get_user,
         "GetUserPolicy": _USER_POLICIES.get,
         "ListAccessKeys": access_keys.list_access_keys,
+        "ListAccountAliases": account.list_account_aliases,
         "ListAttachedGroupPolicies": _GROUP_POLICIES.list_attached,
         "ListAttachedRolePolicies": _ROLE_POLICIES.list_attached,
         "ListAttachedUserPolicies": _USER_POLICIES.list_attached,
@@ -87,6 +108,8 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "PutUserPolicy": _USER_POLICIES.put,
         "RemoveUserFromGroup": groups.remove_user_from_group,
         "SetDefaultPolicyVersion": policies.set_default_policy_version,
+        "SimulateCustomPolicy": simulation.simulate_custom_policy,
+        "SimulatePrincipalPolicy": simulation.simulate_principal_policy,
         "TagPolicy": policies.tag_policy,
         "TagRole": _ROLE_TAGS.tag,
         "TagUser": _USER_TAGS.tag,

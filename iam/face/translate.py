@@ -9,12 +9,14 @@ from iam.face.errors import IAMError, no_such_entity
 from iam.managed_policies import MAX_POLICIES, MAX_POLICY_CHARACTERS, MAX_VERSIONS
 from iam.policy.errors import PolicyError
 from iam.store.interface import (
+    AliasExists,
     EntityError,
     EntityExists,
     EntityInUse,
     IdentityStoreError,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchAlias,
     NoSuchEntity,
     NoSuchGroup,
     NoSuchManagedPolicy,
@@ -116,6 +118,8 @@ _TOO_MANY_VERSIONS = (
 )
 
 _WORDS: dict[type[IdentityStoreError], Callable[[IdentityStoreError], IAMError]] = {
+    AliasExists: lambda error: IAMError("EntityAlreadyExists", f"The account alias {error.name} already exists."),
+    NoSuchAlias: lambda error: IAMError("NoSuchEntity", f"The account alias {error.name} cannot be found."),
     EntityExists: _exists,
     EntityInUse: _in_use,
     NoSuchAccessKey: lambda error: IAMError("NoSuchEntity", f"The Access Key with id {error.name} cannot be found."),

@@ -197,12 +197,14 @@ _INPUTS: dict[str, str] = {
     "AttachRolePolicy": "AttachRolePolicyRequest",
     "AttachUserPolicy": "AttachUserPolicyRequest",
     "CreateAccessKey": "CreateAccessKeyRequest",
+    "CreateAccountAlias": "CreateAccountAliasRequest",
     "CreateGroup": "CreateGroupRequest",
     "CreatePolicy": "CreatePolicyRequest",
     "CreatePolicyVersion": "CreatePolicyVersionRequest",
     "CreateRole": "CreateRoleRequest",
     "CreateUser": "CreateUserRequest",
     "DeleteAccessKey": "DeleteAccessKeyRequest",
+    "DeleteAccountAlias": "DeleteAccountAliasRequest",
     "DeleteGroup": "DeleteGroupRequest",
     "DeleteGroupPolicy": "DeleteGroupPolicyRequest",
     "DeleteLoginProfile": "DeleteLoginProfileRequest",
@@ -218,6 +220,9 @@ _INPUTS: dict[str, str] = {
     "DetachRolePolicy": "DetachRolePolicyRequest",
     "DetachUserPolicy": "DetachUserPolicyRequest",
     "GetAccessKeyLastUsed": "GetAccessKeyLastUsedRequest",
+    "GetAccountAuthorizationDetails": "GetAccountAuthorizationDetailsRequest",
+    "GetContextKeysForCustomPolicy": "GetContextKeysForCustomPolicyRequest",
+    "GetContextKeysForPrincipalPolicy": "GetContextKeysForPrincipalPolicyRequest",
     "GetGroup": "GetGroupRequest",
     "GetGroupPolicy": "GetGroupPolicyRequest",
     "GetInstanceProfile": "GetInstanceProfileRequest",
@@ -229,6 +234,7 @@ _INPUTS: dict[str, str] = {
     "GetUser": "GetUserRequest",
     "GetUserPolicy": "GetUserPolicyRequest",
     "ListAccessKeys": "ListAccessKeysRequest",
+    "ListAccountAliases": "ListAccountAliasesRequest",
     "ListAttachedGroupPolicies": "ListAttachedGroupPoliciesRequest",
     "ListAttachedRolePolicies": "ListAttachedRolePoliciesRequest",
     "ListAttachedUserPolicies": "ListAttachedUserPoliciesRequest",
@@ -261,6 +267,8 @@ _INPUTS: dict[str, str] = {
     "PutUserPolicy": "PutUserPolicyRequest",
     "RemoveUserFromGroup": "RemoveUserFromGroupRequest",
     "SetDefaultPolicyVersion": "SetDefaultPolicyVersionRequest",
+    "SimulateCustomPolicy": "SimulateCustomPolicyRequest",
+    "SimulatePrincipalPolicy": "SimulatePrincipalPolicyRequest",
     "TagPolicy": "TagPolicyRequest",
     "TagRole": "TagRoleRequest",
     "TagUser": "TagUserRequest",
@@ -276,6 +284,15 @@ _INPUTS: dict[str, str] = {
 }
 
 _SHAPES: dict[str, Shape] = {
+    "ActionNameListType": Shape(
+        Kind.LIST,
+        item="ActionNameType",
+    ),
+    "ActionNameType": Shape(
+        Kind.STRING,
+        minimum=3,
+        maximum=128,
+    ),
     "AddUserToGroupRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -320,11 +337,73 @@ _SHAPES: dict[str, Shape] = {
             "PolicyArn",
         ),
     ),
+    "AttachmentName": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+        pattern="[\\w+=,.@-]+",
+    ),
+    "AttachmentType": Shape(
+        Kind.STRING,
+        enum=(
+            "user",
+            "group",
+            "role",
+        ),
+    ),
+    "ContextEntry": Shape(
+        Kind.STRUCTURE,
+        members={
+            "ContextKeyName": "ContextKeyNameType",
+            "ContextKeyValues": "ContextKeyValueListType",
+            "ContextKeyType": "ContextKeyTypeEnum",
+        },
+    ),
+    "ContextEntryListType": Shape(
+        Kind.LIST,
+        item="ContextEntry",
+    ),
+    "ContextKeyNameType": Shape(
+        Kind.STRING,
+        minimum=5,
+        maximum=256,
+    ),
+    "ContextKeyTypeEnum": Shape(
+        Kind.STRING,
+        enum=(
+            "string",
+            "stringList",
+            "numeric",
+            "numericList",
+            "boolean",
+            "booleanList",
+            "ip",
+            "ipList",
+            "binary",
+            "binaryList",
+            "date",
+            "dateList",
+        ),
+    ),
+    "ContextKeyValueListType": Shape(
+        Kind.LIST,
+        item="ContextKeyValueType",
+    ),
+    "ContextKeyValueType": Shape(
+        Kind.STRING,
+    ),
     "CreateAccessKeyRequest": Shape(
         Kind.STRUCTURE,
         members={
             "UserName": "existingUserNameType",
         },
+    ),
+    "CreateAccountAliasRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "AccountAlias": "accountAliasType",
+        },
+        required=("AccountAlias",),
     ),
     "CreateGroupRequest": Shape(
         Kind.STRUCTURE,
@@ -394,6 +473,13 @@ _SHAPES: dict[str, Shape] = {
             "AccessKeyId": "accessKeyIdType",
         },
         required=("AccessKeyId",),
+    ),
+    "DeleteAccountAliasRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "AccountAlias": "accountAliasType",
+        },
+        required=("AccountAlias",),
     ),
     "DeleteGroupPolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -537,6 +623,29 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("AccessKeyId",),
     ),
+    "GetAccountAuthorizationDetailsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Filter": "entityListType",
+            "MaxItems": "maxItemsType",
+            "Marker": "markerType",
+        },
+    ),
+    "GetContextKeysForCustomPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyInputList": "SimulationPolicyListType",
+        },
+        required=("PolicyInputList",),
+    ),
+    "GetContextKeysForPrincipalPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicySourceArn": "arnType",
+            "PolicyInputList": "SimulationPolicyListType",
+        },
+        required=("PolicySourceArn",),
+    ),
     "GetGroupPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -623,10 +732,30 @@ _SHAPES: dict[str, Shape] = {
             "UserName": "existingUserNameType",
         },
     ),
+    "InlinePolicyIdentifierType": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyName": "policyNameType",
+            "AttachmentType": "AttachmentType",
+            "AttachmentName": "AttachmentName",
+        },
+        required=(
+            "PolicyName",
+            "AttachmentType",
+            "AttachmentName",
+        ),
+    ),
     "ListAccessKeysRequest": Shape(
         Kind.STRUCTURE,
         members={
             "UserName": "existingUserNameType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+    ),
+    "ListAccountAliasesRequest": Shape(
+        Kind.STRUCTURE,
+        members={
             "Marker": "markerType",
             "MaxItems": "maxItemsType",
         },
@@ -850,6 +979,41 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "OrderedOrganizationPolicyType": Shape(
+        Kind.STRUCTURE,
+        members={
+            "ServiceControlPolicyInputList": "SimulationPolicyListType",
+        },
+    ),
+    "OrganizationPolicyListType": Shape(
+        Kind.LIST,
+        maximum=7,
+        item="OrderedOrganizationPolicyType",
+    ),
+    "PolicyExclusionsListType": Shape(
+        Kind.LIST,
+        maximum=256,
+        item="PolicyIdentifier",
+    ),
+    "PolicyIdentifier": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyType": "PolicyIdentifierPolicyType",
+            "PolicyArn": "arnType",
+            "InlinePolicyIdentifier": "InlinePolicyIdentifierType",
+        },
+    ),
+    "PolicyIdentifierPolicyType": Shape(
+        Kind.STRING,
+        enum=(
+            "inline",
+            "aws-managed",
+            "user-managed",
+            "permission-boundary",
+            "scp",
+            "rcp",
+        ),
+    ),
     "PolicyUsageType": Shape(
         Kind.STRING,
         enum=(
@@ -929,6 +1093,20 @@ _SHAPES: dict[str, Shape] = {
             "UserName",
         ),
     ),
+    "ResourceHandlingOptionType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=64,
+    ),
+    "ResourceNameListType": Shape(
+        Kind.LIST,
+        item="ResourceNameType",
+    ),
+    "ResourceNameType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=2048,
+    ),
     "SetDefaultPolicyVersionRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -939,6 +1117,53 @@ _SHAPES: dict[str, Shape] = {
             "PolicyArn",
             "VersionId",
         ),
+    ),
+    "SimulateCustomPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicyInputList": "SimulationPolicyListType",
+            "PermissionsBoundaryPolicyInputList": "SimulationPolicyListType",
+            "OrderedOrganizationPolicyInputList": "OrganizationPolicyListType",
+            "ActionNames": "ActionNameListType",
+            "ResourceArns": "ResourceNameListType",
+            "ResourcePolicy": "policyDocumentType",
+            "ResourceOwner": "ResourceNameType",
+            "CallerArn": "ResourceNameType",
+            "ContextEntries": "ContextEntryListType",
+            "ResourceHandlingOption": "ResourceHandlingOptionType",
+            "MaxItems": "maxItemsType",
+            "Marker": "markerType",
+        },
+        required=(
+            "PolicyInputList",
+            "ActionNames",
+        ),
+    ),
+    "SimulatePrincipalPolicyRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "PolicySourceArn": "arnType",
+            "PolicyInputList": "SimulationPolicyListType",
+            "PermissionsBoundaryPolicyInputList": "SimulationPolicyListType",
+            "PolicyExclusionList": "PolicyExclusionsListType",
+            "ActionNames": "ActionNameListType",
+            "ResourceArns": "ResourceNameListType",
+            "ResourcePolicy": "policyDocumentType",
+            "ResourceOwner": "ResourceNameType",
+            "CallerArn": "ResourceNameType",
+            "ContextEntries": "ContextEntryListType",
+            "ResourceHandlingOption": "ResourceHandlingOptionType",
+            "MaxItems": "maxItemsType",
+            "Marker": "markerType",
+        },
+        required=(
+            "PolicySourceArn",
+            "ActionNames",
+        ),
+    ),
+    "SimulationPolicyListType": Shape(
+        Kind.LIST,
+        item="policyDocumentType",
     ),
     "Tag": Shape(
         Kind.STRUCTURE,
@@ -1086,6 +1311,12 @@ _SHAPES: dict[str, Shape] = {
         maximum=128,
         pattern="[\\w]+",
     ),
+    "accountAliasType": Shape(
+        Kind.STRING,
+        minimum=3,
+        maximum=63,
+        pattern="^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$",
+    ),
     "allUsers": Shape(
         Kind.BOOLEAN,
     ),
@@ -1107,6 +1338,10 @@ _SHAPES: dict[str, Shape] = {
     ),
     "booleanType": Shape(
         Kind.BOOLEAN,
+    ),
+    "entityListType": Shape(
+        Kind.LIST,
+        item="EntityType",
     ),
     "existingUserNameType": Shape(
         Kind.STRING,

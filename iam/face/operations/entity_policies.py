@@ -70,7 +70,7 @@ class EntityPolicies:
         entity = self._permitted(call, "ListAttached{}Policies")
         prefix = call.request.text_or_none("PathPrefix") or "/"
         told = (policy for policy in call.store.attached_policies(entity) if policy.path.startswith(prefix))
-        return page(call.request, "AttachedPolicies", told, policy_position, _attached_document)
+        return page(call.request, "AttachedPolicies", told, policy_position, attached_document)
 
     def put_boundary(self, call: Call) -> None:
         """Groups have none."""
@@ -93,5 +93,5 @@ def _bounded(entity: Entity) -> User | Role:
     return entity
 
 
-def _attached_document(policy: ManagedPolicy) -> Document:
+def attached_document(policy: ManagedPolicy) -> Document:
     return {"PolicyName": policy.name, "PolicyArn": policy.arn}

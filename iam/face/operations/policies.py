@@ -41,14 +41,14 @@ def create_policy(call: Call) -> Document:
         call.store.create_policy(policy, request.text("PolicyDocument"))
     except PolicyError as error:
         raise malformed(error) from error
-    return {"Policy": _policy_document(policy, is_whole=True)}
+    return {"Policy": policy_document(policy, is_whole=True)}
 
 
 def get_policy(call: Call) -> Document:
-    return {"Policy": _policy_document(permitted_policy(call, "iam:GetPolicy"), is_whole=True)}
+    return {"Policy": policy_document(permitted_policy(call, "iam:GetPolicy"), is_whole=True)}
 
 
-def _policy_document(policy: ManagedPolicy, *, is_whole: bool) -> Document:
+def policy_document(policy: ManagedPolicy, *, is_whole: bool) -> Document:
     """A Policy; listings leave description and tags out (API Reference, ListPolicies)."""
     document: dict[str, Value] = {
         "PolicyName": policy.name,
@@ -85,7 +85,7 @@ def list_policies(call: Call) -> Document:
         )
 
     found = filter(is_asked_for, call.store.policies(call.account_id))
-    return page(request, "Policies", found, policy_position, lambda policy: _policy_document(policy, is_whole=False))
+    return page(request, "Policies", found, policy_position, lambda policy: policy_document(policy, is_whole=False))
 
 
 def _uses(policy: ManagedPolicy, usage: str) -> int:
@@ -109,7 +109,7 @@ def create_policy_version(call: Call) -> Document:
         )
     except PolicyError as error:
         raise malformed(error) from error
-    return {"PolicyVersion": _version_document(version)}
+    return {"PolicyVersion": version_document(version)}
 
 
 def get_policy_version(call: Call) -> Document:
@@ -117,7 +117,7 @@ def get_policy_version(call: Call) -> Document:
     number = _version_number(call, policy)
     for version in call.store.policy_versions(call.account_id, policy.arn):
         if version.number == number:
-            return {"PolicyVersion": {"Document": encoded(version.document), **_version_document(version)}}
+            return {"PolicyVersion": {"Document": encoded(version.document), **version_document(version)}}
     raise _no_such_version(call, policy)
 
 
@@ -125,14 +125,14 @@ def list_policy_versions(call: Call) -> Document:
     """Newest first, as positions fall with it."""
     policy = permitted_policy(call, "iam:ListPolicyVersions")
     versions = call.store.policy_versions(call.account_id, policy.arn)
-    return page(call.request, "Versions", versions, _place, _version_document)
+    return page(call.request, "Versions", versions, _place, version_document)
 
 
 def _place(version: PolicyVersion) -> str:
     return f"{10**9 - version.number:09}"
 
 
-def _version_document(version: PolicyVersion) -> Document:
+def version_document(version: PolicyVersion) -> Document:
     return {
         "VersionId": version.version_id,
         "IsDefaultVersion": version.is_default,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.clients.rights.case import Case, Need, Prepared, method_of
+from tests.clients.rights.case import Case, Need, Prepared, method_of, told
 from tests.clients.rights.world import POLICY, World
 
 BOUNDARY = "arn:aws:iam::aws:policy/AmazonS3FullAccess"
@@ -262,3 +262,63 @@ on_policy("ListEntitiesForPolicy")
 on_policy("TagPolicy", _saying(Tags=TAGS))
 on_policy("UntagPolicy", _tagged_policy)
 on_policy("ListPolicyTags")
+
+
+# The account as a whole, and simulations
+
+
+def on_account(
+    operation: str, before: Callable[[World], Mapping[str, Any]] = lambda world: {}, *, otherwise: str = ""
+) -> None:
+    def prepare(world: World) -> Prepared:
+        return Prepared(
+            ask=_ask(operation, **before(world)),
+            needs=[(f"iam:{operation}", "*")],
+            observe=(lambda: told(world.iam.list_account_aliases)) if operation.endswith("Alias") else None,
+            otherwise=otherwise,
+        )
+
+    _add(operation, "", prepare)
+
+
+def _alias(world: World) -> dict[str, Any]:
+    return {"AccountAlias": world.name("alias")}
+
+
+def _present_alias(world: World) -> dict[str, Any]:
+    alias = _alias(world)
+    world.iam.create_account_alias(**alias)
+    return alias
+
+
+on_account("CreateAccountAlias", _alias)
+on_account("DeleteAccountAlias", _present_alias)
+on_account("GetAccountPasswordPolicy", otherwise="NoSuchEntity")
+# What is simulated is decided as well: here it is the operation's own action.
+on_account(
+    "SimulateCustomPolicy", lambda world: {"PolicyInputList": [POLICY], "ActionNames": ["iam:SimulateCustomPolicy"]}
+)
+on_account("GetContextKeysForCustomPolicy", lambda world: {"PolicyInputList": [POLICY]})
+for each in (
+    "GenerateCredentialReport",
+    "GetAccountAuthorizationDetails",
+    "GetAccountSummary",
+    "GetCredentialReport",
+    "ListAccountAliases",
+):
+    on_account(each)
+
+
+def by_arn(operation: str, **members: Any) -> None:
+    """An operation on the policies of a user, a group or a role."""
+    for kind in ("group", "role", "user"):
+
+        def prepare(world: World, kind: str = kind) -> Prepared:
+            arn = world.entity_arn(kind, world.entity(kind))
+            return Prepared(ask=_ask(operation, PolicySourceArn=arn, **members), needs=[(f"iam:{operation}", arn)])
+
+        _add(operation, f"a {kind}", prepare)
+
+
+by_arn("SimulatePrincipalPolicy", ActionNames=["iam:SimulatePrincipalPolicy"])
+by_arn("GetContextKeysForPrincipalPolicy")

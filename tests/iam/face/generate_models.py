@@ -51,7 +51,8 @@ def render(name: str) -> str:
     """The text of `iam/face/models/<name>.py`."""
     description = load_description(name)
     metadata, operations = description["metadata"], sorted(description["operations"])
-    inputs = {each: description["operations"][each]["input"]["shape"] for each in operations if each in SERVED[name]}
+    given = {each: description["operations"][each].get("input") for each in operations if each in SERVED[name]}
+    inputs = {each: shape["shape"] for each, shape in given.items() if shape is not None}
     return _TEXT.format(
         title=name.upper(),
         name=json.dumps(name),

@@ -11,7 +11,7 @@ from typing import Any
 
 import botocore.session
 import pytest
-from botocore.model import ListShape, OperationModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 from botocore.serialize import create_serializer
 
 from iam.credentials import Account, Credential, new_access_key_id, new_secret
@@ -95,6 +95,11 @@ def _check(value: Any, shape: Shape) -> None:
         assert isinstance(value, list)
         for each in value:
             _check(each, shape.member)
+    elif isinstance(shape, MapShape):
+        assert isinstance(value, tuple)
+        for key, each in value:
+            _check(key, shape.key)
+            _check(each, shape.value)
     else:
         kind = {"boolean": bool, "integer": int}.get(shape.type_name, str)
         assert type(value) is kind, shape.name

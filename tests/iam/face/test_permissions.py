@@ -60,6 +60,21 @@ CALLS: dict[str, dict[str, Any]] = {
     "ListServiceSpecificCredentials": {"UserName": "bob"},
     "ListSigningCertificates": {"UserName": "bob"},
     "ListVirtualMFADevices": {},
+    "CreateAccountAlias": {"AccountAlias": "alias"},
+    "DeleteAccountAlias": {"AccountAlias": "alias"},
+    "GenerateCredentialReport": {},
+    "GetAccountAuthorizationDetails": {},
+    "GetAccountPasswordPolicy": {},
+    "GetAccountSummary": {},
+    "GetContextKeysForCustomPolicy": {"PolicyInputList": [POLICY]},
+    "GetContextKeysForPrincipalPolicy": {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT.account_id}:user/bob"},
+    "GetCredentialReport": {},
+    "ListAccountAliases": {},
+    "SimulateCustomPolicy": {"PolicyInputList": [POLICY], "ActionNames": ["s3:GetObject"]},
+    "SimulatePrincipalPolicy": {
+        "PolicySourceArn": f"arn:aws:iam::{ACCOUNT.account_id}:group/gus",
+        "ActionNames": ["s3:GetObject"],
+    },
     "AddUserToGroup": {"GroupName": "gus", "UserName": "bob"},
     "AttachGroupPolicy": {"GroupName": "gus", "PolicyArn": READ_ONLY},
     "CreateGroup": {"GroupName": "new"},
@@ -98,6 +113,8 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 AFTER_THE_DECISION = {
+    "DeleteAccountAlias": "NoSuchEntity",
+    "GetAccountPasswordPolicy": "NoSuchEntity",
     "DeleteAccessKey": "NoSuchEntity",
     "DeletePolicyVersion": "NoSuchEntity",
     "DeleteGroup": "DeleteConflict",
@@ -127,6 +144,7 @@ def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operati
     client.sign_in("ann")
     call = CALLS[operation]
     nobodys = {"UserName": "nobody", "RoleName": "nobody", "GroupName": "nobody", "PolicyArn": f"{OWN}er"}
+    nobodys["PolicySourceArn"] = f"arn:aws:iam::{ACCOUNT.account_id}:role/nobody"
     for parameters in (call, {name: nobodys.get(name, value) for name, value in call.items()}):
         code, message = refusal(client.ask, operation, **parameters)
         assert code == "AccessDenied"
