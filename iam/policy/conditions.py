@@ -14,11 +14,11 @@ import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import TypeVar
 
+from iam.policy.dates import parse_date
 from iam.policy.match import Matcher, Pattern, Wild, arn_matcher, glob_matcher, pattern_set
 from iam.policy.variables import Context, Template, parse_template
 
@@ -26,7 +26,6 @@ V = TypeVar("V", Decimal, int)
 
 MAX_NUMBER_LENGTH = 64
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Quantifier(Enum):
@@ -199,21 +198,6 @@ def parse_number(text: str) -> Decimal:
     return Decimal(text)
 
 
-def parse_date(text: str) -> int:
-    """Microseconds since the epoch of an ISO 8601 date and time (UTC unless it says otherwise) or of epoch seconds.
-
-    Raises ValueError.
-    """
-    if len(text) > MAX_NUMBER_LENGTH:
-        raise ValueError("a date is in ISO 8601 form")
-    if _NUMBER.fullmatch(text):
-        return int(Decimal(text) * 1_000_000)
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
 def _family(name: str, parse: Callable[[str], V]) -> dict[str, Operator]:
     return {
         f"{name}Equals": Operator(_compared(parse, operator.eq)),
@@ -244,6 +228,14 @@ OPERATORS = {
     "ArnNotLike": Operator(_arn_like, is_negated=True),
 }
 """By name, as policies spell them; Null is `NullCondition`."""
+
+
+def is_operator(name: str) -> bool:
+    """Whether `name` is an operator, in any of its forms."""
+    prefix, colon, base = name.rpartition(":")
+    if colon and prefix not in {each.value for each in Quantifier}:
+        return False
+    return (base == "Null" and not colon) or base.removesuffix("IfExists") in OPERATORS
 
 
 def parse_condition(

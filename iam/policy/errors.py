@@ -8,6 +8,7 @@ principals."). Where a service's own words are not known, `KEY` takes the neares
 from __future__ import annotations
 
 from enum import Enum
+from itertools import zip_longest
 
 from iam.policy.document import PolicyKind
 
@@ -18,6 +19,8 @@ class Fault(Enum):
     SYNTAX = "syntax"
     VERSION = "version"
     DUPLICATE_SID = "duplicate Sid"
+    LEGACY = "what IAM's older parser does not read"
+    MISSING_STATEMENT = "no Statement"
     UNKNOWN_ELEMENT = "unknown element"
     MISSING_EFFECT = "no Effect"
     INVALID_EFFECT = "invalid Effect"
@@ -28,10 +31,17 @@ class Fault(Enum):
     INVALID_PRINCIPAL = "invalid Principal"
     MISSING_ACTION = "no Action"
     INVALID_ACTION = "invalid Action"
+    COLONS = "an Action of several colons"
+    VENDOR = "an Action of no service"
     MISSING_RESOURCE = "no Resource"
     PROHIBITED_RESOURCE = "Resource in a trust policy"
     PROHIBITED_NOT_RESOURCE = "NotResource in a trust policy"
     INVALID_RESOURCE = "invalid Resource"
+    PARTITION = "a Resource of no partition"
+    RESOURCE_VENDOR = "a Resource of no service"
+    IAM_REGION = "a Resource of IAM in a region"
+    IAM_PATH = "a Resource of IAM of no kind"
+    S3_REGION = "a Resource of S3 in a region"
     INVALID_CONDITION = "invalid Condition"
     ACTION_RESOURCE = "Action and Resource do not go together"
 
@@ -42,6 +52,8 @@ _IAM = {
     Fault.SYNTAX: "Syntax errors in policy.",
     Fault.VERSION: "Policy document must be version 2012-10-17 or greater.",
     Fault.DUPLICATE_SID: "Statement IDs (SID) in a single policy must be unique.",
+    Fault.LEGACY: "The policy failed legacy parsing",
+    Fault.MISSING_STATEMENT: "Syntax errors in policy.",
     Fault.UNKNOWN_ELEMENT: "Syntax errors in policy.",
     Fault.MISSING_EFFECT: "Syntax errors in policy.",
     Fault.INVALID_EFFECT: "Syntax errors in policy.",
@@ -52,15 +64,25 @@ _IAM = {
     Fault.INVALID_PRINCIPAL: "Invalid principal in policy",
     Fault.MISSING_ACTION: "Policy statement must contain actions.",
     Fault.INVALID_ACTION: "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.",
+    Fault.COLONS: "Actions/Condition can contain only one colon.",
+    Fault.VENDOR: "Vendor {} is not valid",
     Fault.MISSING_RESOURCE: "Policy statement must contain resources.",
     Fault.PROHIBITED_RESOURCE: "Has prohibited field Resource",
     Fault.PROHIBITED_NOT_RESOURCE: "AssumeRole policy must not contain resources.",
     Fault.INVALID_RESOURCE: 'Resource {} must be in ARN format or "*".',
+    Fault.PARTITION: 'Partition "{}" is not valid for resource "{}".',
+    Fault.RESOURCE_VENDOR: "Resource vendor must be fully qualified and cannot contain regexes.",
+    Fault.IAM_REGION: "IAM resource {} cannot contain region information.",
+    Fault.IAM_PATH: 'IAM resource path must either be "*" or start with user/, federated-user/, role/, group/,'
+    " instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/,"
+    " access-report/.",
+    Fault.S3_REGION: "Resource {} can not contain region information.",
     Fault.INVALID_CONDITION: "Syntax errors in policy.",
 }
 
 _TRUST = {
     **_IAM,
+    Fault.MISSING_STATEMENT: "Missing required field Statement",
     Fault.NOT_JSON: "This policy contains invalid Json",
     Fault.VERSION: "The policy must contain a valid version string",
     Fault.DUPLICATE_SID: "The Statement Ids in the policy are not unique",
@@ -86,6 +108,7 @@ _KEY = {
 
 _S3 = {
     **_IAM,
+    Fault.MISSING_STATEMENT: "Missing required field Statement",
     Fault.NOT_JSON: "Policies must be valid JSON and the first byte must be '{'",
     Fault.TOO_LARGE: "Policy exceeds the maximum allowed document size.",
     Fault.SYNTAX: "Invalid policy syntax.",
@@ -111,9 +134,11 @@ class PolicyError(Exception):
     The service gives it its own code: MalformedPolicyDocument, MalformedPolicy, MalformedPolicyDocumentException.
     """
 
-    def __init__(self, kind: PolicyKind, fault: Fault, detail: str = "") -> None:
-        quoted = detail[:200].encode("utf-8", "replace").decode()
-        message = MESSAGES[kind][fault].replace("{}", quoted)
+    def __init__(self, kind: PolicyKind, fault: Fault, *details: str) -> None:
+        """`details` are what the message quotes."""
+        message, *rest = MESSAGES[kind][fault].split("{}")
+        for detail, text in zip_longest(details[: len(rest)], rest, fillvalue=""):
+            message += detail[:200].encode("utf-8", "replace").decode() + text
         super().__init__(message)
         self.kind = kind
         self.fault = fault

@@ -26,6 +26,7 @@ from iam.policy.document import (
     resource_set,
 )
 from iam.policy.errors import Fault, PolicyError
+from iam.policy.identity import check_statements, check_types
 from iam.policy.match import tokenise
 from iam.policy.principals import InvalidPrincipal, PrincipalSet, parse_principals
 from iam.policy.variables import parse_template
@@ -58,7 +59,12 @@ _STATEMENT = frozenset(
     }
 )
 _ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
-_TRUST_ACTION = re.compile(r"sts:[A-Za-z0-9*?]+")
+_ACTIONS = {
+    PolicyKind.IDENTITY: re.compile(r"\*|[^:]+:[^:]*"),  # IAM takes any text as the name of an action
+    PolicyKind.KEY: _ACTION,
+    PolicyKind.BUCKET: _ACTION,
+    PolicyKind.TRUST: re.compile(r"sts:[A-Za-z0-9*?]+"),
+}
 _RESOURCE = re.compile(r"\*|arn:[^:]*:[^:]*:[^:]*:[^:]*:.+|arn:[^ ]*\*", re.DOTALL)
 _IAM_SID = re.compile(r"[A-Za-z0-9]*")
 
@@ -125,15 +131,19 @@ class _Parser:
         self._check_names(document, _TOP)
         version = document.get("Version", OLD_VERSION)
         if not isinstance(version, str) or version not in {VERSION, OLD_VERSION}:
-            self._refuse(Fault.VERSION)
+            self._refuse(Fault.SYNTAX if self._kind is PolicyKind.IDENTITY else Fault.VERSION)
         identifier = self._text_or_none(document.get("Id"))
         elements = document.get("Statement")
         if isinstance(elements, dict):
             elements = [elements]
         if not isinstance(elements, list) or not elements:
-            self._refuse(Fault.SYNTAX)
-        if version != VERSION and self._kind is PolicyKind.IDENTITY:
-            self._refuse(Fault.VERSION)
+            self._refuse(Fault.MISSING_STATEMENT if elements is None else Fault.SYNTAX)
+        for element in elements:
+            self._check_shape(element)
+        if self._kind is PolicyKind.IDENTITY:
+            if version != VERSION:
+                self._refuse(Fault.VERSION)
+            check_statements(elements)
         statements = [self._statement(number, element, version) for number, element in enumerate(elements, start=1)]
         sids = [statement.sid for statement in statements if statement.sid]
         if len(set(sids)) != len(sids):
@@ -146,13 +156,17 @@ class _Parser:
             condition_keys=frozenset().union(*(each.condition_keys for each in statements)),
         )
 
-    def _statement(self, number: int, element: object, version: str) -> Statement:
+    def _check_shape(self, element: object) -> None:
         if not isinstance(element, dict):
             self._refuse(Fault.SYNTAX)
         self._check_names(element, _STATEMENT)
         for name in ("Principal", "Action", "Resource"):
             if name in element and f"Not{name}" in element:
                 self._refuse(Fault.SYNTAX)
+        if self._kind is PolicyKind.IDENTITY:
+            check_types(element)
+
+    def _statement(self, number: int, element: Object, version: str) -> Statement:
         has_variables = version == VERSION
         principals = self._principals(element)
         return Statement(
@@ -184,7 +198,7 @@ class _Parser:
     def _principals(self, element: Object) -> PrincipalSet | None:
         principal = element.get("Principal", element.get("NotPrincipal"))
         if self._kind is PolicyKind.IDENTITY:
-            return None if principal is None else self._refuse(Fault.PROHIBITED_PRINCIPAL)
+            return None
         if principal is None:
             self._refuse(Fault.MISSING_PRINCIPAL)
         if self._kind is PolicyKind.TRUST:
@@ -209,7 +223,7 @@ class _Parser:
             # A statement of a key policy without Action or Resource is accepted and has no effect, as at AWS.
             return None if self._kind is PolicyKind.KEY else self._refuse(Fault.MISSING_ACTION)
         texts = self._texts(patterns)
-        pattern = _TRUST_ACTION if self._kind is PolicyKind.TRUST else _ACTION
+        pattern = _ACTIONS[self._kind]
         if not all(pattern.fullmatch(text) for text in texts):
             self._refuse(Fault.INVALID_ACTION)
         return action_set([tokenise(text.lower()) for text in texts], is_negated="NotAction" in element)
@@ -224,7 +238,7 @@ class _Parser:
             return None if self._kind is PolicyKind.KEY else self._refuse(Fault.MISSING_RESOURCE)
         texts = self._texts(patterns)
         for text in texts:
-            if not _RESOURCE.fullmatch(text):
+            if self._kind is not PolicyKind.IDENTITY and not _RESOURCE.fullmatch(text):
                 self._refuse(Fault.INVALID_RESOURCE, text)
         patterns = [parse_template(text, has_variables=has_variables) for text in texts]
         return resource_set(patterns, is_negated="NotResource" in element)

@@ -31,7 +31,7 @@ REFUSED = [
     (KEY, "\ud800", Fault.NOT_JSON),
     (KEY, " " * 32_769, Fault.TOO_LARGE),
     (BUCKET, " " * 20_481, Fault.TOO_LARGE),
-    (KEY, "{}", Fault.SYNTAX),
+    (KEY, "{}", Fault.MISSING_STATEMENT),
     (KEY, '{"Statement": []}', Fault.SYNTAX),
     (KEY, '{"Statement": [1]}', Fault.SYNTAX),
     (KEY, '{"Statement": [{"Effect": "Allow", "Effect": "Deny"}]}', Fault.SYNTAX),
