@@ -20,7 +20,8 @@ from iam.face.constraints import Value as Given
 from iam.face.errors import IAMError
 from iam.face.identities import permitted_by_arn
 from iam.face.paging import page
-from iam.policy.conditions import parse_date, parse_number
+from iam.policy.conditions import parse_number
+from iam.policy.dates import parse_date
 from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, Outcome
