@@ -113,12 +113,34 @@ class Sessions:
         base, policies = root_principal(account_id), IdentityPolicies()
         if token.principal_id != account_id:
             found = self._identities.find_principal(token.principal_id)
-            if found is None or not isinstance(found[0], User):
+            if found is None:
                 return None
-            base, policies = found[0].principal, found[1]
+            entity, policies = found
+            if isinstance(entity, Role):
+                return self._of_role(token, entity, policies) if token.kind is SessionKind.ROLE else None
+            base = entity.principal
+        if token.kind is SessionKind.ROLE:
+            return None
         if token.kind is SessionKind.FEDERATED_USER:
             return self._federated(token, base, policies)
         return base, policies
+
+    def _of_role(
+        self, token: SessionToken, role: Role, policies: IdentityPolicies
+    ) -> tuple[Principal, IdentityPolicies]:
+        """The role's rights, within the session policies if any were passed; the session's tags over the role's."""
+        principal = Principal(
+            PrincipalKind.ROLE_SESSION,
+            role.account_id,
+            role_session_arn(role, token.name),
+            f"{role.role_id}:{token.name}",
+            issuer_arn=role.arn,
+            issuer_id=role.role_id,
+            tags=with_tags(role.tags, token.passed.tags),
+        )
+        if not token.passed.has_policies:
+            return principal, policies
+        return principal, IdentityPolicies(policies.identity, policies.boundary, self._session_policies(token))
 
     def _federated(
         self, token: SessionToken, base: Principal, policies: IdentityPolicies
@@ -143,6 +165,11 @@ class Sessions:
         inline = () if passed.policy is None else (PolicyText("session policy", passed.policy),)
         managed = (self._identities.find_policy(token.account_id, arn) for arn in passed.policy_arns)
         return (*inline, *(each for each in managed if each is not None))
+
+
+def role_session_arn(role: Role, session_name: str) -> str:
+    """Without the role's path."""
+    return f"arn:aws:sts::{role.account_id}:assumed-role/{role.name}/{session_name}"
 
 
 def federated_user_arn(account_id: str, name: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from iam.entities import Role
 from iam.face.errors import IAMError
 from iam.policy.cache import PolicyCache
 from iam.policy.decisions import Decisions
+from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
-from iam.policy.evaluation import AccessRequest, Decision, Layer, Outcome, evaluate
+from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, Outcome, evaluate, evaluate_key
 from iam.policy.global_keys import CallerContext
 from iam.policy.variables import Context
 from iam.principals import Caller
@@ -41,11 +43,38 @@ class Authoriser:
         if decisions is not None:
             decisions.note(action, resource_arn, decision)
         if not decision.is_allowed:
-            raise IAMError(
-                "AccessDenied",
-                f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: "
-                f"{told_as or resource_arn} {decision.because(action)}",
+            raise not_authorised(caller, action, told_as or resource_arn, decision.because(action))
+
+    def require_trust(
+        self,
+        caller: Caller,
+        action: str,
+        role: Role,
+        *,
+        now: datetime,
+        keys: Context,
+        provider: str | None = None,
+        decisions: Decisions,
+    ) -> None:
+        """Raise IAMError(AccessDenied) unless the role trusts the caller to do `action` (`sts:AssumeRole`) with it.
+
+        `provider` is the ARN of the identity provider that vouches for a caller without credentials. Why it was refused
+        is not told, as it is not of a role that does not exist. The decision is noted in `decisions`.
+        """
+        try:
+            trust = self._policies.policy(role.trust_policy, PolicyKind.TRUST)
+            policies = self._policies.in_force(caller.policies).beside(
+                NamedPolicy(f"trust policy of {role.arn}", trust)
             )
+        except PolicyError as error:
+            decision = Decision(Outcome.EXPLICIT_DENY, f"a policy cannot be read: {error.message}", Layer.RESOURCE)
+        else:
+            context = CallerContext(caller, now, keys)
+            request = AccessRequest(caller.principal, action, role.arn, role.account_id, context, provider=provider)
+            decision = evaluate_key(request, policies)
+        decisions.note(action, role.arn, decision)
+        if not decision.is_allowed:
+            raise not_authorised(caller, action, role.arn)
 
     def _decide(self, caller: Caller, action: str, resource_arn: str, *, now: datetime, keys: Context) -> Decision:
         """A policy that cannot be read might hold a Deny, and denies everything."""
@@ -57,6 +86,12 @@ class Authoriser:
             return Decision(Outcome.EXPLICIT_DENY, because, Layer.IDENTITY)
         context = CallerContext(caller, now, {"aws:resourceaccount": (account_id,), **keys})
         return evaluate(AccessRequest(caller.principal, action, resource_arn, account_id, context), policies)
+
+
+def not_authorised(caller: Caller, action: str, resource: str, because: str = "") -> IAMError:
+    """AWS's refusal, and why where that is told."""
+    told = f"User: {caller.principal.arn} is not authorized to perform: {action} on resource: {resource} {because}"
+    return IAMError("AccessDenied", told.rstrip())
 
 
 def resource_tags(tags: Iterable[tuple[str, str]]) -> Context:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Union
+from typing import NoReturn, Union
 
-from iam.face.authorisation import Authoriser
+from iam.entities import Role
+from iam.face.authorisation import Authoriser, not_authorised
 from iam.face.request import ParsedRequest
 from iam.key_uses import AccessKeyUses
 from iam.policy.decisions import Decisions
@@ -54,6 +55,16 @@ class Call:
             told_as=told_as,
             decisions=self.decisions,
         )
+
+    def require_trust(self, action: str, role: Role, keys: Context, provider: str | None = None) -> None:
+        """See `Authoriser.require_trust`. Raises IAMError(AccessDenied)."""
+        self.authoriser.require_trust(
+            self.caller, action, role, now=self.now, keys=keys, provider=provider, decisions=self.decisions
+        )
+
+    def refuse(self, action: str, resource_arn: str) -> NoReturn:
+        """As what must not be told to exist or not. Raises IAMError(AccessDenied)."""
+        raise not_authorised(self.caller, action, resource_arn)
 
 
 Handler = Callable[[Call], Document | None]

@@ -130,6 +130,11 @@ RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
     "iam": {name: (Right(f"iam:{name}", kind), *_MORE.get(name, ())) for kind, names in _ON.items() for name in names}
     | {name: (Right(f"iam:{name}", "user", of="the group or the role"),) for name in _OF_ENTITY},
     "sts": {
+        "AssumeRole": (
+            Right("sts:AssumeRole", "role"),
+            Right("sts:TagSession", "role", when="session tags are passed, or handed on by a session"),
+            Right("sts:SetSourceIdentity", "role", when="a source identity is set, or handed on by a session"),
+        ),
         "DecodeAuthorizationMessage": (Right("sts:DecodeAuthorizationMessage", ANY),),
         "GetAccessKeyInfo": (Right("sts:GetAccessKeyInfo", ANY),),
         "GetCallerIdentity": (),

@@ -10,6 +10,7 @@ from iam.face.operations import (
     absent,
     access_keys,
     account,
+    assume_role,
     groups,
     own_sessions,
     policies,
@@ -124,6 +125,7 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "UpdateUser": users.update_user,
     },
     "sts": {
+        "AssumeRole": assume_role.assume_role,
         "DecodeAuthorizationMessage": sts.decode_authorization_message,
         "GetAccessKeyInfo": sts.get_access_key_info,
         "GetCallerIdentity": sts.get_caller_identity,

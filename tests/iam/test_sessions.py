@@ -12,7 +12,7 @@ import pytest
 from iam import sessions as sessions_module
 from iam.authenticator import Authenticated, Authenticator
 from iam.credentials import Credential, account_of_temporary_key, new_temporary_key_id
-from iam.entities import User
+from iam.entities import Role, User
 from iam.errors import AuthenticationError, Reason
 from iam.managed_policies import ManagedPolicy
 from iam.principals import IdentityPolicies, PolicyText, PrincipalKind
@@ -28,6 +28,7 @@ from tests.iam.checks import ACCESS_KEY_ID, CREDENTIAL, NOW, SECRET_TEXT, with_h
 from tests.iam.face.identity_service import ACCOUNT, POLICY
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
 
+TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}'
 NOW_US = int(NOW.timestamp() * 1_000_000)
 ANN = User("AIDAANN", ACCOUNT.account_id, "ann", "/path/", 1, (("Team", "red"), ("level", "1")))
 TOKENS = SessionTokens(AESGCMSecretSealer(bytes(32)))
@@ -227,6 +228,66 @@ def test_a_federated_user_of_the_root_user_has_its_policies_alone(sessions: Sess
     policies = credential(sessions, token).policies
     assert '"Action":"*"' in policies.identity[0].text
     assert policies.session == ()
+
+
+ROLE = Role("AROAROLE", ACCOUNT.account_id, "r", "/path/", 1, TRUST, tags=(("Team", "red"), ("level", "1")))
+OF_ROLE = replace(OF_ANN, kind=SessionKind.ROLE, principal_id=ROLE.role_id, name="s1")
+
+
+def test_a_session_of_a_role(sessions: Sessions, store: SQLiteIdentityStore) -> None:
+    store.create_role(ROLE)
+    store.put_inline_policy(ROLE, PolicyText("p", POLICY))
+    token = replace(OF_ROLE, passed=PassedSession(tags=(("LEVEL", "2"),), transitive=("LEVEL",)), source_identity="me")
+    found = credential(sessions, token)
+    principal = found.principal
+    assert principal.kind is PrincipalKind.ROLE_SESSION
+    assert principal.arn == f"arn:aws:sts::{ACCOUNT.account_id}:assumed-role/r/s1"
+    assert principal.principal_id == "AROAROLE:s1"
+    assert (principal.issuer_arn, principal.issuer_id) == (ROLE.arn, ROLE.role_id)
+    assert principal.tags == (("Team", "red"), ("LEVEL", "2"))
+    assert found.policies == IdentityPolicies((PolicyText("role r policy p", POLICY),))
+    assert found.session is not None
+    assert (found.session.source_identity, found.session.transitive_tags) == ("me", ("LEVEL",))
+    store.delete_inline_policy(ROLE, "p")
+    assert credential(sessions, token).policies == IdentityPolicies()
+    limited = credential(sessions, replace(OF_ROLE, passed=PassedSession(POLICY)))
+    assert limited.policies.session == (PolicyText("session policy", POLICY),)
+
+
+def test_another_role_of_the_name_has_no_part_in_sessions(sessions: Sessions, store: SQLiteIdentityStore) -> None:
+    store.create_role(ROLE)
+    credential(sessions, OF_ROLE)
+    store.delete_entity(ROLE)
+    store.create_role(replace(ROLE, role_id="AROANEXT"))
+    with pytest.raises(AuthenticationError) as caught:
+        credential(sessions, OF_ROLE)
+    assert caught.value.reason is Reason.UNKNOWN_ACCESS_KEY
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        replace(OF_ROLE, principal_id=ANN.user_id),
+        replace(OF_ROLE, principal_id=ACCOUNT.account_id),
+        replace(OF_ANN, principal_id=ROLE.role_id),
+        replace(OF_ANN, kind=SessionKind.FEDERATED_USER, principal_id=ROLE.role_id),
+    ],
+)
+def test_kinds_are_not_mixed(sessions: Sessions, store: SQLiteIdentityStore, token: SessionToken) -> None:
+    store.create_role(ROLE)
+    with pytest.raises(AuthenticationError) as caught:
+        credential(sessions, token)
+    assert caught.value.reason is Reason.UNKNOWN_ACCESS_KEY
+
+
+def test_a_suspended_account_has_no_sessions(sessions: Sessions, store: SQLiteIdentityStore) -> None:
+    credential(sessions, OF_ANN)
+    store.set_account_active(ACCOUNT.account_id, False)
+    with pytest.raises(AuthenticationError) as caught:
+        credential(sessions, OF_ANN)
+    assert caught.value.reason is Reason.UNKNOWN_ACCESS_KEY
+    store.set_account_active(ACCOUNT.account_id, True)
+    credential(sessions, OF_ANN)
 
 
 def test_opened_tokens_are_remembered_within_bounds(

@@ -23,6 +23,7 @@ _OPERATIONS = (
 )
 
 _INPUTS: dict[str, str] = {
+    "AssumeRole": "AssumeRoleRequest",
     "DecodeAuthorizationMessage": "DecodeAuthorizationMessageRequest",
     "GetAccessKeyInfo": "GetAccessKeyInfoRequest",
     "GetCallerIdentity": "GetCallerIdentityRequest",
@@ -31,6 +32,28 @@ _INPUTS: dict[str, str] = {
 }
 
 _SHAPES: dict[str, Shape] = {
+    "AssumeRoleRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleArn": "arnType",
+            "RoleSessionName": "roleSessionNameType",
+            "PolicyArns": "policyDescriptorListType",
+            "Policy": "unrestrictedSessionPolicyDocumentType",
+            "DurationSeconds": "roleDurationSecondsType",
+            "Tags": "tagListType",
+            "TransitiveTagKeys": "tagKeyListType",
+            "ExternalId": "externalIdType",
+            "SerialNumber": "serialNumberType",
+            "TokenCode": "tokenCodeType",
+            "SourceIdentity": "sourceIdentityType",
+            "ProvidedContexts": "ProvidedContextsListType",
+            "MinimumSessionTokenSize": "minimumSessionTokenSizeType",
+        },
+        required=(
+            "RoleArn",
+            "RoleSessionName",
+        ),
+    ),
     "DecodeAuthorizationMessageRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -75,6 +98,19 @@ _SHAPES: dict[str, Shape] = {
             "arn": "arnType",
         },
     ),
+    "ProvidedContext": Shape(
+        Kind.STRUCTURE,
+        members={
+            "ProviderArn": "arnType",
+            "ContextAssertion": "contextAssertionType",
+        },
+    ),
+    "ProvidedContextsListType": Shape(
+        Kind.LIST,
+        minimum=1,
+        maximum=5,
+        item="ProvidedContext",
+    ),
     "Tag": Shape(
         Kind.STRUCTURE,
         members={
@@ -98,6 +134,11 @@ _SHAPES: dict[str, Shape] = {
         maximum=2048,
         pattern="[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+",
     ),
+    "contextAssertionType": Shape(
+        Kind.STRING,
+        minimum=4,
+        maximum=3072,
+    ),
     "durationSecondsType": Shape(
         Kind.INTEGER,
         minimum=900,
@@ -108,6 +149,12 @@ _SHAPES: dict[str, Shape] = {
         minimum=1,
         maximum=10240,
     ),
+    "externalIdType": Shape(
+        Kind.STRING,
+        minimum=2,
+        maximum=1224,
+        pattern="[\\w+=,.@:\\/-]*",
+    ),
     "minimumSessionTokenSizeType": Shape(
         Kind.INTEGER,
         minimum=0,
@@ -116,6 +163,17 @@ _SHAPES: dict[str, Shape] = {
     "policyDescriptorListType": Shape(
         Kind.LIST,
         item="PolicyDescriptorType",
+    ),
+    "roleDurationSecondsType": Shape(
+        Kind.INTEGER,
+        minimum=900,
+        maximum=43200,
+    ),
+    "roleSessionNameType": Shape(
+        Kind.STRING,
+        minimum=2,
+        maximum=64,
+        pattern="[\\w+=,.@-]*",
     ),
     "serialNumberType": Shape(
         Kind.STRING,
@@ -128,6 +186,17 @@ _SHAPES: dict[str, Shape] = {
         minimum=1,
         maximum=2048,
         pattern="[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
+    ),
+    "sourceIdentityType": Shape(
+        Kind.STRING,
+        minimum=2,
+        maximum=256,
+        pattern="[\\w+=,.@-]*",
+    ),
+    "tagKeyListType": Shape(
+        Kind.LIST,
+        maximum=50,
+        item="tagKeyType",
     ),
     "tagKeyType": Shape(
         Kind.STRING,
@@ -151,6 +220,11 @@ _SHAPES: dict[str, Shape] = {
         minimum=6,
         maximum=6,
         pattern="[\\d]*",
+    ),
+    "unrestrictedSessionPolicyDocumentType": Shape(
+        Kind.STRING,
+        minimum=1,
+        pattern="[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
     ),
     "userNameType": Shape(
         Kind.STRING,
