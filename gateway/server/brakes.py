@@ -33,8 +33,8 @@ MAX_KEY_ID = 128
 _IPV6_CLIENT_BITS = 64
 """Whoever has an IPv6 address has the rest of its subnet as well (RFC 6177 §2)."""
 
-_GUESSES = frozenset({Reason.UNKNOWN_ACCESS_KEY, Reason.SIGNATURE_MISMATCH})
-"""The refusals that somebody gets who tries out access keys or secrets."""
+_GUESSES = frozenset({Reason.UNKNOWN_ACCESS_KEY, Reason.SIGNATURE_MISMATCH, Reason.SECURITY_TOKEN})
+"""The refusals that somebody gets who tries out access keys, secrets or session tokens."""
 
 
 class Family(StrEnum):
@@ -81,7 +81,8 @@ class Brakes:
 
     def admit_address(self, family: Family, remote_ip: str) -> None:
         """Before anything else of a request is looked at. Raises Throttled."""
-        self._take(family, Brake.ADDRESS, remote_ip)
+        if self._limits:
+            self._take(family, Brake.ADDRESS, remote_ip)
         if self._failures is not None and self._failures.is_shut(remote_ip):
             raise _throttled(family, Brake.FAILURES, self._failures.delay_seconds)
 

@@ -274,6 +274,13 @@ def headers() -> dict[str, Seeds]:
             "escaped": b"bucket%2Fkey%3FversionId=x",
             "bad": b"bucket/%ff",
         },
+        "forwarded": {
+            "client": _lines({"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https"}),
+            "chain": _lines({"x-forwarded-for": "6.6.6.6, 203.0.113.7, 10.0.0.2", "x-forwarded-proto": "https, http"}),
+            "ports": _lines({"x-forwarded-for": "203.0.113.7:51234, [fd00::2]:443"}),
+            "mapped": _lines({"x-forwarded-for": "2001:db8::7%eth0, ::ffff:10.0.0.2"}),
+            "nonsense": _lines({"x-forwarded-for": "unknown, _hidden, 10.0.0.9"}),
+        },
         "tags": {"two": b"a=b&c%20d=e%2Bf", "one": b"%F0%9F%98%80=", "twice": b"a=b&a=c", "reserved": b"aws:a=b"},
         "object-headers": {
             "content": _lines({

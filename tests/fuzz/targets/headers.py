@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 
 from gateway.protocol.acl import RequestedACL
 from gateway.protocol.addressing import resolve
@@ -39,6 +40,7 @@ from gateway.protocol.request_headers import check_request_headers, expected_own
 from gateway.protocol.tags import is_tagging_replaced, tags_of_header
 from gateway.protocol.timestamps import format_http_date, parse_http_date_or_none
 from gateway.protocol.version_ids import check_version_id, time_of_version
+from gateway.server.forwarded import TrustedProxies, canonical_address
 from tests.fuzz.inputs import first_line, headers_of, number_of, outcome_of, refused, text_of
 from tests.fuzz.target import target
 
@@ -186,6 +188,39 @@ def copy_source(data: bytes) -> str:
 
 def _fail(why: str) -> None:
     raise AssertionError(why)
+
+
+_PROXIES = TrustedProxies(("10.0.0.0/8", "fd00::/8"))
+_PEER = "10.0.0.1"
+
+
+_FORWARDED_WORDS = (
+    b"X-Forwarded-For: ",
+    b"X-Forwarded-Proto: ",
+    b", ",
+    b"10.0.0.2",
+    b"203.0.113.7",
+    b"::ffff:",
+    b"[fd00::1]:443",
+    b"%eth0",
+    b"https",
+)
+
+
+@target("forwarded", *_FORWARDED_WORDS)
+def forwarded(data: bytes) -> str:
+    """Whatever a trusted proxy passes on, its client is an address in its one form, the proxy's own if nothing better
+    was told. What stands left of the client's changes nothing. Only `https` is secure.
+    """
+    headers = headers_of(data)
+    origin = _PROXIES.origin(_PEER, headers, is_secure=False)
+    told = headers.get("x-forwarded-for", "")
+    assert str(ip_address(origin.remote_ip)) == origin.remote_ip == canonical_address(origin.remote_ip)
+    assert not origin.is_secure or set(headers["x-forwarded-proto"].lower()) <= set("https, \t")
+    if not _PROXIES.trust(origin.remote_ip):
+        spoofed = {**headers, "x-forwarded-for": f"6.6.6.6, {told}"}
+        assert _PROXIES.origin(_PEER, spoofed, is_secure=False) == origin
+    return f"{'peer' if origin.remote_ip == _PEER else ip_address(origin.remote_ip).version} {origin.is_secure}"
 
 
 @target("tags", b"&", b"=", b"%20", b"+", b"aws:", b"a=b", b"%F0%9F%98%80", b"key=value&")

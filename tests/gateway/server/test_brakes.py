@@ -103,7 +103,10 @@ async def waits(made: Brakes, error: AuthenticationError, address: str) -> bool:
     return took >= DELAY_SECONDS
 
 
-@pytest.mark.parametrize("reason", [Reason.SIGNATURE_MISMATCH, Reason.UNKNOWN_ACCESS_KEY])
+GUESSES = [Reason.SIGNATURE_MISMATCH, Reason.UNKNOWN_ACCESS_KEY, Reason.SECURITY_TOKEN]
+
+
+@pytest.mark.parametrize("reason", GUESSES)
 async def test_too_many_failures_from_an_address_are_held_back(reason: Reason) -> None:
     made = brakes(failures=5, failure_delay_seconds=DELAY_SECONDS)
     keys = [f"AKIA{number}" for number in range(7)]
@@ -111,7 +114,7 @@ async def test_too_many_failures_from_an_address_are_held_back(reason: Reason) -
     assert not await waits(made, wrong(reason, "AKIA0"), THERE)
 
 
-@pytest.mark.parametrize("reason", [Reason.SIGNATURE_MISMATCH, Reason.UNKNOWN_ACCESS_KEY])
+@pytest.mark.parametrize("reason", GUESSES)
 async def test_too_many_failures_for_a_key_are_held_back_wherever_they_come_from(reason: Reason) -> None:
     made = brakes(failures=5, failure_delay_seconds=DELAY_SECONDS)
     addresses = [f"203.0.113.{number}" for number in range(6)]
@@ -123,7 +126,7 @@ async def test_too_many_failures_for_a_key_are_held_back_wherever_they_come_from
 
 async def test_other_refusals_are_no_guesses() -> None:
     made = brakes(failures=1, failure_delay_seconds=DELAY_SECONDS)
-    for reason in set(Reason) - {Reason.SIGNATURE_MISMATCH, Reason.UNKNOWN_ACCESS_KEY}:
+    for reason in set(Reason) - set(GUESSES):
         assert [await waits(made, wrong(reason), HERE) for _ in range(3)] == [False] * 3
 
 
