@@ -228,6 +228,7 @@ class Application:
                 new_buckets_ownership=ObjectOwnership(self._settings.access.new_buckets_ownership),
                 is_blocked_for_all=self._settings.access.block_public,
             ),
+            new_buckets_take_customer_keys=not self._settings.access.new_buckets_block_sse_c,
         )
         regions = {KMS.name: self._settings.kms.other_regions, IAM.name: (GLOBAL_REGION,), STS.name: (GLOBAL_REGION,)}
         authenticator = Authenticator(

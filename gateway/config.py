@@ -170,7 +170,7 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessSettings:
-    """Access to buckets from other accounts and by everyone."""
+    """Access to buckets from other accounts and by everyone, and what they take."""
 
     new_buckets_block_public: bool = setting(
         True, "a new bucket has a public access block with all four settings on, as AWS's have"
@@ -179,6 +179,10 @@ class AccessSettings:
         "BucketOwnerEnforced",
         "who owns what is written into a new bucket, unless CreateBucket says; the others enable ACLs",
         choices=("BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter"),
+    )
+    new_buckets_block_sse_c: bool = setting(
+        True,
+        "a new bucket takes no objects under customers' keys, as AWS's do since 2026; PutBucketEncryption switches it",
     )
     block_public: bool = setting(
         False, "all four settings of the public access block are on for every bucket, whatever its own say"

@@ -82,9 +82,7 @@ GROUPS = (
     Group("Lifecycle", r"test_lifecycle", frozenset({"lifecycle", "lifecycle_expiration"}), served=False),
     Group("Object Lock", r"test_object_lock", frozenset({"object_lock"}), served=False),
     Group("Bucket logging", r"test_.*bucket_logging", frozenset({"bucket_logging"}), served=False),
-    Group(
-        "SSE-C", r"test_encrypt|test_.*sse_c|test_put_obj_enc_conflict|test_copy_(part_)?enc\[(.*sse-c)", served=False
-    ),
+    Group("SSE-C", r"test_encrypt|test_.*sse_c|test_put_obj_enc_conflict|test_copy_(part_)?enc\[(.*sse-c)"),
     Group("SSE-S3, SSE-KMS, bucket encryption", r"test_sse_|test_.*_enc\[|test_.*bucket_encryption"),
     Group("Browser forms (POST)", r"test_post_object"),
     Group("Tagging", r"test_.*tag", frozenset({"tagging"})),
@@ -216,10 +214,11 @@ def configuration(identities: list[Identity], port: int, kms_keys: list[str]) ->
 
 SETTINGS = {
     "SEALGATE_ACCESS_NEW_BUCKETS_BLOCK_PUBLIC": "false",
+    "SEALGATE_ACCESS_NEW_BUCKETS_BLOCK_SSE_C": "false",
     "SEALGATE_ACCESS_NEW_BUCKETS_OWNERSHIP": "ObjectWriter",
     "SEALGATE_LISTEN_SIGNATURE_VERSION_2": "true",
 }
-"""What the suite takes for granted: buckets as they were before 2023, and the signatures of its forms."""
+"""What the suite takes for granted: buckets as they were before 2023, open to SSE-C, and the signatures of forms."""
 
 EVERYTHING_OF_S3 = {
     "Version": "2012-10-17",
@@ -380,7 +379,7 @@ git clone https://github.com/ceph/s3-tests DIRECTORY
 ## Its settings and users
 
 The gateway runs with these settings: the suite takes buckets for granted as they were before 2023, when ACLs and public
-access were not blocked by default, and signs its forms by Signature Version 2.
+access were not blocked by default, nor SSE-C, and signs its forms by Signature Version 2.
 
 ```sh
 {settings}

@@ -10,6 +10,7 @@ from gateway.blob_open import BlobError, open_blob
 from gateway.commands.failures import Failure
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_KEY_FILE = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.group()
@@ -20,12 +21,14 @@ def blob() -> None:
 @blob.command("open")
 @click.argument("path", metavar="BLOB", type=_FILE)
 @click.option(
-    "--key-file",
-    required=True,
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help='The data key: 32 bytes or 64 hexadecimal digits; "-" reads standard input.',
+    "--key-file", type=_KEY_FILE, help='The data key: 32 bytes or 64 hexadecimal digits; "-" reads standard input.'
 )
 @click.option("--second-key-file", type=_FILE, help="The second data key, for a blob of two layers.")
+@click.option(
+    "--customer-key-file",
+    type=_KEY_FILE,
+    help="In place of the data key, the customer's key of an object by SSE-C: the same forms, or Base64.",
+)
 @click.option(
     "-o",
     "--output",
@@ -38,14 +41,22 @@ def blob() -> None:
     help="Write the object's metadata, as JSON, to this file.",
 )
 def open_command(
-    path: Path, key_file: Path, second_key_file: Path | None, output: Path | None, descriptor: Path | None
+    path: Path,
+    *,
+    key_file: Path | None,
+    second_key_file: Path | None,
+    customer_key_file: Path | None,
+    output: Path | None,
+    descriptor: Path | None,
 ) -> None:
     """Decrypt and verify BLOB with its data key, using nothing but the file and the key.
 
     The same program runs alone: python gateway/blob_open.py.
     """
-    keys = [key_file] + ([second_key_file] if second_key_file is not None else [])
+    if (key_file is None) == (customer_key_file is None):
+        raise click.UsageError("Give one of --key-file and --customer-key-file.")
+    keys = [each for each in (key_file, second_key_file) if each is not None]
     try:
-        open_blob(path, keys, output, descriptor)
+        open_blob(path, keys, output, descriptor, customer_key_file)
     except (BlobError, OSError) as error:
         raise Failure(f"{path}: {error}") from error

@@ -63,6 +63,7 @@ class Services:
     put_account_block: Callable[[Caller, frozenset[str] | None], Awaitable[None]]
     integrity_event: Callable[[str, str], None]
     public_access: PublicAccess = PublicAccess()
+    new_buckets_take_customer_keys: bool = False
     buckets_per_account: int = 10_000
 
     def canonical_id(self, account_id: str) -> str:

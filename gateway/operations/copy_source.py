@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags, action_on
 from gateway.operations.context import Call, Services, another_owner, checked_key
+from gateway.operations.customer_keys import key_of_source, secret_of
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BlobSlice, blobs_of, open_range
 from gateway.operations.encryption import require_signature
@@ -17,6 +18,7 @@ from gateway.operations.request_payment import require_payer
 from gateway.operations.versioning import find_version, named_version
 from gateway.protocol.conditions import check_source
 from gateway.protocol.copy_source import parse_copy_source
+from gateway.protocol.encryption import CustomerKey
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.protocol.names import BucketName, object_arn
@@ -33,7 +35,7 @@ CONDITION_PREFIX = "x-amz-copy-source-"
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """The object that is copied, its conditions checked."""
+    """The object that is copied, its conditions checked. `customer_key` is the one of the object, if it has one."""
 
     bucket: BucketRow
     row: ObjectRow
@@ -41,6 +43,7 @@ class CopySource:
     arn: str
     is_version_named: bool
     blobs: Sequence[BlobSlice]
+    customer_key: CustomerKey | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ async def find_copy_source(call: Call) -> CopySource:
     """What `x-amz-copy-source` names.
 
     Raises S3Error NoSuchBucket, NoSuchKey, NoSuchVersion, AccessDenied, PreconditionFailed; InvalidRequest for a
-    version that is a delete marker.
+    version that is a delete marker; and what `key_of_source` does.
     """
     headers = call.request.headers
     named = parse_copy_source(headers["x-amz-copy-source"])
@@ -99,9 +102,11 @@ async def find_copy_source(call: Call) -> CopySource:
             ) from None
         raise call.permissions.conceal(error, named.bucket, key) from None
     document = call.services.rows.open_object(row)
+    customer_key = key_of_source(call, bucket, row.wrap)
     check_source(headers, CONDITION_PREFIX, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
     arn = object_arn(BucketName(named.bucket), key)
-    return CopySource(bucket, row, document, arn, version_id is not None, blobs_of(call.services, row, document))
+    blobs = blobs_of(call.services, row, document)
+    return CopySource(bucket, row, document, arn, version_id is not None, blobs, customer_key)
 
 
 def check_copy_size(size: int) -> None:
@@ -124,4 +129,5 @@ async def open_source_key(call: Call, source: CopySource) -> SecretBytes:
         bucket_id=source.bucket.bucket_id,
         row_uid=source.row.row_uid,
         object_arn=source.arn,
+        customer_key=secret_of(source.customer_key),
     )

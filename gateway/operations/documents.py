@@ -21,7 +21,8 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `tags` are in the order in which they came; `policy` is the bucket policy as its owner wrote it.
     `object_ownership` is that of OwnershipControls, "" where they were deleted; `public_access_block` None: there is no
     configuration. `location` is the location constraint, if it was not the region's name. `grants` are the ACL's, None
-    where nobody set one.
+    where nobody set one. `takes_customer_keys` says whether objects may be written by SSE-C; None: nobody has said so
+    since there is SSE-C, and `encryption` may have before (`gateway.operations.customer_keys`).
     """
 
     encryption: str | None = None
@@ -35,6 +36,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     public_access_block: PublicAccessBlock | None = None
     location: str | None = None
     grants: Grants | None = None
+    takes_customer_keys: bool | None = None
 
     @property
     def has_acls(self) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.operations.context import Call
-from gateway.protocol.encryption import parse_encryption
+from gateway.operations.customer_keys import refuse_blocked, require_private_connection, secret_of
+from gateway.protocol.encryption import CustomerKey, parse_encryption
 from gateway.protocol.errors import invalid_argument
 from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
@@ -16,31 +17,35 @@ from kms.api.secrets import SecretBytes
 
 @dataclass(frozen=True, slots=True)
 class EncryptionChoice:
-    """A mode that is served, with the KMS key (None: `alias/aws/s3`) and the caller's encryption context."""
+    """A mode that is served, with the KMS key (None: `alias/aws/s3`) and the caller's encryption context, or with the
+    customer's key."""
 
     mode: Mode
     kms_key_id: str | None = None
     context: Mapping[str, str] = field(default_factory=dict)
+    customer_key: CustomerKey | None = None
 
 
 def choose_encryption(call: Call, bucket: BucketRow) -> EncryptionChoice:
     """The request's headers, else the bucket's default, else SSE-S3.
 
-    Raises S3Error for headers that are malformed or ask for a mode that is not served.
+    Raises S3Error for headers that are malformed, or ask for a mode that is not served or that the bucket blocks.
     """
+    refuse_blocked(call, bucket)
+    require_private_connection(call)
     asked = parse_encryption(call.request.headers, call.operation_name)
     if asked.mode is not None:
-        return EncryptionChoice(asked.mode, asked.kms_key_id, asked.context)
+        return EncryptionChoice(asked.mode, asked.kms_key_id, asked.context, asked.customer_key)
     default = call.services.rows.open_bucket(bucket).encryption
     if default is None:
         return EncryptionChoice(Mode.SSE_S3)
     rule = ServerSideEncryptionConfiguration.parse(default.encode())
-    return EncryptionChoice(rule.mode, rule.kms_key_id)
+    return EncryptionChoice(rule.mode or Mode.SSE_S3, rule.kms_key_id)
 
 
 def require_signature(call: Call, mode: Mode) -> None:
     """Whoever uses a KMS key must be somebody. Raises S3Error InvalidArgument, as AWS does."""
-    if call.is_anonymous and mode is not Mode.SSE_S3:
+    if call.is_anonymous and mode not in {Mode.SSE_S3, Mode.SSE_C}:
         raise invalid_argument(
             "Authorization",
             "null",
@@ -62,13 +67,20 @@ async def new_data_key(
         bucket_id=bucket.bucket_id,
         row_uid=row_uid,
         object_arn=call.object_arn,
+        customer_key=secret_of(choice.customer_key),
     )
 
 
 async def open_data_key(
-    call: Call, bucket: BucketRow, row_uid: bytes, wrap: Wrap, context: Mapping[str, str] | None
+    call: Call,
+    bucket: BucketRow,
+    row_uid: bytes,
+    wrap: Wrap,
+    context: Mapping[str, str] | None,
+    *,
+    customer_key: CustomerKey | None = None,
 ) -> SecretBytes:
-    """The data key of the object or upload that the call names."""
+    """The data key of the object or upload that the call names; a customer's key was checked to be its own."""
     require_signature(call, wrap.mode)
     return await call.services.data_keys.open(
         call.caller,
@@ -78,7 +90,16 @@ async def open_data_key(
         bucket_id=bucket.bucket_id,
         row_uid=row_uid,
         object_arn=call.object_arn,
+        customer_key=secret_of(customer_key),
     )
+
+
+async def new_manifest_key(call: Call, bucket: BucketRow, row_uid: bytes) -> tuple[SecretBytes, Wrap]:
+    """A data key for the manifest of an object by SSE-C, of the gateway's own.
+
+    Requests that do not bring the customer's key write manifests, too, and these say no more than the index does.
+    """
+    return await new_data_key(call, bucket, row_uid, EncryptionChoice(Mode.SSE_S3))
 
 
 async def rewrap(

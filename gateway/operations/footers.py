@@ -18,15 +18,16 @@ def object_envelope(
     row_uid: bytes,
     context: Mapping[str, str] | None,
     object_arn: str,
+    manifest_wrap: Wrap | None = None,
 ) -> Envelope:
-    """For the blob of a single-body object, or a manifest."""
+    """For the blob of a single-body object, or a manifest; `manifest_wrap` is for one with a data key of its own."""
     return Envelope(
         account_id=bucket.account_id,
         bucket_id=bucket.bucket_id,
         row_uid=row_uid,
         kind=kind,
         mode=wrap.mode,
-        wraps=(wrap,),
+        wraps=(wrap,) if manifest_wrap is None else (wrap, manifest_wrap),
         encryption_context=_context(wrap, context, object_arn),
     )
 
@@ -48,4 +49,4 @@ def part_envelope(
 
 
 def _context(wrap: Wrap, context: Mapping[str, str] | None, object_arn: str) -> Mapping[str, str]:
-    return {} if wrap.mode is Mode.SSE_S3 else kms_context(context or {}, object_arn)
+    return {} if wrap.mode in {Mode.SSE_S3, Mode.SSE_C} else kms_context(context or {}, object_arn)

@@ -1,7 +1,7 @@
 """The server-side-encryption headers of S3: what a request asks for, and what a response says.
 
-Every SSE header is honoured or refused, never ignored. Served are SSE-S3 and SSE-KMS; SSE-C, DSSE-KMS and bucket keys
-are refused with NotImplemented, but a malformed request for them gets the error that S3 was recorded to give.
+Every SSE header is honoured or refused, never ignored. Served are SSE-S3, SSE-KMS and SSE-C; DSSE-KMS and bucket keys
+are refused with NotImplemented.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ CONTEXT = f"{SSE}-context"
 BUCKET_KEY = f"{SSE}-bucket-key-enabled"
 CUSTOMER = f"{SSE}-customer-"
 COPY_CUSTOMER = "x-amz-copy-source-server-side-encryption-customer-"
+CUSTOMER_ALGORITHM = f"{CUSTOMER}algorithm"
+CUSTOMER_KEY_BYTES = 32
 
 MAX_CONTEXT_BYTES = 8192
 """Of the context's JSON, as the KMS allows (API_Encrypt, "EncryptionContext")."""
@@ -39,7 +41,11 @@ CHOOSING = frozenset({"PutObject", "CopyObject", "CreateMultipartUpload", "PostO
 
 _TOLERATING = frozenset({"UploadPart", "UploadPartCopy", "CompleteMultipartUpload"})
 """Clients repeat the SSE headers of CreateMultipartUpload on what follows; the upload's own hold."""
-_READING = frozenset({"GetObject", "HeadObject"})
+_READING = frozenset({"GetObject", "GetObjectAttributes", "HeadObject"})
+
+CUSTOMER_KEYS = CHOOSING | _TOLERATING | _READING | {"ListParts", "SelectObjectContent"}
+SOURCE_CUSTOMER_KEYS = frozenset({"CopyObject", "UploadPartCopy"})
+"""The operations that take a customer's key, for what they write or read, and for the source of a copy."""
 
 _KEY_NEEDS_KMS = (
     "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"
@@ -48,8 +54,25 @@ _BAD_CONTEXT = (
     f"The header '{CONTEXT}' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map"
 )
 _CUSTOMER_PREFACE = "Requests specifying Server Side Encryption with Customer provided keys must"
+_BAD_CUSTOMER_KEY = "The secret key was invalid for the specified algorithm."
+_CUSTOMER_NAMES = {
+    prefix: frozenset({f"{prefix}algorithm", f"{prefix}key", f"{prefix}key-md5"})
+    for prefix in (CUSTOMER, COPY_CUSTOMER)
+}
 
 _NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerKey:
+    """The key that a request brings (SSE-C), which is never kept. Blank in `repr`, and compared with nothing.
+
+    `secret` has 32 bytes; where an object is read it may have any number, and is then a wrong key like another one.
+    `md5` is its MD5 in Base64, which answers repeat.
+    """
+
+    secret: bytes = field(repr=False)
+    md5: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +80,13 @@ class EncryptionRequest:
     """What a request asks for; `mode` None: nothing, so the bucket's default holds.
 
     `kms_key_id` is as the client wrote it (id, ARN, alias name or alias ARN); None with SSE_KMS means `alias/aws/s3`.
-    `context` is the caller's own, without the ARN that the gateway adds.
+    `context` is the caller's own, without the ARN that the gateway adds. `customer_key` is there for SSE_C.
     """
 
     mode: Mode | None = None
     kms_key_id: str | None = None
     context: Mapping[str, str] = field(default_factory=lambda: _NO_CONTEXT)
+    customer_key: CustomerKey | None = None
 
 
 _NOTHING_ASKED = EncryptionRequest()
@@ -71,15 +95,18 @@ _NOTHING_ASKED = EncryptionRequest()
 def parse_encryption(headers: Mapping[str, str], operation: str) -> EncryptionRequest:
     """Read and check the SSE headers of `operation` (its name in the S3 model).
 
-    Raises S3Error InvalidArgument, InvalidEncryptionAlgorithmError, AccessDenied (recorded cases), or NotImplemented.
+    Customer's keys are checked in every operation, but told by those alone that choose an encryption; the others have
+    `parse_customer_key`. Raises S3Error InvalidArgument, InvalidEncryptionAlgorithmError, AccessDenied (recorded
+    cases), or NotImplemented.
     """
     if not any(name.startswith((SSE, COPY_CUSTOMER)) for name in headers):
         return _NOTHING_ASKED
     _refuse_unknown(headers)
-    _refuse_customer_keys(headers, CUSTOMER, operation)
-    _refuse_customer_keys(headers, COPY_CUSTOMER, operation)
+    customer_key = parse_customer_key(headers, operation)
+    parse_source_customer_key(headers, operation)
     if operation in CHOOSING:
-        return _asked(headers)
+        asked = _asked(headers)
+        return asked if customer_key is None else EncryptionRequest(Mode.SSE_C, customer_key=customer_key)
     if operation in _TOLERATING:
         _asked(headers)
         return _NOTHING_ASKED
@@ -89,12 +116,19 @@ def parse_encryption(headers: Mapping[str, str], operation: str) -> EncryptionRe
     return _NOTHING_ASKED
 
 
-def encryption_response_headers(wrap: Wrap, context: Mapping[str, str] | None = None) -> dict[str, str]:
-    """How an object is encrypted. `context` is echoed by PutObject, CopyObject and CreateMultipartUpload alone."""
+def encryption_response_headers(
+    wrap: Wrap, context: Mapping[str, str] | None = None, customer_key: CustomerKey | None = None
+) -> dict[str, str]:
+    """How an object is encrypted. `context` is echoed by PutObject, CopyObject and CreateMultipartUpload alone.
+
+    Of SSE-C it is told which key the request brought; where it brought none, nothing.
+    """
     if wrap.mode is Mode.SSE_S3:
         return {SSE: "AES256"}
     if wrap.mode is Mode.SSE_C:
-        raise ValueError("SSE-C answers with other headers")
+        if customer_key is None:
+            return {}
+        return {CUSTOMER_ALGORITHM: "AES256", f"{CUSTOMER}key-MD5": customer_key.md5}
     headers = {SSE: "aws:kms:dsse" if wrap.mode is Mode.DSSE_KMS else "aws:kms"}
     if wrap.key_arn is not None:
         headers[KEY_ID] = wrap.key_arn
@@ -165,60 +199,92 @@ def _check_bucket_key(headers: Mapping[str, str]) -> None:
 def _refuse_unknown(headers: Mapping[str, str]) -> None:
     known = (SSE, KEY_ID, CONTEXT, BUCKET_KEY)
     for name in headers:
-        if name.startswith(SSE) and name not in known and not _is_customer(name, CUSTOMER):
+        if name.startswith(SSE) and name not in known and name not in _CUSTOMER_NAMES[CUSTOMER]:
             raise not_implemented(name)
-        if name.startswith(COPY_CUSTOMER) and not _is_customer(name, COPY_CUSTOMER):
+        if name.startswith(COPY_CUSTOMER) and name not in _CUSTOMER_NAMES[COPY_CUSTOMER]:
             raise not_implemented(name)
 
 
-def _is_customer(name: str, prefix: str) -> bool:
-    return name in (f"{prefix}algorithm", f"{prefix}key", f"{prefix}key-md5")
+def names_customer_key(headers: Mapping[str, str]) -> bool:
+    """Whether a request says anything of a customer's key for what it writes or reads."""
+    return not _CUSTOMER_NAMES[CUSTOMER].isdisjoint(headers)
 
 
-def _refuse_customer_keys(headers: Mapping[str, str], prefix: str, operation: str) -> None:
-    """SSE-C: the error recorded from S3 for a malformed request, NotImplemented for a well-formed one."""
-    algorithm = headers.get(f"{prefix}algorithm")
-    key = headers.get(f"{prefix}key")
-    digest = headers.get(f"{prefix}key-md5")
-    if algorithm is None and key is None and digest is None:
-        return
-    if prefix == CUSTOMER and (SSE in headers or KEY_ID in headers):
+def parse_customer_key(headers: Mapping[str, str], operation: str) -> CustomerKey | None:
+    """The key that `operation` brings for what it writes or reads. Raises S3Error as `parse_encryption` does."""
+    if not names_customer_key(headers):
+        return None
+    if operation not in CUSTOMER_KEYS:
+        raise _not_taken(CUSTOMER)
+    if SSE in headers or KEY_ID in headers:
         message = (
             "Server Side Encryption with Customer provided key is incompatible with the encryption method specified"
         )
         raise invalid_argument(SSE, headers.get(SSE, "null"), message)
+    return _customer_key(headers, CUSTOMER, is_reading=operation in _READING)
+
+
+def parse_source_customer_key(headers: Mapping[str, str], operation: str) -> CustomerKey | None:
+    """The key that `operation` brings for the source of its copy. Raises S3Error as `parse_encryption` does."""
+    if _CUSTOMER_NAMES[COPY_CUSTOMER].isdisjoint(headers):
+        return None
+    if operation not in SOURCE_CUSTOMER_KEYS:
+        raise _not_taken(COPY_CUSTOMER)
+    return _customer_key(headers, COPY_CUSTOMER, is_reading=True)
+
+
+def _customer_key(headers: Mapping[str, str], prefix: str, *, is_reading: bool) -> CustomerKey:
+    """The three headers of SSE-C, with the errors that were recorded from S3, in its order.
+
+    A key of another length is refused where something is written; where something is read it is a wrong key.
+    """
+    algorithm = headers.get(f"{prefix}algorithm")
+    key = headers.get(f"{prefix}key")
+    digest = headers.get(f"{prefix}key-md5")
     if algorithm is None:
         raise _customer_error(f"{_CUSTOMER_PREFACE} provide a valid encryption algorithm.")
     if algorithm != "AES256":
         fields = {"ArgumentName": SSE, "ArgumentValue": algorithm[:64]}
         raise S3Error("InvalidEncryptionAlgorithmError", fields=fields)
-    if key is None:
+    if not key:
         raise _customer_error(f"{_CUSTOMER_PREFACE} provide an appropriate secret key.")
-    if digest is None and operation in _READING:
-        raise S3Error(
-            "AccessDenied",
-            f"{_CUSTOMER_PREFACE} provide the correct secret key.",
-            decided_by="customer key",
-            reason="refused because the request lacks the customer's key, or part of it",
-        )
-    _check_customer_key(key, digest)
-    raise not_implemented(
-        f"{prefix}algorithm", "Server-side encryption with customer-provided keys is not implemented."
-    )
-
-
-def _check_customer_key(key: str, digest: str | None) -> None:
+    if digest is None and is_reading:
+        raise wrong_customer_key()
     try:
         secret = base64.b64decode(key.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeError):
-        secret = b""
-    if len(secret) != 32 or digest is None:
-        raise _customer_error("The secret key was invalid for the specified algorithm.")
-    computed = base64.b64encode(hashlib.md5(secret, usedforsecurity=False).digest())
-    if not hmac.compare_digest(computed, digest.encode("utf-8", "surrogateescape")):
+        raise _customer_error(_BAD_CUSTOMER_KEY) from None
+    if digest is None:
+        raise _customer_error(_BAD_CUSTOMER_KEY)
+    md5 = base64.b64encode(hashlib.md5(secret, usedforsecurity=False).digest())
+    if not hmac.compare_digest(md5, digest.encode("utf-8", "surrogateescape")):
         raise _customer_error("The calculated MD5 hash of the key did not match the hash that was provided.")
+    if len(secret) != CUSTOMER_KEY_BYTES and not is_reading:
+        raise _customer_error(_BAD_CUSTOMER_KEY)
+    return CustomerKey(secret, md5.decode())
+
+
+def wrong_customer_key() -> S3Error:
+    """What a read gets that brings another key than the object's."""
+    return S3Error(
+        "AccessDenied",
+        f"{_CUSTOMER_PREFACE} provide the correct secret key.",
+        decided_by="customer key",
+        reason="refused because the request lacks the customer's key, or part of it, or brings another",
+    )
+
+
+def insecure_customer_key() -> S3Error:
+    """What a request gets that brings a key where others can read along."""
+    return S3Error("InvalidRequest", f"{_CUSTOMER_PREFACE} be made over a secure connection.")
 
 
 def _customer_error(message: str) -> S3Error:
     """The value is never told: the headers hold a key."""
     return invalid_argument(SSE, "null", message)
+
+
+def _not_taken(prefix: str) -> S3Error:
+    """As for the other headers of encryption; the value may be a key, and is not told."""
+    name = f"{prefix}algorithm"
+    return invalid_argument(name, "null", f"{name} header is not supported for this operation.")

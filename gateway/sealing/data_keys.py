@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.protocol.modes import Mode, Wrap
+from gateway.sealing.customer_keys import customer_unwrap, customer_wrap
 from gateway.sealing.epochs import BROKEN_CIPHERTEXT, EpochKeys
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import KEY_SIZE, lp
@@ -23,7 +24,8 @@ OBJECT_ARN_CONTEXT: Final = "aws:s3:arn"
 
 
 class DataKeys:
-    """Makes and opens data keys in the modes that are served: SSE-S3 without the KMS, SSE-KMS with one call to it."""
+    """Makes and opens data keys in the modes that are served: SSE-S3 and SSE-C without the KMS, SSE-KMS with one call
+    to it."""
 
     def __init__(self, kms: KeyService, service_keys: EpochKeys) -> None:
         self._kms = kms
@@ -40,12 +42,13 @@ class DataKeys:
         bucket_id: bytes,
         row_uid: bytes,
         object_arn: str,
+        customer_key: SecretBytes | None = None,
     ) -> tuple[SecretBytes, Wrap]:
         """A fresh data key and its wrap, for the row `row_uid`.
 
         `kms_key_id` is what the client or the bucket named (None: the account's alias/aws/s3) and `context` holds the
-        client's own pairs; both are for SSE-KMS. The wrap names the key by its full ARN. Raises KMSError and
-        KMSUnavailable as the KMS gives them, ValueError for a mode that is not served.
+        client's own pairs; both are for SSE-KMS. The wrap names the key by its full ARN. `customer_key` is for SSE-C.
+        Raises KMSError and KMSUnavailable as the KMS gives them, ValueError for a mode that is not served.
         """
         if mode is Mode.SSE_S3:
             data_key = SecretBytes(os.urandom(KEY_SIZE))
@@ -57,6 +60,12 @@ class DataKeys:
             made = await self._kms.call(_acting_on(object_arn, caller), request)
             by = made.ciphertext
             return made.plaintext, Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
+        if mode is Mode.SSE_C and customer_key is not None:
+            data_key = SecretBytes(os.urandom(KEY_SIZE))
+            aad = _local_aad(account_id, bucket_id, row_uid)
+            return data_key, Wrap(
+                mode, customer_wrap(customer_key, data_key, aad, account_id=account_id, bucket_id=bucket_id)
+            )
         raise ValueError(f"{mode.name} is not served")
 
     async def rewrap(
@@ -74,7 +83,8 @@ class DataKeys:
     ) -> Wrap:
         """An existing data key wrapped for another row (a copy that shares blobs); arguments and errors as `create`.
 
-        The caller needs the same permission as for a fresh one, kms:GenerateDataKey.
+        The caller needs the same permission as for a fresh one, kms:GenerateDataKey. What a customer's key protects
+        shares its data key with nothing, so SSE-C is not served here.
         """
         if mode is Mode.SSE_S3:
             keys = self._service_keys
@@ -96,20 +106,25 @@ class DataKeys:
         bucket_id: bytes,
         row_uid: bytes,
         object_arn: str,
+        customer_key: SecretBytes | None = None,
     ) -> SecretBytes:
         """The data key inside `wrap`; the other arguments as given to `create`.
 
         Raises AuthenticationFailed when the wrap, or what it is bound to, was changed; KMSError when the key's state or
-        policy refuses, KMSUnavailable; ValueError for a mode that is not served.
+        policy refuses, KMSUnavailable; WrongCustomerKey; ValueError for a mode that is not served, or SSE-C without a
+        key.
         """
-        if wrap.mode is Mode.SSE_S3:
-            try:
-                return local_unwrap(self._service_keys.keys, wrap.wrapped, _local_aad(account_id, bucket_id, row_uid))
-            except AuthenticationFailed as error:
-                error.row_uid = row_uid
-                raise
         if wrap.mode is Mode.SSE_KMS:
             return await self._decrypt(_acting_on(object_arn, caller), wrap, kms_context(context, object_arn), row_uid)
+        aad = _local_aad(account_id, bucket_id, row_uid)
+        try:
+            if wrap.mode is Mode.SSE_S3:
+                return local_unwrap(self._service_keys.keys, wrap.wrapped, aad)
+            if wrap.mode is Mode.SSE_C and customer_key is not None:
+                return customer_unwrap(customer_key, wrap.wrapped, aad, account_id=account_id, bucket_id=bucket_id)
+        except AuthenticationFailed as error:
+            error.row_uid = row_uid
+            raise
         raise ValueError(f"{wrap.mode.name} is not served")
 
     async def _decrypt(self, caller: Caller, wrap: Wrap, context: Mapping[str, str], row_uid: bytes) -> SecretBytes:

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Final
 
+from gateway.sealing.customer_keys import WrongCustomerKey, customer_unwrap
+from gateway.sealing.customer_keys import _wrap as _customer_wrap
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.ledger import set_ledger
 from gateway.sealing.row import RowSealer
@@ -32,7 +34,13 @@ WRAPPED: Final = bytes.fromhex(
     "0100000001404142434445464748494a4b4c4d4e4f"
     "44335502c72c441f9929c5626ca173919ed6225b7f2822d2f2f3a904a5584e27b2aae7c7a0475fd930ed78b7db615d85"
 )
-CHECKS: Final = 10
+ACCOUNT_ID: Final = "123456789012"
+CUSTOMER_WRAPPED: Final = bytes.fromhex(
+    "01404142434445464748494a4b4c4d4e4f505152535455565758595a5b5c5d5e5f"
+    "6bc80cbc2706a4be103a528377acf2724c5aa61ffd20cf2a3b0d63c08b6ad5da"
+    "432f0f2b995cff165e19b4535626975c786f951cf49006eaa70604a338759b18ecb507362e25ae401e87873809822863"
+)
+CHECKS: Final = 13
 
 
 class SelfTestFailed(RuntimeError):
@@ -44,7 +52,7 @@ def run_self_test() -> int:
     ledger = set_ledger(None)  # every process repeats these seals, under keys that anybody can read above
     try:
         done = _check_blob(None, ONE_LAYER_SHA256) + _check_blob(SECOND_KEY, TWO_LAYERS_SHA256)
-        done += _check_row() + _check_wrap()
+        done += _check_row() + _check_wrap() + _check_customer_wrap()
     finally:
         set_ledger(ledger)
     _expect(done == CHECKS, "number of checks")
@@ -86,6 +94,18 @@ def _check_wrap() -> int:
     return 2
 
 
+def _check_customer_wrap() -> int:
+    wrapped = _customer_wrap(KEY, SECOND_KEY, b"aad", account_id=ACCOUNT_ID, bucket_id=BLOB_ID, salt=SALT)
+    _expect(wrapped == CUSTOMER_WRAPPED, "key wrapped by a customer's key")
+
+    def unwrapped(key: SecretBytes) -> SecretBytes:
+        return customer_unwrap(key, CUSTOMER_WRAPPED, b"aad", account_id=ACCOUNT_ID, bucket_id=BLOB_ID)
+
+    _expect(unwrapped(KEY) == SECOND_KEY, "key unwrapped by a customer's key")
+    _expect_refusal(lambda: unwrapped(SECOND_KEY), "another customer's key")
+    return 3
+
+
 def _expect(condition: bool, what: str) -> None:
     if not condition:
         raise SelfTestFailed(f"self-test of sealing failed: {what}")
@@ -94,6 +114,6 @@ def _expect(condition: bool, what: str) -> None:
 def _expect_refusal(attempt: Callable[[], object], what: str) -> None:
     try:
         attempt()
-    except AuthenticationFailed:
+    except (AuthenticationFailed, WrongCustomerKey):
         return
     raise SelfTestFailed(f"self-test of sealing failed: {what} was not refused")

@@ -22,6 +22,13 @@ def open_bucket(s3: Any) -> str:
     return name
 
 
+def take_customer_keys(s3: Any, bucket: str, *, take: bool = True) -> str:
+    """Let objects by SSE-C be written into a bucket, or not."""
+    rule = {"BlockedEncryptionTypes": {"EncryptionType": ["NONE" if take else "SSE-C"]}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    return bucket
+
+
 def statement(effect: str, principal: object, *actions: str, on: str | list[str], **condition: Any) -> dict[str, Any]:
     """`on` names a bucket, or a bucket and keys, without the ARN's prefix."""
     resources = [on] if isinstance(on, str) else on

@@ -380,7 +380,7 @@ def test_full_object_checksums_are_those_of_the_whole_body(s3: Any, bucket: str,
         ({"ACL": "public-read"}, (400, "AccessControlListNotSupported")),
         ({"Tagging": "a=1&a=2"}, (400, "InvalidArgument")),
         ({"ObjectLockLegalHoldStatus": "ON"}, (501, "NotImplemented")),
-        ({"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}, (501, "NotImplemented")),
+        ({"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}, (403, "AccessDenied")),
         ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/absent"}, (400, "KMS.NotFoundException")),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_parameter_that_no_header_can_be_named_stores_nothing(
         ("x-amz-content-sha256=" + "0" * 64, (403, "SignatureDoesNotMatch")),
         ("x-amz-server-side-encryption=aws:kms&x-amz-server-side-encryption-aws-kms-key-id=alias%2Fnobody",
          (400, "KMS.NotFoundException")),
-        ("x-amz-server-side-encryption-customer-algorithm=AES256", (400, "InvalidArgument")),
+        ("x-amz-server-side-encryption-customer-algorithm=AES256", (403, "AccessDenied")),
     ],
 )  # fmt: skip
 def test_a_parameter_is_judged_as_its_header_is(

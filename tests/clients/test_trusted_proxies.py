@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.clients.access import EVERYONE, open_bucket, put_policy, statement
+from tests.clients.access import EVERYONE, open_bucket, put_policy, statement, take_customer_keys
 from tests.clients.checks import faults
+from tests.clients.conftest import make_bucket
 from tests.clients.raw import RawClient
+from tests.clients.test_sse_c import A
 from tests.harness import Gateway, running_gateway
 
 CLIENT = "203.0.113.7"
@@ -55,3 +57,27 @@ def test_secure_transport_is_the_clients_behind_a_trusted_proxy_alone(proxied: t
     for proto in ("http", "https, http", ""):
         assert reader.status({"X-Forwarded-Proto": proto}) == 403
     assert reader.status({}) == 403
+
+
+def test_a_customers_key_goes_over_tls_or_stays_on_the_machine(proxied: tuple[Gateway, bool]) -> None:
+    gateway, is_trusted = proxied
+    bucket = take_customer_keys(gateway.client("s3"), make_bucket(gateway.client("s3")))
+    raw, target = RawClient(gateway), f"/{bucket}/k"
+    insecure = (
+        "Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection."
+    )
+    over_tls = {"X-Forwarded-For": CLIENT, "X-Forwarded-Proto": "https"}
+    assert raw.request("PUT", target, {**A.headers, **over_tls}, b"body").status == 200
+    for way in ({"X-Forwarded-For": CLIENT}, {"X-Forwarded-For": CLIENT, "X-Forwarded-Proto": "https, http"}):
+        source = {name.replace("x-amz-", "x-amz-copy-source-"): value for name, value in A.headers.items()}
+        answers = [
+            raw.request("PUT", target, {**A.headers, **way}, b"x"),
+            raw.request("GET", target, {**A.headers, **way}),
+            raw.request("PUT", f"{target}2", {"x-amz-copy-source": f"{bucket}/k", **source, **way}),
+        ]
+        if is_trusted:
+            told = {(*answer.refusal, answer.message) for answer in answers}
+            assert told == {(400, "InvalidRequest", insecure)}
+        else:  # who is no proxy speaks for itself alone, and is on this machine
+            assert [answer.status for answer in answers] == [200, 200, 200]
+    assert raw.request("GET", target, A.headers).status == 200

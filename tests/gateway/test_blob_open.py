@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import ast
+import base64
+import contextlib
 import io
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway import blob_open
-from gateway.blob_open import Blob, BlobError, main, parse_key
-from tests.gateway.sealing.material import SMALL, SealedBlob, key, sealed_blob
+from gateway.blob_open import Blob, BlobError, customer_data_key, main, parse_key
+from gateway.protocol.modes import Mode, Wrap
+from gateway.sealing.customer_keys import customer_wrap
+from gateway.sealing.format import lp
+from gateway.sealing.stream import BlobSealer
+from tests.gateway.sealing.material import SMALL, SealedBlob, envelope, key, sealed_blob
 
 SOURCE = Path(blob_open.__file__)
 
@@ -122,3 +129,65 @@ def test_as_many_keys_as_layers() -> None:
         Blob(io.BytesIO(two.stored), [two.data_key.reveal()])
     with pytest.raises(BlobError, match="1 layer"):
         Blob(io.BytesIO(one.stored), [one.data_key.reveal()] * 2)
+
+
+CUSTOMER_KEY = key()
+
+
+def under_a_customer_key(size: int = 2 * SMALL + 3) -> SealedBlob:
+    """A blob whose footer holds its data key wrapped by CUSTOMER_KEY."""
+    blob, bound = sealed_blob(size), envelope()
+    aad = lp((bound.account_id.encode(), bound.bucket_id, bound.row_uid))
+    wrapped = customer_wrap(CUSTOMER_KEY, blob.data_key, aad, account_id=bound.account_id, bucket_id=bound.bucket_id)
+    told = envelope(mode=Mode.SSE_C, wraps=(Wrap(Mode.SSE_C, wrapped),))
+    sealer = BlobSealer(blob.data_key, blob.blob_id, seg_log2=14, salt=blob.header[32:64])
+    segments = sealer.seal(blob.plaintext)
+    return replace(blob, header=sealer.header, segments=segments, footer=sealer.footer(told, b'{"key":"x"}'))
+
+
+@pytest.mark.parametrize("form", ["bytes", "hex", "base64"])
+def test_the_customers_key_alone_opens_a_blob(tmp_path: Path, form: str) -> None:
+    blob, secret = under_a_customer_key(), CUSTOMER_KEY.reveal()
+    (tmp_path / "blob").write_bytes(blob.stored)
+    forms = {"bytes": secret, "hex": secret.hex().encode() + b"\n", "base64": base64.b64encode(secret) + b"\n"}
+    (tmp_path / "key").write_bytes(forms[form])
+    arguments = ["blob", "--customer-key-file", "key", "-o", "out", "--descriptor", "descriptor"]
+    assert main([each if each.startswith("-") else str(tmp_path / each) for each in arguments]) == 0
+    assert (tmp_path / "out").read_bytes() == blob.plaintext
+    assert (tmp_path / "descriptor").read_bytes() == b'{"key":"x"}'
+
+
+def data_key_of(stored: bytes, customer_key: bytes) -> bytes:
+    return customer_data_key(io.BytesIO(stored), customer_key)
+
+
+def test_another_customers_key_is_told_as_such() -> None:
+    stored = under_a_customer_key().stored
+    for wrong in (key().reveal(), CUSTOMER_KEY.reveal()[:31] + b"?"):
+        with pytest.raises(BlobError, match="not the customer's key"):
+            data_key_of(stored, wrong)
+
+
+def test_a_blob_under_no_customers_key_is_told_as_such() -> None:
+    with pytest.raises(BlobError, match="not under a customer's key"):
+        data_key_of(sealed_blob(1).stored, CUSTOMER_KEY.reveal())
+
+
+def test_a_damaged_blob_gives_no_other_data_key() -> None:
+    """Whatever bit is changed, the data key is the right one or there is none; what it opens is verified besides."""
+    blob = under_a_customer_key(2)
+    for bit in range(8 * 128, 8 * len(blob.stored)):
+        changed = bytearray(blob.stored)
+        changed[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(BlobError):
+            assert data_key_of(bytes(changed), CUSTOMER_KEY.reveal()) == blob.data_key.reveal()
+    for length in range(len(blob.stored)):
+        with contextlib.suppress(BlobError):
+            assert data_key_of(blob.stored[:length], CUSTOMER_KEY.reveal()) == blob.data_key.reveal()
+
+
+def test_a_data_key_or_a_customers_key(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--key-file", "a", "--customer-key-file", "b"])
+    with pytest.raises(SystemExit):
+        main([str(tmp_path)])

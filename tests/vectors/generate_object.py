@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from gateway.protocol.modes import BlobKind, Mode, Wrap
+from gateway.sealing.customer_keys import _wrap as _customer_wrap
 from gateway.sealing.footer import Envelope
 from gateway.sealing.format import lp
 from gateway.sealing.row import RowSealer
@@ -62,6 +63,16 @@ class RowVector(TypedDict):
     clear: list[str]
     document: str
     sealed: str
+
+
+class CustomerWrapVector(TypedDict):
+    name: str
+    customer_key: str
+    account_id: str
+    bucket_id: str
+    aad: str
+    data_key: str
+    wrapped: str
 
 
 class WrapVector(TypedDict):
@@ -170,6 +181,28 @@ def wraps() -> list[WrapVector]:
     return [wrap_vector("sse-s3", aad, epoch=1), wrap_vector("empty-aad", b"", epoch=2**32 - 1)]
 
 
+def customer_wraps() -> list[CustomerWrapVector]:
+    account_id, bucket_id = "123456789012", fixed("bucket id", 16)
+    aad = lp([account_id.encode(), bucket_id, fixed("wrap row uid", 16)])
+    return [customer_wrap_vector("sse-c", account_id, bucket_id, aad)]
+
+
+def customer_wrap_vector(name: str, account_id: str, bucket_id: bytes, aad: bytes) -> CustomerWrapVector:
+    key, data_key, salt = fixed(f"{name} key", 32), fixed(f"{name} data key", 32), fixed(f"{name} salt", 32)
+    wrapped = _customer_wrap(
+        SecretBytes(key), SecretBytes(data_key), aad, account_id=account_id, bucket_id=bucket_id, salt=salt
+    )
+    return CustomerWrapVector(
+        name=name,
+        customer_key=key.hex(),
+        account_id=account_id,
+        bucket_id=bucket_id.hex(),
+        aad=aad.hex(),
+        data_key=data_key.hex(),
+        wrapped=wrapped.hex(),
+    )
+
+
 def main() -> None:
     DIRECTORY.mkdir(exist_ok=True)
     blobs = []
@@ -178,7 +211,7 @@ def main() -> None:
         blobs.append(vector)
         if len(blob) <= KEPT_BYTES:
             (DIRECTORY / f"{name}.blob").write_bytes(blob)
-    answers = {"blobs": blobs, "rows": rows(), "wraps": wraps()}
+    answers = {"blobs": blobs, "rows": rows(), "wraps": wraps(), "customer_wraps": customer_wraps()}
     (DIRECTORY / "vectors.json").write_text(json.dumps(answers, indent=1) + "\n")
 
 

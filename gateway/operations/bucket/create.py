@@ -41,6 +41,7 @@ async def handle(call: Call) -> Response:
         grants=_requested_grants(call, name, ownership),
         public_access_block=ALL_BLOCKED if defaults.new_buckets_block else None,
         location=constraint if constraint in OLD_NAMES else None,
+        takes_customer_keys=call.services.new_buckets_take_customer_keys,
     )
     row = BucketRow(
         bucket_id=new_id(),

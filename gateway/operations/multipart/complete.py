@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.operations.context import Call
+from gateway.operations.customer_keys import key_of_upload
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
-from gateway.operations.encryption import open_data_key
+from gateway.operations.encryption import new_manifest_key, open_data_key
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.multipart.parts import ChosenParts, check_declared_size, choose_parts, multipart_etag
@@ -22,7 +23,7 @@ from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import BlobKind
+from gateway.protocol.modes import BlobKind, Mode
 from gateway.protocol.xml.documents.multipart import (
     CompletedPart,
     CompleteMultipartUpload,
@@ -60,6 +61,8 @@ async def _completed_before(call: Call, wanted: Sequence[CompletedPart]) -> tupl
 async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
     """The object's Last-Modified is the time at which the upload was begun, as on AWS."""
     bucket, upload, asked = await find_upload(call)
+    # Recorded: the key may be left out, but for the object's checksum (API_CompleteMultipartUpload).
+    key_of_upload(call, bucket, upload, is_needed=asked.checksum_algorithm is not None)
     precondition = await check_completion_early(call, bucket.bucket_id)
     chosen = await choose_parts(call, upload, asked, wanted)
     check_declared_size(call.request.headers, chosen.size)
@@ -87,11 +90,21 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         parts=chosen.entries,
         blob_ids=list(row.blob_ids),
     )
-    data_key = await open_data_key(call, bucket, upload.row_uid, upload.wrap, asked.context)
+    manifest_wrap = None
+    if upload.wrap.mode is Mode.SSE_C:
+        manifest_key, manifest_wrap = await new_manifest_key(call, bucket, upload.row_uid)
+    else:
+        manifest_key = await open_data_key(call, bucket, upload.row_uid, upload.wrap, asked.context)
     envelope = object_envelope(
-        bucket, BlobKind.MANIFEST, row.wrap, row_uid=row.row_uid, context=asked.context, object_arn=call.object_arn
+        bucket,
+        BlobKind.MANIFEST,
+        row.wrap,
+        row_uid=row.row_uid,
+        context=asked.context,
+        object_arn=call.object_arn,
+        manifest_wrap=manifest_wrap,
     )
-    async with store_manifest(call, data_key, envelope, encode(descriptor)) as manifest:
+    async with store_manifest(call, manifest_key, envelope, encode(descriptor)) as manifest:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, chosen.entries)
         await call.services.index.complete_upload(upload.upload_id, sealed, manifest.blob, precondition)
         manifest.keep()

@@ -51,7 +51,7 @@ async def handle(call: Call) -> Response:
         initiator=None if call.account_id == bucket.account_id else call.account_id,
     )
     await call.services.index.create_upload(call.services.rows.seal_upload(row, document))
-    headers = encryption_response_headers(wrap, choice.context)
+    headers = encryption_response_headers(wrap, choice.context, choice.customer_key)
     if algorithm and checksum_type:
         headers["x-amz-checksum-algorithm"] = algorithm.name
         headers["x-amz-checksum-type"] = checksum_type.name

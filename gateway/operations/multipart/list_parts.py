@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.operations.acl import initiator_of, owner_of_object
 from gateway.operations.context import Call
+from gateway.operations.customer_keys import key_of_upload
 from gateway.operations.multipart.upload_id import find_upload, format_upload_id
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
@@ -13,8 +14,10 @@ from gateway.storage.index.records import PartRow
 
 
 async def handle(call: Call) -> Response:
+    """The key of an upload by SSE-C is needed where checksums are listed."""
     parameters = ListPartsParameters.parse(call.query)
     bucket, upload, asked = await find_upload(call)
+    key_of_upload(call, bucket, upload, is_needed=asked.checksum_algorithm is not None, is_writing=False)
     rows = await call.services.index.list_parts(
         upload.upload_id, after=parameters.part_number_marker, limit=parameters.max_parts + 1
     )

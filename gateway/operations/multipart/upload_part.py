@@ -6,7 +6,6 @@ from gateway.operations.context import Call
 from gateway.operations.multipart.part_target import PartTarget, find_part_target
 from gateway.operations.upload import checksum_headers, receive
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation
-from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 
@@ -32,7 +31,7 @@ async def handle(call: Call) -> Response:
     return Response(
         headers={
             "ETag": f'"{document.etag}"',
-            **encryption_response_headers(target.upload.wrap),
+            **target.encryption_headers(),
             **checksum_headers(document.checksums, shown.name),
         }
     )

@@ -16,7 +16,6 @@ from gateway.operations.versioning import COPY_SOURCE_VERSION_HEADER, read_heade
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.copy_source import RANGE
-from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.messages import Response
 from gateway.protocol.ranges import parse_copy_range
 from gateway.protocol.xml.documents.objects import CopyPartResult
@@ -39,7 +38,7 @@ async def handle(call: Call) -> Response:
         checksums={told: document.checksums[told]} if told else {},
     )
     headers = {
-        **encryption_response_headers(target.upload.wrap),
+        **target.encryption_headers(),
         **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
     }
     return xml_response(result, headers=headers)

@@ -19,7 +19,8 @@ from gateway.storage.index.records import ObjectRow
 
 async def handle(call: Call) -> Response:
     parameters = ObjectAttributesParameters.parse(call.request.headers)
-    bucket, row, document = await find_object(call)
+    found = await find_object(call)
+    row, document = found.row, found.document
     wanted = parameters.wanted
     has_checksum = "Checksum" in wanted and bool(document.checksums)
     has_parts = "ObjectParts" in wanted and row.part_count > 0
@@ -32,7 +33,7 @@ async def handle(call: Call) -> Response:
         storage_class=document.storage_class if "StorageClass" in wanted else None,
         size=row.size if "ObjectSize" in wanted else None,
     )
-    headers = {"Last-Modified": format_http_date(row.modified_us), **read_headers(call, bucket, row)}
+    headers = {"Last-Modified": format_http_date(row.modified_us), **read_headers(call, found.bucket, row)}
     return xml_response(answer, headers=headers)
 
 

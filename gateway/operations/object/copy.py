@@ -2,7 +2,7 @@
 
 Inside one account the copy shares the source's blobs: 32 bytes are wrapped anew, and no data moves. The data is read
 through once, without being written, only where the answer needs a digest that the source does not have. Between
-accounts the data is sealed anew (`gateway.operations.object.copy_across_accounts`).
+accounts, and where one side is under a customer's key, the data is sealed anew (`gateway.operations.object.copy_anew`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.operations.download import open_range
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
-from gateway.operations.object.copy_across_accounts import copied_response, copy_across_accounts
+from gateway.operations.object.copy_anew import copied_response, copy_anew
 from gateway.operations.object.single_body import NewObject
 from gateway.operations.preconditions import check_early
 from gateway.operations.tagging import copied_tags
@@ -25,7 +25,7 @@ from gateway.operations.versioning import new_version_id
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.copy_source import RANGE
-from gateway.protocol.encryption import SSE
+from gateway.protocol.encryption import CUSTOMER_ALGORITHM, SSE
 from gateway.protocol.errors import S3Error, not_implemented
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
@@ -38,7 +38,7 @@ from kms.api.secrets import SecretBytes
 MAX_ATTEMPTS = 5
 """Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
 
-_CHANGING = frozenset({SSE, STORAGE_CLASS, REDIRECT_LOCATION})
+_CHANGING = frozenset({SSE, CUSTOMER_ALGORITHM, STORAGE_CLASS, REDIRECT_LOCATION})
 
 
 async def handle(call: Call) -> Response:
@@ -66,11 +66,11 @@ async def _copy(call: Call) -> Response:
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
-    if source.bucket.account_id != bucket.account_id:
+    if source.bucket.account_id != bucket.account_id or Mode.SSE_C in {source.row.wrap.mode, choice.mode}:
         target = NewObject(
             bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
         )
-        return await copy_across_accounts(call, source, data_key, target, algorithm)
+        return await copy_anew(call, source, data_key, target, algorithm)
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
     document = await _document(

@@ -5,7 +5,10 @@ HEAD answers from the sealed row alone and never asks the KMS, so it works while
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gateway.operations.context import Call
+from gateway.operations.customer_keys import key_of_object
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BATCH_BYTES, blobs_of, open_range, read_range
 from gateway.operations.encryption import open_data_key
@@ -13,7 +16,7 @@ from gateway.operations.object.selection import Selection, select
 from gateway.operations.tagging import tag_count_header
 from gateway.operations.versioning import find_version, named_version, read_headers
 from gateway.protocol.conditions import check_read
-from gateway.protocol.encryption import encryption_response_headers
+from gateway.protocol.encryption import CustomerKey, encryption_response_headers
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.object_headers import metadata_headers, response_overrides
@@ -21,19 +24,32 @@ from gateway.protocol.timestamps import format_http_date
 from gateway.storage.index.records import BucketRow, ObjectRow
 
 
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """What a read names, its conditions checked. `customer_key` is the one of the object, if it has one."""
+
+    bucket: BucketRow
+    row: ObjectRow
+    document: ObjectDocument
+    customer_key: CustomerKey | None
+
+
 async def handle_head(call: Call) -> Response:
-    bucket, row, document = await find_object(call)
-    selection = select(call, row, document)
-    return selection.apply(Response(headers=_headers(call, bucket, row, document, selection)))
+    found = await find_object(call)
+    selection = select(call, found.row, found.document)
+    return selection.apply(Response(headers=_headers(call, found, selection)))
 
 
 async def handle_get(call: Call) -> Response:
-    bucket, row, document = await find_object(call)
+    found = await find_object(call)
+    row, document = found.row, found.document
     selection = select(call, row, document)
-    data_key = await open_data_key(call, bucket, row.row_uid, row.wrap, document.context)
+    data_key = await open_data_key(
+        call, found.bucket, row.row_uid, row.wrap, document.context, customer_key=found.customer_key
+    )
     blobs = blobs_of(call.services, row, document)
     start, end = selection.start, selection.end
-    response = Response(headers=_headers(call, bucket, row, document, selection))
+    response = Response(headers=_headers(call, found, selection))
     if end - start <= BATCH_BYTES:
         response.body = await read_range(call.services, data_key, blobs, start, end)
     else:
@@ -41,26 +57,26 @@ async def handle_get(call: Call) -> Response:
     return selection.apply(response)
 
 
-async def find_object(call: Call) -> tuple[BucketRow, ObjectRow, ObjectDocument]:
-    """The object that GET or HEAD names, after its conditions were checked."""
+async def find_object(call: Call) -> FoundObject:
+    """The object that GET or HEAD names. Who lacks its key is told nothing of it, not whether a condition holds."""
     bucket = await call.bucket()
     row = await find_version(call, bucket, call.key, named_version(call, bucket, call.query.get("versionId")))
     document = call.services.rows.open_object(row)
+    customer_key = key_of_object(call, bucket, row.wrap)
     check_read(call.request.headers, etag=document.etag, modified_us=row.modified_us, now_us=call.now_us)
-    return bucket, row, document
+    return FoundObject(bucket, row, document, customer_key)
 
 
-def _headers(
-    call: Call, bucket: BucketRow, row: ObjectRow, document: ObjectDocument, selection: Selection
-) -> dict[str, str]:
+def _headers(call: Call, found: FoundObject, selection: Selection) -> dict[str, str]:
+    row, document = found.row, found.document
     headers = {
         "ETag": f'"{document.etag}"',
         "Last-Modified": format_http_date(row.modified_us),
         "Accept-Ranges": "bytes",
         **document.headers,
         **metadata_headers(document.metadata),
-        **encryption_response_headers(row.wrap),
-        **read_headers(call, bucket, row),
+        **encryption_response_headers(row.wrap, customer_key=found.customer_key),
+        **read_headers(call, found.bucket, row),
         **tag_count_header(call, document),
     }
     if document.storage_class != "STANDARD":

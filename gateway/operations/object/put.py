@@ -45,7 +45,7 @@ def write_headers(wrap: Wrap, choice: EncryptionChoice, document: ObjectDocument
     """ETag, encryption and checksum, as the answer of PutObject carries them."""
     return {
         "ETag": f'"{document.etag}"',
-        **encryption_response_headers(wrap, choice.context),
+        **encryption_response_headers(wrap, choice.context, choice.customer_key),
         **checksum_headers(document.checksums),
         "x-amz-checksum-type": document.checksum_type,
     }

@@ -1,8 +1,9 @@
 """RenameObject (API reference: API_RenameObject), which AWS offers in directory buckets.
 
 The object keeps all that it has, its blobs, its time and its row's uid among them; no data moves. Its data key is
-wrapped anew, since a wrap names the object. A new manifest blob says the new name to whoever has the blobs alone: of
-several footers with one row uid, that of the youngest blob holds.
+wrapped anew, since a wrap names the object; that of an object by SSE-C does not, and stays, as there is no key to open
+it by. A new manifest blob says the new name to whoever has the blobs alone: of several footers with one row uid, that
+of the youngest blob holds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags
 from gateway.operations.context import Call, checked_key
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
-from gateway.operations.encryption import EncryptionChoice, rewrap
+from gateway.operations.encryption import EncryptionChoice, new_manifest_key, rewrap
 from gateway.operations.footers import object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.preconditions import current_or_none, require_comparison
@@ -22,13 +23,14 @@ from gateway.operations.versioning import Versioning, versioning_of
 from gateway.protocol.conditions import check_rename, check_rename_headers, check_source
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import BlobKind
+from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.protocol.names import BucketName, ObjectKey, object_arn
 from gateway.protocol.rename_source import client_token, source_keys
 from gateway.protocol.request_headers import CONDITIONS
 from gateway.storage.errors import Conflict, NoSuchKey
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.records import BucketRow, ClientToken, ObjectRow
+from kms.api.secrets import SecretBytes
 
 MAX_ATTEMPTS = 5
 """Each one failed because another request changed the object in between."""
@@ -127,18 +129,8 @@ async def _rename(call: Call, bucket: BucketRow, source: _Source, token: ClientT
     services, old, document = call.services, source.row, source.document
 
     precondition = await _check_early(call, bucket)
-    data_key = await services.data_keys.open(
-        call.caller,
-        old.wrap,
-        context=document.context or {},
-        account_id=bucket.account_id,
-        bucket_id=bucket.bucket_id,
-        row_uid=old.row_uid,
-        object_arn=object_arn(BucketName(call.bucket_name), source.key),
-    )
-    choice = EncryptionChoice(old.wrap.mode, old.wrap.key_arn, document.context or {})
-    wrap = await rewrap(call, bucket, old.row_uid, choice, data_key)
-    row = replace(old, key=call.key.encode(), wrap=wrap, revision=old.revision + 1)
+    keys = await _keys(call, bucket, source)
+    row = replace(old, key=call.key.encode(), wrap=keys.wrap, revision=old.revision + 1)
     parts = None if old.sealed_parts is None else services.rows.open_parts(old)
     descriptor = ObjectDescriptor(
         key=call.key,
@@ -151,12 +143,44 @@ async def _rename(call: Call, bucket: BucketRow, source: _Source, token: ClientT
         blob_ids=list(row.blob_ids),
     )
     envelope = object_envelope(
-        bucket, BlobKind.MANIFEST, wrap, row_uid=row.row_uid, context=choice.context, object_arn=call.object_arn
+        bucket,
+        BlobKind.MANIFEST,
+        keys.wrap,
+        row_uid=row.row_uid,
+        context=document.context,
+        object_arn=call.object_arn,
+        manifest_wrap=keys.manifest_wrap,
     )
-    async with store_manifest(call, data_key, envelope, encode(descriptor)) as manifest:
+    async with store_manifest(call, keys.manifest_key, envelope, encode(descriptor)) as manifest:
         sealed = services.rows.seal_object(manifest.attach(row), document, parts)
         await services.index.rename_object(old, sealed, manifest.blob, precondition, token)
         manifest.keep()
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The wrap of the object under its new name, and what seals the manifest: its own data key, if `manifest_wrap`."""
+
+    wrap: Wrap
+    manifest_key: SecretBytes
+    manifest_wrap: Wrap | None = None
+
+
+async def _keys(call: Call, bucket: BucketRow, source: _Source) -> _Keys:
+    old, context = source.row, source.document.context or {}
+    if old.wrap.mode is Mode.SSE_C:
+        return _Keys(old.wrap, *await new_manifest_key(call, bucket, old.row_uid))
+    data_key = await call.services.data_keys.open(
+        call.caller,
+        old.wrap,
+        context=context,
+        account_id=bucket.account_id,
+        bucket_id=bucket.bucket_id,
+        row_uid=old.row_uid,
+        object_arn=object_arn(BucketName(call.bucket_name), source.key),
+    )
+    choice = EncryptionChoice(old.wrap.mode, old.wrap.key_arn, context)
+    return _Keys(await rewrap(call, bucket, old.row_uid, choice, data_key), data_key)
 
 
 async def _check_early(call: Call, bucket: BucketRow) -> Precondition | None:

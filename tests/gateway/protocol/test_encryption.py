@@ -2,6 +2,7 @@ import base64
 import hashlib
 import json
 
+import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,13 +12,17 @@ from gateway.protocol.encryption import (
     CONTEXT,
     COPY_CUSTOMER,
     CUSTOMER,
+    CUSTOMER_KEYS,
     KEY_ID,
+    SOURCE_CUSTOMER_KEYS,
     SSE,
     EncryptionRequest,
     encryption_response_headers,
     format_context,
     parse_context,
+    parse_customer_key,
     parse_encryption,
+    parse_source_customer_key,
 )
 from gateway.protocol.errors import S3Error
 from gateway.protocol.modes import Mode, Wrap
@@ -25,7 +30,13 @@ from gateway.protocol.modes import Mode, Wrap
 WRITES = ["PutObject", "CopyObject", "CreateMultipartUpload"]
 ARN = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 CUSTOMER_KEY = base64.b64encode(bytes(32)).decode()
-CUSTOMER_MD5 = base64.b64encode(hashlib.md5(bytes(32)).digest()).decode()
+
+
+def md5_of(key: bytes) -> str:
+    return base64.b64encode(hashlib.md5(key).digest()).decode()
+
+
+CUSTOMER_MD5 = md5_of(bytes(32))
 
 
 def customer(
@@ -136,7 +147,17 @@ def test_refusals_name_argument_and_value() -> None:
             "key.",
         ),
         (customer(md5=None), "InvalidArgument", "The secret key was invalid for the specified algorithm."),
-        (customer(key="AAAA"), "InvalidArgument", "The secret key was invalid for the specified algorithm."),
+        (customer(key=""), "InvalidArgument", None),
+        (
+            customer(key="AAAA", md5=md5_of(bytes(3))),
+            "InvalidArgument",
+            "The secret key was invalid for the specified algorithm.",
+        ),
+        (
+            customer(key="AAAA"),
+            "InvalidArgument",
+            "The calculated MD5 hash of the key did not match the hash that was provided.",
+        ),
         (customer(key="ä"), "InvalidArgument", "The secret key was invalid for the specified algorithm."),
         (
             customer(md5="AAAA"),
@@ -144,14 +165,70 @@ def test_refusals_name_argument_and_value() -> None:
             "The calculated MD5 hash of the key did not match the hash that was provided.",
         ),
         (customer(md5="ä\udcff"), "InvalidArgument", None),
-        (customer(), "NotImplemented", None),
-        (customer(prefix=COPY_CUSTOMER), "NotImplemented", None),
-        (customer(prefix=COPY_CUSTOMER, md5="AAAA"), "InvalidArgument", None),
+        ({**customer(), KEY_ID: ARN}, "InvalidArgument", None),
+        ({**customer(), CONTEXT: encoded({})}, "InvalidArgument", None),
     ],
 )
 def test_customer_keys_get_the_recorded_errors(headers: dict[str, str], code: str, message: str | None) -> None:
     error = check_refused(headers, code, message)
     assert CUSTOMER_KEY not in f"{error}{dict(error.fields)}"
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_a_customers_key_is_a_mode_of_its_own(operation: str) -> None:
+    asked = parse_encryption(customer(), operation)
+    assert (asked.mode, asked.kms_key_id, asked.context) == (Mode.SSE_C, None, {})
+    assert asked.customer_key is not None
+    assert (asked.customer_key.secret, asked.customer_key.md5) == (bytes(32), CUSTOMER_MD5)
+    assert repr(asked.customer_key) == "CustomerKey()"
+    assert CUSTOMER_MD5 not in repr(asked)
+
+
+@pytest.mark.parametrize("operation", sorted(CUSTOMER_KEYS))
+def test_operations_that_take_a_customers_key(operation: str) -> None:
+    found = parse_customer_key(customer(), operation)
+    assert found is not None and found.secret == bytes(32)
+    assert parse_customer_key({}, operation) is None
+    check_refused(customer(algorithm="AES128"), "InvalidEncryptionAlgorithmError", None, operation)
+
+
+def members_of(prefix: str) -> set[str]:
+    """The operations of the S3 model that have an input of that name."""
+    service = botocore.session.get_session().get_service_model("s3")
+    shapes = {name: service.operation_model(name).input_shape for name in service.operation_names}
+    return {
+        name
+        for name, shape in shapes.items()
+        if shape is not None
+        and any(str(m.serialization.get("name", "")).lower().startswith(prefix) for m in shape.members.values())
+    }
+
+
+def test_the_models_operations_with_a_customers_key_are_those_that_take_one() -> None:
+    """And all others refuse it (below). Browser forms are in no model."""
+    assert members_of(CUSTOMER) | {"PostObject"} == CUSTOMER_KEYS
+    assert members_of(COPY_CUSTOMER) == SOURCE_CUSTOMER_KEYS
+
+
+def test_reads_take_a_key_of_any_length_for_a_wrong_one() -> None:
+    """Recorded of a key of 44 bytes: AccessDenied, as of any other that is not the object's."""
+    for operation in ("GetObject", "HeadObject", "GetObjectAttributes"):
+        found = parse_customer_key(customer(key="AAAA", md5=md5_of(bytes(3))), operation)
+        assert found is not None and len(found.secret) == 3
+
+
+def test_the_key_of_a_copys_source() -> None:
+    headers = customer(prefix=COPY_CUSTOMER)
+    for operation in SOURCE_CUSTOMER_KEYS:
+        found = parse_source_customer_key(headers, operation)
+        assert found is not None and found.secret == bytes(32)
+        assert parse_customer_key(headers, operation) is None
+        assert parse_encryption(headers, operation) == EncryptionRequest()
+    check_refused(headers, "InvalidArgument", None, "PutObject")
+    check_refused(headers, "InvalidArgument", None, "GetObject")
+    check_refused(customer(prefix=COPY_CUSTOMER, md5="AAAA"), "InvalidArgument", None, "CopyObject")
+    check_refused(customer(prefix=COPY_CUSTOMER, md5=None), "AccessDenied", None, "CopyObject")
+    check_refused(customer(prefix=COPY_CUSTOMER, key=None), "InvalidArgument", None, "UploadPartCopy")
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "HeadObject"])
@@ -161,7 +238,7 @@ def test_reads(operation: str) -> None:
     check_refused({SSE: "AES256"}, "InvalidArgument", message, operation)
     check_refused({KEY_ID: ARN}, "InvalidArgument", None, operation)
     check_refused(customer(md5=None), "AccessDenied", None, operation)
-    check_refused(customer(), "NotImplemented", None, operation)
+    assert parse_encryption(customer(), operation) == EncryptionRequest()
 
 
 @pytest.mark.parametrize("operation", ["UploadPart", "UploadPartCopy", "CompleteMultipartUpload"])
@@ -169,12 +246,14 @@ def test_an_upload_in_parts_tolerates_what_create_multipart_upload_said(operatio
     headers = {SSE: "aws:kms", KEY_ID: ARN, CONTEXT: encoded({"a": "b"})}
     assert parse_encryption(headers, operation) == EncryptionRequest()
     check_refused({SSE: "aws:kms:dsse"}, "NotImplemented", None, operation)
-    check_refused(customer(), "NotImplemented", None, operation)
+    check_refused({SSE: "aws:kms", **customer()}, "InvalidArgument", None, operation)
 
 
-@pytest.mark.parametrize("operation", ["AbortMultipartUpload", "ListParts", "ListObjectsV2", "DeleteObject"])
+@pytest.mark.parametrize("operation", ["AbortMultipartUpload", "ListObjectsV2", "DeleteObject", "RenameObject"])
 def test_other_operations_refuse_every_encryption_header(operation: str) -> None:
-    check_refused(customer(), "NotImplemented", None, operation)
+    for prefix in (CUSTOMER, COPY_CUSTOMER):
+        error = check_refused(customer(prefix=prefix), "InvalidArgument", None, operation)
+        assert CUSTOMER_KEY not in f"{error}{dict(error.fields)}"
     for name, value in ((SSE, "AES256"), (KEY_ID, ARN), (CONTEXT, encoded({"a": "b"})), (BUCKET_KEY, "false")):
         check_refused({name: value}, "InvalidArgument", None, operation)
 
@@ -225,10 +304,17 @@ def test_contexts_round_trip(context: dict[str, str]) -> None:
         (Wrap(Mode.SSE_KMS, b"", ARN, 1), {"a": "b"}, {SSE: "aws:kms", KEY_ID: ARN, CONTEXT: encoded('{"a":"b"}')}),
         (Wrap(Mode.SSE_KMS_BUCKET_KEY, b"", ARN, 1), None, {SSE: "aws:kms", KEY_ID: ARN, BUCKET_KEY: "true"}),
         (Wrap(Mode.DSSE_KMS, b"", ARN, 1), None, {SSE: "aws:kms:dsse", KEY_ID: ARN}),
+        (Wrap(Mode.SSE_C, b""), None, {}),
     ],
 )
 def test_response_headers(wrap: Wrap, context: dict[str, str] | None, expected: dict[str, str]) -> None:
     assert encryption_response_headers(wrap, context) == expected
+
+
+def test_the_response_headers_of_sse_c_tell_which_key_came() -> None:
+    key = parse_customer_key(customer(), "GetObject")
+    told = {f"{CUSTOMER}algorithm": "AES256", f"{CUSTOMER}key-MD5": CUSTOMER_MD5}
+    assert encryption_response_headers(Wrap(Mode.SSE_C, b""), customer_key=key) == told
 
 
 NAMES = st.sampled_from([SSE, KEY_ID, CONTEXT, BUCKET_KEY, *customer(), *customer(prefix=COPY_CUSTOMER)])
@@ -242,6 +328,7 @@ def test_nothing_but_s3_errors_and_nothing_ignored(headers: dict[str, str], oper
     except S3Error as error:
         assert error.status in (400, 403, 501)
         return
-    assert not any(name.startswith((CUSTOMER, COPY_CUSTOMER)) for name in headers)
-    if operation in WRITES and SSE in headers:
+    if operation in WRITES and any(name.startswith(CUSTOMER) for name in headers):
+        assert asked.mode is Mode.SSE_C
+    elif operation in WRITES and SSE in headers:
         assert asked.mode in (Mode.SSE_S3, Mode.SSE_KMS)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.protocol.modes import Mode, Wrap
+from gateway.sealing.customer_keys import WrongCustomerKey
 from gateway.sealing.data_keys import DataKeys, kms_context
 from gateway.sealing.epochs import EpochKeys
 from gateway.sealing.errors import AuthenticationFailed, SealingError
@@ -124,6 +125,26 @@ async def test_a_data_key_of_another_length_is_refused() -> None:
     kms.key_bytes = 16
     with pytest.raises(SealingError):
         await keys.open(CALLER, wrap, **ROW)
+
+
+async def test_sse_c_asks_the_kms_nothing_and_opens_by_its_key_alone() -> None:
+    kms, customer_key = FakeKMS(), key()
+    keys = data_keys(kms)
+    made, wrap = await keys.create(CALLER, Mode.SSE_C, kms_key_id=None, customer_key=customer_key, **ROW)
+    assert len(made) == 32
+    assert (wrap.mode, wrap.key_arn, wrap.key_version) == (Mode.SSE_C, None, None)
+    assert await keys.open(CALLER, wrap, customer_key=customer_key, **ROW) == made
+    with pytest.raises(WrongCustomerKey):
+        await keys.open(CALLER, wrap, customer_key=key(), **ROW)
+    with pytest.raises(AuthenticationFailed) as caught:
+        await keys.open(CALLER, wrap, customer_key=customer_key, **{**ROW, "row_uid": bytes(16)})
+    assert caught.value.row_uid == bytes(16)
+    assert kms.calls == []
+
+
+async def test_a_data_key_by_sse_c_is_wrapped_for_no_other_row() -> None:
+    with pytest.raises(ValueError, match="not served"):
+        await data_keys(FakeKMS()).rewrap(CALLER, key(), Mode.SSE_C, kms_key_id=None, **ROW)
 
 
 @pytest.mark.parametrize("mode", [Mode.SSE_KMS_BUCKET_KEY, Mode.DSSE_KMS, Mode.SSE_C])

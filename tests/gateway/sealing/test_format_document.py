@@ -64,6 +64,18 @@ def test_the_worked_example_of_a_wrap() -> None:
     assert of("wrapped") == b"\1" + struct.pack(">I", 1) + of("wrap r") + sealed
 
 
+def test_the_worked_example_of_a_wrap_under_a_customers_key() -> None:
+    of = EXAMPLE.__getitem__
+    account_and_bucket, row = of("wrap AAD")[:36], of("wrap AAD")[36:]
+    assert (account_and_bucket[4:16], len(row)) == (b"123456789012", 20)
+    info = b"sealgate/v1/sse-c" + account_and_bucket
+    assert of("customer PRK") == mac(of("customer salt"), of("customer's key"))
+    assert of("customer K") == mac(of("customer PRK"), info + b"\1")
+    assert of("customer C") == mac(of("customer PRK"), of("customer K") + info + b"\2")
+    sealed = AESGCM(of("customer K")).encrypt(ZERO, of("customer data key"), of("wrap AAD"))
+    assert of("wrapped by customer") == b"\1" + of("customer salt") + of("customer C") + sealed
+
+
 def test_the_examples_of_index_arithmetic() -> None:
     section = DOCUMENT.split("### Index arithmetic")[1].split("###")[0]
     rows = [

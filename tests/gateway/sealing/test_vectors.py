@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.blob_open import Blob
+from gateway.sealing.customer_keys import customer_unwrap
 from gateway.sealing.footer import open_descriptor, parse_envelope, parse_footer
 from gateway.sealing.format import HEADER_SIZE, sealed_length
 from gateway.sealing.row import RowSealer
@@ -20,16 +23,17 @@ from gateway.sealing.stream import BlobOpener, BlobSealer
 from gateway.sealing.wraps import local_unwrap
 from kms.api.secrets import SecretBytes
 from tests.vectors import generate_object
-from tests.vectors.generate_object import BlobVector, RowVector, WrapVector, fixed
+from tests.vectors.generate_object import BlobVector, CustomerWrapVector, RowVector, WrapVector, fixed
 
 DIRECTORY = Path(generate_object.__file__).parent / "object-v1"
 VECTORS = json.loads((DIRECTORY / "vectors.json").read_text())
 BLOBS: list[BlobVector] = VECTORS["blobs"]
 ROWS: list[RowVector] = VECTORS["rows"]
 WRAPS: list[WrapVector] = VECTORS["wraps"]
+CUSTOMER_WRAPS: list[CustomerWrapVector] = VECTORS["customer_wraps"]
 
 
-def name_of(vector: BlobVector | RowVector | WrapVector) -> str:
+def name_of(vector: BlobVector | RowVector | WrapVector | CustomerWrapVector) -> str:
     return vector["name"]
 
 
@@ -66,6 +70,7 @@ def test_the_generator_still_writes_what_is_kept() -> None:
         assert path.exists() == (len(blob) <= generate_object.KEPT_BYTES)
     assert generate_object.rows() == ROWS
     assert generate_object.wraps() == WRAPS
+    assert generate_object.customer_wraps() == CUSTOMER_WRAPS
 
 
 @pytest.mark.parametrize("vector", BLOBS, ids=name_of)
@@ -129,3 +134,18 @@ def test_wraps_agree_with_the_format_by_hand(vector: WrapVector) -> None:
     by_hand += AESGCM(one_time_key).encrypt(bytes(12), data_key, aad)
     assert by_hand == wrapped
     assert local_unwrap({vector["epoch"]: SecretBytes(wrapping_key)}, wrapped, aad).reveal() == data_key
+
+
+@pytest.mark.parametrize("vector", CUSTOMER_WRAPS, ids=name_of)
+def test_wraps_under_customer_keys_agree_with_the_format_by_hand(vector: CustomerWrapVector) -> None:
+    wrapped, key, aad = (bytes.fromhex(vector[name]) for name in ("wrapped", "customer_key", "aad"))
+    account_id, bucket_id, data_key = vector["account_id"], bytes.fromhex(vector["bucket_id"]), vector["data_key"]
+    info = b"sealgate/v1/sse-c" + lp([account_id.encode(), bucket_id])
+    derived = HKDF(SHA256(), 64, wrapped[1:33], info).derive(key)
+    by_hand = b"\1" + wrapped[1:33] + derived[32:]
+    by_hand += AESGCM(derived[:32]).encrypt(bytes(12), bytes.fromhex(data_key), aad)
+    assert by_hand == wrapped
+    opened = customer_unwrap(SecretBytes(key), wrapped, aad, account_id=account_id, bucket_id=bucket_id)
+    assert opened.reveal().hex() == data_key
+    for secret in (key, derived[:32], opened.reveal()):
+        assert secret not in wrapped

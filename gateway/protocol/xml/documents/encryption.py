@@ -12,22 +12,24 @@ from gateway.protocol.xml.reader import Element, boolean, children, malformed, r
 from gateway.protocol.xml.writer import document, element, flag
 
 _DEFAULT = "ApplyServerSideEncryptionByDefault"
+_BLOCKED = "BlockedEncryptionTypes"
 _ALGORITHMS = {"AES256": Mode.SSE_S3, "aws:kms": Mode.SSE_KMS, "aws:kms:dsse": Mode.DSSE_KMS}
 _NAMES = {mode: name for name, mode in _ALGORITHMS.items()}
-_BLOCKABLE = frozenset({"NONE", "SSE-C"})
+_SSE_C, _NONE = "SSE-C", "NONE"
 
 
 @dataclass(frozen=True, slots=True)
 class ServerSideEncryptionConfiguration:
     """The one rule of a bucket.
 
-    `kms_key_id` is exactly as the client wrote it; None with SSE_KMS means `alias/aws/s3`. `blocked_encryption_types`
-    are kept and told again; as SSE-C is not served, writes with it fail either way.
+    `kms_key_id` is exactly as the client wrote it; None with SSE_KMS means `alias/aws/s3`. `mode` is None where the
+    rule names no default encryption, `takes_customer_keys` where it does not say whether SSE-C is blocked: what a rule
+    leaves out it leaves as it is.
     """
 
-    mode: Mode
+    mode: Mode | None
     kms_key_id: str | None = None
-    blocked_encryption_types: tuple[str, ...] = ()
+    takes_customer_keys: bool | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -35,8 +37,7 @@ class ServerSideEncryptionConfiguration:
         rules = list(children(read_document(body, "ServerSideEncryptionConfiguration")))
         if len(rules) != 1 or rules[0][0] != "Rule":
             raise malformed()
-        mode, key_id = Mode.SSE_S3, None
-        blocked: tuple[str, ...] = ()
+        mode, key_id, takes_customer_keys = None, None, None
         seen: set[str] = set()
         for name, child in children(rules[0][1]):
             if name in seen:
@@ -44,29 +45,32 @@ class ServerSideEncryptionConfiguration:
             seen.add(name)
             if name == _DEFAULT:
                 mode, key_id = _default(child)
-            elif name == "BlockedEncryptionTypes":
-                blocked = _blocked(child)
+            elif name == _BLOCKED:
+                takes_customer_keys = _takes_customer_keys(child)
             elif name == "BucketKeyEnabled":
                 if boolean(text_of(child)):
                     raise S3Error("NotImplemented", "S3 Bucket Keys are not implemented.")
             else:
                 raise malformed()
-        if _DEFAULT not in seen and "BlockedEncryptionTypes" not in seen:
+        if _DEFAULT not in seen and _BLOCKED not in seen:
             raise malformed()
-        return cls(mode, key_id, blocked)
+        return cls(mode, key_id, takes_customer_keys)
 
     def format(self) -> bytes:
-        types = "".join(element("EncryptionType", name) for name in self.blocked_encryption_types)
+        default = ""
+        if self.mode is not None:
+            default = (
+                f"<{_DEFAULT}><SSEAlgorithm>{_NAMES[self.mode]}</SSEAlgorithm>"
+                f"{element('KMSMasterKeyID', self.kms_key_id)}</{_DEFAULT}>"
+            )
+        blocked = ""
+        if self.takes_customer_keys is not None:
+            blocked = (
+                f"<{_BLOCKED}>{element('EncryptionType', _NONE if self.takes_customer_keys else _SSE_C)}</{_BLOCKED}>"
+            )
         return document(
             "ServerSideEncryptionConfiguration",
-            (
-                f"<Rule><{_DEFAULT}><SSEAlgorithm>{_NAMES[self.mode]}</SSEAlgorithm>",
-                element("KMSMasterKeyID", self.kms_key_id),
-                f"</{_DEFAULT}>",
-                flag("BucketKeyEnabled", False),
-                f"<BlockedEncryptionTypes>{types}</BlockedEncryptionTypes>" if types else "",
-                "</Rule>",
-            ),
+            ("<Rule>", default, flag("BucketKeyEnabled", False), blocked, "</Rule>"),
         )
 
 
@@ -86,13 +90,14 @@ def _default(rule: Element) -> tuple[Mode, str | None]:
     return _ALGORITHMS[algorithm], key_id
 
 
-def _blocked(element: Element) -> tuple[str, ...]:
+def _takes_customer_keys(blocked: Element) -> bool | None:
+    """None for a list of nothing."""
     found: list[str] = []
-    for name, child in children(element):
+    for name, child in children(blocked):
         text = text_of(child).strip()
-        if name != "EncryptionType" or text not in _BLOCKABLE or text in found:
+        if name != "EncryptionType" or text not in (_SSE_C, _NONE) or text in found:
             raise malformed()
         found.append(text)
-    if "NONE" in found and len(found) > 1:
+    if len(found) > 1:
         raise malformed()
-    return tuple(found)
+    return found[0] == _NONE if found else None

@@ -468,8 +468,8 @@ CONFIGURATIONS = [
     ServerSideEncryptionConfiguration(Mode.SSE_S3),
     ServerSideEncryptionConfiguration(Mode.SSE_KMS),
     ServerSideEncryptionConfiguration(Mode.SSE_KMS, "alias/a & b"),
-    ServerSideEncryptionConfiguration(Mode.SSE_KMS, "k", ("SSE-C",)),
-    ServerSideEncryptionConfiguration(Mode.SSE_S3, None, ("NONE",)),
+    ServerSideEncryptionConfiguration(Mode.SSE_KMS, "k", takes_customer_keys=False),
+    ServerSideEncryptionConfiguration(Mode.SSE_S3, takes_customer_keys=True),
 ]
 
 
@@ -482,6 +482,19 @@ def test_bucket_encryption(configuration: ServerSideEncryptionConfiguration) -> 
     assert default["SSEAlgorithm"] == ("aws:kms" if configuration.mode is Mode.SSE_KMS else "AES256")
     assert default.get("KMSMasterKeyID") == configuration.kms_key_id
     assert rule["BucketKeyEnabled"] is False
+    told = {None: None, True: ["NONE"], False: ["SSE-C"]}[configuration.takes_customer_keys]
+    assert rule.get("BlockedEncryptionTypes", {}).get("EncryptionType") == told
+
+
+@pytest.mark.parametrize(
+    ("inner", "takes_customer_keys"),
+    [("", None), ("<EncryptionType>NONE</EncryptionType>", True), ("<EncryptionType>SSE-C</EncryptionType>", False)],
+)
+def test_a_rule_that_names_no_default(inner: str, *, takes_customer_keys: bool | None) -> None:
+    rule = f"<Rule><BlockedEncryptionTypes>{inner}</BlockedEncryptionTypes></Rule>"
+    body = f"<ServerSideEncryptionConfiguration>{rule}</ServerSideEncryptionConfiguration>".encode()
+    parsed = ServerSideEncryptionConfiguration.parse(body)
+    assert (parsed.mode, parsed.kms_key_id, parsed.takes_customer_keys) == (None, None, takes_customer_keys)
 
 
 def default(algorithm: str, key_id: str | None = None) -> str:

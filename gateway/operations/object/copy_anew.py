@@ -1,6 +1,7 @@
-"""CopyObject from a bucket of one account into a bucket of another: the data is read, authenticated and sealed anew.
+"""CopyObject that shares nothing with its source: the data is read, authenticated and sealed anew.
 
-Accounts share no blobs and no data keys: what one of them deletes or makes unreadable is the other's no more.
+So it is between accounts: what one of them deletes or makes unreadable is the other's no more. And so it is by SSE-C: a
+data key that a customer's key wraps is wrapped by no other key, or the object could be opened without it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gateway.storage.index.records import ObjectRow
 from kms.api.secrets import SecretBytes
 
 
-async def copy_across_accounts(
+async def copy_anew(
     call: Call, source: CopySource, source_key: SecretBytes, target: NewObject, algorithm: Algorithm | None
 ) -> Response:
     """The checksum is one of the whole object, as that of any copy that moves data.
@@ -51,7 +52,7 @@ def copied_response(
         checksum_type=document.checksum_type,
     )
     headers = {
-        **encryption_response_headers(row.wrap, choice.context),
+        **encryption_response_headers(row.wrap, choice.context, choice.customer_key),
         **written_headers(row),
         **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
     }
