@@ -20,7 +20,7 @@ import pytest
 from tests.clients.access import policy_text
 from tests.clients.checks import faults
 from tests.clients.raw import Answer, RawClient
-from tests.clients.users import allow
+from tests.clients.users import accounts, allow, client_of
 from tests.harness import Gateway, running_gateway, wait_until
 
 RATE = 5
@@ -81,12 +81,16 @@ def braked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     assert faults(made) == []
 
 
+PATIENT = {"retries": {"mode": "standard", "max_attempts": 10}}
+EVERYTHING = policy_text(allow("s3:*", "kms:*", "iam:*", "sts:*"))
+
+
 def user(gateway: Gateway) -> RawClient:
     """The requests of a new user, who may do everything."""
-    iam = gateway.client("iam", retries={"mode": "standard", "max_attempts": 10})
+    iam = gateway.client("iam", **PATIENT)
     name = f"user-{uuid.uuid4()}"
     iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy_text(allow("s3:*", "kms:*", "iam:*")))
+    iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=EVERYTHING)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return RawClient(gateway, key["AccessKeyId"], key["SecretAccessKey"])
 
@@ -94,6 +98,19 @@ def user(gateway: Gateway) -> RawClient:
 @pytest.fixture
 def ann(braked: Gateway) -> RawClient:
     return user(braked)
+
+
+class Session:
+    """The requests of a role's session."""
+
+    def __init__(self, by: RawClient, gateway: Gateway, role_arn: str) -> None:
+        sts = client_of(gateway, "sts", by.access_key_id, by.secret)
+        found = sts.assume_role(RoleArn=role_arn, RoleSessionName=f"session-{uuid.uuid4()}")["Credentials"]
+        self._raw = RawClient(gateway, found["AccessKeyId"], found["SecretAccessKey"])
+        self._token = {"x-amz-security-token": found["SessionToken"]}
+
+    def ask(self) -> Answer:
+        return self._raw.request("GET", "/", self._token, unsigned={"x-forwarded-for": address()})
 
 
 def address() -> str:
@@ -141,6 +158,18 @@ def test_principals_that_are_too_fast_are_refused_by_all_workers(braked: Gateway
     assert ask(user(braked), service, address()).status == 200
 
 
+def test_sessions_of_a_role_are_one_principal(braked: Gateway, ann: RawClient) -> None:
+    iam = braked.client("iam", **PATIENT)
+    name = f"role-{uuid.uuid4()}"
+    trust = {"Effect": "Allow", "Principal": {"AWS": accounts(braked)[0]}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy_text(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=EVERYTHING)
+    first, second = (Session(ann, braked, role) for _ in range(2))
+    check_too_fast(flood(first.ask), "s3")
+    assert (503, "SlowDown") in {second.ask().refusal for _ in range(BURST)}
+    assert ask(ann, "s3", address()).status == 200
+
+
 def test_s3_and_the_other_services_are_counted_apart(ann: RawClient) -> None:
     check_too_fast(flood(lambda: ask(ann, "s3", address())), "s3")
     check_too_fast(flood(lambda: ask(ann, "kms", address())), "kms")
@@ -166,7 +195,7 @@ def test_addresses_that_are_too_fast_are_refused_before_they_are_known(braked: G
     ("service", "operation"), [("s3", "list_buckets"), ("kms", "list_keys"), ("iam", "list_users")]
 )
 def test_sdk_waits_and_repeats(braked: Gateway, service: str, operation: str) -> None:
-    client = braked.client(service, retries={"mode": "standard", "max_attempts": 10})
+    client = braked.client(service, **PATIENT)
     attempts = [getattr(client, operation)()["ResponseMetadata"]["RetryAttempts"] for _ in range(2 * BURST)]
     assert sum(attempts) > 0
 
