@@ -212,15 +212,21 @@ class Permissions:
             return False
 
     def require(
-        self, action: str, resource_arn: str, *, if_match: str | None = None, tags: ObjectTags | None = None
+        self,
+        action: str,
+        resource_arn: str,
+        *,
+        if_match: str | None = None,
+        tags: ObjectTags | None = None,
+        more: Context = _NO_CONTEXT,
     ) -> None:
         """The right to do `action` to a bucket that was introduced, or to an object in it.
 
-        `if_match` is a condition of the request that did not come as its header, `tags` are those in question. Raises
-        S3Error AccessDenied, in AWS's words.
+        `if_match` is a condition of the request that did not come as its header, `tags` are those in question, `more`
+        is known of this action besides. Raises S3Error AccessDenied, in AWS's words.
         """
         bucket = self._bucket(resource_arn)
-        decision = self._decide(action, resource_arn, bucket, _of_action(action, if_match, tags))
+        decision = self._decide(action, resource_arn, bucket, {**_of_action(action, if_match, tags), **more})
         self._decisions.note(action, resource_arn, decision)
         if not decision.is_allowed:
             raise self._refusal(action, resource_arn, bucket.account_id, decision)

@@ -7,7 +7,7 @@ Amazon S3".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -168,6 +168,15 @@ def requested_tags(tags: Mapping[str, str]) -> Context:
     if not tags:
         return {}
     return {**pairs(f"{REQUESTED_TAGS}/", tags), f"{REQUESTED_TAGS}keys": tuple(tags)}
+
+
+def tags_of_resource(tags: Mapping[str, str]) -> Context:
+    """What is known about the tags of a bucket that a request sets: by the keys that all services have."""
+    return {**pairs("aws:requesttag/", tags), **tag_keys(tags)} if tags else {}
+
+
+def tag_keys(keys: Iterable[str]) -> Context:
+    return {"aws:tagkeys": tuple(keys)}
 
 
 def _header_tags(request: Request, operation: str) -> Mapping[str, str]:

@@ -11,11 +11,16 @@ import re
 from collections.abc import Mapping
 
 from gateway.protocol.errors import S3Error
+from gateway.protocol.percent import decode
 
 ACCOUNT_HEADER = "x-amz-account-id"
 NAMESPACE = "http://awss3control.amazonaws.com/doc/2018-08-20/"
 PREFIX = "/v20180820/"
 
+TAGS_PREFIX = f"{PREFIX}tags/"
+"""What has tags is named in the rest of the path, by its ARN."""
+
+_BUCKET_ARN = re.compile(r"arn:aws:s3:::([A-Za-z0-9._-]{3,255})")
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
@@ -29,3 +34,14 @@ def named_account(headers: Mapping[str, str]) -> str:
     if not _ACCOUNT_ID.fullmatch(account_id):
         raise S3Error("InvalidRequest", "Invalid or missing x-amz-account-id: an account id has 12 digits.")
     return account_id
+
+
+def tagged_bucket(target_path: str) -> str | None:
+    """The bucket whose tags a request is about; None for what is no bucket, or has no tags.
+
+    Raises S3Error InvalidURI.
+    """
+    if not target_path.startswith(TAGS_PREFIX):
+        return None
+    named = _BUCKET_ARN.fullmatch(decode(target_path.removeprefix(TAGS_PREFIX)))
+    return None if named is None else named[1]

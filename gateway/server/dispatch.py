@@ -25,7 +25,7 @@ from gateway.operations.table import Body, Handler, Operation, OperationTable, T
 from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256, anonymous_content_sha256
-from gateway.protocol.control import is_control_request
+from gateway.protocol.control import is_control_request, tagged_bucket
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.query import Query
@@ -148,7 +148,7 @@ class Dispatcher:
     def _address(self, request: Request) -> Address:
         """Raises S3Error InvalidURI, InvalidBucketName."""
         if is_control_request(request.target_path, request.headers):
-            return Address(None, None)
+            return Address(tagged_bucket(request.target_path), None)
         return resolve(request.headers.get("host", ""), request.target_path, self._domains)
 
     def _find(self, request: Request, address: Address, query: Query) -> Operation:

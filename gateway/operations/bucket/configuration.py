@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 import msgspec
@@ -27,18 +27,30 @@ async def change_bucket(call: Call, bucket: BucketRow, **changes: object) -> Non
     Raises storage's NoSuchBucket, and Conflict (409 OperationAborted) if a change that this one was decided by came in
     between, or the bucket was made anew.
     """
+    decisive = ACCESS_MEMBERS - changes.keys() if ACCESS_MEMBERS & changes.keys() else frozenset[str]()
+    await alter_bucket(call, bucket, lambda document: msgspec.structs.replace(document, **changes), decisive)
+
+
+async def alter_bucket(
+    call: Call,
+    bucket: BucketRow,
+    alter: Callable[[BucketDocument], BucketDocument],
+    decisive: Collection[str] = (),
+) -> None:
+    """Make of the bucket's document what `alter` makes of it as it is now; it is called anew where others came first.
+
+    `decisive` are members that the change was decided by. Raises as `change_bucket`, and what `alter` does.
+    """
     services = call.services
     seen = document = services.rows.open_bucket(bucket)
     row = bucket
     for _ in range(ATTEMPTS):
-        changed = replace(row, revision=row.revision + 1)
-        sealed = services.rows.seal_bucket(changed, msgspec.structs.replace(document, **changes))
+        sealed = services.rows.seal_bucket(replace(row, revision=row.revision + 1), alter(document))
         try:
             return await services.index.update_bucket(sealed)
         except Conflict:
             row = await services.index.get_bucket(bucket.name)
             document = services.rows.open_bucket(row)
-            decisive = ACCESS_MEMBERS - changes.keys() if ACCESS_MEMBERS & changes.keys() else frozenset()
             if row.bucket_id != bucket.bucket_id or _differ(seen, document, decisive):
                 raise
     raise Conflict(f"the bucket was changed by others {ATTEMPTS} times in a row")

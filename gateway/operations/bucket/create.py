@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gateway.operations.acl import known_grants, refuse_public
 from gateway.operations.bucket.location import OLD_NAMES, check_location
+from gateway.operations.condition_keys import tags_of_resource
 from gateway.operations.context import Call
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.acl import BUCKET_OWNER_FULL_CONTROL, PRIVATE, Grants, RequestedACL, canned_bucket_acl
@@ -25,11 +26,12 @@ async def handle(call: Call) -> Response:
     document = await call.read_document()
     wanted = CreateBucketConfiguration.parse(document) if document else CreateBucketConfiguration()
     constraint = wanted.location_constraint
-    asked = {} if constraint is None else {"s3:locationconstraint": (constraint,)}
+    tagged = tags_of_resource(wanted.tags)
+    asked = tagged if constraint is None else {**tagged, "s3:locationconstraint": (constraint,)}
     call.permissions.require_of_account("s3:CreateBucket", bucket_arn(name), asked)
     check_location(constraint, region)
     if wanted.tags:
-        call.permissions.require_of_account("s3:TagResource", bucket_arn(name))
+        call.permissions.require_of_account("s3:TagResource", bucket_arn(name), tagged)
     ownership = requested_ownership(call.request.headers)
     if ownership is not None:  # API_CreateBucket, "Permissions": whatever it is to be
         call.permissions.require_of_account("s3:PutBucketOwnershipControls", bucket_arn(name))

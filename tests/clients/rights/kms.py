@@ -33,6 +33,8 @@ def _case(operation: str, variant: str = "", **more: Any) -> Case:
         request = REQUESTS[operation]
         key = world.keys.key(request.kind)
         parameters = {**request.request(world.keys, key), **more}
+        if "RetiringPrincipal" in parameters:  # one that a policy can name as a resource, as it cannot the root user
+            parameters["RetiringPrincipal"] = world.entity_arn("user", "retirer")
         own = parameters[request.key_member] if request.key_member else key
         alias = parameters.get("AliasName", "")
         places = {

@@ -257,7 +257,27 @@ def _control(operation: str, action: str, *, before: bool | None = None) -> Case
     return Case(service="s3control", operation=operation, prepare=prepare)
 
 
+def _tagging(operation: str, *, before: bool | None = None, **more: Any) -> Case:
+    """`before`: whether the bucket has a tag; None for what only reads them."""
+
+    def prepare(world: World) -> Prepared:
+        bucket = world.bucket()
+        named = {"AccountId": world.account_id, "ResourceArn": bucket_arn(bucket)}
+        if before:
+            world.control.tag_resource(**named, Tags=TAGGING["TagSet"])
+        return Prepared(
+            ask=lambda clients: method_of(clients("s3control"), operation)(**named, **more),
+            needs=[(f"s3:{operation}", bucket_arn(bucket))],
+            observe=None if before is None else world.configuration_of(bucket),
+        )
+
+    return Case(service="s3control", operation=operation, prepare=prepare)
+
+
 CASES += [
+    _tagging("ListTagsForResource"),
+    _tagging("TagResource", before=False, Tags=TAGGING["TagSet"]),
+    _tagging("UntagResource", before=True, TagKeys=["a"]),
     _control("GetPublicAccessBlock", "GetAccountPublicAccessBlock"),
     _control("PutPublicAccessBlock", "PutAccountPublicAccessBlock", before=False),
     _control("DeletePublicAccessBlock", "PutAccountPublicAccessBlock", before=True),

@@ -1,4 +1,7 @@
-"""Tagging: the tag set of an object or a bucket (API_PutObjectTagging, API_PutBucketTagging)."""
+"""Tagging: the tag set of an object or a bucket (API_PutObjectTagging, API_PutBucketTagging), and S3 Control's two.
+
+Source of those: API_control_TagResource, API_control_ListTagsForResource.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from gateway.protocol.tags import TagRules, tag_set
+from gateway.protocol import control
+from gateway.protocol.tags import BUCKET_TAGS, TagRules, tag_set
 from gateway.protocol.xml.reader import Element, children, malformed, read_document, texts
 from gateway.protocol.xml.writer import document, element
 
@@ -30,6 +34,30 @@ class Tagging:
 
     def format(self) -> bytes:
         return document("Tagging", (f"<TagSet>{format_tags(self.tags)}</TagSet>",))
+
+
+@dataclass(frozen=True, slots=True)
+class TagResourceRequest:
+    tags: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, body: bytes) -> Self:
+        """Raises S3Error MalformedXML, and what `tag_set` does."""
+        lists = list(children(read_document(body, "TagResourceRequest", max_elements=MAX_ELEMENTS)))
+        if len(lists) != 1 or lists[0][0] != "Tags":
+            raise malformed()
+        return cls(tag_set(tag_pairs(lists[0][1]), BUCKET_TAGS))
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceTags:
+    """The answer of ListTagsForResource."""
+
+    tags: Mapping[str, str]
+
+    def format(self) -> bytes:
+        content = f"<Tags>{format_tags(self.tags)}</Tags>"
+        return document("ListTagsForResourceResult", (content,), namespace=control.NAMESPACE)
 
 
 def tag_pairs(parent: Element) -> Iterator[tuple[str, str]]:
