@@ -13,8 +13,8 @@ from typing import NoReturn
 
 from gateway.config import Settings
 from gateway.kmsd import root_settings, trail_settings
-from gateway.service_keys import IndexKeySecretSealer, open_service_keys
-from gateway.storage.index.sqlite.index import open_sqlite_index
+from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
+from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
 from iam.credentials import Credential
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
@@ -53,14 +53,24 @@ def keep_access_key(settings: Settings, credential: Credential, created_us: int)
 
 
 async def _keep_access_key(settings: Settings, credential: Credential, created_us: int) -> None:
-    index = await open_sqlite_index(settings.index_path)
-    try:
-        async with _key_service(settings) as kms:
-            keys = await open_service_keys(kms, index, request_id="access-key")
+    async with opened_index(settings, "access-key") as (_, keys):
         with contextlib.closing(
             SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
         ) as store:
             store.create_access_key(credential, created_us)
+
+
+@contextlib.asynccontextmanager
+async def opened_index(settings: Settings, purpose: str) -> AsyncIterator[tuple[SQLiteIndex, ServiceKeys]]:
+    """The index, and the service's own keys, which open its rows. `purpose` is the request id in the audit trail.
+
+    Raises what `open_service_keys` raises, RootError, StoreError, OSError.
+    """
+    index = await open_sqlite_index(settings.index_path)
+    try:
+        async with _key_service(settings) as kms:
+            keys = await open_service_keys(kms, index, request_id=purpose)
+        yield index, keys
     finally:
         await index.close()
 

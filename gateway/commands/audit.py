@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.failures import PROBLEM, Failure, load_settings
+from gateway.commands.terminal import printable
 from gateway.config import CONFIG_NAME
 from kms.audit.event import Event
 from kms.audit.files import PUBLIC_KEYS_NAME
@@ -37,7 +38,7 @@ def audit() -> None:
     """
 
 
-def _trail(place: Path) -> Path:
+def trail_directory(place: Path) -> Path:
     """The trail's directory. Raises Failure."""
     if place.is_file() or (place / CONFIG_NAME).exists():
         return load_settings(place).audit.directory
@@ -73,7 +74,7 @@ def verify_command(
     Keep the last line's NUMBER:HASH, and the public key, where the machine's administrator cannot change them: a trail
     that was cut off at its end, or replaced as a whole, is told by them alone.
     """
-    directory = _trail(place)
+    directory = trail_directory(place)
     try:
         keys = load_public_keys(path.read_text("ascii") for path in public_keys or (directory / PUBLIC_KEYS_NAME,))
         verifier = Verifier(keys, is_partial=partial, ends_with_stop=expect_final, contains=contains)
@@ -133,7 +134,7 @@ def tail_command(
 ) -> None:
     """Print the events of DATA that match all that is asked, oldest first. Verifies nothing."""
     query = Query(key=key, object=object_, principal=principal, event=event, since=since, only_errors=errors)
-    directory = _trail(place)
+    directory = trail_directory(place)
     try:
         for line, found in follow(directory, query) if follows else find(directory, query):
             click.echo(line if as_json else summary(found))
@@ -153,19 +154,14 @@ def summary(event: Event) -> str:
     refused = [decision.decided_by for decision in event.decisions if decision.decision == "Deny"]
     if refused:
         parts.append(f"({'; '.join(refused)})")
-    return "  ".join(_printable(part) for part in parts)
-
-
-def _printable(text: str) -> str:
-    """Object keys may hold anything, and a terminal obeys some of it."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return "  ".join(printable(part) for part in parts)
 
 
 @audit.command("public-key")
 @_PLACE
 def public_key_command(place: Path) -> None:
     """Print, as PEM, the public key that verifies the checkpoints of DATA (several after a change of root)."""
-    path = _trail(place) / PUBLIC_KEYS_NAME
+    path = trail_directory(place) / PUBLIC_KEYS_NAME
     try:
         text = path.read_text("ascii")
         load_public_keys([text])

@@ -15,6 +15,7 @@ from gateway.commands.identities import access_key, user
 from gateway.commands.init import init
 from gateway.commands.kms import kms
 from gateway.commands.serve import serve
+from gateway.commands.why import why
 
 EPILOG = """\b
 Exit status:
@@ -57,3 +58,4 @@ main.add_command(kms)
 main.add_command(account)
 main.add_command(user)
 main.add_command(access_key)
+main.add_command(why)

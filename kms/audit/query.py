@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from typing import Final
 
 from kms.audit.event import Event
 from kms.audit.files import lines_of, trail_files
-from kms.audit.lines import MAX_LINE_BYTES, MalformedLine, parse_record
+from kms.audit.lines import MAX_LINE_BYTES, FileStart, MalformedLine, parse_record
 
 FOLLOW_SECONDS: Final = 0.5
 
@@ -26,7 +27,8 @@ class Query:
     """What to find; None matches everything.
 
     `key` is a key ARN, key id or alias; `object` an ARN, `s3://bucket/key` or `bucket/key`; `principal` an ARN or the
-    end of one after a slash or colon; `event` a name such as Decrypt, in any case.
+    end of one after a slash or colon; `event` a name such as Decrypt, in any case; `request_id` is of the request that
+    the client sent, of S3's as of others.
     """
 
     key: str | None = None
@@ -35,11 +37,13 @@ class Query:
     event: str | None = None
     since: datetime | None = None
     only_errors: bool = False
+    request_id: str | None = None
 
     def matches(self, event: Event) -> bool:
         return (
             (self.since is None or event.event_time >= self.since)
             and (not self.only_errors or event.error_code is not None)
+            and (self.request_id is None or event.request_id == self.request_id)
             and (self.event is None or event.event_name.lower() == self.event.lower())
             and (self.key is None or _names_key(event, self.key))
             and (self.object is None or event.resource_arn == object_arn_of(self.object))
@@ -68,7 +72,38 @@ def object_arn_of(text: str) -> str:
 def find(directory: Path, query: Query) -> Iterator[tuple[bytes, Event]]:
     """Lines (without newline) and events that match, oldest first. Raises OSError."""
     for path in trail_files(directory):
-        yield from _matching(lines_of(path), query)
+        yield from find_in(path, query)
+
+
+def find_in(path: Path, query: Query) -> Iterator[tuple[bytes, Event]]:
+    """The same in one file of a trail."""
+    lines = lines_of(path)
+    if query.request_id is not None:  # most lines need not be parsed: inside a text these quotes would be escaped
+        needle = f'"requestID":{json.dumps(query.request_id)}'.encode()
+        lines = (line for line in lines if needle in line)
+    return _matching(lines, query)
+
+
+def files_between(directory: Path, begin: datetime, end: datetime) -> list[Path]:
+    """The files that can hold lines of the time between, oldest first: each tells when it was begun. Raises OSError."""
+    paths = trail_files(directory)
+    begun = [_begun(path) for path in paths]
+    found = []
+    for place, path in enumerate(paths):
+        after = next((each for each in begun[place + 1 :] if each is not None), None)
+        start = begun[place]
+        if (start is None or start <= end) and (after is None or after >= begin):
+            found.append(path)
+    return found
+
+
+def _begun(path: Path) -> datetime | None:
+    """None for a file that does not tell."""
+    try:
+        record = parse_record(next(lines_of(path), b"").removesuffix(b"\n"))
+        return datetime.fromisoformat(record.time) if isinstance(record, FileStart) else None
+    except (MalformedLine, ValueError):
+        return None
 
 
 def follow(

@@ -12,6 +12,7 @@ why the lines after it count as not covered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -130,10 +131,13 @@ class Verifier:
         self._file = ""
         self._line = 0
 
-    def verify(self, directory: Path) -> Report:
-        """Raises OSError for files that cannot be read; everything else is in the report."""
+    def verify(self, directory: Path, files: Sequence[Path] | None = None) -> Report:
+        """Raises OSError for files that cannot be read; everything else is in the report.
+
+        `files` are some of the directory's, which follow each other; None: all of them.
+        """
         self._file = directory.name
-        paths = trail_files(directory)
+        paths = trail_files(directory) if files is None else list(files)
         if not paths:
             self._problem("there is no file of a trail")
         for path in paths:

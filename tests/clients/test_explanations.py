@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
+from gateway.commands.main import main
 from tests.clients.access import anonymous_client, open_bucket, policy_text, put_policy, statement
 from tests.clients.conftest import make_bucket
 from tests.clients.raw import Answer, RawClient
@@ -610,6 +612,25 @@ def test_the_line_names_the_rule(world: World, case: Kind) -> None:
     assert line["action"] == case.action
     if case.decided_by == "key state":
         assert line["kms_key"].startswith("arn:aws:kms:")
+    explained = json.loads(why(world, request_id, "--json"))
+    assert explained["accessLog"]["line"] == line
+    assert explained["auditTrailIsSound"]
+    named = re.findall(r'statement (\d+|"(?!grant)[^"]*")', line["decided_by"])
+    assert [each["statement"] for each in explained["statements"]] == [each.strip('"') for each in named]
+    assert all(each["text"] and each["remark"] is None for each in explained["statements"]), explained["statements"]
+    told = why(world, request_id)
+    assert line["decided_by"] in told
+    assert line["reason"] in told
+    if str(case.action).startswith(("kms:", "iam:Create")) or line["kms_key"]:
+        assert "In the audit trail, whole where these lines are" in told
+
+
+def why(world: World, request_id: str, *options: str) -> str:
+    """What `sealgate why` prints."""
+    arguments = ["why", request_id, str(world.gateway.data), "--log", str(world.gateway.log_path), *options]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def test_no_line_tells_a_secret(world: World) -> None:
