@@ -40,7 +40,7 @@ from iam.face.service import IdentityService
 from iam.key_uses import AccessKeyUses
 from iam.policy.errors import PolicyError
 from iam.principals import service_caller
-from iam.scope import GLOBAL_REGION, IAM, KMS, STS
+from iam.scope import GLOBAL_REGION, IAM, KMS, ORGANIZATIONS, STS
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
 from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, StoreUnavailable
@@ -230,7 +230,8 @@ class Application:
             ),
             new_buckets_take_customer_keys=not self._settings.access.new_buckets_block_sse_c,
         )
-        regions = {KMS.name: self._settings.kms.other_regions, IAM.name: (GLOBAL_REGION,), STS.name: (GLOBAL_REGION,)}
+        regions = {KMS.name: self._settings.kms.other_regions}
+        regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}
         authenticator = Authenticator(
             self._settings.region,
             identities.find_credential,

@@ -44,12 +44,13 @@ S3 = Service("s3", encode_path_once, True, knows_version_2=True, has_expiring_ur
 KMS = Service("kms", encode_path_twice, False, max_skew=SHORT_SKEW)
 IAM = Service("iam", encode_path_twice, False)
 STS = Service("sts", encode_path_twice, False)
+ORGANIZATIONS = Service("organizations", encode_path_twice, False)
 
 SECURITY_TOKEN = "x-amz-security-token"  # noqa: S105
 """What a header or a form's field is called that has the session token; in URLs it has capitals."""
 
 GLOBAL_REGION = "us-east-1"
-"""What clients sign for whose services are of no region, IAM and the global endpoint of STS."""
+"""What clients sign for whose services are of no region: IAM, Organizations and the global endpoint of STS."""
 
 
 class Form(StrEnum):

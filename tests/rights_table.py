@@ -27,7 +27,14 @@ CONTROL_RIGHTS: Rights = {row.name.removeprefix("s3control:"): rights_of(row) fo
 SERVICES: Mapping[str, Rights] = {"s3": S3_RIGHTS, "s3control": CONTROL_RIGHTS, "kms": KMS_RIGHTS, **IDENTITY_RIGHTS}
 """What is declared, by service and operation."""
 
-_TITLES = {"s3": "S3", "s3control": "S3 Control", "kms": "KMS", "iam": "IAM", "sts": "STS"}
+_TITLES = {
+    "s3": "S3",
+    "s3control": "S3 Control",
+    "kms": "KMS",
+    "iam": "IAM",
+    "organizations": "Organizations",
+    "sts": "STS",
+}
 
 
 def needed(rights: tuple[Right, ...]) -> tuple[Right, ...]:

@@ -32,7 +32,7 @@ def test_every_operation_that_is_served_has_a_row() -> None:
     assert set(SERVICES["s3"]) == {row.name for row in S3_OPERATIONS.operations if row.handler is not None}
     assert {f"s3control:{name}" for name in SERVICES["s3control"]} == {row.name for row in CONTROL_OPERATIONS}
     assert set(SERVICES["kms"]) == {name for name, handler in KMS_OPERATIONS.items() if handler is not None}
-    for service in ("iam", "sts"):
+    for service in ("iam", "organizations", "sts"):
         assert set(SERVICES[service]) == set(IDENTITY_OPERATIONS[service])
 
 

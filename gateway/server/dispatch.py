@@ -44,6 +44,7 @@ from gateway.server.explanation import (
 )
 from gateway.server.iam_edge import IAMEdge, is_query_request
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
+from gateway.server.organizations_edge import OrganizationsExchange, is_organizations_request
 from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
 from iam.authenticator import Authenticated, Authenticator
 from iam.errors import AuthenticationError
@@ -90,6 +91,7 @@ class Dispatcher:
         self._operations = operations
         self._kms_edge = kms_edge
         self._iam_edge = IAMEdge(brakes)
+        self._organizations_edge = IAMEdge(brakes, OrganizationsExchange)
         self._brakes = brakes
         self._region = region
         self._via_service = f"s3.{region}.amazonaws.com"
@@ -105,6 +107,8 @@ class Dispatcher:
             unsealed = self._unsealed()
         except KMSUnavailable as error:
             return self._sealed(error, request, entry)
+        if is_organizations_request(request):
+            return await self._organizations_edge.handle(request, unsealed.authenticator, unsealed.identities, entry)
         if is_kms_request(request):
             return await self._kms_edge.handle(request, unsealed.authenticator, entry)
         if self._is_query(request):
@@ -172,6 +176,8 @@ class Dispatcher:
 
     def _sealed(self, error: KMSUnavailable, request: Request, entry: Entry) -> Response:
         explain_sealed(entry)
+        if is_organizations_request(request):
+            return self._organizations_edge.sealed(request, error.retry_after_seconds, entry)
         if is_kms_request(request):
             entry.error_code = error.code
             return sealed_response(error, request.request_id)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from gateway.protocol.errors import S3Error
@@ -22,13 +23,14 @@ from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
 from iam.face.auditing import TrailUnavailable
 from iam.face.authentication import anonymous_failure, authentication_failure
+from iam.face.call import Document
 from iam.face.errors import IAMError
 from iam.face.models.iam import IAM as IAM_MODEL
 from iam.face.parameters import parse_form
-from iam.face.query import find_operation, model_of
+from iam.face.query import Operation, find_operation, model_of
 from iam.face.service import IdentityService
 from iam.principals import Caller
-from iam.scope import IAM, STS
+from iam.scope import IAM, STS, Service
 from iam.store.interface import StoreUnavailable
 
 _log = logging.getLogger(__name__)
@@ -56,16 +58,17 @@ def is_query_request(request: Request) -> bool:
 
 
 class IAMEdge:
-    """Answers the requests of IAM and STS clients."""
+    """Answers the requests of IAM and STS clients, or of those whose protocol is another `exchange`'s."""
 
-    def __init__(self, brakes: Brakes) -> None:
+    def __init__(self, brakes: Brakes, exchange: Callable[[Request, Entry], Exchange] | None = None) -> None:
         self._brakes = brakes
+        self._exchange = QueryExchange if exchange is None else exchange
 
     async def handle(
         self, request: Request, authenticator: Authenticator, service: IdentityService, entry: Entry
     ) -> Response:
         """Authenticate and answer. Raises only CancelledError."""
-        exchange = _Exchange(request, entry)
+        exchange = self._exchange(request, entry)
         try:
             return await exchange.answer(authenticator, service, self._brakes)
         except IAMError as error:
@@ -99,30 +102,30 @@ class IAMEdge:
 
     def sealed(self, request: Request, retry_after_seconds: int, entry: Entry) -> Response:
         """The answer while the service's own keys are not open."""
-        return _Exchange(request, entry).unavailable(
+        return self._exchange(request, entry).unavailable(
             "The service is sealed: its root key is not available.", retry_after_seconds
         )
 
 
-class _Exchange:
-    """One request and its answer. Until the parameters are read it is taken to be IAM's."""
+class Exchange:
+    """One request and its answer, in whatever protocol: what differs between them is the subclasses'."""
+
+    service: Service
+    """Whose signature the request has to have, once it was read."""
 
     def __init__(self, request: Request, entry: Entry) -> None:
         self._request = request
         self._entry = entry
-        self._model = IAM_MODEL
 
     async def answer(self, authenticator: Authenticator, service: IdentityService, brakes: Brakes) -> Response:
+        """Raises IAMError, AuthenticationError, Throttled, S3Error, StoreUnavailable."""
         request, entry = self._request, self._entry
-        entry.operation = "iam:unknown"
         brakes.admit_address(Family.API, request.remote_ip)
         body = await read_whole(request, MAX_BODY_BYTES)
-        parameters = self._parameters(body)
-        self._model = model_of(parameters) or IAM_MODEL
-        entry.operation = f"{self._model.name}:{_known(parameters, self._model.operations)}"
+        self._read(body)
         authenticated = authenticator.authenticate(
             request,
-            _SERVICES[self._model.name],
+            self.service,
             now=datetime.now(UTC),
             body_sha256=hashlib.sha256(body).hexdigest(),
         )
@@ -131,7 +134,7 @@ class _Exchange:
             raise anonymous_failure()
         entry.principal = authenticated.principal.arn
         brakes.admit_principal(Family.API, authenticated.principal)
-        operation = find_operation(parameters)
+        operation, parameters = self._find()
         caller = Caller(
             authenticated.principal,
             request.request_id,
@@ -142,11 +145,53 @@ class _Exchange:
             user_agent=user_agent(request.headers),
             session=authenticated.session,
         )
-        result = await service.call(caller, operation, parameters, entry.decisions)
-        document = result_document(operation.name, result, self._model.namespace, request.request_id)
-        return Response(200, self._headers(), document)
+        return self._success(operation, await service.call(caller, operation, parameters, entry.decisions))
 
-    def _parameters(self, body: bytes) -> Mapping[str, str]:
+    @abstractmethod
+    def _read(self, body: bytes) -> None:
+        """Find out as much as the signature needs: the service, and the operation for the log. Raises IAMError."""
+
+    @abstractmethod
+    def _find(self) -> tuple[Operation, Mapping[str, str]]:
+        """The operation, and its parameters. Raises IAMError."""
+
+    @abstractmethod
+    def _success(self, operation: Operation, result: Document | None) -> Response: ...
+
+    @abstractmethod
+    def _refused(self, error: IAMError) -> Response: ...
+
+    def failure(self, error: IAMError) -> Response:
+        self._entry.error_code = error.code
+        explain_iam(self._entry, error)
+        return self._refused(error)
+
+    def unavailable(self, message: str, retry_after_seconds: int) -> Response:
+        response = self.failure(IAMError("ServiceUnavailable", message))
+        response.headers["Retry-After"] = str(retry_after_seconds)
+        return response
+
+    def _headers(self, content_type: str) -> dict[str, str]:
+        # Answers carry secrets (CreateAccessKey): none is to be kept on the way.
+        return {"Content-Type": content_type, "x-amzn-RequestId": self._request.request_id, **_NO_CACHE}
+
+
+class QueryExchange(Exchange):
+    """The query protocol of IAM and STS. Until the parameters are read a request is taken to be IAM's."""
+
+    def __init__(self, request: Request, entry: Entry) -> None:
+        super().__init__(request, entry)
+        entry.operation = "iam:unknown"
+        self._model = IAM_MODEL
+        self._parameters: Mapping[str, str] = {}
+
+    def _read(self, body: bytes) -> None:
+        self._parameters = self._parsed(body)
+        self._model = model_of(self._parameters) or IAM_MODEL
+        self.service = _SERVICES[self._model.name]
+        self._entry.operation = f"{self._model.name}:{_known(self._parameters, self._model.operations)}"
+
+    def _parsed(self, body: bytes) -> Mapping[str, str]:
         if self._request.method == "GET":
             return parse_form(self._request.target_query)
         try:
@@ -154,21 +199,17 @@ class _Exchange:
         except UnicodeDecodeError:
             raise IAMError("MalformedQueryString", "The body is not UTF-8.") from None
 
-    def failure(self, error: IAMError) -> Response:
-        self._entry.error_code = error.code
-        explain_iam(self._entry, error)
+    def _find(self) -> tuple[Operation, Mapping[str, str]]:
+        return find_operation(self._parameters), self._parameters
+
+    def _success(self, operation: Operation, result: Document | None) -> Response:
+        document = result_document(operation.name, result, self._model.namespace, self._request.request_id)
+        return Response(200, self._headers(CONTENT_TYPE), document)
+
+    def _refused(self, error: IAMError) -> Response:
         namespace, request_id = self._model.namespace, self._request.request_id
         body = error_document(error.code, error.message, error.fault, namespace, request_id)
-        return Response(error.status, self._headers(), body)
-
-    def unavailable(self, message: str, retry_after_seconds: int) -> Response:
-        response = self.failure(IAMError("ServiceUnavailable", message))
-        response.headers["Retry-After"] = str(retry_after_seconds)
-        return response
-
-    def _headers(self) -> dict[str, str]:
-        # Answers carry secrets (CreateAccessKey): none is to be kept on the way.
-        return {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": self._request.request_id, **_NO_CACHE}
+        return Response(error.status, self._headers(CONTENT_TYPE), body)
 
 
 def _rate_exceeded() -> IAMError:

@@ -25,7 +25,7 @@ MAX_TEXT_CHARACTERS = 20_480
 MAX_CHARACTERS = 262_144
 """Of all parameters in JSON, or of the whole answer."""
 
-_READING = ("Generate", "Get", "List", "Simulate")
+_READING = ("Describe", "Generate", "Get", "List", "Simulate")
 _READING_OF_STS = frozenset({"DecodeAuthorizationMessage", "GetAccessKeyInfo", "GetCallerIdentity"})
 """STS gives out credentials by names that begin with Get, too."""
 

@@ -1,4 +1,5 @@
-"""The errors of IAM and STS: codes as their API References spell them ("Common Errors", and of each operation)."""
+"""The errors of IAM, STS and Organizations: codes as their API References spell them ("Common Errors", and of each
+operation)."""
 
 from __future__ import annotations
 
@@ -6,6 +7,11 @@ from collections.abc import Mapping
 
 STATUS: Mapping[str, int] = {
     "AccessDenied": 403,
+    "AccountAlreadyClosedException": 400,
+    "AccountNotFoundException": 400,
+    "ChildNotFoundException": 400,
+    "ConstraintViolationException": 400,
+    "CreateAccountStatusNotFoundException": 400,
     "DeleteConflict": 409,
     "EntityAlreadyExists": 409,
     "ExpiredToken": 403,
@@ -29,6 +35,7 @@ STATUS: Mapping[str, int] = {
     "RequestExpired": 400,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
+    "TargetNotFoundException": 400,
     "Throttling": 400,
     "ValidationError": 400,
 }

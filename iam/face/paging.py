@@ -28,14 +28,23 @@ def page(
     return {name: [shape(each) for each in told], **more}
 
 
-def part(request: ParsedRequest, items: Iterable[T], position: Callable[[T], str]) -> tuple[list[T], Document]:
+def part(
+    request: ParsedRequest,
+    items: Iterable[T],
+    position: Callable[[T], str],
+    *,
+    marker_member: str = "Marker",
+    limit_member: str = "MaxItems",
+    default: int = DEFAULT_ITEMS,
+) -> tuple[list[T], Document]:
     """Those of `items` that the request asks for, and what the answer says of the others (IsTruncated, Marker).
 
-    `position` gives the text that items are ordered by; each has one of its own, which no change of others moves.
-    Raises IAMError(ValidationError) for a marker that is not one of ours.
+    Services differ in what the members are called that ask for a page, and in how long one is by default. `position`
+    gives the text that items are ordered by; each has one of its own, which no change of others moves. Raises
+    IAMError(ValidationError) for a marker that is not one of ours.
     """
-    after = _parse_marker(request.text_or_none("Marker"))
-    limit = request.integer_or_none("MaxItems") or DEFAULT_ITEMS
+    after = _parse_marker(request.text_or_none(marker_member))
+    limit = request.integer_or_none(limit_member) or default
     waiting = sorted((each for each in items if after is None or position(each) > after), key=position)
     told = waiting[:limit]
     more: dict[str, Value] = {"IsTruncated": len(waiting) > limit}

@@ -129,6 +129,20 @@ _OF_ENTITY = ("GetContextKeysForPrincipalPolicy", "SimulatePrincipalPolicy")
 RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
     "iam": {name: (Right(f"iam:{name}", kind), *_MORE.get(name, ())) for kind, names in _ON.items() for name in names}
     | {name: (Right(f"iam:{name}", "user", of="the group or the role"),) for name in _OF_ENTITY},
+    "organizations": {
+        name: (Right(f"organizations:{name}", kind),)
+        for kind, names in {
+            "account": ("CloseAccount", "DescribeAccount", "ListParents", "ListTagsForResource"),
+            ANY: (
+                "CreateAccount",
+                "DescribeCreateAccountStatus",
+                "DescribeOrganization",
+                "ListAccounts",
+                "ListRoots",
+            ),
+        }.items()
+        for name in names
+    },
     "sts": {
         "AssumeRole": (
             Right("sts:AssumeRole", "role"),

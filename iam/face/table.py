@@ -1,4 +1,4 @@
-"""The table of operations: which of IAM's and STS's are served, and by what."""
+"""The table of operations: which of those of IAM, STS and Organizations are served, and by what."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from iam.face.operations import (
     account,
     assume_role,
     groups,
+    organizations,
     own_sessions,
     policies,
     roles,
@@ -123,6 +124,17 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
         "UpdateRole": roles.update_role,
         "UpdateRoleDescription": roles.update_role_description,
         "UpdateUser": users.update_user,
+    },
+    "organizations": {
+        "CloseAccount": organizations.close_account,
+        "CreateAccount": organizations.create_account,
+        "DescribeAccount": organizations.describe_account,
+        "DescribeCreateAccountStatus": organizations.describe_create_account_status,
+        "DescribeOrganization": organizations.describe_organization,
+        "ListAccounts": organizations.list_accounts,
+        "ListParents": organizations.list_parents,
+        "ListRoots": organizations.list_roots,
+        "ListTagsForResource": organizations.list_tags_for_resource,
     },
     "sts": {
         "AssumeRole": assume_role.assume_role,

@@ -16,6 +16,7 @@ from iam.store.interface import (
     IdentityStoreError,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchAccountRequest,
     NoSuchAlias,
     NoSuchEntity,
     NoSuchGroup,
@@ -119,6 +120,9 @@ _TOO_MANY_VERSIONS = (
 
 _WORDS: dict[type[IdentityStoreError], Callable[[IdentityStoreError], IAMError]] = {
     AliasExists: lambda error: IAMError("EntityAlreadyExists", f"The account alias {error.name} already exists."),
+    NoSuchAccountRequest: lambda error: IAMError(
+        "CreateAccountStatusNotFoundException", "There is no request with this id."
+    ),
     NoSuchAlias: lambda error: IAMError("NoSuchEntity", f"The account alias {error.name} cannot be found."),
     EntityExists: _exists,
     EntityInUse: _in_use,

@@ -37,6 +37,12 @@ class SQLiteAccounts:
         """Keep nothing that another connection may have changed since it was read."""
 
     def create_account(self, account: Account) -> None:
+        with translated_failures(), transaction(self._connection):
+            self._insert_account(account)
+        self._forget()
+
+    def _insert_account(self, account: Account) -> None:
+        """In a transaction of the caller's."""
         email = None if account.email is None else check_email(account.email)
         row = (
             check_account_id(account.account_id),
@@ -46,18 +52,16 @@ class SQLiteAccounts:
             email,
             int(account.is_active),
         )
-        with translated_failures(), transaction(self._connection):
-            self._require_free_email(email, account.account_id)
-            try:
-                self._connection.execute(
-                    "INSERT INTO account"
-                    " (account_id, canonical_id, display_name, created_us, email, is_active, is_management)"
-                    " SELECT ?, ?, ?, ?, ?, ?, NOT EXISTS (SELECT 1 FROM account)",
-                    row,
-                )
-            except sqlite3.IntegrityError as error:
-                raise AccountExists(f"account {account.account_id} or its canonical id exists already") from error
-        self._forget()
+        self._require_free_email(email, account.account_id)
+        try:
+            self._connection.execute(
+                "INSERT INTO account"
+                " (account_id, canonical_id, display_name, created_us, email, is_active, is_management)"
+                " SELECT ?, ?, ?, ?, ?, ?, NOT EXISTS (SELECT 1 FROM account)",
+                row,
+            )
+        except sqlite3.IntegrityError as error:
+            raise AccountExists(f"account {account.account_id} or its canonical id exists already") from error
 
     def account(self, account_id: str) -> Account:
         return self._one_account(f"{_ACCOUNTS} WHERE account_id = ?", account_id)

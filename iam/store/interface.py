@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol
 from iam.credentials import AccessKey, AccessKeyUse, Account, AccountAccess, Credential
 from iam.entities import Entity, EntityKind, Group, Role, User
 from iam.managed_policies import ManagedPolicy, PolicyVersion
+from iam.organizations import AccountRequest
 from iam.principals import IdentityPolicies, PolicyText
 from iam.tags import Tags
 
@@ -34,6 +35,14 @@ class AccountExists(IdentityStoreError):
 
 class EmailExists(AccountExists):
     """Another account has the e-mail address, in whatever case. `name` is the address."""
+
+
+class TooManyAccounts(IdentityStoreError):
+    """There would be more than `iam.organizations.MAX_ACCOUNTS`."""
+
+
+class NoSuchAccountRequest(IdentityStoreError):
+    """There was no such request to make an account, or it failed too long ago."""
 
 
 class AliasExists(IdentityStoreError):
@@ -230,6 +239,21 @@ class IdentityStore(Protocol):
     def account_access(self, account_id: str) -> AccountAccess:
         """What decides about all that the account owns; of an account that the store does not know, that of one that
         blocks nothing. On the path of every request."""
+        ...
+
+    def create_member_account(self, request: AccountRequest, account: Account, role: Role, policy_arn: str) -> None:
+        """Make an account, and in it a role with a managed policy; remember the request that it was made for.
+
+        Raises TooManyAccounts, and what `create_account` and `create_role` raise.
+        """
+        ...
+
+    def note_failed_account_request(self, request: AccountRequest) -> None:
+        """The newest of them are remembered."""
+        ...
+
+    def account_request(self, request_id: str) -> AccountRequest:
+        """Raises NoSuchAccountRequest."""
         ...
 
     def create_account_alias(self, account_id: str, alias: str) -> None:

@@ -21,12 +21,16 @@ class SQLiteRoles(SQLiteEntities):
     """See `IdentityStore` for what the methods promise."""
 
     def create_role(self, role: Role) -> None:
+        with translated_failures(), transaction(self._connection):
+            self._insert_role(role)
+
+    def _insert_role(self, role: Role) -> None:
+        """In a transaction of the caller's."""
         row = (role.role_id, role.trust_policy, role.description, check_session_seconds(role.max_session_seconds))
         _check_trust_policy(role.trust_policy, role.name)
-        with translated_failures(), transaction(self._connection):
-            self._require_principals(role.trust_policy)
-            self._insert(role, role.tags, role.boundary_arn)
-            self._connection.execute("INSERT INTO role VALUES (?, ?, ?, ?, NULL, NULL)", row)
+        self._require_principals(role.trust_policy)
+        self._insert(role, role.tags, role.boundary_arn)
+        self._connection.execute("INSERT INTO role VALUES (?, ?, ?, ?, NULL, NULL)", row)
 
     def update_role(self, role: Role, *, description: str | None, max_session_seconds: int | None) -> None:
         if max_session_seconds is not None:

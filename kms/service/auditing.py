@@ -11,7 +11,9 @@ from kms.api.errors import KMSError
 from kms.service.call import Call
 from kms.service.core import Core
 
-SOURCES: Final = frozenset({"iam.amazonaws.com", "s3.amazonaws.com", "sts.amazonaws.com"})
+SOURCES: Final = frozenset(
+    {"iam.amazonaws.com", "organizations.amazonaws.com", "s3.amazonaws.com", "sts.amazonaws.com"}
+)
 """Whose calls can be told this way: lines of the KMS's own calls are made where they are answered."""
 
 

@@ -1,4 +1,5 @@
-"""Each operation of S3, KMS, IAM and STS as a user who has none of its rights, all but one of them, and exactly them.
+"""Each operation as a user who has none of its rights, all but one of them, and exactly them: of S3, KMS, IAM, STS and
+Organizations.
 
 The cases stand in `rights`. What an operation may ask for is declared in its table; that it is told right is seen from
 two sides. From outside: without any one of the rights that a case needs the request is refused by name of that right
@@ -18,7 +19,7 @@ import pytest
 
 from tests.clients.checks import faults
 from tests.clients.kms_operations.world import OTHER_REGION
-from tests.clients.rights import identities, kms, objects, s3, sessions
+from tests.clients.rights import identities, kms, objects, organizations, s3, sessions
 from tests.clients.rights.case import Case, Clients, Need, Outcome, Prepared, elsewhere, outcome_of, statements
 from tests.clients.rights.world import World
 from tests.clients.test_account_public_access import sent_to_endpoint
@@ -26,7 +27,7 @@ from tests.clients.users import client_of
 from tests.harness import REPOSITORY, Gateway, running_gateway
 from tests.rights_table import SERVICES
 
-CASES = [*s3.CASES, *objects.CASES, *kms.CASES, *identities.CASES, *sessions.CASES]
+CASES = [*s3.CASES, *objects.CASES, *kms.CASES, *identities.CASES, *sessions.CASES, *organizations.CASES]
 RECORDER = Path(__file__).parent / "rights" / "recorder"
 
 

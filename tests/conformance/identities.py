@@ -11,6 +11,7 @@ import pytest
 from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
 from iam.entities import Group, Role, RoleUse, User
 from iam.managed_policies import AWS_MANAGED, ManagedPolicy
+from iam.organizations import AccountRequest, Failure
 from iam.policy.errors import PolicyError
 from iam.principals import (
     NO_POLICIES,
@@ -31,6 +32,7 @@ from iam.store import (
     IdentityStore,
     NoSuchAccessKey,
     NoSuchAccount,
+    NoSuchAccountRequest,
     NoSuchAlias,
     NoSuchGroup,
     NoSuchManagedPolicy,
@@ -44,6 +46,7 @@ from iam.store import (
     PolicyTooLong,
     StoreUnavailable,
     TooManyAccessKeys,
+    TooManyAccounts,
     TooManyGroups,
     TooManyTags,
     TrustPolicyTooLong,
@@ -206,6 +209,40 @@ class IdentityStoreSuite:
         assert other.account_access(OTHER_ACCOUNT.account_id).public_access_block is None
         with pytest.raises(NoSuchAccount):
             store.set_account_public_access_block(OTHER_ACCOUNT.account_id, None)
+
+    def test_a_member_account_is_made_with_its_role_or_not_at_all(self, store: IdentityStore) -> None:
+        made = AccountRequest("car-1", "other", 5, OTHER_ACCOUNT.account_id)
+        role = Role("AROA1", OTHER_ACCOUNT.account_id, "admin", "/", 5, ROLE.trust_policy)
+        store.create_member_account(made, OTHER_ACCOUNT, role, ADMINISTRATOR)
+        assert store.account_request("car-1") == made
+        assert store.role(OTHER_ACCOUNT.account_id, "admin").arn == role.arn
+        assert [each.arn for each in store.attached_policies(role)] == [ADMINISTRATOR]
+        again = replace(made, request_id="car-2")
+        third = Account("100000000000", "c" * 64, "third", 3, "a@example.com")
+        for account, wrong in ((OTHER_ACCOUNT, role), (third, replace(role, trust_policy="{}")), (third, role)):
+            with pytest.raises((AccountExists, PolicyError, EntityExists)):
+                store.create_member_account(again, account, wrong, ADMINISTRATOR)
+        assert len(store.accounts()) == 2
+        with pytest.raises(NoSuchAccountRequest):
+            store.account_request("car-2")
+
+    def test_failed_requests_are_remembered_for_a_while(
+        self, store: IdentityStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("iam.store.organizations.MAX_FAILED_REQUESTS", 2)
+        failed = [AccountRequest(f"car-{n}", "a", n, failure=Failure.INVALID_EMAIL) for n in range(3)]
+        for each in failed:
+            store.note_failed_account_request(each)
+        assert [store.account_request(each.request_id) for each in failed[1:]] == failed[1:]
+        with pytest.raises(NoSuchAccountRequest):
+            store.account_request("car-0")
+
+    def test_there_are_only_so_many_accounts(self, store: IdentityStore, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("iam.store.organizations.MAX_ACCOUNTS", 1)
+        role = Role("AROA1", OTHER_ACCOUNT.account_id, "admin", "/", 5, ROLE.trust_policy)
+        made = AccountRequest("car-1", "other", 5, OTHER_ACCOUNT.account_id)
+        with pytest.raises(TooManyAccounts):
+            store.create_member_account(made, OTHER_ACCOUNT, role, ADMINISTRATOR)
 
     def test_an_account_has_one_alias(self, store: IdentityStore) -> None:
         store.create_account(OTHER_ACCOUNT)

@@ -58,7 +58,7 @@ def render(name: str) -> str:
         name=json.dumps(name),
         version=metadata["apiVersion"],
         quoted_version=json.dumps(metadata["apiVersion"]),
-        namespace=json.dumps(metadata["xmlNamespace"]),
+        namespace=json.dumps(metadata.get("xmlNamespace", "")),
         operations="\n".join(f"    {json.dumps(each)}," for each in operations),
         inputs="\n".join(f"    {json.dumps(each)}: {json.dumps(shape)}," for each, shape in inputs.items()),
         shapes=shape_entries(description["shapes"], inputs.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iam.face.models.iam import IAM
+from iam.face.models.organizations import ORGANIZATIONS
 from iam.face.models.sts import STS
 from iam.face.parameters import convert
 from iam.face.shapes import Kind, Model
@@ -18,7 +19,7 @@ def test_a_model_equals_botocores(service: str) -> None:
     assert checked_in == render(service), "run python -m tests.iam.face.generate_models"
 
 
-@pytest.mark.parametrize("model", [IAM, STS], ids=lambda model: model.name)
+@pytest.mark.parametrize("model", [IAM, ORGANIZATIONS, STS], ids=lambda model: model.name)
 def test_every_operation_is_known_and_every_input_usable(model: Model) -> None:
     assert set(model.operations) == set(load_description(model.name)["operations"])
     described = load_description(model.name)["operations"]
