@@ -64,6 +64,12 @@ class ListenSettings:
     )
     workers: int = setting(0, "worker processes; 0: one for each core", minimum=0, maximum=256)
     max_connections: int = setting(1024, "open connections of each worker", minimum=1, maximum=100_000)
+    connections_per_address: int = setting(
+        0,
+        "of these, from an IPv4 address or an IPv6 /64 that is no trusted proxy; 0: any number",
+        minimum=0,
+        maximum=100_000,
+    )
     header_bytes: int = setting(
         16_384, "request line and headers together, bytes (AWS: 8 KB of headers)", minimum=4096, maximum=65_536
     )

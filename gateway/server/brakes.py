@@ -13,13 +13,13 @@ All counts are of the node (`gateway.server.rate_table`); the room is of each wo
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 import time
 from enum import StrEnum
 
 from gateway.config import LimitSettings
 from gateway.server import metrics
+from gateway.server.addresses import address_bytes
 from gateway.server.rate_table import Limit, Rate, RateTable, name_bytes, seconds_of
 from iam.errors import AuthenticationError, Reason
 from iam.principals import Principal
@@ -29,9 +29,6 @@ PLACES = 16_384
 
 MAX_KEY_ID = 128
 """Characters of an access key id that count; none that exists is longer."""
-
-_IPV6_CLIENT_BITS = 64
-"""Whoever has an IPv6 address has the rest of its subnet as well (RFC 6177 §2)."""
 
 _GUESSES = frozenset({Reason.UNKNOWN_ACCESS_KEY, Reason.SIGNATURE_MISMATCH, Reason.SECURITY_TOKEN})
 """The refusals that somebody gets who tries out access keys, secrets or session tokens."""
@@ -147,12 +144,3 @@ class _Failures:
 def _throttled(family: Family, brake: Brake, retry_after_seconds: int) -> Throttled:
     metrics.count_throttled(family.value, brake.value)
     return Throttled(brake, max(1, retry_after_seconds))
-
-
-def address_bytes(remote_ip: str) -> bytes:
-    """An address as limits know it: IPv4 as it is, of IPv6 the subnet."""
-    try:
-        address = ipaddress.ip_address(remote_ip)
-    except ValueError:  # the peer of a Unix socket has none
-        return name_bytes(remote_ip)
-    return address.packed if address.version == 4 else address.packed[: _IPV6_CLIENT_BITS // 8]

@@ -56,6 +56,7 @@ class Connection(RequestHandler):
         "_unsent_bytes",
         "_waited_seconds",
         "_writing_since",
+        "counted_for",
         "is_busy",
         "is_from_proxy",
         "remote_ip",
@@ -91,6 +92,8 @@ class Connection(RequestHandler):
         self.is_busy = False
         self.remote_ip = ""
         """The peer's address, "" if it has none."""
+        self.counted_for: bytes | None = None
+        """The client among whose connections the edge counts this one."""
         self.is_from_proxy = False
         """The peer is a trusted proxy, which may say for whom it asks."""
 

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import cast
 
@@ -17,6 +18,7 @@ from gateway.config import ListenSettings
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer, Request, Response
 from gateway.server.access_log import Entry, current_entry
+from gateway.server.addresses import address_bytes
 from gateway.server.body import Body
 from gateway.server.connection import Answered, Connection, header_section_too_large
 from gateway.server.edge_errors import error_response
@@ -57,17 +59,30 @@ class Edge:
         self.date = DateHeader()
         self.server = _Server(self)
         self.connections: set[Connection] = set()
+        self._of_address: Counter[bytes] = Counter()
         self.is_draining = False
         self.in_flight = 0
         self._departure: asyncio.Event = asyncio.Event()
 
     def admit(self, connection: Connection) -> bool:
-        """Take a connection in; False if there are too many."""
+        """Take a connection in; False if there are too many, from anywhere or from there."""
         self.connections.add(connection)
-        return len(self.connections) <= self.limits.max_connections
+        if len(self.connections) > self.limits.max_connections:
+            return False
+        most = self.limits.connections_per_address
+        if not most or connection.is_from_proxy:
+            return True
+        client = connection.counted_for = address_bytes(connection.remote_ip)
+        self._of_address[client] += 1
+        return self._of_address[client] <= most
 
     def departed(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        client, connection.counted_for = connection.counted_for, None
+        if client is not None:
+            self._of_address[client] -= 1
+            if not self._of_address[client]:
+                del self._of_address[client]
         self._departure.set()
 
     async def wait_for_departure(self, seconds: float) -> None:

@@ -475,6 +475,35 @@ async def test_too_many_connections_are_told_to_slow_down() -> None:
         assert (await served.ask(get())).body == b"hello"
 
 
+async def test_connections_of_one_client_are_bounded() -> None:
+    async with serving(hello, connections_per_address=2) as served:
+        kept = [await served.connect() for _ in range(2)]
+        for client in kept:
+            client.send(get())
+            await client.reply()
+        third = await served.connect()
+        assert error_code(await third.reply()) == "SlowDown"
+        assert await third.at_end() == b""
+        other = await served.connect(local_addr=("127.0.0.2", 0))
+        other.send(get())
+        assert (await other.reply()).body == b"hello"
+        for client in kept:
+            client.close()
+        await until(lambda: served.listener.connection_count == 1)
+        for _ in range(5):  # whoever was refused, and whoever left, is not counted any more
+            assert (await served.ask(get())).body == b"hello"
+        other.close()
+        await until(lambda: served.listener.connection_count == 0)
+        assert not served.listener._edge._of_address
+
+
+async def test_connections_of_a_trusted_proxy_are_not_those_of_one_client() -> None:
+    async with serving(hello, connections_per_address=1, trusted_proxies=("127.0.0.0/8",)) as served:
+        for client in [await served.connect() for _ in range(5)]:
+            client.send(get())
+            assert (await client.reply()).body == b"hello"
+
+
 async def test_http_1_0_closes_unless_asked() -> None:
     async with serving(hello) as served:
         client = await served.connect()
