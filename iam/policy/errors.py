@@ -44,6 +44,8 @@ class Fault(Enum):
     S3_REGION = "a Resource of S3 in a region"
     INVALID_CONDITION = "invalid Condition"
     ACTION_RESOURCE = "Action and Resource do not go together"
+    CONDITION_ACTION = "Action and Condition do not go together"
+    CONDITION_KEY = "a condition key of S3 that it has not"
 
 
 _IAM = {
@@ -123,6 +125,8 @@ _S3 = {
     Fault.INVALID_RESOURCE: "Policy has invalid resource",
     Fault.INVALID_CONDITION: "Invalid Condition",
     Fault.ACTION_RESOURCE: "Action does not apply to any resource(s) in statement",
+    Fault.CONDITION_ACTION: "Conditions do not apply to combination of actions and resources in statement",
+    Fault.CONDITION_KEY: "Policy has an invalid condition key",
 }
 
 MESSAGES = {PolicyKind.IDENTITY: _IAM, PolicyKind.TRUST: _TRUST, PolicyKind.KEY: _KEY, PolicyKind.BUCKET: _S3}

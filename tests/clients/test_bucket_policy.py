@@ -75,6 +75,12 @@ def test_a_bucket_without_a_policy(s3: Any, bucket: str, operation: str) -> None
         ({"Action": "s3:ListBucket"}, "Action does not apply to any resource(s) in statement"),
         ({"Action": "ec2:RunInstances"}, "Policy has invalid action"),
         ({"Action": "GetObject"}, "Policy has invalid action"),
+        ({"Action": ["s3:GetObject", "s3:GetObjects"]}, "Policy has invalid action"),
+        (
+            {"Condition": {"StringLike": {"s3:prefix": "a"}}},
+            "Conditions do not apply to combination of actions and resources in statement",
+        ),
+        ({"Condition": {"StringEquals": {"s3:prefixes": "a"}}}, "Policy has an invalid condition key"),
         ({"Principal": {"AWS": "nobody"}}, "Invalid principal in policy"),
         ({"Principal": {"AWS": "arn:aws:iam::123456789012:user/*"}}, "Invalid principal in policy"),
         ({"Principal": None}, "Missing required field Principal"),
@@ -107,7 +113,7 @@ NOT_JSON = "Policies must be valid JSON and the first byte must be '{'"
         (b'{"Version": "\xff"}', NOT_JSON),
         (b' {"Version": "2012-10-17"}', NOT_JSON),
         (b'{"Version": "2012-10-18", "Statement": []}', "The policy must contain a valid version string"),
-        (b'{"Version": "2012-10-17"}', "Invalid policy syntax."),
+        (b'{"Version": "2012-10-17"}', "Missing required field Statement"),
         (b'{"Id": "' + b"x" * 20_480 + b'"}', "Policy exceeds the maximum allowed document size."),
     ],
 )

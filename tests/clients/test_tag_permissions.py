@@ -213,16 +213,26 @@ def test_a_deny_by_the_tags_of_the_object(s3: Any, user: TestUser, objects: str)
     assert code(client.upload_part_copy, **part, CopySource={"Bucket": objects, "Key": "b"}) == DENIED
 
 
-def test_writing_and_deleting_do_not_know_the_tags(s3: Any, user: TestUser, objects: str) -> None:
+def test_writing_and_deleting_do_not_know_the_tags(s3: Any, another: TestUser, objects: str) -> None:
     """User Guide, "Tagging and access control policies"; measured on AWS."""
-    client = user.client("s3")
-    grant(s3, objects, user, when(allow("s3:DeleteObject", "s3:PutObject"), **existing("team", "a")))
+    client = another.client("s3")
+    another.put_policy(when(allow("s3:DeleteObject", "s3:PutObject"), **existing("team", "a")))
     assert code(client.delete_object, Bucket=objects, Key="a") == DENIED
     assert code(client.put_object, Bucket=objects, Key="a", Body=b"1") == DENIED
     refused = {"Effect": "Deny", "Action": ["s3:DeleteObject", "s3:PutObject"], "Resource": "*"}
-    grant(s3, objects, user, allow("s3:DeleteObject", "s3:PutObject"), when(refused, **existing("team", "b")))
+    another.put_policy(allow("s3:DeleteObject", "s3:PutObject"), when(refused, **existing("team", "b")))
     assert code(client.put_object, Bucket=objects, Key="b", Body=b"1") == ""
     assert code(client.delete_object, Bucket=objects, Key="b") == ""
+
+
+@pytest.mark.parametrize("action", ["s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"])
+def test_a_bucket_policy_asks_for_no_tags_that_an_action_does_not_know(
+    s3: Any, user: TestUser, objects: str, action: str
+) -> None:
+    """Measured on AWS; one such action among others is enough."""
+    with pytest.raises(ClientError) as refused:
+        grant(s3, objects, user, when(allow("s3:GetObject", action), **existing("team", "a")))
+    assert refused.value.response["Error"]["Code"] == "MalformedPolicy"
 
 
 def test_who_changes_tags_by_the_tags_there_are(s3: Any, user: TestUser, objects: str) -> None:

@@ -67,3 +67,55 @@ def test_left_out_resources_lie_in_the_bucket_too() -> None:
     with pytest.raises(PolicyError) as refused:
         parse_bucket_policy(document({**whole, "NotResource": "arn:aws:s3:::other/*"}), "bucket")
     assert refused.value.fault is Fault.INVALID_RESOURCE
+
+
+ON_BOTH = [BUCKET, OBJECTS]
+
+
+@pytest.mark.parametrize(
+    ("action", "key"),
+    [
+        ("s3:ListBucket", "s3:prefix"),
+        ("S3:LISTBUCKET", "S3:Prefix"),
+        ("s3:*", "s3:prefix"),
+        ("*", "s3:prefix"),
+        ("s3:List*", "s3:max-keys"),
+        (["s3:ListBucket", "s3:ListBucketVersions"], "s3:delimiter"),
+        ("s3:PutObject", "s3:x-amz-acl"),
+        ("s3:PutObject", "s3:RequestObjectTag/team"),
+        ("s3:GetObject", "s3:ExistingObjectTag/team"),
+        ("s3:GetObject", "s3:TlsVersion"),
+        ("s3:GetObject", "s3:BucketTag/team"),
+        ("*", "s3:DataAccessPointAccount"),
+        ("s3:GetObject", "aws:Anything"),
+        ("s3:GetObject", "ec2:InstanceType"),
+    ],
+)
+def test_keys_that_go_with_actions(action: object, key: str) -> None:
+    text = policy(action, ON_BOTH, Condition={"StringEquals": {key: "x"}})
+    assert parse_bucket_policy(text, "bucket").condition_keys == {key.lower()}
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "key", "fault"),
+    [
+        ("s3:GetObject", ON_BOTH, "s3:prefix", Fault.CONDITION_ACTION),
+        (["s3:ListBucket", "s3:GetBucketLocation"], ON_BOTH, "s3:prefix", Fault.CONDITION_ACTION),
+        ("s3:ListBucketMultipartUploads", ON_BOTH, "s3:prefix", Fault.CONDITION_ACTION),
+        ("s3:*", OBJECTS, "s3:prefix", Fault.CONDITION_ACTION),
+        ("s3:Get*", ON_BOTH, "s3:x-amz-acl", Fault.CONDITION_ACTION),
+        (["s3:GetObject", "s3:PutObject"], ON_BOTH, "s3:x-amz-copy-source", Fault.CONDITION_ACTION),
+        (["s3:PutObjectAcl", "s3:PutObjectTagging"], ON_BOTH, "s3:RequestObjectTag/a", Fault.CONDITION_ACTION),
+        ("s3:GetObjectRetention", ON_BOTH, "s3:ExistingObjectTag/a", Fault.CONDITION_ACTION),
+        ("s3:GetObject", ON_BOTH, "s3:prefixes", Fault.CONDITION_KEY),
+        ("s3:GetObject", ON_BOTH, "s3:ExistingObjectTag", Fault.CONDITION_KEY),
+        ("s3:GetObject", ON_BOTH, "s3:", Fault.CONDITION_KEY),
+        ("s3:GetObjects", ON_BOTH, "aws:userid", Fault.INVALID_ACTION),
+        ("s3:Fetch*", ON_BOTH, "aws:userid", Fault.INVALID_ACTION),
+        ("s3:ListAllMyBuckets", ON_BOTH, "aws:userid", Fault.ACTION_RESOURCE),
+    ],
+)
+def test_keys_and_actions_that_do_not_go_together(action: object, resource: object, key: str, fault: Fault) -> None:
+    with pytest.raises(PolicyError) as refused:
+        parse_bucket_policy(policy(action, resource, Condition={"Null": {key: "true"}}), "bucket")
+    assert refused.value.fault is fault

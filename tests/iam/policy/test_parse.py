@@ -122,7 +122,8 @@ def test_policies_are_accepted(kind: PolicyKind, text: str) -> None:
 
 @pytest.mark.parametrize("kind", PolicyKind)
 def test_every_fault_has_a_message_in_each_services_words(kind: PolicyKind) -> None:
-    assert {*MESSAGES[kind], Fault.ACTION_RESOURCE} == set(Fault)
+    of_buckets = {Fault.ACTION_RESOURCE, Fault.CONDITION_ACTION, Fault.CONDITION_KEY}
+    assert {*MESSAGES[kind], *of_buckets} == set(Fault)
 
 
 def test_messages_are_aws_s() -> None:

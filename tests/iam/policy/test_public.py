@@ -37,7 +37,7 @@ PUBLIC: dict[str, str] = {
     "one fixed and one that is not": policy(StringLike={"aws:SourceVpc": ["vpc-1", "*"]}),
     "if it exists": policy(StringEqualsIfExists={"aws:SourceVpc": "vpc-1"}),
     "all of none": policy(**{"ForAllValues:StringEquals": {"aws:SourceVpc": "vpc-1"}}),
-    "another key": policy(StringEquals={"s3:prefix": "public/"}),
+    "another key": policy(StringEquals={"aws:Referer": "public/"}),
     "the referrer": policy(StringLike={"aws:Referer": "https://example.com/*"}),
     "not one": policy(StringNotEquals={"aws:SourceVpc": "vpc-1"}),
 }
@@ -52,7 +52,7 @@ NOT_PUBLIC: dict[str, str] = {
     "private networks": policy(IpAddress={"aws:SourceIp": ["10.0.0.0/8", "172.16.0.0/12", "2001:db8::/32"]}),
     "a VPC": policy(StringEquals={"aws:SourceVpc": "vpc-1"}),
     "one of two": policy(**{"ForAnyValue:StringLike": {"AWS:SourceVpce": ["vpce-1", "vpce-2"]}}),
-    "with another condition": policy(StringLike={"s3:prefix": "*"}, ArnEquals={"aws:SourceArn": ARN}),
+    "with another condition": policy(StringLike={"aws:Referer": "*"}, ArnEquals={"aws:SourceArn": ARN}),
     "what nothing equals": policy(StringEquals={"aws:Referer": []}),
 }
 
