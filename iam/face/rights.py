@@ -27,6 +27,17 @@ _ON = {
         "UpdateGroup",
     ),
     "instance-profile": ("GetInstanceProfile",),
+    "oidc-provider": (
+        "AddClientIDToOpenIDConnectProvider",
+        "CreateOpenIDConnectProvider",
+        "DeleteOpenIDConnectProvider",
+        "GetOpenIDConnectProvider",
+        "ListOpenIDConnectProviderTags",
+        "RemoveClientIDFromOpenIDConnectProvider",
+        "TagOpenIDConnectProvider",
+        "UntagOpenIDConnectProvider",
+        "UpdateOpenIDConnectProviderThumbprint",
+    ),
     "policy": (
         "CreatePolicy",
         "CreatePolicyVersion",
@@ -104,6 +115,7 @@ _ON = {
         "ListAccountAliases",
         "ListGroups",
         "ListInstanceProfiles",
+        "ListOpenIDConnectProviders",
         "ListPolicies",
         "ListRoles",
         "ListSAMLProviders",
@@ -116,6 +128,7 @@ _ON = {
 """Operations that ask for the action of their own name, by the kind of what they name."""
 
 _MORE: Mapping[str, tuple[Right, ...]] = {
+    "CreateOpenIDConnectProvider": (Right("iam:TagOpenIDConnectProvider", "oidc-provider", when="tags"),),
     "CreatePolicy": (Right("iam:TagPolicy", "policy", when="tags"),),
     "CreateRole": (Right("iam:TagRole", "role", when="tags"),),
     "CreateUser": (Right("iam:TagUser", "user", when="tags"),),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from iam.entities import MAX_ATTACHMENTS, MAX_ENTITIES, MAX_GROUPS_OF_USER, MAX_INLINE_CHARACTERS, MAX_TRUST_CHARACTERS
 from iam.face.errors import IAMError, no_such_entity
 from iam.managed_policies import MAX_POLICIES, MAX_POLICY_CHARACTERS, MAX_VERSIONS
+from iam.oidc_providers import MAX_CLIENT_IDS, MAX_PROVIDERS, MAX_THUMBPRINTS
 from iam.policy.errors import PolicyError
 from iam.store.interface import (
     AliasExists,
@@ -23,6 +24,7 @@ from iam.store.interface import (
     NoSuchManagedPolicy,
     NoSuchPolicy,
     NoSuchPolicyVersion,
+    NoSuchProvider,
     NoSuchRole,
     NoSuchUser,
     PoliciesTooLong,
@@ -30,12 +32,16 @@ from iam.store.interface import (
     PolicyInUse,
     PolicyTooLong,
     PolicyUse,
+    ProviderExists,
     TooManyAccessKeys,
     TooManyAttachments,
+    TooManyClientIds,
     TooManyEntities,
     TooManyGroups,
     TooManyPolicies,
+    TooManyProviders,
     TooManyTags,
+    TooManyThumbprints,
     TooManyVersions,
     TrustPolicyTooLong,
 )
@@ -133,6 +139,7 @@ _WORDS: dict[type[IdentityStoreError], Callable[[IdentityStoreError], IAMError]]
     NoSuchManagedPolicy: lambda error: IAMError("NoSuchEntity", f"Policy {error.name} was not found."),
     NoSuchPolicy: _no_such_policy,
     NoSuchPolicyVersion: lambda error: not_attachable(error.name),
+    NoSuchProvider: lambda error: IAMError("NoSuchEntity", f"OpenIDConnect Provider not found for arn {error.name}"),
     NoSuchRole: _no_such_entity,
     NoSuchUser: _no_such_entity,
     PoliciesTooLong: _policies_too_long,
@@ -141,11 +148,15 @@ _WORDS: dict[type[IdentityStoreError], Callable[[IdentityStoreError], IAMError]]
     ),
     PolicyInUse: _policy_in_use,
     PolicyTooLong: _quota("PolicySize", MAX_POLICY_CHARACTERS),
+    ProviderExists: lambda error: IAMError("EntityAlreadyExists", f"Provider with url {error.name} already exists."),
     TooManyAccessKeys: _quota("AccessKeysPerUser", ACCESS_KEYS_PER_USER),
     TooManyAttachments: _too_many_attachments,
+    TooManyClientIds: _quota("ClientIdsPerOpenIdConnectProvider", MAX_CLIENT_IDS),
     TooManyEntities: _too_many_entities,
     TooManyGroups: _quota("GroupsPerUser", MAX_GROUPS_OF_USER),
     TooManyPolicies: _quota("PoliciesPerAccount", MAX_POLICIES),
+    TooManyProviders: _quota("OpenIdConnectProvidersPerAccount", MAX_PROVIDERS),
+    TooManyThumbprints: _quota("ThumbprintsPerOpenIdConnectProvider", MAX_THUMBPRINTS),
     TooManyTags: lambda error: IAMError("LimitExceeded", "The number of tags has reached the maximum limit."),
     TooManyVersions: lambda error: IAMError("LimitExceeded", _TOO_MANY_VERSIONS),
     TrustPolicyTooLong: _quota("ACLSizePerRole", MAX_TRUST_CHARACTERS),

@@ -16,6 +16,7 @@ from typing import ClassVar, Protocol
 from iam.credentials import AccessKey, AccessKeyUse, Account, AccountAccess, Credential
 from iam.entities import Entity, EntityKind, Group, Role, User
 from iam.managed_policies import ManagedPolicy, PolicyVersion
+from iam.oidc_providers import OIDCProvider
 from iam.organizations import AccountRequest
 from iam.principals import IdentityPolicies, PolicyText
 from iam.tags import Tags
@@ -179,6 +180,26 @@ class TrustPolicyTooLong(IdentityStoreError):
 
 class NoSuchAccessKey(IdentityStoreError):
     """No access key has this id."""
+
+
+class NoSuchProvider(IdentityStoreError):
+    """The account has no OpenID Connect provider of this ARN, which is `name`."""
+
+
+class ProviderExists(IdentityStoreError):
+    """The account has a provider of this URL, which is `name`."""
+
+
+class TooManyProviders(IdentityStoreError):
+    """The account would have more providers than `iam.oidc_providers.MAX_PROVIDERS`."""
+
+
+class TooManyClientIds(IdentityStoreError):
+    """The provider would have more than `iam.oidc_providers.MAX_CLIENT_IDS`."""
+
+
+class TooManyThumbprints(IdentityStoreError):
+    """The provider would have more than `iam.oidc_providers.MAX_THUMBPRINTS`."""
 
 
 class StoreUnavailable(IdentityStoreError):
@@ -496,6 +517,43 @@ class IdentityStore(Protocol):
     def entities_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[Entity]:
         """The account's entities that it is attached to, or whose boundary it is, by name. Raises
         NoSuchManagedPolicy."""
+        ...
+
+    def create_oidc_provider(self, provider: OIDCProvider) -> None:
+        """Raises NoSuchAccount, ProviderExists, TooManyProviders, TooManyClientIds, TooManyThumbprints, TooManyTags,
+        and ValueError for what has the wrong shape."""
+        ...
+
+    def oidc_provider(self, account_id: str, arn: str) -> OIDCProvider:
+        """Raises NoSuchProvider."""
+        ...
+
+    def oidc_providers(self, account_id: str) -> Sequence[OIDCProvider]:
+        """By their URLs, schemes disregarded. Raises NoSuchAccount."""
+        ...
+
+    def delete_oidc_provider(self, account_id: str, arn: str) -> None:
+        """Raises NoSuchProvider."""
+        ...
+
+    def add_client_id(self, account_id: str, arn: str, client_id: str) -> None:
+        """Twice is once. Raises NoSuchProvider, TooManyClientIds."""
+        ...
+
+    def remove_client_id(self, account_id: str, arn: str, client_id: str) -> None:
+        """If it is there. Raises NoSuchProvider."""
+        ...
+
+    def set_thumbprints(self, account_id: str, arn: str, thumbprints: Sequence[str]) -> None:
+        """In place of those before. Raises NoSuchProvider, TooManyThumbprints, ValueError."""
+        ...
+
+    def tag_oidc_provider(self, account_id: str, arn: str, tags: Tags) -> None:
+        """Add tags, in place of those under the same keys. Raises NoSuchProvider, TooManyTags, ValueError."""
+        ...
+
+    def untag_oidc_provider(self, account_id: str, arn: str, keys: Sequence[str]) -> None:
+        """Remove the tags under these keys, if there are any. Raises NoSuchProvider."""
         ...
 
     def find_credential(self, access_key_id: str) -> Credential | None:

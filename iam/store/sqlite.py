@@ -33,6 +33,7 @@ from iam.store.interface import (
     StoreUnavailable,
     TooManyAccessKeys,
 )
+from iam.store.oidc_providers import SQLiteProviders
 from iam.store.organizations import SQLiteOrganizations
 from iam.store.policies import SQLitePolicies
 
@@ -44,7 +45,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies):
+class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
     """`IdentityStore` on SQLite; see there for what its methods promise."""
 
     def __init__(self, path: Path, sealer: SecretSealer) -> None:

@@ -11,6 +11,7 @@ import pytest
 from iam.credentials import AccessKeyUse, Account, Credential, new_access_key_id, new_canonical_id, new_secret
 from iam.entities import Group, Role, RoleUse, User
 from iam.managed_policies import AWS_MANAGED, ManagedPolicy
+from iam.oidc_providers import OIDCProvider
 from iam.organizations import AccountRequest, Failure
 from iam.policy.errors import PolicyError
 from iam.principals import (
@@ -38,17 +39,22 @@ from iam.store import (
     NoSuchManagedPolicy,
     NoSuchPolicy,
     NoSuchPolicyVersion,
+    NoSuchProvider,
     NoSuchRole,
     NoSuchUser,
     PoliciesTooLong,
     PolicyExists,
     PolicyInUse,
     PolicyTooLong,
+    ProviderExists,
     StoreUnavailable,
     TooManyAccessKeys,
     TooManyAccounts,
+    TooManyClientIds,
     TooManyGroups,
+    TooManyProviders,
     TooManyTags,
+    TooManyThumbprints,
     TrustPolicyTooLong,
 )
 from iam.trust import trusted_principals
@@ -59,6 +65,7 @@ OpenStore = Callable[[], IdentityStore]
 ACCOUNT = Account("123456789012", "a" * 64, "owner", 1)
 OTHER_ACCOUNT = Account("210987654321", "b" * 64, "other", 2)
 OWN_POLICY = ManagedPolicy("ANPA1", ACCOUNT.account_id, "own", "/p/", "mine", 1, 1, 1, (("k", "v"),))
+PROVIDER = OIDCProvider(ACCOUNT.account_id, "https://example.com/realms/a", 1, ("one",), ("a" * 40,), (("k", "v"),))
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 ANN = User("AIDAANN", ACCOUNT.account_id, "ann", "/", 1)
 ROLE = Role(
@@ -586,6 +593,54 @@ class IdentityStoreSuite:
         other.detach_policy(ANN, arn)
         other.set_boundary(ANN, None)
         assert in_force() == [({inline: POLICY}, None)] * 2
+
+    def test_providers_are_kept_and_changed(self, store: IdentityStore, open_store: OpenStore) -> None:
+        other, account_id, arn = open_store(), ACCOUNT.account_id, PROVIDER.arn
+        store.create_account(OTHER_ACCOUNT)
+        store.create_oidc_provider(PROVIDER)
+        assert other.oidc_provider(account_id, arn) == PROVIDER
+        store.add_client_id(account_id, arn, "two")
+        other.add_client_id(account_id, arn, "one")
+        other.remove_client_id(account_id, arn, "nothing")
+        other.set_thumbprints(account_id, arn, ["b" * 40])
+        store.tag_oidc_provider(account_id, arn, (("K", "w"), ("more", "")))
+        changed = replace(PROVIDER, client_ids=("two", "one"), thumbprints=("b" * 40,), tags=(("K", "w"), ("more", "")))
+        assert [each.oidc_provider(account_id, arn) for each in (store, other)] == [changed] * 2
+        other.untag_oidc_provider(account_id, arn, ["k"])
+        store.remove_client_id(account_id, arn, "one")
+        assert store.oidc_providers(account_id) == [replace(changed, client_ids=("two",), tags=(("more", ""),))]
+        assert store.oidc_providers(OTHER_ACCOUNT.account_id) == []
+        store.delete_oidc_provider(account_id, arn)
+        assert other.oidc_providers(account_id) == []
+
+    def test_what_providers_are_refused(self, store: IdentityStore) -> None:
+        account_id, arn = ACCOUNT.account_id, PROVIDER.arn
+        store.create_account(OTHER_ACCOUNT)
+        store.create_oidc_provider(PROVIDER)
+        store.create_oidc_provider(replace(PROVIDER, account_id=OTHER_ACCOUNT.account_id))
+        refused: list[tuple[OIDCProvider, type[Exception]]] = [
+            (PROVIDER, ProviderExists),
+            (replace(PROVIDER, account_id="999999999999"), NoSuchAccount),
+            (replace(PROVIDER, url="http://example.com"), ValueError),
+            (replace(PROVIDER, url="https://b", thumbprints=("a" * 39,)), ValueError),
+            (replace(PROVIDER, url="https://b", thumbprints=("a" * 40,) * 6), TooManyThumbprints),
+            (replace(PROVIDER, url="https://b", client_ids=tuple(map(str, range(101)))), TooManyClientIds),
+            (replace(PROVIDER, url="https://b", tags=tuple((str(each), "") for each in range(51))), TooManyTags),
+        ]
+        for provider, error in refused:
+            with pytest.raises(error):
+                store.create_oidc_provider(provider)
+        for wrong in (f"{arn}x", "no ARN", arn.replace(account_id, OTHER_ACCOUNT.account_id), "\udcff"):
+            with pytest.raises(NoSuchProvider):
+                store.oidc_provider(account_id, wrong)
+            with pytest.raises(NoSuchProvider):
+                store.add_client_id(account_id, wrong, "c")
+            with pytest.raises(NoSuchProvider):
+                store.delete_oidc_provider(account_id, wrong)
+        for number in range(99):
+            store.create_oidc_provider(replace(PROVIDER, url=f"https://{number}.example.com"))
+        with pytest.raises(TooManyProviders):
+            store.create_oidc_provider(replace(PROVIDER, url="https://b"))
 
     def test_what_sessions_ask_for_is_as_it_is_now(self, store: IdentityStore, open_store: OpenStore) -> None:
         other = open_store()

@@ -192,6 +192,7 @@ _OPERATIONS = (
 )
 
 _INPUTS: dict[str, str] = {
+    "AddClientIDToOpenIDConnectProvider": "AddClientIDToOpenIDConnectProviderRequest",
     "AddUserToGroup": "AddUserToGroupRequest",
     "AttachGroupPolicy": "AttachGroupPolicyRequest",
     "AttachRolePolicy": "AttachRolePolicyRequest",
@@ -199,6 +200,7 @@ _INPUTS: dict[str, str] = {
     "CreateAccessKey": "CreateAccessKeyRequest",
     "CreateAccountAlias": "CreateAccountAliasRequest",
     "CreateGroup": "CreateGroupRequest",
+    "CreateOpenIDConnectProvider": "CreateOpenIDConnectProviderRequest",
     "CreatePolicy": "CreatePolicyRequest",
     "CreatePolicyVersion": "CreatePolicyVersionRequest",
     "CreateRole": "CreateRoleRequest",
@@ -208,6 +210,7 @@ _INPUTS: dict[str, str] = {
     "DeleteGroup": "DeleteGroupRequest",
     "DeleteGroupPolicy": "DeleteGroupPolicyRequest",
     "DeleteLoginProfile": "DeleteLoginProfileRequest",
+    "DeleteOpenIDConnectProvider": "DeleteOpenIDConnectProviderRequest",
     "DeletePolicy": "DeletePolicyRequest",
     "DeletePolicyVersion": "DeletePolicyVersionRequest",
     "DeleteRole": "DeleteRoleRequest",
@@ -227,6 +230,7 @@ _INPUTS: dict[str, str] = {
     "GetGroupPolicy": "GetGroupPolicyRequest",
     "GetInstanceProfile": "GetInstanceProfileRequest",
     "GetLoginProfile": "GetLoginProfileRequest",
+    "GetOpenIDConnectProvider": "GetOpenIDConnectProviderRequest",
     "GetPolicy": "GetPolicyRequest",
     "GetPolicyVersion": "GetPolicyVersionRequest",
     "GetRole": "GetRoleRequest",
@@ -245,6 +249,8 @@ _INPUTS: dict[str, str] = {
     "ListInstanceProfiles": "ListInstanceProfilesRequest",
     "ListInstanceProfilesForRole": "ListInstanceProfilesForRoleRequest",
     "ListMFADevices": "ListMFADevicesRequest",
+    "ListOpenIDConnectProviderTags": "ListOpenIDConnectProviderTagsRequest",
+    "ListOpenIDConnectProviders": "ListOpenIDConnectProvidersRequest",
     "ListPolicies": "ListPoliciesRequest",
     "ListPolicyTags": "ListPolicyTagsRequest",
     "ListPolicyVersions": "ListPolicyVersionsRequest",
@@ -265,19 +271,23 @@ _INPUTS: dict[str, str] = {
     "PutRolePolicy": "PutRolePolicyRequest",
     "PutUserPermissionsBoundary": "PutUserPermissionsBoundaryRequest",
     "PutUserPolicy": "PutUserPolicyRequest",
+    "RemoveClientIDFromOpenIDConnectProvider": "RemoveClientIDFromOpenIDConnectProviderRequest",
     "RemoveUserFromGroup": "RemoveUserFromGroupRequest",
     "SetDefaultPolicyVersion": "SetDefaultPolicyVersionRequest",
     "SimulateCustomPolicy": "SimulateCustomPolicyRequest",
     "SimulatePrincipalPolicy": "SimulatePrincipalPolicyRequest",
+    "TagOpenIDConnectProvider": "TagOpenIDConnectProviderRequest",
     "TagPolicy": "TagPolicyRequest",
     "TagRole": "TagRoleRequest",
     "TagUser": "TagUserRequest",
+    "UntagOpenIDConnectProvider": "UntagOpenIDConnectProviderRequest",
     "UntagPolicy": "UntagPolicyRequest",
     "UntagRole": "UntagRoleRequest",
     "UntagUser": "UntagUserRequest",
     "UpdateAccessKey": "UpdateAccessKeyRequest",
     "UpdateAssumeRolePolicy": "UpdateAssumeRolePolicyRequest",
     "UpdateGroup": "UpdateGroupRequest",
+    "UpdateOpenIDConnectProviderThumbprint": "UpdateOpenIDConnectProviderThumbprintRequest",
     "UpdateRole": "UpdateRoleRequest",
     "UpdateRoleDescription": "UpdateRoleDescriptionRequest",
     "UpdateUser": "UpdateUserRequest",
@@ -292,6 +302,17 @@ _SHAPES: dict[str, Shape] = {
         Kind.STRING,
         minimum=3,
         maximum=128,
+    ),
+    "AddClientIDToOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+            "ClientID": "clientIDType",
+        },
+        required=(
+            "OpenIDConnectProviderArn",
+            "ClientID",
+        ),
     ),
     "AddUserToGroupRequest": Shape(
         Kind.STRUCTURE,
@@ -392,6 +413,24 @@ _SHAPES: dict[str, Shape] = {
     "ContextKeyValueType": Shape(
         Kind.STRING,
     ),
+    "ContextProvider": Shape(
+        Kind.STRUCTURE,
+        members={
+            "KeyDefinitionList": "keyDefinitionListType",
+            "SubjectSourceKey": "contextProviderSourceKeyType",
+            "SubjectTypeValue": "subjectTypeValueType",
+            "SubjectTypeSourceKey": "contextProviderSourceKeyType",
+        },
+        required=("SubjectSourceKey",),
+    ),
+    "ContextProviderKeyDefinition": Shape(
+        Kind.STRUCTURE,
+        members={
+            "SourceKey": "contextProviderSourceKeyType",
+            "TargetKey": "contextProviderTargetKeyType",
+        },
+        required=("SourceKey",),
+    ),
     "CreateAccessKeyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -412,6 +451,18 @@ _SHAPES: dict[str, Shape] = {
             "GroupName": "groupNameType",
         },
         required=("GroupName",),
+    ),
+    "CreateOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Url": "OpenIDConnectProviderUrlType",
+            "ClientIDList": "clientIDListType",
+            "ThumbprintList": "thumbprintListType",
+            "Tags": "tagListType",
+            "ContextProvider": "ContextProvider",
+            "IdentityCenterInstanceArn": "identityCenterInstanceArnType",
+        },
+        required=("Url",),
     ),
     "CreatePolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -504,6 +555,13 @@ _SHAPES: dict[str, Shape] = {
         members={
             "UserName": "userNameType",
         },
+    ),
+    "DeleteOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+        },
+        required=("OpenIDConnectProviderArn",),
     ),
     "DeletePolicyRequest": Shape(
         Kind.STRUCTURE,
@@ -679,6 +737,13 @@ _SHAPES: dict[str, Shape] = {
             "UserName": "userNameType",
         },
     ),
+    "GetOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+        },
+        required=("OpenIDConnectProviderArn",),
+    ),
     "GetPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -853,6 +918,18 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "ListOpenIDConnectProviderTagsRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+            "Marker": "markerType",
+            "MaxItems": "maxItemsType",
+        },
+        required=("OpenIDConnectProviderArn",),
+    ),
+    "ListOpenIDConnectProvidersRequest": Shape(
+        Kind.STRUCTURE,
+    ),
     "ListPoliciesRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -979,6 +1056,11 @@ _SHAPES: dict[str, Shape] = {
             "MaxItems": "maxItemsType",
         },
     ),
+    "OpenIDConnectProviderUrlType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=255,
+    ),
     "OrderedOrganizationPolicyType": Shape(
         Kind.STRUCTURE,
         members={
@@ -1082,6 +1164,17 @@ _SHAPES: dict[str, Shape] = {
             "PolicyDocument",
         ),
     ),
+    "RemoveClientIDFromOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+            "ClientID": "clientIDType",
+        },
+        required=(
+            "OpenIDConnectProviderArn",
+            "ClientID",
+        ),
+    ),
     "RemoveUserFromGroupRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -1176,6 +1269,17 @@ _SHAPES: dict[str, Shape] = {
             "Value",
         ),
     ),
+    "TagOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+            "Tags": "tagListType",
+        },
+        required=(
+            "OpenIDConnectProviderArn",
+            "Tags",
+        ),
+    ),
     "TagPolicyRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -1207,6 +1311,17 @@ _SHAPES: dict[str, Shape] = {
         required=(
             "UserName",
             "Tags",
+        ),
+    ),
+    "UntagOpenIDConnectProviderRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+            "TagKeys": "tagKeyListType",
+        },
+        required=(
+            "OpenIDConnectProviderArn",
+            "TagKeys",
         ),
     ),
     "UntagPolicyRequest": Shape(
@@ -1274,6 +1389,17 @@ _SHAPES: dict[str, Shape] = {
         },
         required=("GroupName",),
     ),
+    "UpdateOpenIDConnectProviderThumbprintRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "OpenIDConnectProviderArn": "arnType",
+            "ThumbprintList": "thumbprintListType",
+        },
+        required=(
+            "OpenIDConnectProviderArn",
+            "ThumbprintList",
+        ),
+    ),
     "UpdateRoleDescriptionRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -1339,6 +1465,25 @@ _SHAPES: dict[str, Shape] = {
     "booleanType": Shape(
         Kind.BOOLEAN,
     ),
+    "clientIDListType": Shape(
+        Kind.LIST,
+        item="clientIDType",
+    ),
+    "clientIDType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=255,
+    ),
+    "contextProviderSourceKeyType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+    ),
+    "contextProviderTargetKeyType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=128,
+    ),
     "entityListType": Shape(
         Kind.LIST,
         item="EntityType",
@@ -1355,11 +1500,22 @@ _SHAPES: dict[str, Shape] = {
         maximum=128,
         pattern="[\\w+=,.@-]+",
     ),
+    "identityCenterInstanceArnType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=1224,
+    ),
     "instanceProfileNameType": Shape(
         Kind.STRING,
         minimum=1,
         maximum=128,
         pattern="[\\w+=,.@-]+",
+    ),
+    "keyDefinitionListType": Shape(
+        Kind.LIST,
+        minimum=0,
+        maximum=10,
+        item="ContextProviderKeyDefinition",
     ),
     "markerType": Shape(
         Kind.STRING,
@@ -1450,6 +1606,11 @@ _SHAPES: dict[str, Shape] = {
             "Expired",
         ),
     ),
+    "subjectTypeValueType": Shape(
+        Kind.STRING,
+        minimum=0,
+        maximum=128,
+    ),
     "tagKeyListType": Shape(
         Kind.LIST,
         maximum=50,
@@ -1471,6 +1632,15 @@ _SHAPES: dict[str, Shape] = {
         minimum=0,
         maximum=256,
         pattern="[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*",
+    ),
+    "thumbprintListType": Shape(
+        Kind.LIST,
+        item="thumbprintType",
+    ),
+    "thumbprintType": Shape(
+        Kind.STRING,
+        minimum=40,
+        maximum=40,
     ),
     "userNameType": Shape(
         Kind.STRING,

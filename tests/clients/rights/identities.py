@@ -175,6 +175,59 @@ on_entity("group", "RemoveUserFromGroup", _member)
 on_entity("user", "ListGroupsForUser")
 
 
+# OpenID Connect providers
+
+
+def _new_provider(world: World) -> str:
+    """The ARN of one that has a client id and a tag."""
+    made = world.iam.create_open_id_connect_provider(Url=f"https://{world.name('idp')}.example.com", ClientIDList=["c"])
+    arn = str(made["OpenIDConnectProviderArn"])
+    world.iam.tag_open_id_connect_provider(OpenIDConnectProviderArn=arn, Tags=TAGS)
+    return arn
+
+
+def _provider_state(world: World, arn: str) -> Callable[[], object]:
+    return lambda: told(world.iam.get_open_id_connect_provider, OpenIDConnectProviderArn=arn)
+
+
+def on_provider(operation: str, **more: Any) -> None:
+    def prepare(world: World) -> Prepared:
+        arn = _new_provider(world)
+        return Prepared(
+            ask=_ask(operation, OpenIDConnectProviderArn=arn, **more),
+            needs=[(f"iam:{operation}", arn)],
+            observe=None if _is_reading(operation) else _provider_state(world, arn),
+        )
+
+    _add(operation, "", prepare)
+
+
+def new_provider(variant: str = "", *actions: str, **parameters: Any) -> None:
+    def prepare(world: World) -> Prepared:
+        host = f"{world.name('idp')}.example.com"
+        arn = world.entity_arn("oidc-provider", host)
+        return Prepared(
+            ask=_ask("CreateOpenIDConnectProvider", Url=f"https://{host}", **parameters),
+            needs=[(f"iam:{action}", arn) for action in ("CreateOpenIDConnectProvider", *actions)],
+            observe=_provider_state(world, arn),
+        )
+
+    _add("CreateOpenIDConnectProvider", variant, prepare)
+
+
+new_provider()
+new_provider("tags", "TagOpenIDConnectProvider", Tags=TAGS)
+listing("ListOpenIDConnectProviders")
+on_provider("GetOpenIDConnectProvider")
+on_provider("DeleteOpenIDConnectProvider")
+on_provider("AddClientIDToOpenIDConnectProvider", ClientID="more")
+on_provider("RemoveClientIDFromOpenIDConnectProvider", ClientID="c")
+on_provider("UpdateOpenIDConnectProviderThumbprint", ThumbprintList=["a" * 40])
+on_provider("TagOpenIDConnectProvider", Tags=[{"Key": "more", "Value": ""}])
+on_provider("UntagOpenIDConnectProvider", TagKeys=["a"])
+on_provider("ListOpenIDConnectProviderTags")
+
+
 # What nobody has here
 
 on_entity("user", "GetLoginProfile", otherwise="NoSuchEntity")

@@ -13,7 +13,18 @@ from tests.iam.face.test_roles import trust
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 OWN = f"arn:aws:iam::{ACCOUNT.account_id}:policy/own"
 
+PROVIDER = f"arn:aws:iam::{ACCOUNT.account_id}:oidc-provider/idp.example.com"
 CALLS: dict[str, dict[str, Any]] = {
+    "AddClientIDToOpenIDConnectProvider": {"OpenIDConnectProviderArn": PROVIDER, "ClientID": "more"},
+    "CreateOpenIDConnectProvider": {"Url": "https://other.example.com"},
+    "DeleteOpenIDConnectProvider": {"OpenIDConnectProviderArn": PROVIDER},
+    "GetOpenIDConnectProvider": {"OpenIDConnectProviderArn": PROVIDER},
+    "ListOpenIDConnectProviderTags": {"OpenIDConnectProviderArn": PROVIDER},
+    "ListOpenIDConnectProviders": {},
+    "RemoveClientIDFromOpenIDConnectProvider": {"OpenIDConnectProviderArn": PROVIDER, "ClientID": "c"},
+    "TagOpenIDConnectProvider": {"OpenIDConnectProviderArn": PROVIDER, "Tags": []},
+    "UntagOpenIDConnectProvider": {"OpenIDConnectProviderArn": PROVIDER, "TagKeys": []},
+    "UpdateOpenIDConnectProviderThumbprint": {"OpenIDConnectProviderArn": PROVIDER, "ThumbprintList": []},
     "AttachUserPolicy": {"UserName": "bob", "PolicyArn": READ_ONLY},
     "CreateAccessKey": {"UserName": "bob"},
     "CreatePolicy": {"PolicyName": "new", "PolicyDocument": POLICY},
@@ -141,9 +152,11 @@ def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operati
     client.ask("PutGroupPolicy", GroupName="gus", PolicyName="p", PolicyDocument=POLICY)
     client.ask("PutRolePolicy", RoleName="rob", PolicyName="p", PolicyDocument=POLICY)
     client.ask("CreatePolicy", PolicyName="own", PolicyDocument=POLICY)
+    client.ask("CreateOpenIDConnectProvider", Url="https://idp.example.com")
     client.sign_in("ann")
     call = CALLS[operation]
     nobodys = {"UserName": "nobody", "RoleName": "nobody", "GroupName": "nobody", "PolicyArn": f"{OWN}er"}
+    nobodys["OpenIDConnectProviderArn"] = f"{PROVIDER}er"
     nobodys["PolicySourceArn"] = f"arn:aws:iam::{ACCOUNT.account_id}:role/nobody"
     for parameters in (call, {name: nobodys.get(name, value) for name, value in call.items()}):
         code, message = refusal(client.ask, operation, **parameters)
