@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-from iam.entities import Entity, EntityKind, Group, Role, User, entity_arn
+from iam.entities import Entity, EntityKind, Group, Role, RoleUse, User, entity_arn
 from iam.face.authorisation import resource_tags
 from iam.face.call import Call, Document, Value, timestamp
 from iam.face.errors import IAMError, no_such_entity
@@ -170,11 +170,15 @@ def role_document(role: Role, *, is_whole: bool) -> Document:
     document["MaxSessionDuration"] = role.max_session_seconds
     if is_whole:
         document |= _particulars(role)
-        last, use = role.last_use, {}
-        if last is not None:
-            use = {"LastUsedDate": timestamp(last.used_us), "Region": last.region}
-        document["RoleLastUsed"] = use
+        document["RoleLastUsed"] = _use_document(role.last_use)
     return document
+
+
+def _use_document(use: RoleUse | None) -> Document:
+    """Without a region for a use by a request that was not signed for one (AssumeRoleWithWebIdentity)."""
+    if use is None:
+        return {}
+    return {"LastUsedDate": timestamp(use.used_us), **({"Region": use.region} if use.region else {})}
 
 
 def _identity(entity: Entity) -> dict[str, Value]:

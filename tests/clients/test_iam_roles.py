@@ -148,3 +148,43 @@ def test_what_tools_ask_for_before_they_delete(gateway: Gateway, iam: Any, name:
     assert refusal(iam.create_instance_profile, InstanceProfileName="x") == (501, "NotImplemented")
     listed = json.loads(gateway.aws("iam", "list-instance-profiles").stdout)
     assert listed == {"InstanceProfiles": []}
+
+
+def test_the_last_use_of_a_role_is_told(gateway: Gateway, iam: Any) -> None:
+    user, name = f"user-{uuid.uuid4()}", f"role-{uuid.uuid4()}"
+    arn = iam.create_user(UserName=user)["User"]["Arn"]
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": arn}))["Role"]
+    assert role["RoleLastUsed"] == {}
+    before = datetime.now(UTC)
+    sts = signing(gateway, make_key(iam, user), "sts")
+    sts.assume_role(RoleArn=role["Arn"], RoleSessionName="session")
+    used = iam.get_role(RoleName=name)["Role"]["RoleLastUsed"]
+    assert used["Region"] == "us-east-1"
+    assert before.replace(microsecond=0) <= used["LastUsedDate"] <= datetime.now(UTC)
+
+
+def test_a_role_trusts_a_user_and_not_the_next_of_the_same_name(gateway: Gateway, iam: Any) -> None:
+    user, name = f"user-{uuid.uuid4()}", f"role-{uuid.uuid4()}"
+    made = iam.create_user(UserName=user)["User"]
+    asked = {"RoleSessionName": "session"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": made["Arn"]}))["Role"]
+    key = make_key(iam, user)
+    signing(gateway, key, "sts").assume_role(RoleArn=role["Arn"], **asked)
+    iam.update_user(UserName=user, NewUserName=f"{user}-2")
+    signing(gateway, key, "sts").assume_role(RoleArn=role["Arn"], **asked)
+    iam.create_user(UserName=user)
+    assert refusal(signing(gateway, make_key(iam, user), "sts").assume_role, RoleArn=role["Arn"], **asked) == (
+        403,
+        "AccessDenied",
+    )
+    iam.delete_access_key(UserName=f"{user}-2", AccessKeyId=key["AccessKeyId"])
+    iam.delete_user(UserName=f"{user}-2")
+    told = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    assert told["Statement"][0]["Principal"] == {"AWS": [made["UserId"]]}
+    iam.create_user(UserName=f"{user}-2")
+    again = signing(gateway, make_key(iam, f"{user}-2"), "sts")
+    assert refusal(again.assume_role, RoleArn=role["Arn"], **asked) == (403, "AccessDenied")
+    assert refusal(iam.update_assume_role_policy, RoleName=name, PolicyDocument=json.dumps(told)) == (
+        400,
+        "MalformedPolicyDocument",
+    )
