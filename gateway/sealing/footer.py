@@ -38,7 +38,8 @@ MAX_DESCRIPTOR_BYTES: Final = 1 << 24
 class Envelope:
     """The part of a footer that is readable without a key: whose blob this is, and who can open it.
 
-    `wraps` are the data keys as first written: one, or two for DSSE-KMS. `encryption_context` is the whole context as
+    `wraps` are the data keys as first written: one, or two for DSSE-KMS; the manifest of an object by SSE-C has the
+    object's and one of its own. `encryption_context` is the whole context as
     the KMS was given it. `row_uid` is in the associated data of the gateway's own wraps. `upload_id` and `part_number`
     are set for parts only.
     """

@@ -39,9 +39,10 @@ MAX_CHARACTERS = 2048
 class Entry:
     """What is logged of one request. Dispatch sets the fields of the second group as it learns them.
 
-    `mode` is the encryption mode of the object ("AES256", "aws:kms"), `principal` the ARN of the caller, `operation`
-    the S3 or KMS operation's name ("PutObject", "kms:Decrypt"). Of `decisions` one is told; `decided_by` and `reason`
-    say what else than a policy refused the request, `kms_key` is the ARN of the key that was asked for or refused.
+    `mode` is the encryption mode of the object ("AES256", "aws:kms", "SSE-C"), `principal` the ARN of the caller,
+    `operation` the S3 or KMS operation's name ("PutObject", "kms:Decrypt"). Of `decisions` one is told; `decided_by`
+    and `reason` say what else than a policy refused the request, `kms_key` is the ARN of the key that was asked for or
+    refused.
     """
 
     request_id: str

@@ -26,6 +26,7 @@ from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256, anonymous_content_sha256
 from gateway.protocol.control import is_control_request, tagged_bucket
+from gateway.protocol.encryption import CUSTOMER_ALGORITHM, SSE
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.query import Query
@@ -236,7 +237,7 @@ class Dispatcher:
         response = await self._call(operation.handler, call)
         if call.is_requester_charged:
             response.headers["x-amz-request-charged"] = REQUESTER
-        entry.mode = response.headers.get("x-amz-server-side-encryption")
+        entry.mode = response.headers.get(SSE, "SSE-C" if CUSTOMER_ALGORITHM in response.headers else None)
         return response
 
     @staticmethod

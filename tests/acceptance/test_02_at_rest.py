@@ -24,11 +24,14 @@ import pytest
 from gateway.sealing.ledger import ENVIRONMENT_VARIABLE, repeated_seals
 from kms.keys.ciphertext import IDENTITY_BYTES, SALT_BYTES
 from tests.acceptance.disk import Search, forms
+from tests.clients.access import take_customer_keys
+from tests.clients.checks import error_of
 from tests.harness import REPOSITORY, Gateway, clean_environment
 
 BUCKET = "at-rest"
 PART_BYTES = 5 << 20
 SIZES = {"inline": 900, "file": 200_000}
+CUSTOMER_KEY = hashlib.sha256(b"the key of a customer").digest()
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +77,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         made.secrets.append(("a key of the gateway's", bytes.fromhex(line)))
     for line in _kms_keys(gateway):
         made.secrets.append(("a KMS key", bytes.fromhex(line)))
+    made.secrets.append(("a customer's key", CUSTOMER_KEY))
+    made.secrets.append(("MD5 of a customer's key", hashlib.md5(CUSTOMER_KEY, usedforsecurity=False).digest()))
     made.secrets.append(("the secret access key", gateway.credentials["AWS_SECRET_ACCESS_KEY"].encode()))
     made.secrets.append(("the PIN", (gateway.data / "pin").read_bytes().strip()))
     yield made
@@ -84,6 +89,7 @@ def _live(run: Run) -> None:
     gateway = run.gateway
     s3, kms = gateway.client("s3"), gateway.client("kms")
     s3.create_bucket(Bucket=BUCKET)
+    take_customer_keys(s3, BUCKET)
     kms.create_alias(AliasName="alias/at-rest", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
     _traffic(run)
     gateway.kill_all()
@@ -106,7 +112,10 @@ def _traffic(run: Run) -> None:
     """The same keys in every round, so that rows are replaced and their revisions counted up."""
     s3 = run.gateway.client("s3")
     sse_kms = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/at-rest"}
-    for mode, encryption in {"sse-s3": {"ServerSideEncryption": "AES256"}, "sse-kms": sse_kms}.items():
+    customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY}  # boto3 encodes it, and adds its MD5
+    modes = {"sse-s3": {"ServerSideEncryption": "AES256"}, "sse-kms": sse_kms, "sse-c": customer}
+    for mode, encryption in modes.items():
+        of_source = {f"CopySource{name}": value for name, value in customer.items()} if mode == "sse-c" else {}
         for name, size in SIZES.items():
             body = run.body(f"{mode} {name}", size)
             described = {
@@ -125,7 +134,11 @@ def _traffic(run: Run) -> None:
                     **described,
                     **encryption,
                 )
-            s3.copy_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy", CopySource=f"{BUCKET}/{mode}/{name}", **sse_kms)
+            source = {"CopySource": f"{BUCKET}/{mode}/{name}", **of_source}
+            s3.copy_object(Bucket=BUCKET, Key=f"{mode}/{name}/locked", **source, **customer)
+            s3.copy_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy", **source, **sse_kms)
+            assert s3.get_object(Bucket=BUCKET, Key=f"{mode}/{name}/locked", **customer)["Body"].read() == body
+            assert error_of(s3.get_object, Bucket=BUCKET, Key=f"{mode}/{name}/locked")
             assert s3.get_object(Bucket=BUCKET, Key=f"{mode}/{name}/copy")["Body"].read() == body
             s3.put_object_tagging(Bucket=BUCKET, Key=f"{mode}/{name}", Tagging=_tagging(run))
         _upload(run, s3, f"{mode}/parts", encryption)
@@ -141,22 +154,25 @@ def _tagging(run: Run) -> dict[str, Any]:
     return {"TagSet": [{"Key": run.secret("tag key"), "Value": run.secret("tag value")}]}
 
 
-def _upload(run: Run, s3: Any, key: str, encryption: dict[str, str]) -> None:
+def _upload(run: Run, s3: Any, key: str, encryption: dict[str, Any]) -> None:
     """Two parts, each sent twice, with the same bytes and with others."""
     metadata = {"colour": run.secret("metadata").replace(" ", "-")}
     tags = urlencode({run.secret("tag key"): run.secret("tag value")})
     upload = {"Bucket": BUCKET, "Key": key}
     upload["UploadId"] = s3.create_multipart_upload(**upload, Metadata=metadata, Tagging=tags, **encryption)["UploadId"]
+    of_parts = {} if "ServerSideEncryption" in encryption else encryption
     first, last = run.body(f"{key} first", PART_BYTES), run.body(f"{key} last", 70_000)
-    s3.upload_part(**upload, PartNumber=1, Body=run.body(f"{key} replaced", 70_000))
+    s3.upload_part(**upload, PartNumber=1, Body=run.body(f"{key} replaced", 70_000), **of_parts)
     done = []
     for number, part in [(1, first), (2, last), (2, last)]:
-        done.append({"PartNumber": number, "ETag": s3.upload_part(**upload, PartNumber=number, Body=part)["ETag"]})
+        sent = s3.upload_part(**upload, PartNumber=number, Body=part, **of_parts)
+        done.append({"PartNumber": number, "ETag": sent["ETag"]})
     s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": [done[0], done[2]]})
     s3.put_object_tagging(Bucket=BUCKET, Key=key, Tagging=_tagging(run))
     begun = s3.create_multipart_upload(Bucket=BUCKET, Key=f"{key}/begun", Metadata=metadata, **encryption)
+    begun_body = run.body(f"{key} begun", 100)
     s3.upload_part(
-        Bucket=BUCKET, Key=f"{key}/begun", UploadId=begun["UploadId"], PartNumber=1, Body=run.body(f"{key} begun", 100)
+        Bucket=BUCKET, Key=f"{key}/begun", UploadId=begun["UploadId"], PartNumber=1, Body=begun_body, **of_parts
     )
 
 
@@ -184,6 +200,7 @@ def test_no_secret_lies_on_the_disk(run: Run) -> None:
     kinds = [name for name, _ in run.secrets]
     assert kinds.count("a key of the gateway's") > 400
     assert ("a key of the gateway's", run.data_key) in run.secrets
+    assert ("a key of the gateway's", CUSTOMER_KEY) in run.secrets, "the ledger knows it, too"
     assert kinds.count("a KMS key") == 2  # the service's own, and ours
     found = Search(run.secrets).in_files(run.gateway.data)
     # Two files exist to hold a secret, for this user alone.

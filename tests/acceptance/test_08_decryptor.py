@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.access import take_customer_keys
 from tests.harness import Gateway, running_gateway
 
 BUCKET = "opened"
@@ -29,12 +30,17 @@ PART_BYTES = 5 << 20
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     with running_gateway(tmp_path_factory.mktemp("opened")) as made:
         made.client("s3").create_bucket(Bucket=BUCKET)
+        take_customer_keys(made.client("s3"), BUCKET)
         yield made
 
 
 @pytest.fixture(scope="module")
 def key_id(gateway: Gateway) -> str:
     return str(gateway.client("kms").create_key()["KeyMetadata"]["KeyId"])
+
+
+CUSTOMER_KEY = random.Random(8).randbytes(32)
+CUSTOMER = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY}
 
 
 def footer_envelope(blob: bytes) -> dict[str, Any]:
@@ -111,3 +117,53 @@ def test_parts_and_manifest_of_a_multipart_upload_are_opened(gateway: Gateway, k
     assert nothing == b""
     assert [base64.b64decode(blob_id) for blob_id in descriptor["blob_ids"]] == [first[16:32], second[16:32]]
     assert [entry[1] for entry in descriptor["parts"]] == [len(part) for part in parts]
+
+
+def opened_by_customer_key(gateway: Gateway, blob: bytes, directory: Path) -> tuple[bytes, dict[str, Any]]:
+    (directory / "blob").write_bytes(blob)
+    (directory / "key").write_bytes(base64.b64encode(CUSTOMER_KEY))
+    names = [str(directory / name) for name in ("blob", "key", "plaintext", "descriptor")]
+    gateway.sealgate(
+        "blob", "open", names[0], "--customer-key-file", names[1], "-o", names[2], "--descriptor", names[3]
+    )
+    return (directory / "plaintext").read_bytes(), json.loads((directory / "descriptor").read_text())
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_537, 300_000])
+def test_an_object_is_opened_by_the_key_of_its_customer_alone(gateway: Gateway, tmp_path: Path, size: int) -> None:
+    body = random.Random(size).randbytes(size)
+    s3 = gateway.client("s3")
+    s3.put_object(Bucket=BUCKET, Key=f"customer's {size}", Body=body, Metadata={"colour": "blue"}, **CUSTOMER)
+    *_, blob = stored_blobs(gateway)
+    plaintext, descriptor = opened_by_customer_key(gateway, blob, tmp_path)
+    assert plaintext == body
+    assert (descriptor["key"], descriptor["document"]["metadata"]) == (f"customer's {size}", {"colour": "blue"})
+    (tmp_path / "key").write_bytes(bytes(32))
+    names = [str(tmp_path / name) for name in ("blob", "key")]
+    refused = gateway.sealgate("blob", "open", names[0], "--customer-key-file", names[1], check=False)
+    assert refused.returncode == 1
+    assert "not the customer's key" in refused.stderr
+
+
+def test_parts_under_a_customers_key_are_opened_and_their_manifest_is_the_services(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    s3, parts = gateway.client("s3"), [random.Random(2).randbytes(PART_BYTES), b"the end"]
+    upload = {"Bucket": BUCKET, "Key": "customer's parts"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload, **CUSTOMER)["UploadId"]
+    done = []
+    for number, part in enumerate(parts, 1):
+        answer = s3.upload_part(**upload, PartNumber=number, Body=part, **CUSTOMER)
+        done.append({"PartNumber": number, "ETag": answer["ETag"]})
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+    *_, first, second, manifest = stored_blobs(gateway)
+    assert [opened_by_customer_key(gateway, blob, tmp_path)[0] for blob in (first, second)] == parts
+    envelope = footer_envelope(manifest)
+    assert (envelope["mode"], envelope["encryption_context"]) == (5, {})
+    assert [wrap["mode"] for wrap in envelope["wraps"]] == [5, 1]
+    assert envelope["wraps"][0] == footer_envelope(first)["wraps"][0]
+    (tmp_path / "blob").write_bytes(manifest)
+    (tmp_path / "key").write_bytes(CUSTOMER_KEY)
+    names = [str(tmp_path / name) for name in ("blob", "key")]
+    refused = gateway.sealgate("blob", "open", names[0], "--customer-key-file", names[1], check=False)
+    assert refused.returncode == 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.clients.access import take_customer_keys
 from tests.clients.checks import error_of, random_bytes
 from tests.harness import Gateway
 
@@ -113,3 +114,25 @@ def test_kms_encrypts_and_decrypts_files(gateway: Gateway, tmp_path: Path) -> No
     refused = gateway.aws(*decrypt, check=False)
     assert refused.returncode in (254, 255)
     assert "(InvalidCiphertextException)" in refused.stderr
+
+
+def test_files_under_a_key_of_ones_own(gateway: Gateway, s3: Any, tmp_path: Path) -> None:
+    """In one piece, in parts, and from one bucket's object to another's by another key."""
+    url = f"s3://cli-{uuid.uuid4()}"
+    gateway.aws("s3", "mb", url)
+    take_customer_keys(s3, url.removeprefix("s3://"))
+    by, other, up, down = (tmp_path / name for name in ("by", "other", "up", "down"))
+    by.write_bytes(random_bytes(32, 1))
+    other.write_bytes(random_bytes(32, 2))
+    for size in (10_000, 9 << 20):
+        up.write_bytes(random_bytes(size))
+        key = ("--sse-c", "AES256", "--sse-c-key", f"fileb://{by}")
+        gateway.aws("s3", "cp", str(up), f"{url}/file", *key)
+        assert gateway.aws("s3", "cp", f"{url}/file", str(down), check=False).returncode != 0
+        gateway.aws("s3", "cp", f"{url}/file", str(down), *key)
+        assert down.read_bytes() == up.read_bytes()
+        source = ("--sse-c-copy-source", "AES256", "--sse-c-copy-source-key", f"fileb://{by}")
+        target = ("--sse-c", "AES256", "--sse-c-key", f"fileb://{other}")
+        gateway.aws("s3", "cp", f"{url}/file", f"{url}/copy", *source, *target)
+        gateway.aws("s3", "cp", f"{url}/copy", str(down), *target)
+        assert down.read_bytes() == up.read_bytes()

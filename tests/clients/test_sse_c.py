@@ -28,7 +28,7 @@ from tests.clients.raw import RawClient
 from tests.clients.test_encryption_headers import encryption_of
 from tests.clients.test_multipart import PART, TAIL
 from tests.clients.test_post_object import post, sign
-from tests.harness import Gateway
+from tests.harness import Gateway, wait_until
 
 SSE = "x-amz-server-side-encryption"
 ALGORITHM, KEY, KEY_MD5 = (f"{SSE}-customer-{name}" for name in ("algorithm", "key", "key-md5"))
@@ -497,6 +497,13 @@ def test_a_key_in_a_presigned_url_is_in_no_log(gateway: Gateway, raw: RawClient,
     target = raw.presign("PUT", f"/{taking}/hoisted?{query}")
     assert raw.send("PUT", target, {"host": raw.host}, b"body").status == 200
     assert read(s3, taking, "hoisted", key) == b"body"
+
+    def lines() -> list[str]:
+        text = gateway.log_path.read_text(errors="replace")
+        return [line for line in text.splitlines() if f'"bucket":"{taking}","key":"hoisted"' in line]
+
+    written = wait_until(lambda: len(lines()) == 2 and lines(), "both requests are logged")
+    assert all('"mode":"SSE-C"' in line for line in written)
     log = gateway.log_path.read_text(errors="replace")
     for text in (key.base64, quote(key.base64, safe=""), key.secret.hex(), key.md5):
         assert text not in log
