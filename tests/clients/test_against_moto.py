@@ -27,6 +27,7 @@ from tests.harness import REGION, Gateway, clean_environment, wait_until
 
 DIFFERENT: dict[tuple[str, int], str] = {
     ("encryption", 0): "every bucket has a default since January 2023: moto says that there is none",
+    ("encryption", 2): "what a bucket blocks is told since April 2026: moto tells what was put",
     ("delete many", 2): "quietly means errors alone: moto tells what it deleted",
     ("multipart gone wrong", 7): "an upload that is gone is NoSuchUpload: moto fails",
     ("content-md5", 1): "a body must have its Content-MD5: moto does not look",
