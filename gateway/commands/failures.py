@@ -34,3 +34,11 @@ def load_settings(place: Path) -> Settings:
         return load(path)
     except ConfigError as error:
         raise BadConfiguration(str(error)) from error
+
+
+def default_place() -> Path:
+    """The data directory of a command that was told none. Raises click.UsageError."""
+    for place in (Path(), Path("data")):
+        if (place / CONFIG_NAME).exists():
+            return place
+    raise click.UsageError("name a data directory: DATA")

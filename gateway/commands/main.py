@@ -15,6 +15,7 @@ from gateway.commands.identities import access_key, user
 from gateway.commands.init import init
 from gateway.commands.kms import kms
 from gateway.commands.serve import serve
+from gateway.commands.simulate import simulate_command
 from gateway.commands.why import why
 
 EPILOG = """\b
@@ -59,3 +60,4 @@ main.add_command(account)
 main.add_command(user)
 main.add_command(access_key)
 main.add_command(why)
+main.add_command(simulate_command)

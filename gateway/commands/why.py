@@ -16,10 +16,10 @@ from typing import Any
 import click
 
 from gateway.access_log_search import AccessLine, Search, find_in, find_line, log_files
-from gateway.commands.failures import Failure, load_settings
+from gateway.commands.failures import Failure, default_place, load_settings
 from gateway.commands.identity_store import told_failures
 from gateway.commands.terminal import printable
-from gateway.config import CONFIG_NAME, Settings
+from gateway.config import Settings
 from gateway.statements import FoundStatement, Subject, statements_of, stored_key
 from kms.audit.event import Event
 from kms.audit.files import PUBLIC_KEYS_NAME, trail_files
@@ -73,7 +73,7 @@ def why(*, request_id: str, place: Path | None, logs: tuple[Path, ...], no_verif
     if not _REQUEST_ID.fullmatch(request_id):
         raise click.BadParameter("a request id has 16 hexadecimal digits", param_hint="REQUEST-ID")
     wanted = request_id.upper()
-    settings = load_settings(place or _default_place())
+    settings = load_settings(place or default_place())
     search = _search(settings, logs, wanted)
     audited = _audited(settings.audit.directory, wanted, search.line, is_verified=not no_verify)
     if search.line is None and not audited.lines:
@@ -84,13 +84,6 @@ def why(*, request_id: str, place: Path | None, logs: tuple[Path, ...], no_verif
         return
     for line in _told(settings, wanted, search, statements, audited):
         click.echo(line)
-
-
-def _default_place() -> Path:
-    for place in (Path(), Path("data")):
-        if (place / CONFIG_NAME).exists():
-            return place
-    raise click.UsageError("name a data directory: REQUEST-ID DATA")
 
 
 def _search(settings: Settings, logs: Sequence[Path], request_id: str) -> Search:

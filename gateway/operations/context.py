@@ -71,18 +71,30 @@ class Services:
 
     def account_block(self, account_id: str) -> PublicAccessBlock | None:
         """The account's own public access block, if it has one."""
-        settings = self.account_access(account_id).public_access_block
-        return None if settings is None else PublicAccessBlock(**dict.fromkeys(settings, True))
+        return account_block(self.account_access(account_id))
 
     def block_of(self, account_id: str, document: BucketDocument | None = None) -> PublicAccessBlock:
         """What is in force for a bucket: the strictest of its own, its account's and the installation's configuration.
 
         Without `document`, for one that is not there yet.
         """
-        if self.public_access.is_blocked_for_all:
-            return ALL_BLOCKED
-        own = None if document is None else document.public_access_block
-        return (own or NOTHING_BLOCKED) | (self.account_block(account_id) or NOTHING_BLOCKED)
+        return strictest_block(self.public_access, self.account_access(account_id), document)
+
+
+def account_block(access: AccountAccess) -> PublicAccessBlock | None:
+    """An account's own public access block, if it has one."""
+    settings = access.public_access_block
+    return None if settings is None else PublicAccessBlock(**dict.fromkeys(settings, True))
+
+
+def strictest_block(
+    installation: PublicAccess, account: AccountAccess, document: BucketDocument | None
+) -> PublicAccessBlock:
+    """See `Services.block_of`."""
+    if installation.is_blocked_for_all:
+        return ALL_BLOCKED
+    own = None if document is None else document.public_access_block
+    return (own or NOTHING_BLOCKED) | (account_block(account) or NOTHING_BLOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +190,11 @@ class Call:
             row = await self.services.index.get_bucket(name)
             document = self.services.rows.open_bucket(row)  # before its account is believed
             if not self.services.account_access(row.account_id).is_active:
-                raise S3Error("AllAccessDisabled")
+                raise S3Error(
+                    "AllAccessDisabled",
+                    decided_by="suspended account",
+                    reason=f"refused because account {row.account_id}, which owns bucket {name}, is suspended",
+                )
             self._buckets[name] = row
             self.permissions.introduce(row, document, self.services.block_of(row.account_id, document))
         return row

@@ -5,11 +5,14 @@ What was found is kept, so that the object which is read or changed then is the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway.operations.authorisation import ARN_PREFIX, BY_OBJECT_OWNER, OF_UPLOADS, action_on
 from gateway.operations.context import Call, checked_key
 from gateway.operations.multipart.upload_id import parse_upload_id
+from gateway.operations.sealed_rows import SealedRows
 from gateway.operations.versioning import named_version
-from gateway.protocol.acl import private
+from gateway.protocol.acl import Grants, private
 from gateway.protocol.errors import S3Error
 from gateway.storage.errors import NoSuchKey, NoSuchUpload, NoSuchVersion
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
@@ -34,13 +37,20 @@ async def introduce_owner(call: Call, bucket: BucketRow, key: str, version_id: s
 
 def introduce_row(call: Call, bucket: BucketRow, key: str, row: ObjectRow) -> None:
     """The same for a row that was read already. A delete marker says nothing: it is the bucket's owner's."""
-    document = call.services.rows.open_bucket(bucket)
-    if not document.has_acls or row.kind is RowKind.DELETE_MARKER:
-        return
-    found = call.services.rows.open_object(row)
+    found = owner_and_grants(call.services.rows, call.services.canonical_id, bucket, row)
+    if found is not None:
+        call.permissions.introduce_object(_arn(bucket, key), *found)
+
+
+def owner_and_grants(
+    rows: SealedRows, canonical_id: Callable[[str], str], bucket: BucketRow, row: ObjectRow
+) -> tuple[str, Grants] | None:
+    """Who decides about an object in place of the bucket's owner, and the grants of its ACL; None where nobody does."""
+    if not rows.open_bucket(bucket).has_acls or row.kind is RowKind.DELETE_MARKER:
+        return None
+    found = rows.open_object(row)
     owner = bucket.account_id if found.owner is None else found.owner
-    grants = private(call.services.canonical_id(owner)) if found.grants is None else found.grants
-    call.permissions.introduce_object(_arn(bucket, key), owner, grants)
+    return owner, private(canonical_id(owner)) if found.grants is None else found.grants
 
 
 async def introduce_initiator(call: Call, bucket: BucketRow, action: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from iam.entities import Role
@@ -20,7 +20,9 @@ from iam.principals import Caller
 class Authoriser:
     """Decides by the policies that go with the caller, and remembers them parsed."""
 
-    def __init__(self) -> None:
+    def __init__(self, context_of: Callable[[Caller, datetime, Context], Context] = CallerContext) -> None:
+        """`context_of` makes what conditions can ask for, of the caller, the time and what is known besides."""
+        self._context_of = context_of
         self._policies = PolicyCache()
 
     def require(
@@ -69,7 +71,7 @@ class Authoriser:
         except PolicyError as error:
             decision = Decision(Outcome.EXPLICIT_DENY, f"a policy cannot be read: {error.message}", Layer.RESOURCE)
         else:
-            context = CallerContext(caller, now, keys)
+            context = self._context_of(caller, now, keys)
             request = AccessRequest(caller.principal, action, role.arn, role.account_id, context, provider=provider)
             decision = evaluate_key(request, policies)
         decisions.note(action, role.arn, decision)
@@ -84,7 +86,7 @@ class Authoriser:
         except PolicyError as error:
             because = f"policy of the caller cannot be read: {error.message}"
             return Decision(Outcome.EXPLICIT_DENY, because, Layer.IDENTITY)
-        context = CallerContext(caller, now, {"aws:resourceaccount": (account_id,), **keys})
+        context = self._context_of(caller, now, {"aws:resourceaccount": (account_id,), **keys})
         return evaluate(AccessRequest(caller.principal, action, resource_arn, account_id, context), policies)
 
 

@@ -24,6 +24,7 @@ from iam.policy.evaluation import (
     evaluate,
     evaluate_key,
 )
+from iam.policy.variables import Context
 from iam.principals import SERVICE_ACCOUNT_ID, Caller, IdentityPolicies, PrincipalKind
 from kms.api.errors import KMSError
 from kms.keys.state import CRYPTOGRAPHIC, Operation
@@ -67,21 +68,32 @@ class Authorise(Protocol):
         ...
 
 
+ContextOf = Callable[[Call[Any], str, StoredKey | None], Context]
+"""What conditions can ask about an action of a call, on a key if it concerns one."""
+
+
 class PolicyAuthoriser:
     """Decides by policies and grants as they are now; `cache` is true to the store at every look-up."""
 
-    def __init__(self, cache: KeyCache, clock_us: Callable[[], int]) -> None:
+    def __init__(self, cache: KeyCache, clock_us: Callable[[], int], context_of: ContextOf | None = None) -> None:
+        """`context_of` makes what conditions can ask for; CallContext unless it is said otherwise."""
         self._cache = cache
         self._clock_us = clock_us
+        self._context_of = context_of or self._call_context
         self._policies = PolicyCache()
 
     def __call__(self, call: Call[Any], action: str, key: StoredKey | None, resource_arn: str = "*") -> None:
+        decision = self.decide(call, action, key, resource_arn)
+        self._settle(call, action, key, resource_arn if key is None else key.metadata.key_arn, decision)
+
+    def decide(self, call: Call[Any], action: str, key: StoredKey | None, resource_arn: str = "*") -> Decision:
+        """What calling this would decide. Notes nothing."""
         if key is None:
-            decision = self._decide_without_key(call, action, resource_arn)
-        else:
-            resource_arn = key.metadata.key_arn
-            decision = self._decide(call, action, key, lambda: self._granted(call, action, key))
-        self._settle(call, action, key, resource_arn, decision)
+            return self._decide_without_key(call, action, resource_arn)
+        return self._decide(call, action, key, lambda: self._granted(call, action, key))
+
+    def _call_context(self, call: Call[Any], action: str, key: StoredKey | None) -> Context:
+        return CallContext(call, action, key, self._cache, self._clock_us())
 
     def require_retiring(self, call: Call[Any], key: StoredKey, grant: StoredGrant) -> None:
         """Raise AccessDeniedException unless the caller may retire this grant.
@@ -96,7 +108,7 @@ class PolicyAuthoriser:
     def keeps_control(self, call: Call[Any], account_id: str, policy: Policy) -> bool:
         """Whether `policy`, as the policy of a key of `account_id`, lets the caller put the next one."""
         action = Operation.PUT_KEY_POLICY.action
-        context = CallContext(call, action, None, self._cache, self._clock_us())
+        context = self._context_of(call, action, None)
         # Statements of a key policy mean the key by "*"; which ARN it has or will get is not for them to say.
         request = AccessRequest(
             call.caller.principal, action, key_arn(call.region, account_id, "*"), account_id, context
@@ -110,7 +122,7 @@ class PolicyAuthoriser:
         policies = self._in_force(call.caller.policies)
         if isinstance(policies, Decision):
             return policies
-        context = CallContext(call, action, None, self._cache, self._clock_us())
+        context = self._context_of(call, action, None)
         return evaluate(AccessRequest(principal, action, resource_arn, principal.account_id, context), policies)
 
     def _decide(self, call: Call[Any], action: str, key: StoredKey, grant: Callable[[], str | None]) -> Decision:
@@ -124,7 +136,7 @@ class PolicyAuthoriser:
         policies = self._in_force(call.caller.policies, policy_text(key))
         if isinstance(policies, Decision):
             return policies
-        context = CallContext(call, action, key, self._cache, self._clock_us())
+        context = self._context_of(call, action, key)
         request = AccessRequest(principal, action, metadata.key_arn, metadata.account_id, context)
         return evaluate_key(request, policies, grant)
 

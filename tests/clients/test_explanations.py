@@ -624,6 +624,36 @@ def test_the_line_names_the_rule(world: World, case: Kind) -> None:
     if str(case.action).startswith(("kms:", "iam:Create")) or line["kms_key"]:
         assert "In the audit trail, whole where these lines are" in told
 
+    if line["action"] is not None and line["decided_by"] not in OTHER_RULES:
+        assert_simulated_alike(world, line)
+
+
+OTHER_RULES = {
+    "expected bucket owner",
+    "key state",
+    "public access block, BlockPublicAcls",
+    "public access block, BlockPublicPolicy",
+    "Requester Pays",
+    "the new bucket policy",
+}
+"""What refuses a request whose action is allowed."""
+
+
+def assert_simulated_alike(world: World, line: dict[str, Any]) -> None:
+    """What was decided about the request is what `sealgate simulate` says without one."""
+    who = ["--anonymous"] if line["principal"] is None else ["--principal", line["principal"]]
+    asked = ["--action", line["action"], "--resource", line["resource"], *who, "--json"]
+    result = CliRunner().invoke(main, ["simulate", str(world.gateway.data), *asked])
+    assert result.exit_code == 0, result.output
+    simulated = json.loads(result.output)
+    is_allowed = line["reason"] == ALLOWED
+    assert (simulated["isAllowed"], simulated["outcome"] == line["reason"]) == (is_allowed, True) or (
+        "does not exist" in line["reason"] and not simulated["isAllowed"]
+    )
+    rule = "root user of the account" if line["decided_by"].startswith("root user") else line["decided_by"]
+    assert simulated["decidedBy"] == rule
+    assert simulated["missingContextKeys"] == []
+
 
 def why(world: World, request_id: str, *options: str) -> str:
     """What `sealgate why` prints."""

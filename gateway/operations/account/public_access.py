@@ -46,5 +46,9 @@ def _own_account(call: Call) -> str:
     """
     account_id = named_account(call.request.headers)
     if account_id != call.account_id:
-        raise S3Error("AccessDenied")
+        raise S3Error(
+            "AccessDenied",
+            decided_by="another account",
+            reason="refused because only principals of an account may ask about its public access block",
+        )
     return account_id
