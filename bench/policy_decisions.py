@@ -70,7 +70,7 @@ def s3_decision(principal: Principal, *, policies: list[str], bucket_policy: str
         permissions = Permissions(
             caller,
             lambda known: RequestContext(
-                caller, request, query, operation="GetObject", now=NOW, signing=signing, known=known
+                caller, request, query, operation="GetObject", now=NOW, signing=signing, region="eu-1", known=known
             ),
             cache,
             lambda account_id: account_id,

@@ -38,6 +38,7 @@ _FROM_HEADERS = (
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
+    "x-amz-website-redirect-location",
 )
 _CREATES_OBJECT = {
     "CompleteMultipartUpload": "true",
@@ -93,11 +94,11 @@ class Signing:
 class RequestContext(CallerContext):
     """The condition keys of a request. Headers that a presigned URL carries must be in `request`.
 
-    `operation` is the name in the S3 model; `signing` is None if the request was not signed; `known` is what is known
-    of one decision besides.
+    `operation` is the name in the S3 model; `signing` is None if the request was not signed; `region` is that of the
+    endpoint; `known` is what is known of one decision besides.
     """
 
-    __slots__ = ("_tags", "operation", "query", "request", "signing")
+    __slots__ = ("_tags", "operation", "query", "region", "request", "signing")
 
     def __init__(
         self,
@@ -108,9 +109,11 @@ class RequestContext(CallerContext):
         operation: str,
         now: datetime,
         signing: Signing | None,
+        region: str,
         known: Context = NOTHING_KNOWN,
     ) -> None:
         super().__init__(caller, now, known)
+        self.region = region
         self.request = request
         self.query = query
         self.operation = operation
@@ -147,6 +150,7 @@ def _header(name: str) -> Callable[[RequestContext], str | None]:
 
 _KEYS: dict[str, Callable[[RequestContext], str | None]] = {
     "aws:referer": _header("referer"),
+    "aws:requestedregion": lambda context: context.region,
     "s3:authtype": lambda context: None if context.signing is None else _AUTH_TYPES[context.signing.form],
     "s3:objectcreationoperation": lambda context: _CREATES_OBJECT.get(context.operation),
     "s3:signatureage": lambda context: None if context.signing is None else context.signing.age(context.now),

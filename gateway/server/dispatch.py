@@ -219,8 +219,16 @@ class Dispatcher:
         caller, services = authentication.caller, unsealed.services
 
         def conditions(known: Context) -> Context:
-            name = operation.name
-            return RequestContext(caller, request, query, operation=name, now=now, signing=signing, known=known)
+            return RequestContext(
+                caller,
+                request,
+                query,
+                operation=operation.name,
+                now=now,
+                signing=signing,
+                region=services.region,
+                known=known,
+            )
 
         call = Call(
             services=services,

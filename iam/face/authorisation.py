@@ -16,6 +16,9 @@ from iam.policy.global_keys import CallerContext
 from iam.policy.variables import Context
 from iam.principals import Caller
 
+_OF_EVERY_CALL: Context = {"aws:requestedregion": ("us-east-1",)}
+"""IAM and the global endpoint of STS are there, whichever region a client signs for."""
+
 
 class Authoriser:
     """Decides by the policies that go with the caller, and remembers them parsed."""
@@ -71,7 +74,7 @@ class Authoriser:
         except PolicyError as error:
             decision = Decision(Outcome.EXPLICIT_DENY, f"a policy cannot be read: {error.message}", Layer.RESOURCE)
         else:
-            context = self._context_of(caller, now, keys)
+            context = self._context_of(caller, now, {**_OF_EVERY_CALL, **keys})
             request = AccessRequest(caller.principal, action, role.arn, role.account_id, context, provider=provider)
             decision = evaluate_key(request, policies)
         decisions.note(action, role.arn, decision)
@@ -86,7 +89,7 @@ class Authoriser:
         except PolicyError as error:
             because = f"policy of the caller cannot be read: {error.message}"
             return Decision(Outcome.EXPLICIT_DENY, because, Layer.IDENTITY)
-        context = self._context_of(caller, now, {"aws:resourceaccount": (account_id,), **keys})
+        context = self._context_of(caller, now, {**_OF_EVERY_CALL, "aws:resourceaccount": (account_id,), **keys})
         return evaluate(AccessRequest(caller.principal, action, resource_arn, account_id, context), policies)
 
 

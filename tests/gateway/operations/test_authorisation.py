@@ -74,6 +74,7 @@ def permissions(
             operation="GetObject",
             now=NOW,
             signing=Signing(Form.HEADER, "AWS4-HMAC-SHA256", NOW - timedelta(seconds=2)),
+            region="eu-1",
             known=known,
         ),
         PolicyCache(),

@@ -27,7 +27,7 @@ def keys(request: Request = REQUEST, signing: Signing | None = None, caller: Cal
     """Those with one value."""
     caller = caller or Caller(ROOT, "r", "10.1.2.3", is_secure_transport=request.is_secure)
     query = Query(request.target_query)
-    context = RequestContext(caller, request, query, operation="PutObject", now=NOW, signing=signing)
+    context = RequestContext(caller, request, query, operation="PutObject", now=NOW, signing=signing, region="eu-1")
     return {name: values[0] for name, values in context.items() if len(values) == 1}
 
 
@@ -76,6 +76,7 @@ def test_the_connection() -> None:
         "x-amz-server-side-encryption-aws-kms-key-id",
         "x-amz-server-side-encryption-customer-algorithm",
         "x-amz-storage-class",
+        "x-amz-website-redirect-location",
     ],
 )
 def test_headers(header: str) -> None:
