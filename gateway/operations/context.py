@@ -47,8 +47,9 @@ class Services:
     """Everything that operations ask: wired once in `gateway.app`.
 
     `owner_of` names an account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none.
-    `account_access` tells what holds for all that an account owns, and `put_account_block` changes it: the settings of
-    `PublicAccessBlock` that are on. It has taken effect, in every process, when it returns.
+    `account_access` tells what holds for all that an account owns (`IdentityStore` says what its flag is), and
+    `put_account_block` changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every
+    process, when it returns.
     """
 
     index: Index
@@ -59,7 +60,7 @@ class Services:
     inline_limit_bytes: int
     owner_of: Callable[[str], Owner]
     owner_by_id: Callable[[str], Owner | None]
-    account_access: Callable[[str], AccountAccess]
+    account_access: Callable[[str, bool], AccountAccess]
     put_account_block: Callable[[Caller, frozenset[str] | None], Awaitable[None]]
     integrity_event: Callable[[str, str], None]
     public_access: PublicAccess = PublicAccess()
@@ -71,14 +72,14 @@ class Services:
 
     def account_block(self, account_id: str) -> PublicAccessBlock | None:
         """The account's own public access block, if it has one."""
-        return account_block(self.account_access(account_id))
+        return account_block(self.account_access(account_id, False))
 
     def block_of(self, account_id: str, document: BucketDocument | None = None) -> PublicAccessBlock:
         """What is in force for a bucket: the strictest of its own, its account's and the installation's configuration.
 
         Without `document`, for one that is not there yet.
         """
-        return strictest_block(self.public_access, self.account_access(account_id), document)
+        return strictest_block(self.public_access, self.account_access(account_id, False), document)
 
 
 def account_block(access: AccountAccess) -> PublicAccessBlock | None:
@@ -94,7 +95,10 @@ def strictest_block(
     if installation.is_blocked_for_all:
         return ALL_BLOCKED
     own = None if document is None else document.public_access_block
-    return (own or NOTHING_BLOCKED) | (account_block(account) or NOTHING_BLOCKED)
+    of_account = account_block(account)
+    if own is None or of_account is None:
+        return own or of_account or NOTHING_BLOCKED
+    return own | of_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,14 +193,16 @@ class Call:
         if row is None:
             row = await self.services.index.get_bucket(name)
             document = self.services.rows.open_bucket(row)  # before its account is believed
-            if not self.services.account_access(row.account_id).is_active:
+            # Whoever signed the request was looked up for it: what was changed before it came is known since.
+            access = self.services.account_access(row.account_id, not self.is_anonymous)
+            if not access.is_active:
                 raise S3Error(
                     "AllAccessDisabled",
                     decided_by="suspended account",
                     reason=f"refused because account {row.account_id}, which owns bucket {name}, is suspended",
                 )
             self._buckets[name] = row
-            self.permissions.introduce(row, document, self.services.block_of(row.account_id, document))
+            self.permissions.introduce(row, document, strictest_block(self.services.public_access, access, document))
         return row
 
     async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:

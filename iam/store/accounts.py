@@ -132,9 +132,10 @@ class SQLiteAccounts:
         if not changed:
             raise NoSuchAccount(f"there is no account {account_id[:80]!r}")
 
-    def account_access(self, account_id: str) -> AccountAccess:
+    def account_access(self, account_id: str, is_checked: bool = False) -> AccountAccess:
         with translated_failures():
-            self._check_caches()
+            if not is_checked:
+                self._check_caches()
             access = self._access_cache.get(account_id)
             return access if access is not None else self._load_access(account_id)
 

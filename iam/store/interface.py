@@ -257,9 +257,13 @@ class IdentityStore(Protocol):
         """See `AccountAccess`. Takes effect before it returns, in every process. Raises NoSuchAccount."""
         ...
 
-    def account_access(self, account_id: str) -> AccountAccess:
+    def account_access(self, account_id: str, is_checked: bool = False) -> AccountAccess:
         """What decides about all that the account owns; of an account that the store does not know, that of one that
-        blocks nothing. On the path of every request."""
+        blocks nothing. On the path of every request.
+
+        `is_checked`: a credential was found for the same request before; what this process knows since is new enough,
+        and is not held against the database again.
+        """
         ...
 
     def create_member_account(self, request: AccountRequest, account: Account, role: Role, policy_arn: str) -> None:
