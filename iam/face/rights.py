@@ -136,7 +136,7 @@ _MORE: Mapping[str, tuple[Right, ...]] = {
     "UpdateUser": (Right("iam:UpdateUser", "user", of="under its new name", when="it is renamed or moved"),),
 }
 
-_OF_ENTITY = ("GetContextKeysForPrincipalPolicy", "SimulatePrincipalPolicy")
+_OF_ENTITY = ("GetContextKeysForPrincipalPolicy", "ListPoliciesGrantingServiceAccess", "SimulatePrincipalPolicy")
 """Operations that name a user, a group or a role."""
 
 RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {

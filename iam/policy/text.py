@@ -1,5 +1,5 @@
-"""What a simulation tells of a policy that the evaluator does not keep: where its statements stand in the text, and how
-the condition keys are spelt that it asks for. For texts that `parse_policy` took.
+"""What is told of a policy that the evaluator does not keep: where its statements stand in the text, how the condition
+keys are spelt that it asks for, which services it is about. For texts that `parse_policy` took.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _VARIABLE = re.compile(r"\$\{([A-Za-z0-9:/._@+=\- ]+?)(?:, *'[^'{}]*')?\}")
@@ -84,12 +85,36 @@ def spelt_keys(text: str) -> tuple[str, ...]:
     document's order."""
     found: dict[str, str] = {}
     document = json.loads(text)
-    statements = document["Statement"]
     has_variables = document.get("Version") == "2012-10-17"
-    for statement in statements if isinstance(statements, list) else [statements]:
+    for statement in _statements_of(document):
         for key in _keys(statement, has_variables=has_variables):
             found.setdefault(key.lower(), key)
     return tuple(found.values())
+
+
+def grants_actions_of(service: str, text: str) -> bool:
+    """Whether a statement allows any action of a service, on whatever and under whatever conditions."""
+    prefix = f"{service.lower()}:"
+    return any(
+        statement["Effect"] == "Allow" and _names_actions_of(prefix, statement)
+        for statement in _statements_of(json.loads(text))
+    )
+
+
+def _names_actions_of(prefix: str, statement: dict[str, object]) -> bool:
+    """The service of a pattern has no wildcards, but for the star that means every action of all."""
+    if "Action" in statement:
+        return any(each == "*" or each.startswith(prefix) for each in _lowered(statement["Action"]))
+    return not any(each in {"*", f"{prefix}*"} for each in _lowered(statement["NotAction"]))
+
+
+def _lowered(patterns: object) -> list[str]:
+    return [str(each).lower() for each in (patterns if isinstance(patterns, list) else [patterns])]
+
+
+def _statements_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    statements = document["Statement"]
+    return statements if isinstance(statements, list) else [statements]
 
 
 def _keys(statement: dict[str, object], *, has_variables: bool) -> Iterator[str]:

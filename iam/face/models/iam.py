@@ -252,6 +252,7 @@ _INPUTS: dict[str, str] = {
     "ListOpenIDConnectProviderTags": "ListOpenIDConnectProviderTagsRequest",
     "ListOpenIDConnectProviders": "ListOpenIDConnectProvidersRequest",
     "ListPolicies": "ListPoliciesRequest",
+    "ListPoliciesGrantingServiceAccess": "ListPoliciesGrantingServiceAccessRequest",
     "ListPolicyTags": "ListPolicyTagsRequest",
     "ListPolicyVersions": "ListPolicyVersionsRequest",
     "ListRolePolicies": "ListRolePoliciesRequest",
@@ -930,6 +931,18 @@ _SHAPES: dict[str, Shape] = {
     "ListOpenIDConnectProvidersRequest": Shape(
         Kind.STRUCTURE,
     ),
+    "ListPoliciesGrantingServiceAccessRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "Marker": "markerType",
+            "Arn": "arnType",
+            "ServiceNamespaces": "serviceNamespaceListType",
+        },
+        required=(
+            "Arn",
+            "ServiceNamespaces",
+        ),
+    ),
     "ListPoliciesRequest": Shape(
         Kind.STRUCTURE,
         members={
@@ -1597,6 +1610,18 @@ _SHAPES: dict[str, Shape] = {
     ),
     "serviceName": Shape(
         Kind.STRING,
+    ),
+    "serviceNamespaceListType": Shape(
+        Kind.LIST,
+        minimum=1,
+        maximum=200,
+        item="serviceNamespaceType",
+    ),
+    "serviceNamespaceType": Shape(
+        Kind.STRING,
+        minimum=1,
+        maximum=64,
+        pattern="[\\w-]*",
     ),
     "statusType": Shape(
         Kind.STRING,

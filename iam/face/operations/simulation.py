@@ -19,6 +19,7 @@ from iam.face.call import Call, Document, Value
 from iam.face.constraints import Value as Given
 from iam.face.errors import IAMError
 from iam.face.identities import permitted_by_arn
+from iam.face.operations.granting import default_text, sources_of
 from iam.face.paging import page
 from iam.policy.conditions import parse_number
 from iam.policy.dates import parse_date
@@ -157,19 +158,13 @@ def _resource_policy(call: Call) -> SimulatedPolicy | None:
 
 def _policies_of(call: Call, entity: Entity) -> Iterator[SimulatedPolicy]:
     """All identity-based policies in force for an entity, those of a user's groups too."""
-    for policy in call.store.inline_policies(entity):
-        yield _parsed(f"{entity.kind}_{entity.name}_{policy.name}", policy.text)
-    for attached in call.store.attached_policies(entity):
-        yield _managed(call, attached.arn)
-    if isinstance(entity, User):
-        for group in call.store.groups_of(entity):
-            yield from _policies_of(call, group)
+    for each in sources_of(call.store, entity):
+        is_inline = each.arn is None
+        yield _parsed(f"{each.entity.kind}_{each.entity.name}_{each.name}" if is_inline else each.name, each.text)
 
 
 def _managed(call: Call, arn: str) -> SimulatedPolicy:
-    name = call.store.policy(call.account_id, arn).name
-    (document,) = [each.document for each in call.store.policy_versions(call.account_id, arn) if each.is_default]
-    return _parsed(name, document)
+    return _parsed(call.store.policy(call.account_id, arn).name, default_text(call.store, call.account_id, arn))
 
 
 # The caller

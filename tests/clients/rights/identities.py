@@ -362,16 +362,17 @@ for each in (
     on_account(each)
 
 
-def by_arn(operation: str, **members: Any) -> None:
+def by_arn(operation: str, member: str = "PolicySourceArn", **members: Any) -> None:
     """An operation on the policies of a user, a group or a role."""
     for kind in ("group", "role", "user"):
 
         def prepare(world: World, kind: str = kind) -> Prepared:
             arn = world.entity_arn(kind, world.entity(kind))
-            return Prepared(ask=_ask(operation, PolicySourceArn=arn, **members), needs=[(f"iam:{operation}", arn)])
+            return Prepared(ask=_ask(operation, **{member: arn}, **members), needs=[(f"iam:{operation}", arn)])
 
         _add(operation, f"a {kind}", prepare)
 
 
 by_arn("SimulatePrincipalPolicy", ActionNames=["iam:SimulatePrincipalPolicy"])
 by_arn("GetContextKeysForPrincipalPolicy")
+by_arn("ListPoliciesGrantingServiceAccess", "Arn", ServiceNamespaces=["s3"])

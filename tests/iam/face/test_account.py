@@ -158,3 +158,25 @@ def test_a_credential_report_has_a_line_for_each(client: Client) -> None:
         "N/A",
         "false",
     )
+
+
+def test_the_policies_that_let_into_a_service(estate: Client) -> None:
+    everything_else = POLICY.replace('"Action":"s3:GetObject"', '"NotAction":"s3:*"')
+    estate.ask("PutGroupPolicy", GroupName="gus", PolicyName="others", PolicyDocument=everything_else)
+    estate.ask("AttachUserPolicy", UserName="ann", PolicyArn=READ_ONLY)
+    arn = f"arn:aws:iam::{ACCOUNT.account_id}:user/ann"
+    services = ["s3", "S3-Object-Lambda", "kms", "iam"]
+    answer = estate.ask("ListPoliciesGrantingServiceAccess", Arn=arn, ServiceNamespaces=services)
+    told = {each["ServiceNamespace"]: each["Policies"] for each in answer["PoliciesGrantingServiceAccess"]}
+    managed = {"PolicyName": "AmazonS3ReadOnlyAccess", "PolicyType": "MANAGED", "PolicyArn": READ_ONLY}
+    own = {"PolicyName": "own", "PolicyType": "INLINE", "EntityType": "USER", "EntityName": "ann"}
+    others = {"PolicyName": "others", "PolicyType": "INLINE", "EntityType": "GROUP", "EntityName": "gus"}
+    assert told["s3"] == [own, managed]
+    assert told["S3-Object-Lambda"] == [managed, others]
+    assert told["kms"] == told["iam"] == [others]
+    denied = POLICY.replace("Allow", "Deny").replace("s3:GetObject", "*")
+    estate.ask("PutGroupPolicy", GroupName="gus", PolicyName="others", PolicyDocument=denied)
+    (only,) = estate.ask("ListPoliciesGrantingServiceAccess", Arn=arn, ServiceNamespaces=["kms"])[
+        "PoliciesGrantingServiceAccess"
+    ]
+    assert only == {"ServiceNamespace": "kms", "Policies": []}

@@ -81,6 +81,10 @@ CALLS: dict[str, dict[str, Any]] = {
     "GetContextKeysForPrincipalPolicy": {"PolicySourceArn": f"arn:aws:iam::{ACCOUNT.account_id}:user/bob"},
     "GetCredentialReport": {},
     "ListAccountAliases": {},
+    "ListPoliciesGrantingServiceAccess": {
+        "Arn": f"arn:aws:iam::{ACCOUNT.account_id}:role/rob",
+        "ServiceNamespaces": ["s3"],
+    },
     "SimulateCustomPolicy": {"PolicyInputList": [POLICY], "ActionNames": ["s3:GetObject"]},
     "SimulatePrincipalPolicy": {
         "PolicySourceArn": f"arn:aws:iam::{ACCOUNT.account_id}:group/gus",
@@ -157,7 +161,7 @@ def test_a_user_does_what_its_policies_allow_and_no_more(client: Client, operati
     call = CALLS[operation]
     nobodys = {"UserName": "nobody", "RoleName": "nobody", "GroupName": "nobody", "PolicyArn": f"{OWN}er"}
     nobodys["OpenIDConnectProviderArn"] = f"{PROVIDER}er"
-    nobodys["PolicySourceArn"] = f"arn:aws:iam::{ACCOUNT.account_id}:role/nobody"
+    nobodys["Arn"] = nobodys["PolicySourceArn"] = f"arn:aws:iam::{ACCOUNT.account_id}:role/nobody"
     for parameters in (call, {name: nobodys.get(name, value) for name, value in call.items()}):
         code, message = refusal(client.ask, operation, **parameters)
         assert code == "AccessDenied"
