@@ -275,7 +275,8 @@ class Connection(RequestHandler):
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> StreamResponse:
         if isinstance(exc, BadHttpMessage):
-            log.debug("malformed HTTP from %s: %s", self.remote_ip, exc)
+            # What it says quotes the line, which may hold a customer's key or a signature.
+            log.debug("malformed HTTP from %s: %s", self.remote_ip, type(exc).__name__)
         else:
             log.error("request from %s failed at the edge", self.remote_ip, exc_info=exc)
         return Refused(self._edge.refusal(self._parse_error(exc), self.remote_ip))

@@ -429,6 +429,17 @@ async def test_malformed_http_is_answered_in_s3s_xml(raw: bytes, status: int, co
     assert (entry.status, entry.error_code) == (status, code)
 
 
+@pytest.mark.parametrize("line", [b"%s: %s\x01\r\n", b"%s : %s\r\n", b"%s: %s" + b"y" * 70_000 + b"\r\n"])
+async def test_malformed_http_is_quoted_in_no_log(caplog: pytest.LogCaptureFixture, line: bytes) -> None:
+    caplog.set_level("DEBUG")
+    secret = b"c2VjcmV0IGtleSBvZiBhIGN1c3RvbWVyIG9mIG91cnM="
+    async with serving(hello) as served:
+        reply = await served.ask(get(headers=line % (b"x-amz-server-side-encryption-customer-key", secret)))
+    assert reply.status == 400
+    assert secret not in reply.body
+    assert secret.decode()[:16] not in caplog.text
+
+
 async def test_header_section_in_small_pieces_is_bounded_as_a_whole() -> None:
     async with serving(hello) as served:
         client = await served.connect()
