@@ -33,8 +33,12 @@ class Store:
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result(ASK_SECONDS)
 
     def new_bucket(self) -> str:
+        """It takes customers' keys."""
         name = f"bucket-{next(self._numbers)}"
         assert self.ask("PUT", f"/{name}").status == 200
+        blocked = "<BlockedEncryptionTypes><EncryptionType>NONE</EncryptionType></BlockedEncryptionTypes>"
+        rule = f"<ServerSideEncryptionConfiguration><Rule>{blocked}</Rule></ServerSideEncryptionConfiguration>"
+        assert self.ask("PUT", f"/{name}", {"encryption": ""}, body=rule.encode()).status == 200
         return name
 
 

@@ -13,13 +13,15 @@ NULL = "null"
 
 @dataclass(frozen=True)
 class Version:
-    """An object, or a delete marker where `body` is None. `etag` is in its quotes, as it was told."""
+    """An object, or a delete marker where `body` is None. `etag` is in its quotes, as it was told; `encryption` is as
+    it was asked for (`tests.properties.encryption`)."""
 
     version_id: str
     body: bytes | None
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     etag: str = ""
+    encryption: str | None = None
 
 
 class Bucket:

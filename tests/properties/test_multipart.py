@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.properties.encryption import asked, brought
 from tests.properties.in_process import Store, child, children, root, upload_id_of
 from tests.properties.strategies import SIZES, body
 
@@ -19,7 +20,7 @@ NUMBERS = st.sampled_from((1, 2, 3, 5, 9_999, 10_000))
 @given(
     uploaded=st.lists(st.tuples(NUMBERS, SIZES), min_size=1, max_size=10),
     left_out=st.sets(NUMBERS, max_size=2),
-    encryption=st.sampled_from(("AES256", "aws:kms")),
+    encryption=st.sampled_from(("AES256", "aws:kms", "customer A")),
     page_size=st.integers(1, 4),
 )
 def test_the_object_is_the_parts_in_order(
@@ -32,12 +33,13 @@ def test_the_object_is_the_parts_in_order(
 ) -> None:
     monkeypatch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 0)  # 5 MiB, else
     path = f"/{store.new_bucket()}/k"
-    begun = store.ask("POST", path, {"uploads": ""}, headers={"x-amz-server-side-encryption": encryption})
+    begun = store.ask("POST", path, {"uploads": ""}, headers=asked(encryption))
     upload_id = upload_id_of(begun)
     parts: dict[int, tuple[bytes, str]] = {}
     for count, (number, size) in enumerate(uploaded):
         data = body(size, (path, count))
-        answer = store.ask("PUT", path, {"uploadId": upload_id, "partNumber": str(number)}, body=data)
+        named_part = {"uploadId": upload_id, "partNumber": str(number)}
+        answer = store.ask("PUT", path, named_part, body=data, headers=brought(encryption))
         assert answer.status == 200, answer.body
         parts[number] = data, answer.headers["ETag"]
     assert list(_listed(store, path, upload_id, page_size)) == [
@@ -48,13 +50,13 @@ def test_the_object_is_the_parts_in_order(
     whole = f"<CompleteMultipartUpload>{document}</CompleteMultipartUpload>".encode()
     answer = store.ask("POST", path, {"uploadId": upload_id}, body=whole)
     assert answer.status == 200, answer.body
-    got = store.ask("GET", path)
+    got = store.ask("GET", path, headers=brought(encryption))
     assert got.body == b"".join(parts[number][0] for number in named)
     if encryption == "AES256":
         digests = b"".join(hashlib.md5(parts[n][0], usedforsecurity=False).digest() for n in named)
         assert got.headers["ETag"] == f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(named)}"'
     for place, number in enumerate(named, start=1):
-        part = store.ask("GET", path, {"partNumber": str(place)})
+        part = store.ask("GET", path, {"partNumber": str(place)}, headers=brought(encryption))
         if parts[number][0] and named == list(range(1, len(named) + 1)):
             assert (part.status, part.body) == (206, parts[number][0])
             assert part.headers["x-amz-mp-parts-count"] == str(len(named))

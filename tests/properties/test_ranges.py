@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.properties.encryption import asked, brought, brought_for_source
 from tests.properties.in_process import Store, upload_id_of
 from tests.properties.strategies import body
 
@@ -14,42 +17,42 @@ SIZES = (0, 1, 2, 1000, 16_384, 16_385, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * S
 PARTS = (70_000, 1, SEGMENT, 30_000)
 """Of an object of several blobs, whose borders ranges cross."""
 
-ENCRYPTIONS = ("AES256", "aws:kms")
+ENCRYPTIONS = ("AES256", "aws:kms", "customer A")
 
 
 class Objects:
-    """Bodies by path."""
+    """Paths, bodies, and how they are encrypted."""
 
-    def __init__(self, bodies: dict[str, bytes]) -> None:
-        self._bodies = list(bodies.items())
+    def __init__(self, found: list[tuple[str, bytes, str]]) -> None:
+        self._found = found
 
-    def __getitem__(self, number: int) -> tuple[str, bytes]:
-        return self._bodies[number % len(self._bodies)]
+    def __getitem__(self, number: int) -> tuple[str, bytes, str]:
+        return self._found[number % len(self._found)]
 
 
 @pytest.fixture(scope="module")
 def objects(store: Store) -> Objects:
     bucket = store.new_bucket()
-    made: dict[str, bytes] = {}
+    made: list[tuple[str, bytes, str]] = []
     for encryption in ENCRYPTIONS:
-        headers = {"x-amz-server-side-encryption": encryption}
         for size in SIZES:
             path, data = f"/{bucket}/{encryption}-{size}", body(size, (encryption, size))
-            assert store.ask("PUT", path, headers=headers, body=data).status == 200
-            made[path] = data
+            assert store.ask("PUT", path, headers=asked(encryption), body=data).status == 200
+            made.append((path, data, encryption))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 1)
             path = f"/{bucket}/{encryption}-parts"
-            made[path] = _upload(store, path, headers)
+            made.append((path, _upload(store, path, encryption), encryption))
     return Objects(made)
 
 
-def _upload(store: Store, path: str, headers: dict[str, str]) -> bytes:
-    upload_id = upload_id_of(store.ask("POST", path, {"uploads": ""}, headers=headers))
+def _upload(store: Store, path: str, encryption: str) -> bytes:
+    upload_id = upload_id_of(store.ask("POST", path, {"uploads": ""}, headers=asked(encryption)))
     data, named = b"", ""
     for number, size in enumerate(PARTS, start=1):
         part = body(size, (path, number))
-        answer = store.ask("PUT", path, {"uploadId": upload_id, "partNumber": str(number)}, body=part)
+        named_part = {"uploadId": upload_id, "partNumber": str(number)}
+        answer = store.ask("PUT", path, named_part, body=part, headers=brought(encryption))
         named += f"<Part><PartNumber>{number}</PartNumber><ETag>{answer.headers['ETag']}</ETag></Part>"
         data += part
     document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
@@ -73,9 +76,9 @@ OFFSETS = BORDERS | st.integers(0, 200_000)
 def test_a_range_is_a_slice(
     store: Store, objects: Objects, number: int, first: int | None, last: int | None, method: str
 ) -> None:
-    path, data = objects[number]
+    path, data, encryption = objects[number]
     written = f"bytes={'' if first is None else first}-{'' if last is None else last}"
-    answer = store.ask(method, path, headers={"range": written})
+    answer = store.ask(method, path, headers={"range": written, **brought(encryption)})
     if (first is None and last is None) or (first is not None and last is not None and last < first):
         assert answer.status == 200  # no range by RFC 9110, section 14.1.1, and ignored
         expected = data
@@ -94,11 +97,12 @@ def test_a_range_is_a_slice(
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(number=st.integers(0, 100), first=OFFSETS, length=st.integers(1, 100_000))
 def test_a_copied_range_is_a_slice(store: Store, objects: Objects, number: int, first: int, length: int) -> None:
-    path, data = objects[number]
+    path, data, encryption = objects[number]
     bucket = path.split("/")[1]
     target = f"/{bucket}/copy"
     upload_id = upload_id_of(store.ask("POST", target, {"uploads": ""}))
-    headers = {"x-amz-copy-source": path, "x-amz-copy-source-range": f"bytes={first}-{first + length - 1}"}
+    headers = {"x-amz-copy-source": quote(path), "x-amz-copy-source-range": f"bytes={first}-{first + length - 1}"}
+    headers |= brought_for_source(encryption)
     answer = store.ask("PUT", target, {"uploadId": upload_id, "partNumber": "1"}, headers=headers)
     if first + length > len(data):
         assert answer.status == 400

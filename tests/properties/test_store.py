@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from tests.gateway.gateway_in_process import Answer
+from tests.properties.encryption import asked, brought, brought_for_source
 from tests.properties.in_process import Store, child, children, decoded, root, upload_id_of
 from tests.properties.model import NULL, Bucket, Version
 from tests.properties.strategies import SIZES, body
@@ -21,7 +22,7 @@ KEYS = st.sampled_from(NAMES)
 TAGS = st.dictionaries(st.sampled_from(("a", "b c", "é")), st.sampled_from(("", "x", "y+z")), max_size=2)
 METADATA = st.dictionaries(st.sampled_from(("a", "b")), st.sampled_from(("x", "y z")), max_size=2)
 NUMBERS = st.integers(0, 30)
-ENCRYPTIONS = st.sampled_from((None, None, "AES256", "aws:kms"))
+ENCRYPTIONS = st.sampled_from((None, None, "AES256", "aws:kms", "customer A", "customer B"))
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -71,11 +72,9 @@ class StoreMachine(RuleBasedStateMachine):
         headers = {f"x-amz-meta-{name}": value for name, value in metadata.items()}
         if tags:
             headers["x-amz-tagging"] = "&".join(f"{_form(name)}={_form(value)}" for name, value in tags.items())
-        if encryption:
-            headers["x-amz-server-side-encryption"] = encryption
-        answer = self._ask("PUT", key, headers=headers, body=data)
-        self._written(answer, key, Version("", data, metadata, tags))
-        if encryption != "aws:kms":
+        answer = self._ask("PUT", key, headers={**headers, **asked(encryption)}, body=data)
+        self._written(answer, key, Version("", data, metadata, tags, encryption=encryption))
+        if encryption in (None, "AES256"):
             assert answer.headers["ETag"] == f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
     def _etag(self, number: int) -> str:
@@ -127,9 +126,21 @@ class StoreMachine(RuleBasedStateMachine):
         version_id = self._version_id(number)
         self._check_get(key, version_id, "HEAD" if is_head else "GET")
 
+    @rule(key=KEYS, number=NUMBERS, bringing=ENCRYPTIONS)
+    def get_by_another_key(self, key: str, number: int, bringing: str | None) -> None:
+        version_id = self._version_id(number)
+        found = self._model.version(key, version_id)
+        if found is None or found.body is None or brought(found.encryption) == brought(bringing):
+            return
+        query = None if version_id is None else {"versionId": version_id}
+        answer = self._ask("GET", key, query, headers=brought(bringing))
+        is_other = bool(brought(found.encryption) and brought(bringing))
+        assert (answer.status, answer.code) == ((403, "AccessDenied") if is_other else (400, "InvalidRequest"))
+
     def _check_get(self, key: str, version_id: str | None, method: str = "GET") -> None:
-        answer = self._ask(method, key, None if version_id is None else {"versionId": version_id})
+        query = None if version_id is None else {"versionId": version_id}
         expected = self._model.version(key, version_id)
+        answer = self._ask(method, key, query, headers=brought(expected.encryption if expected else None))
         code = None if method == "HEAD" or answer.status == 200 else answer.code
         if expected is None:
             # Without versioning there is no version but the key's one object.
@@ -201,26 +212,29 @@ class StoreMachine(RuleBasedStateMachine):
             is_marker = child(told[place], "DeleteMarker") == "true"
             self._deleted(key, version_id, child(told[place], "DeleteMarkerVersionId"), is_marker=is_marker)
 
-    @rule(source=KEYS, number=NUMBERS, to=KEYS, metadata=st.none() | METADATA)
-    def copy(self, source: str, number: int, to: str, metadata: dict[str, str] | None) -> None:
+    @rule(source=KEYS, number=NUMBERS, to=KEYS, metadata=st.none() | METADATA, encryption=ENCRYPTIONS)
+    def copy(self, source: str, number: int, to: str, metadata: dict[str, str] | None, encryption: str | None) -> None:
         version_id = self._version_id(number)
         named = f"/{self._bucket}/{_quoted(source)}" + (f"?versionId={version_id}" if version_id else "")
-        headers = {"x-amz-copy-source": named}
+        expected = self._model.version(source, version_id)
+        headers = {"x-amz-copy-source": named, **asked(encryption)}
+        headers |= brought_for_source(expected.encryption if expected else None)
         if metadata is not None:
             headers["x-amz-metadata-directive"] = "REPLACE"
             headers |= {f"x-amz-meta-{name}": value for name, value in metadata.items()}
         answer = self._ask("PUT", to, headers=headers)
-        expected = self._model.version(source, version_id)
         if expected is None or expected.body is None:
             assert answer.status in (400, 404), answer.body
             return
-        if source == to and metadata is None and (version_id is None or answer.status == 400):
+        is_encrypted_anew = encryption is not None or expected.encryption not in (None, "AES256")
+        is_unchanged = source == to and metadata is None and not is_encrypted_anew
+        if is_unchanged and (version_id is None or answer.status == 400):
             # Onto itself, and nothing changes.
             assert (answer.status, answer.code) == (400, "InvalidRequest")
             assert expected == self._model.current(source)
             return
         kept = expected.metadata if metadata is None else metadata
-        self._written(answer, to, Version("", expected.body, kept, expected.tags))
+        self._written(answer, to, Version("", expected.body, kept, expected.tags, encryption=encryption))
 
     @rule(key=KEYS, number=NUMBERS, tags=TAGS)
     def tag(self, key: str, number: int, tags: dict[str, str]) -> None:
@@ -240,14 +254,15 @@ class StoreMachine(RuleBasedStateMachine):
         pairs = [each for tag_set in children(root(told), "TagSet") for each in children(tag_set, "Tag")]
         assert {child(each, "Key"): child(each, "Value") for each in pairs} == tags
 
-    @rule(key=KEYS, size=SIZES, tags=TAGS, is_aborted=st.booleans())
-    def upload(self, key: str, size: int, tags: dict[str, str], is_aborted: bool) -> None:
-        headers = {"x-amz-meta-a": "x"}
+    @rule(key=KEYS, size=SIZES, tags=TAGS, is_aborted=st.booleans(), encryption=ENCRYPTIONS)
+    def upload(self, key: str, size: int, tags: dict[str, str], is_aborted: bool, encryption: str | None) -> None:
+        headers = {"x-amz-meta-a": "x", **asked(encryption)}
         if tags:
             headers["x-amz-tagging"] = "&".join(f"{_form(name)}={_form(value)}" for name, value in tags.items())
         upload_id = upload_id_of(self._ask("POST", key, {"uploads": ""}, headers=headers))
         data = self._new_body(size)
-        part = self._ask("PUT", key, {"uploadId": upload_id, "partNumber": "7"}, body=data)
+        named_part = {"uploadId": upload_id, "partNumber": "7"}
+        part = self._ask("PUT", key, named_part, body=data, headers=brought(encryption))
         assert part.status == 200
         if is_aborted:
             assert self._ask("DELETE", key, {"uploadId": upload_id}).status == 204
@@ -255,7 +270,7 @@ class StoreMachine(RuleBasedStateMachine):
         named = f"<Part><PartNumber>7</PartNumber><ETag>{part.headers['ETag']}</ETag></Part>"
         document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
         answer = self._ask("POST", key, {"uploadId": upload_id}, body=document)
-        self._written(answer, key, Version("", data, {"a": "x"}, tags))
+        self._written(answer, key, Version("", data, {"a": "x"}, tags, encryption=encryption))
 
     @invariant()
     def listings_are_the_model(self) -> None:
