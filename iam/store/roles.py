@@ -17,6 +17,10 @@ USE_PRECISION_US = 15 * 60 * 1_000_000
 of credentials in every process. AWS tells of uses with a delay of up to four hours."""
 
 
+_MAY_TRUST = "SELECT role_id, trust_policy FROM role WHERE instr(trust_policy, ?) OR instr(trust_policy, '\\')"
+"""Roles that can name an ARN: a text that has it, or an escape of JSON, in which it can hide."""
+
+
 class SQLiteRoles(SQLiteEntities):
     """See `IdentityStore` for what the methods promise."""
 
@@ -103,7 +107,7 @@ class SQLiteRoles(SQLiteEntities):
         return True
 
     def _call_principal(self, arn: str, new_name: str) -> None:
-        for role_id, text in self._connection.execute("SELECT role_id, trust_policy FROM role").fetchall():
+        for role_id, text in self._connection.execute(_MAY_TRUST, (arn,)).fetchall():
             changed = replace_principals(text, {arn: new_name})
             if changed != text:
                 self._connection.execute("UPDATE role SET trust_policy = ? WHERE role_id = ?", (changed, role_id))

@@ -822,7 +822,8 @@ class IdentityStoreSuite:
         store.create_account(OTHER_ACCOUNT)
         first, second = replace(ANN, user_id="AIDAFIRSTFIRSTFIRST22"), replace(ANN, user_id="AIDASECONDSECONDSEC22")
         store.create_user(first)
-        text = ROLE.trust_policy.replace('"123456789012"', f'["210987654321", "{first.arn}"]')
+        escaped = first.arn.replace("/", r"\/")  # as some write it
+        text = ROLE.trust_policy.replace('"123456789012"', f'["210987654321", "{escaped}"]')
         role = replace(ROLE, account_id=OTHER_ACCOUNT.account_id, trust_policy=text)
         store.create_role(role)
 
