@@ -11,59 +11,59 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pytest
 
+from tests.clients.access import anonymous_client
 from tests.clients.checks import faults
 from tests.clients.kms_operations.world import OTHER_REGION
 from tests.clients.rights import identities, kms, objects, organizations, s3, sessions
-from tests.clients.rights.case import Case, Clients, Need, Outcome, Prepared, elsewhere, outcome_of, statements
+from tests.clients.rights.case import (
+    Case,
+    Clients,
+    Need,
+    Outcome,
+    Prepared,
+    elsewhere,
+    method_of,
+    outcome_of,
+    statements,
+)
 from tests.clients.rights.world import World
+from tests.clients.sessions import client_with
 from tests.clients.test_account_public_access import sent_to_endpoint
-from tests.clients.users import client_of
+from tests.clients.users import allow, make_account
 from tests.harness import REPOSITORY, Gateway, running_gateway
 from tests.rights_table import SERVICES
 
 CASES = [*s3.CASES, *objects.CASES, *kms.CASES, *identities.CASES, *sessions.CASES, *organizations.CASES]
+NOTHING: Need = ("s3:GetObjectTorrent", "arn:aws:s3:::none")
+"""What a policy allows that is to allow nothing of what is walked: one without statements is none."""
+
+NOT_OF_SESSIONS = {"GetFederationToken"}
+"""What only long-term credentials may be used for (API Reference, GetFederationToken)."""
+
+OF_NO_ACCOUNT = {"CreateBucket", "CreateKey", "GenerateRandom", "ListAliases", "ListBuckets", "ListKeys"}
+"""Operations of S3 and the KMS that name nothing of the account, or nothing that is there already."""
+
+ABROAD = {"DeleteAlias": "NotFoundException"}
+"""It names an alias of the caller's account and region, which has none of this name."""
+
 RECORDER = Path(__file__).parent / "rights" / "recorder"
 
 
-class Walker:
-    """A user whose one policy is what a test says, and the decisions that are asked for meanwhile."""
+class Decisions:
+    """What the gateway's processes were asked to decide, as the recorder writes it down."""
 
-    def __init__(self, gateway: Gateway, decisions: TextIO) -> None:
-        self.world = World(gateway)
-        self.name = self.world.name("walker")
-        self.world.iam.create_user(UserName=self.name)
-        key = self.world.iam.create_access_key(UserName=self.name)["AccessKey"]
-        pair = key["AccessKeyId"], key["SecretAccessKey"]
-        # Forms are signed by version 4, as requests are, only if one says so.
-        self._clients = {
-            service: client_of(gateway, service, *pair, signature_version="v4" if service != "s3" else "s3v4")
-            for service in SERVICES
-        }
-        sent_to_endpoint(self._clients["s3control"])
-        self._decisions = decisions
+    def __init__(self, lines: TextIO) -> None:
+        self._lines = lines
 
-    @property
-    def clients(self) -> Clients:
-        return self._clients.__getitem__
-
-    def may(self, needs: Sequence[Need]) -> None:
-        """From here on this, and nothing else."""
-        policy = {"UserName": self.name, "PolicyName": "rights"}
-        if not needs:
-            self.world.iam.delete_user_policy(**policy)
-            return
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements(needs)})
-        self.world.iam.put_user_policy(**policy, PolicyDocument=document)
-
-    def asked_for(self) -> dict[str, set[str]]:
+    def since_last(self) -> dict[str, set[str]]:
         """The actions that each operation asked for since the last time, by `service:Operation`."""
-        lines = [line.split() for line in self._decisions.read().splitlines()]
+        lines = [line.split() for line in self._lines.read().splitlines()]
         of_request = {request: name for name, request, _ in lines if name != "via"}
         found: dict[str, set[str]] = defaultdict(set)
         for name, request, action in lines:
@@ -72,20 +72,78 @@ class Walker:
         return found
 
 
+class Walker:
+    """A user, or the session of a role, whose one policy is what a test says."""
+
+    def __init__(self, world: World, kind: str) -> None:
+        self._iam, self._kind, self._name = world.iam, kind, world.entity(kind)
+        self._clients = clients_of(world.gateway, world.credentials_of(kind, self._name))
+
+    @property
+    def clients(self) -> Clients:
+        return self._clients.__getitem__
+
+    def may(self, needs: Sequence[Need]) -> None:
+        """From here on this, and nothing else."""
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements([NOTHING, *needs])})
+        named = {f"{self._kind.title()}Name": self._name, "PolicyName": "rights"}
+        method_of(self._iam, f"Put{self._kind.title()}Policy")(**named, PolicyDocument=document)
+
+
+def clients_of(gateway: Gateway, credentials: dict[str, str]) -> dict[str, Any]:
+    """Forms are signed by version 4, as requests are, only if one says so."""
+    versions = {service: {"signature_version": "s3v4"} if service == "s3" else {} for service in SERVICES}
+    clients = {service: client_with(gateway, service, credentials, **version) for service, version in versions.items()}
+    sent_to_endpoint(clients["s3control"])
+    return clients
+
+
 @pytest.fixture(scope="module")
-def walker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walker]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     directory = tmp_path_factory.mktemp("rights")
-    decisions = directory / "decisions"
-    decisions.touch()
+    (directory / "decisions").touch()
     environment = {
-        "DECISIONS": str(decisions),
+        "DECISIONS": str(directory / "decisions"),
         "PYTHONPATH": f"{RECORDER}:{REPOSITORY}",
         "SEALGATE_KMS_OTHER_REGIONS": OTHER_REGION,
     }
-    running = running_gateway(directory, root="file", environment=environment)
-    with running as gateway, decisions.open(encoding="ascii") as lines:
-        yield Walker(gateway, lines)
-    assert faults(gateway) == []
+    with running_gateway(directory, root="file", environment=environment) as made:
+        yield made
+    assert faults(made) == []
+
+
+@pytest.fixture(scope="module")
+def decisions(gateway: Gateway) -> Iterator[Decisions]:
+    with gateway.data.with_name("decisions").open(encoding="ascii") as lines:
+        yield Decisions(lines)
+
+
+@pytest.fixture(scope="module")
+def world(gateway: Gateway) -> World:
+    return World(gateway)
+
+
+@pytest.fixture(scope="module")
+def user(world: World) -> Walker:
+    return Walker(world, "user")
+
+
+@pytest.fixture(scope="module")
+def session(world: World) -> Walker:
+    return Walker(world, "role")
+
+
+@pytest.fixture(scope="module")
+def stranger(gateway: Gateway) -> Clients:
+    """An administrator of another account."""
+    other = make_account(gateway).make_user(allow("*"))
+    keys = {"AccessKeyId": other.access_key_id, "SecretAccessKey": other.secret_access_key}
+    return clients_of(gateway, keys).__getitem__
+
+
+@pytest.fixture(scope="module")
+def nobody(gateway: Gateway) -> Clients:
+    return {"s3": anonymous_client(gateway)}.__getitem__
 
 
 # The cases are the tables
@@ -102,11 +160,11 @@ def test_cases_are_told_apart() -> None:
     assert len(names) == len(set(names))
 
 
-def test_every_right_that_is_declared_is_asked_for_by_a_case(walker: Walker) -> None:
+def test_every_right_that_is_declared_is_asked_for_by_a_case(world: World) -> None:
     """As often as it is declared: once on the source of a copy, and once on its target."""
     met: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for case in CASES:
-        prepared = case.prepare(walker.world)
+        prepared = case.prepare(world)
         met[case.service, case.operation] |= counted(prepared) | Counter(prepared.asks_too)
     for service, rows in SERVICES.items():
         for name in rows:
@@ -125,38 +183,74 @@ def declared(service: str, operation: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_an_operation_needs_its_rights_and_no_others(walker: Walker, case: Case) -> None:
-    prepared = case.prepare(walker.world)
+def test_an_operation_needs_its_rights_and_no_others(
+    world: World, user: Walker, decisions: Decisions, case: Case
+) -> None:
+    prepared = case.prepare(world)
     assert counted(prepared) <= declared(case.service, case.operation)
     before = None if prepared.observe is None else prepared.observe()
-    check_refusals(walker, prepared)
+    check_refusals(user, prepared)
     assert prepared.observe is None or prepared.observe() == before
-    walker.may(prepared.needs)
-    assert outcome_of(prepared, walker.clients) == Outcome(prepared.otherwise)
+    user.may(prepared.needs)
+    assert outcome_of(prepared, user.clients) == Outcome(prepared.otherwise)
     assert prepared.observe is None or (prepared.observe() == before) == prepared.is_idle
-    check_decisions(walker, case, prepared)
+    check_decisions(decisions, case, prepared)
 
 
-def check_refusals(walker: Walker, prepared: Prepared) -> None:
+def check_refusals(user: Walker, prepared: Prepared) -> None:
     """Without rights, without each one of them, and with each one on another resource alone."""
-    walker.may([("s3:GetObjectTorrent", "arn:aws:s3:::none")])
-    assert outcome_of(prepared, walker.clients).is_refused
+    user.may([])
+    assert outcome_of(prepared, user.clients).is_refused
     for missing in prepared.needs:
         rest = [need for need in prepared.needs if need != missing]
         other = elsewhere(missing[1])
         for instead in ([], [(missing[0], other)] if other else []):
-            walker.may([*rest, *instead, ("s3:GetObjectTorrent", "arn:aws:s3:::none")])
-            outcome = outcome_of(prepared, walker.clients)
+            user.may([*rest, *instead])
+            outcome = outcome_of(prepared, user.clients)
             assert outcome.is_refused, (missing, instead, outcome)
             if outcome.code != "403":
                 assert f"is not authorized to perform: {missing[0]} " in outcome.message
 
 
-def check_decisions(walker: Walker, case: Case, prepared: Prepared) -> None:
+def check_decisions(decisions: Decisions, case: Case, prepared: Prepared) -> None:
     """Of all operations since the last case, those that prepared it as well."""
-    asked = walker.asked_for()
+    asked = decisions.since_last()
     for name, actions in asked.items():
         service, _, operation = name.partition(":")
         assert actions <= declared(service, operation).keys(), name
     wanted = {*prepared.asks_too, *(action for action, _ in prepared.needs)}
     assert wanted <= asked[f"{case.service}:{case.operation}"]
+
+
+# The same for others than users
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.operation not in NOT_OF_SESSIONS], ids=str)
+def test_the_session_of_a_role_has_the_rights_of_the_role(world: World, session: Walker, case: Case) -> None:
+    prepared = case.prepare(world)
+    session.may([])
+    assert outcome_of(prepared, session.clients).is_refused
+    session.may(prepared.needs)
+    assert outcome_of(prepared, session.clients) == Outcome(prepared.otherwise)
+
+
+def cases_of(*services: str, without: Collection[str]) -> list[Case]:
+    return [case for case in CASES if case.service in services and case.operation not in without]
+
+
+@pytest.mark.parametrize("case", cases_of("s3", "kms", without=OF_NO_ACCOUNT), ids=str)
+def test_another_accounts_administrator_is_refused(world: World, stranger: Clients, case: Case) -> None:
+    prepared = case.prepare(world)
+    before = None if prepared.observe is None else prepared.observe()
+    outcome = outcome_of(prepared, stranger)
+    assert outcome == Outcome(ABROAD[case.operation]) if case.operation in ABROAD else outcome.is_refused
+    assert prepared.observe is None or prepared.observe() == before
+
+
+@pytest.mark.parametrize("case", cases_of("s3", without={"PostObject"}), ids=str)
+def test_nobody_is_refused(world: World, nobody: Clients, case: Case) -> None:
+    """But for forms, which boto3 makes only for somebody."""
+    prepared = case.prepare(world)
+    before = None if prepared.observe is None else prepared.observe()
+    assert outcome_of(prepared, nobody).is_refused
+    assert prepared.observe is None or prepared.observe() == before

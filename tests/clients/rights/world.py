@@ -10,6 +10,7 @@ from typing import Any
 
 from tests.clients.kms_operations.world import World as KeyWorld
 from tests.clients.rights.case import method_of, told
+from tests.clients.sessions import client_with
 from tests.clients.test_account_public_access import sent_to_endpoint
 from tests.harness import REGION, Gateway
 
@@ -139,6 +140,21 @@ class World:
 
     def entity_arn(self, kind: str, name: str) -> str:
         return f"arn:aws:iam::{self.account_id}:{kind}/{name}"
+
+    def credentials_of(self, kind: str, name: str) -> dict[str, str]:
+        """An access key of a user, or a session of a role: as IAM and STS answer them."""
+        if kind == "user":
+            made: dict[str, str] = self.iam.create_access_key(UserName=name)["AccessKey"]
+            return made
+        assuming = json.dumps(
+            {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}}
+        )
+        user = self.entity("user")
+        self.iam.put_user_policy(UserName=user, PolicyName="assume", PolicyDocument=assuming)
+        sts = client_with(self.gateway, "sts", self.credentials_of("user", user))
+        answer = sts.assume_role(RoleArn=self.entity_arn("role", name), RoleSessionName="session")
+        session: dict[str, str] = answer["Credentials"]
+        return session
 
     def policy(self, **parameters: Any) -> str:
         """The ARN of a new managed policy."""
