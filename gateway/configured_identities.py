@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -39,6 +40,10 @@ POLICY_NAME = "configured"
 """What a user's inline policy of the configuration is called."""
 
 MAX_KEYS_FILE_BYTES = 1 << 20
+
+LOCK_SECONDS = 10.0
+"""How long a worker waits for others that make the same identities. They take milliseconds each."""
+LOCK_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +255,23 @@ def _apply_keys(store: IdentityStore, principal: Principal, keys: Sequence[Confi
 
 
 @contextmanager
-def one_at_a_time(lock_path: Path) -> Iterator[None]:
-    """Workers start together: each waits for the one before it. Blocks. Raises OSError."""
+def one_at_a_time(lock_path: Path, wait_seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Workers start together: each waits for the one before it. Blocks. Raises OSError, TimeoutError after a while."""
     fd = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, time.monotonic() + wait_seconds)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError("another process does not get done with the configured accounts") from None
+            time.sleep(LOCK_PAUSE_SECONDS)  # another process's state: nothing to wait on
+        else:
+            return

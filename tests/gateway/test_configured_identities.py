@@ -199,5 +199,5 @@ def test_one_at_a_time(tmp_path: Path) -> None:
 
     with one_at_a_time(tmp_path / "lock"), (tmp_path / "lock").open() as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with one_at_a_time(tmp_path / "lock"):
+    with one_at_a_time(tmp_path / "lock"), pytest.raises(TimeoutError), one_at_a_time(tmp_path / "lock", 0.05):
         pass

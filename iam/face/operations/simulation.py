@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,6 +39,7 @@ from iam.policy.simulation import (
 from iam.policy.text import Position, spelt_keys
 from iam.policy.variables import Context, Values
 from iam.principals import Caller, Principal, PrincipalKind
+from iam.store.interface import NoSuchEntity
 
 MAX_REQUESTS = 2500
 """Of one call: each action on each resource. An answer tells some hundred bytes of each."""
@@ -207,8 +209,9 @@ def _caller_named(call: Call, arn: str) -> Principal:
         raise IAMError("InvalidInput", f"Invalid caller ARN: {arn[:512]}. It names a user or a role.")
     account_id, kind, name = found.groups()
     if account_id == call.account_id:
-        known = call.store.users(account_id) if kind == EntityKind.USER else call.store.roles(account_id)
-        for entity in known:
+        with contextlib.suppress(NoSuchEntity):
+            find = call.store.user if kind == EntityKind.USER else call.store.role
+            entity = find(account_id, name)
             if entity.arn == arn:
                 return _principal_of(call, entity)
     if kind == EntityKind.ROLE:
