@@ -26,6 +26,9 @@ from gateway.sealing.customer_keys import WrongCustomerKey, check_customer_key
 from gateway.storage.index.records import BucketRow, UploadRow
 from kms.api.secrets import SecretBytes
 
+BLOCKED_ENCRYPTION = "blocked encryption types"
+"""What decided, where a bucket refuses customers' keys."""
+
 
 def secret_of(key: CustomerKey | None) -> SecretBytes | None:
     return None if key is None else SecretBytes(key.secret)
@@ -105,7 +108,7 @@ def refuse_blocked(call: Call, bucket: BucketRow, *, is_asked: bool | None = Non
         "AccessDenied",
         # Other accounts, and who is nobody, are not told how the bucket is set up.
         None if call.is_anonymous or principal.account_id != bucket.account_id else message,
-        decided_by="blocked encryption types",
+        decided_by=BLOCKED_ENCRYPTION,
         reason="refused because the bucket blocks SSE-C",
     )
 

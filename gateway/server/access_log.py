@@ -35,6 +35,10 @@ MAX_CHARACTERS = 2048
 """Of each explanation. An object's ARN has less than 1200 bytes."""
 
 
+CUSTOMER_KEY_MODE = "SSE-C"
+"""What no header of S3 calls so: other modes are as x-amz-server-side-encryption has them."""
+
+
 @dataclass(slots=True)
 class Entry:
     """What is logged of one request. Dispatch sets the fields of the second group as it learns them.

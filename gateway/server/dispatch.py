@@ -33,7 +33,7 @@ from gateway.protocol.query import Query
 from gateway.protocol.request_headers import check_request_headers, user_agent
 from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
-from gateway.server.access_log import Entry, current_entry
+from gateway.server.access_log import CUSTOMER_KEY_MODE, Entry, current_entry
 from gateway.server.brakes import Brakes, Family, Throttled
 from gateway.server.explanation import (
     explain_anonymous,
@@ -245,7 +245,7 @@ class Dispatcher:
         response = await self._call(operation.handler, call)
         if call.is_requester_charged:
             response.headers["x-amz-request-charged"] = REQUESTER
-        entry.mode = response.headers.get(SSE, "SSE-C" if CUSTOMER_ALGORITHM in response.headers else None)
+        entry.mode = response.headers.get(SSE, CUSTOMER_KEY_MODE if CUSTOMER_ALGORITHM in response.headers else None)
         return response
 
     @staticmethod

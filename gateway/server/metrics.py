@@ -20,7 +20,9 @@ from prometheus_client import (
     values,
 )
 
-from gateway.server.access_log import Entry
+from gateway.operations.customer_keys import BLOCKED_ENCRYPTION
+from gateway.protocol.encryption import CHOOSING
+from gateway.server.access_log import CUSTOMER_KEY_MODE, Entry
 
 REGISTRY = CollectorRegistry()
 MULTIPROCESS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
@@ -67,6 +69,12 @@ KMS_CALLS = Counter(
     ["operation", "outcome"],
     registry=REGISTRY,
 )
+CUSTOMER_KEY_WRITES = Counter(
+    "sealgate_customer_key_writes",
+    "Objects and uploads that were to be written under keys that clients bring (SSE-C), by outcome.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 THROTTLED = Counter(
     "sealgate_throttled_requests",
     "Requests refused because they came too fast, by services and limit.",
@@ -105,6 +113,10 @@ class RequestMetrics:
             SENT.inc(entry.bytes_out)
         if entry.is_aborted:
             ABORTED.inc()
+        if entry.mode == CUSTOMER_KEY_MODE and operation in CHOOSING:
+            CUSTOMER_KEY_WRITES.labels("written").inc()
+        elif entry.decided_by == BLOCKED_ENCRYPTION:
+            CUSTOMER_KEY_WRITES.labels("blocked").inc()
 
 
 def count_kms_call(operation: str, outcome: str) -> None:

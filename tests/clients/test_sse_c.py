@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import itertools
+import re
+import urllib.request
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -633,6 +635,23 @@ def test_another_account_is_not_told_how_a_bucket_is_set_up(s3: Any, gateway: Ga
     nobody = anonymous_client(gateway)
     got = refused(nobody.put_object, Bucket=bucket, Key="a", Body=b"1", **A.asked)
     assert got == (403, "AccessDenied", "Access Denied")
+
+
+def counted(gateway: Gateway, outcome: str) -> float:
+    with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=10) as reply:
+        text = reply.read().decode()
+    found = re.search(rf'^sealgate_customer_key_writes_total\{{outcome="{outcome}"\}} (\S+)$', text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_operators_are_told_of_writes_under_customers_keys(s3: Any, gateway: Gateway, taking: str) -> None:
+    before = {outcome: counted(gateway, outcome) for outcome in ("written", "blocked")}
+    s3.put_object(Bucket=taking, Key="a", Body=b"1", **A.asked)
+    read(s3, taking, "a", A)
+    take_customer_keys(s3, taking, take=False)
+    assert refusal(s3.put_object, Bucket=taking, Key="a", Body=b"1", **A.asked) == (403, "AccessDenied")
+    for outcome, count in before.items():
+        wait_until(lambda outcome=outcome, count=count: counted(gateway, outcome) == count + 1, outcome)
 
 
 # By whom, and from where

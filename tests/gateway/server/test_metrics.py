@@ -9,6 +9,7 @@ from pathlib import Path
 from gateway.server import metrics
 from gateway.server.access_log import Entry
 
+OUTCOMES = ("written", "blocked")
 ROOT = Path(__file__).parents[3]
 
 PROCESS = """
@@ -33,6 +34,25 @@ def test_every_metric_is_documented_and_nothing_else() -> None:
     for family in metrics.REGISTRY.collect():
         found.add(family.name + ("_total" if family.type == "counter" else ""))
     assert documented == found
+
+
+def test_writes_under_customers_keys_are_counted_by_what_became_of_them() -> None:
+    before = exposed()
+    observer = metrics.RequestMetrics()
+    entries = [
+        Entry("id", "ip", "PUT", operation="PutObject", status=200, mode="SSE-C"),
+        Entry("id", "ip", "PUT", operation="CopyObject", status=200, mode="SSE-C"),
+        Entry("id", "ip", "PUT", operation="PutObject", status=403, decided_by="blocked encryption types"),
+        Entry("id", "ip", "GET", operation="GetObject", status=200, mode="SSE-C"),
+        Entry("id", "ip", "PUT", operation="PutObject", status=200, mode="aws:kms"),
+        Entry("id", "ip", "PUT", operation="PutObject", status=403, decided_by="Requester Pays"),
+    ]
+    for entry in entries:
+        observer.observe(entry)
+    after = exposed()
+    name = "sealgate_customer_key_writes_total"
+    grown = [after[sample] - before.get(sample, 0) for sample in (f'{name}{{outcome="{o}"}}' for o in OUTCOMES)]
+    assert grown == [2, 1]
 
 
 def test_requests_are_counted_by_operation_and_class() -> None:
