@@ -363,6 +363,55 @@ class InlinePolicy:
         return code_of(self._method(aws, "get"), **self._named) == "NoSuchEntity"
 
 
+@dataclass
+class OpenIDConnectProvider:
+    """aws_iam_openid_connect_provider."""
+
+    host: str
+    audience: str
+    arn: str = ""
+
+    def create(self, aws: AWS) -> None:
+        made = aws.iam.create_open_id_connect_provider(
+            Url=f"https://{self.host}", ClientIDList=[self.audience], ThumbprintList=["0" * 40]
+        )
+        self.arn = made["OpenIDConnectProviderArn"]
+
+    def read(self, aws: AWS) -> object:
+        found = answered(aws.iam.get_open_id_connect_provider, OpenIDConnectProviderArn=self.arn)
+        assert (found["Url"], found["ClientIDList"]) == (self.host, [self.audience])
+        assert found["ThumbprintList"] == ["0" * 40]
+        return found
+
+    def destroy(self, aws: AWS) -> None:
+        aws.iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=self.arn)
+
+    def is_gone(self, aws: AWS) -> bool:
+        code = code_of(aws.iam.get_open_id_connect_provider, OpenIDConnectProviderArn=self.arn)
+        return code == "NoSuchEntity"
+
+
+@dataclass
+class AccountAlias:
+    """aws_iam_account_alias."""
+
+    alias: str
+
+    def create(self, aws: AWS) -> None:
+        aws.iam.create_account_alias(AccountAlias=self.alias)
+
+    def read(self, aws: AWS) -> object:
+        found = listed(aws.iam, "list_account_aliases", "AccountAliases")
+        assert found == [self.alias]
+        return found
+
+    def destroy(self, aws: AWS) -> None:
+        aws.iam.delete_account_alias(AccountAlias=self.alias)
+
+    def is_gone(self, aws: AWS) -> bool:
+        return listed(aws.iam, "list_account_aliases", "AccountAliases") == []
+
+
 # KMS
 
 
@@ -522,3 +571,25 @@ class Configuration:
 
     def is_gone(self, aws: AWS) -> bool:
         return code_of(getattr(aws.s3, self.get), Bucket=self.bucket.name) in {self.missing, "NoSuchBucket"}
+
+
+@dataclass
+class AccountBlock:
+    """aws_s3_account_public_access_block."""
+
+    block: Mapping[str, bool]
+
+    def create(self, aws: AWS) -> None:
+        aws.control.put_public_access_block(AccountId=aws.account_id, PublicAccessBlockConfiguration=self.block)
+
+    def read(self, aws: AWS) -> object:
+        found = answered(aws.control.get_public_access_block, AccountId=aws.account_id)
+        assert found == {"PublicAccessBlockConfiguration": self.block}
+        return found
+
+    def destroy(self, aws: AWS) -> None:
+        aws.control.delete_public_access_block(AccountId=aws.account_id)
+
+    def is_gone(self, aws: AWS) -> bool:
+        code = code_of(aws.control.get_public_access_block, AccountId=aws.account_id)
+        return code == "NoSuchPublicAccessBlockConfiguration"

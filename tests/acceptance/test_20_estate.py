@@ -17,6 +17,8 @@ import pytest
 from tests.acceptance.estate import (
     AWS,
     AccessKey,
+    AccountAlias,
+    AccountBlock,
     Alias,
     Attachment,
     Bucket,
@@ -26,6 +28,7 @@ from tests.acceptance.estate import (
     InlinePolicy,
     Key,
     ManagedPolicy,
+    OpenIDConnectProvider,
     Resource,
     Role,
     User,
@@ -80,6 +83,8 @@ def left_in(root: AWS) -> list[object]:
         Filter=["User", "Group", "Role", "LocalManagedPolicy", "AWSManagedPolicy"]
     )
     found = [each for name in details if name.endswith("List") for each in details[name]]
+    found += root.iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    found += root.iam.list_account_aliases()["AccountAliases"]
     found += details["Policies"] + root.s3.list_buckets()["Buckets"]
     found += [each for each in listed(root.kms, "list_aliases", "Aliases") if not is_awss(each)]
     for key in listed(root.kms, "list_keys", "Keys"):
@@ -134,7 +139,11 @@ def plan(account_id: str) -> Estate:
     auditors = Group("auditors", [auditor])
     deployer_key, auditor_key, outsider_key = AccessKey(deployer), AccessKey(auditor), AccessKey(outsider)
     default = {"SSEAlgorithm": "aws:kms"}
+    closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
     resources: list[Resource] = [
+        AccountAlias(name),
+        AccountBlock(dict.fromkeys(closed, True)),
+        OpenIDConnectProvider("issuer.example.com/estate", "application"),
         boundary,
         data,
         deployer,
