@@ -27,6 +27,7 @@ from gateway.server.brakes import Brakes
 from gateway.server.dispatch import Dispatcher, Unsealed
 from gateway.server.kms_edge import KMSEdge
 from gateway.server.kms_quotas import KMSQuotas
+from gateway.server.provider_keys import ProviderKeys
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.blobs.file import FileBlobStore
@@ -37,7 +38,9 @@ from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
 from iam.face.auditing import CallRecord
 from iam.face.service import IdentityService
+from iam.jose import NotAKeySet, parse_key_set
 from iam.key_uses import AccessKeyUses
+from iam.oidc_providers import check_provider_url
 from iam.policy.errors import PolicyError
 from iam.principals import service_caller
 from iam.scope import GLOBAL_REGION, IAM, KMS, ORGANIZATIONS, STS
@@ -77,6 +80,7 @@ class Application:
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
         self._uses = AccessKeyUses()
+        self._provider_keys = open_provider_keys(settings)
         self._change_trail = KMSChangeTrail(self._service)
         self._untold: list[str] = []
         self._unsealed: Unsealed | None = None
@@ -129,6 +133,7 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._provider_keys.close()
         await self._kms.close()
         await self._index.close()
         await self._blobs.close()
@@ -164,7 +169,7 @@ class Application:
         # It has a connection of its own, as the other belongs to this thread.
         tokens = SessionTokens(IndexKeySecretSealer(keys.rows))
         self._identity_service = IdentityService(
-            lambda: self._open_identities(keys), self._uses, tokens, self._change_trail
+            lambda: self._open_identities(keys), self._uses, tokens, self._change_trail, self._provider_keys
         )
         self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
         sessions = Sessions(tokens, self._identities)
@@ -279,6 +284,26 @@ async def open_application(settings: Settings, instance: str, rates: RateTable) 
     application = Application(settings, index, blobs, kms, rates)
     await application.start(instance)
     return application
+
+
+def open_provider_keys(settings: Settings) -> ProviderKeys:
+    """The source of identity providers' keys. Raises ConfigError for a file that is no key set."""
+    configured = {}
+    for issuer in settings.issuer:
+        try:
+            configured[check_provider_url(issuer.url)] = parse_key_set(issuer.keys_file.read_bytes())
+        except ValueError as error:
+            raise ConfigError(f"issuer.url: {error}") from error
+        except (OSError, NotAKeySet) as error:
+            raise ConfigError(f"issuer.keys_file: {issuer.keys_file} is no JSON Web Key Set") from error
+    web = settings.webidentity
+    return ProviderKeys(
+        configured=configured,
+        fetch_seconds=web.fetch_seconds,
+        keep_seconds=web.keep_seconds,
+        allow_loopback=web.loopback,
+        ca_file=web.ca_file,
+    )
 
 
 def integrity_event(kind: str, detail: str) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "AdminSettings",
     "AuditSettings",
     "ConfigError",
+    "IssuerSettings",
     "KMSSettings",
     "LimitSettings",
     "ListenSettings",
@@ -32,6 +33,7 @@ __all__ = [
     "Settings",
     "StorageSettings",
     "UserSettings",
+    "WebIdentitySettings",
     "example",
     "format_settings",
     "load",
@@ -291,6 +293,31 @@ class AccountSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebIdentitySettings:
+    """How the keys of OpenID Connect providers are fetched (AssumeRoleWithWebIdentity)."""
+
+    fetch_seconds: float = setting(5.0, "deadline of each of the two documents of a provider", minimum=0.1, maximum=60)
+    keep_seconds: float = setting(
+        900.0, "fetched keys are used without asking the provider again", minimum=1, maximum=86_400
+    )
+    loopback: bool = setting(
+        False,
+        "ask issuers at localhost, 127.0.0.1 and [::1] too, also by http: who makes providers reaches those ports then",
+    )
+    ca_file: Path | None = setting(
+        None, "PEM file of certificate authorities that are trusted besides the system's", relative_to_data=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerSettings:
+    """An OpenID Connect provider whose keys lie in a file, and are never fetched; any number of them."""
+
+    url: str = setting("", "the issuer, as its tokens name it", required=True)
+    keys_file: Path = setting(Path("jwks.json"), "its JSON Web Key Set, read at the start", relative_to_data=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings. Paths are absolute: relative ones in the file are relative to the data directory."""
 
@@ -305,6 +332,8 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")
+    webidentity: WebIdentitySettings = field(default_factory=WebIdentitySettings)
+    issuer: tuple[IssuerSettings, ...] = setting((), "issuers")
 
     @property
     def worker_count(self) -> int:

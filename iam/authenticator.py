@@ -141,6 +141,11 @@ class Authenticator:
         self._find_credential = find_credential
         self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
 
+    @property
+    def region(self) -> str:
+        """The home region."""
+        return self._region
+
     def authenticate(
         self,
         request: SignableRequest,

@@ -17,6 +17,8 @@ class PrincipalKind(StrEnum):
     ROLE_SESSION = "assumed-role"
     FEDERATED_USER = "federated-user"
     """A session that GetFederationToken made for a user, or for the root user."""
+    WEB_IDENTITY = "web-identity"
+    """Who shows a token of an identity provider, and asks for a role: without credentials of an account."""
     SERVICE = "service"
     ANONYMOUS = "anonymous"
 

@@ -27,9 +27,9 @@ from iam.face.call import Document
 from iam.face.errors import IAMError
 from iam.face.models.iam import IAM as IAM_MODEL
 from iam.face.parameters import parse_form
-from iam.face.query import Operation, find_operation, model_of
+from iam.face.query import Operation, find_operation, is_unsigned, model_of
 from iam.face.service import IdentityService
-from iam.principals import Caller
+from iam.principals import ANONYMOUS, NO_POLICIES, Caller, IdentityPolicies, Principal, Session
 from iam.scope import IAM, STS, Service
 from iam.store.interface import StoreUnavailable
 
@@ -123,29 +123,48 @@ class Exchange:
         brakes.admit_address(Family.API, request.remote_ip)
         body = await read_whole(request, MAX_BODY_BYTES)
         self._read(body)
-        authenticated = authenticator.authenticate(
-            request,
-            self.service,
-            now=datetime.now(UTC),
-            body_sha256=hashlib.sha256(body).hexdigest(),
-        )
-        if authenticated is None:
-            explain_anonymous(entry)
-            raise anonymous_failure()
-        entry.principal = authenticated.principal.arn
-        brakes.admit_principal(Family.API, authenticated.principal)
+        if self._needs_no_signature():  # and one that is there all the same means nothing
+            caller = self._caller(ANONYMOUS, authenticator.region)
+        else:
+            authenticated = authenticator.authenticate(
+                request,
+                self.service,
+                now=datetime.now(UTC),
+                body_sha256=hashlib.sha256(body).hexdigest(),
+            )
+            if authenticated is None:
+                explain_anonymous(entry)
+                raise anonymous_failure()
+            entry.principal = authenticated.principal.arn
+            brakes.admit_principal(Family.API, authenticated.principal)
+            caller = self._caller(
+                authenticated.principal, authenticated.region, authenticated.policies, authenticated.session
+            )
         operation, parameters = self._find()
-        caller = Caller(
-            authenticated.principal,
+        return self._success(operation, await service.call(caller, operation, parameters, entry.decisions))
+
+    def _caller(
+        self,
+        principal: Principal,
+        region: str,
+        policies: IdentityPolicies = NO_POLICIES,
+        session: Session | None = None,
+    ) -> Caller:
+        request = self._request
+        return Caller(
+            principal,
             request.request_id,
             request.remote_ip,
-            region=authenticated.region,
-            policies=authenticated.policies,
+            region=region,
+            policies=policies,
             is_secure_transport=request.is_secure,
             user_agent=user_agent(request.headers),
-            session=authenticated.session,
+            session=session,
         )
-        return self._success(operation, await service.call(caller, operation, parameters, entry.decisions))
+
+    def _needs_no_signature(self) -> bool:
+        """Whether what is asked for, once it was read, is asked for without credentials."""
+        return False
 
     @abstractmethod
     def _read(self, body: bytes) -> None:
@@ -198,6 +217,9 @@ class QueryExchange(Exchange):
             return parse_form(body.decode("utf-8"))
         except UnicodeDecodeError:
             raise IAMError("MalformedQueryString", "The body is not UTF-8.") from None
+
+    def _needs_no_signature(self) -> bool:
+        return is_unsigned(self._parameters)
 
     def _find(self) -> tuple[Operation, Mapping[str, str]]:
         return find_operation(self._parameters), self._parameters

@@ -50,7 +50,7 @@ class Authoriser:
         if not decision.is_allowed:
             raise not_authorised(caller, action, told_as or resource_arn, decision.because(action))
 
-    def require_trust(
+    def trusts(
         self,
         caller: Caller,
         action: str,
@@ -60,11 +60,11 @@ class Authoriser:
         keys: Context,
         provider: str | None = None,
         decisions: Decisions,
-    ) -> None:
-        """Raise IAMError(AccessDenied) unless the role trusts the caller to do `action` (`sts:AssumeRole`) with it.
+    ) -> bool:
+        """Whether the role trusts the caller to do `action` (`sts:AssumeRole`) with it.
 
-        `provider` is the ARN of the identity provider that vouches for a caller without credentials. Why it was refused
-        is not told, as it is not of a role that does not exist. The decision is noted in `decisions`.
+        `provider` is the ARN of the identity provider that vouches for a caller without credentials. The decision is
+        noted in `decisions`.
         """
         try:
             trust = self._policies.policy(role.trust_policy, PolicyKind.TRUST)
@@ -78,8 +78,7 @@ class Authoriser:
             request = AccessRequest(caller.principal, action, role.arn, role.account_id, context, provider=provider)
             decision = evaluate_key(request, policies)
         decisions.note(action, role.arn, decision)
-        if not decision.is_allowed:
-            raise not_authorised(caller, action, role.arn)
+        return decision.is_allowed
 
     def _decide(self, caller: Caller, action: str, resource_arn: str, *, now: datetime, keys: Context) -> Decision:
         """A policy that cannot be read might hold a Deny, and denies everything."""

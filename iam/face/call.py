@@ -10,6 +10,7 @@ from typing import NoReturn, Union
 from iam.entities import Role
 from iam.face.authorisation import Authoriser, not_authorised
 from iam.face.request import ParsedRequest
+from iam.jose import VerificationKey
 from iam.key_uses import AccessKeyUses
 from iam.policy.decisions import Decisions
 from iam.policy.variables import Context
@@ -35,6 +36,8 @@ class Call:
     tokens: SessionTokens
     now: datetime
     decisions: Decisions = field(default_factory=Decisions)
+    verification_keys: tuple[VerificationKey, ...] = ()
+    """Those of the identity provider whose token is shown."""
 
     @property
     def account_id(self) -> str:
@@ -56,10 +59,12 @@ class Call:
             decisions=self.decisions,
         )
 
-    def require_trust(self, action: str, role: Role, keys: Context, provider: str | None = None) -> None:
-        """See `Authoriser.require_trust`. Raises IAMError(AccessDenied)."""
-        self.authoriser.require_trust(
-            self.caller, action, role, now=self.now, keys=keys, provider=provider, decisions=self.decisions
+    def is_trusted(
+        self, action: str, role: Role, keys: Context, *, caller: Caller | None = None, provider: str | None = None
+    ) -> bool:
+        """See `Authoriser.trusts`. `caller` is another one than the call's own."""
+        return self.authoriser.trusts(
+            caller or self.caller, action, role, now=self.now, keys=keys, provider=provider, decisions=self.decisions
         )
 
     def refuse(self, action: str, resource_arn: str) -> NoReturn:

@@ -13,6 +13,9 @@ from iam.face.request import ParsedRequest
 from iam.face.shapes import Model
 from iam.face.table import SERVED
 
+UNSIGNED = frozenset({("sts", "AssumeRoleWithWebIdentity")})
+"""Operations that need no credentials, by service and name."""
+
 _BY_VERSION = {model.version: model for model in (IAM, STS)}
 
 
@@ -24,9 +27,20 @@ class Operation:
     name: str
     handler: Handler
 
+    @property
+    def is_unsigned(self) -> bool:
+        """Whether it is asked for without credentials: a token of an identity provider stands in their place."""
+        return (self.model.name, self.name) in UNSIGNED
+
     def request(self, parameters: Mapping[str, str]) -> ParsedRequest:
         """Raises IAMError: MalformedInput or ValidationError."""
         return ParsedRequest(parameters, self.name, self.model)
+
+
+def is_unsigned(parameters: Mapping[str, str]) -> bool:
+    """Whether a request asks for an operation of `UNSIGNED`."""
+    model = model_of(parameters)
+    return model is not None and (model.name, parameters.get("Action", "")) in UNSIGNED
 
 
 def model_of(parameters: Mapping[str, str]) -> Model | None:

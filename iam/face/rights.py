@@ -162,6 +162,11 @@ RIGHTS: Mapping[str, Mapping[str, tuple[Right, ...]]] = {
             Right("sts:TagSession", "role", when="session tags are passed, or handed on by a session"),
             Right("sts:SetSourceIdentity", "role", when="a source identity is set, or handed on by a session"),
         ),
+        "AssumeRoleWithWebIdentity": (
+            Right("sts:AssumeRoleWithWebIdentity", "role"),
+            Right("sts:TagSession", "role", when="the token has session tags"),
+            Right("sts:SetSourceIdentity", "role", when="the token has a source identity"),
+        ),
         "DecodeAuthorizationMessage": (Right("sts:DecodeAuthorizationMessage", ANY),),
         "GetAccessKeyInfo": (Right("sts:GetAccessKeyInfo", ANY),),
         "GetCallerIdentity": (),

@@ -59,20 +59,30 @@ class Asked:
         return keys
 
 
+def account_of_role(arn: str) -> str:
+    """The account id in a role's ARN. Raises IAMError(ValidationError) for what is no ARN of a role."""
+    return _parsed_arn(arn)[0]
+
+
+def _parsed_arn(arn: str) -> tuple[str, str]:
+    """Account and name."""
+    found = _ROLE_ARN.fullmatch(arn)
+    if found is None:
+        raise IAMError("ValidationError", f"{arn[:256]} is invalid")
+    return found["account"], found["name"]
+
+
 def find_role(call: Call) -> Role | None:
     """The role that the member RoleArn names; None if there is none, or its account is suspended.
 
     Raises IAMError(ValidationError) for what is no ARN of a role.
     """
     arn = call.request.text("RoleArn")
-    found = _ROLE_ARN.fullmatch(arn)
-    if found is None:
-        raise IAMError("ValidationError", f"{arn[:256]} is invalid")
-    account_id = found["account"]
+    account_id, name = _parsed_arn(arn)
     if not call.store.has_active_account(account_id):
         return None
     try:
-        role = call.store.role(account_id, found["name"])
+        role = call.store.role(account_id, name)
     except NoSuchRole:
         return None
     return role if role.arn == arn else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,11 +19,17 @@ from iam.face.parameters import convert
 from iam.face.query import Operation
 from iam.face.session_limits import check_session
 from iam.face.translate import to_iam_error
+from iam.face.web_identities import keys_refused, shown_token
+from iam.jose import JSONWebToken, VerificationKey
 from iam.key_uses import AccessKeyUses
+from iam.oidc_providers import OIDCProvider
 from iam.policy.decisions import Decisions
 from iam.principals import Caller
 from iam.session_tokens import SessionTokens
 from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
+from iam.web_identity import KeySource, KeysUnavailable, KeysWrong
+
+_log = logging.getLogger(__name__)
 
 MAX_MESSAGE_CHARACTERS = 4096
 """Of a refusal, in the audit trail: some quote what was sent."""
@@ -40,12 +47,14 @@ class IdentityService:
         uses: AccessKeyUses,
         tokens: SessionTokens,
         trail: ChangeTrail | None = None,
+        provider_keys: KeySource | None = None,
     ) -> None:
         """`open_store` is called in the thread, at the first call. It raises StoreUnavailable.
 
         `uses` are the access keys that this process saw used; `tokens` makes session tokens; `trail` is told what is
-        changed.
+        changed; `provider_keys` has the keys of identity providers (without it none can be had).
         """
+        self._provider_keys = provider_keys
         self._trail = trail
         self._under_way: set[asyncio.Task[Document | None]] = set()
         self._open_store = open_store
@@ -68,8 +77,27 @@ class IdentityService:
     async def _in_thread(
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
     ) -> Document | None:
+        keys = await self._keys_for(operation, parameters) if operation.is_unsigned else ()
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters, decisions)
+        return await loop.run_in_executor(self._thread, self._answer, caller, operation, parameters, decisions, keys)
+
+    async def _keys_for(self, operation: Operation, parameters: Mapping[str, str]) -> tuple[VerificationKey, ...]:
+        """The keys of the identity provider whose token is shown: to be waited for, but not in the thread.
+
+        Raises IAMError.
+        """
+        loop = asyncio.get_running_loop()
+        token, provider = await loop.run_in_executor(self._thread, self._shown_token, operation, parameters)
+        try:
+            if self._provider_keys is None:
+                raise KeysUnavailable("there is no source of keys")
+            return await self._provider_keys.keys(provider.url, token.key_id)
+        except (KeysUnavailable, KeysWrong) as error:
+            _log.warning("the keys of the identity provider %s: %s", provider.url, error)
+            raise keys_refused(error) from error
+
+    def _shown_token(self, operation: Operation, parameters: Mapping[str, str]) -> tuple[JSONWebToken, OIDCProvider]:
+        return shown_token(operation.request(parameters), self._opened_store())
 
     async def _to_the_end(self, work: Coroutine[None, None, Document | None]) -> Document | None:
         """The result of `work`, which is done to its end also if nobody waits for it any more."""
@@ -107,7 +135,12 @@ class IdentityService:
         return answer
 
     def _answer(
-        self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
+        self,
+        caller: Caller,
+        operation: Operation,
+        parameters: Mapping[str, str],
+        decisions: Decisions,
+        keys: tuple[VerificationKey, ...],
     ) -> Document | None:
         check_session(caller, operation.model.name, operation.name)
         request = operation.request(parameters)
@@ -120,6 +153,7 @@ class IdentityService:
             self._tokens,
             datetime.now(UTC),
             decisions,
+            keys,
         )
         try:
             return operation.handler(call)

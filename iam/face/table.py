@@ -11,6 +11,7 @@ from iam.face.operations import (
     access_keys,
     account,
     assume_role,
+    assume_role_with_web_identity,
     granting,
     groups,
     oidc_providers,
@@ -151,6 +152,7 @@ SERVED: Mapping[str, Mapping[str, Handler]] = {
     },
     "sts": {
         "AssumeRole": assume_role.assume_role,
+        "AssumeRoleWithWebIdentity": assume_role_with_web_identity.assume_role_with_web_identity,
         "DecodeAuthorizationMessage": sts.decode_authorization_message,
         "GetAccessKeyInfo": sts.get_access_key_info,
         "GetCallerIdentity": sts.get_caller_identity,

@@ -18,6 +18,7 @@ _PRINCIPAL_TYPES = {
     PrincipalKind.USER: "User",
     PrincipalKind.ROLE_SESSION: "AssumedRole",
     PrincipalKind.FEDERATED_USER: "FederatedUser",
+    PrincipalKind.WEB_IDENTITY: "WebIdentityUser",
     PrincipalKind.ANONYMOUS: "Anonymous",
 }
 

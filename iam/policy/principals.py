@@ -67,6 +67,8 @@ class PrincipalSet:
             return Reach.DIRECT
         if kind is PrincipalKind.SERVICE and principal.principal_id in self.services:
             return Reach.DIRECT
+        if self.is_anyone and kind is PrincipalKind.WEB_IDENTITY:
+            return Reach.ACCOUNT  # everyone who has credentials: what is denied to all is, what is given to all is not
         if self.is_anyone:
             return Reach.ROLE if kind in _SESSIONS else Reach.DIRECT
         if kind in _SESSIONS and (issuer_arn(principal) in self.arns or issuer_id(principal) in self.unique_ids):

@@ -41,6 +41,7 @@ _IDENTITY_TYPES: Final = {
     PrincipalKind.USER: "IAMUser",
     PrincipalKind.ROLE_SESSION: "AssumedRole",
     PrincipalKind.FEDERATED_USER: "FederatedUser",
+    PrincipalKind.WEB_IDENTITY: "WebIdentityUser",
     PrincipalKind.SERVICE: "AWSService",
     PrincipalKind.ANONYMOUS: "Unknown",
 }

@@ -32,7 +32,7 @@ from kms.store.archive import ArchiveHeader, write_archive
 from kms.wire import HEALTH, VERB_OF, format_frame, format_refusal
 from tests.fuzz.target import CORPUS
 from tests.fuzz.targets import kms, stored, uploads
-from tests.fuzz.targets.identities import TOKEN_KEY_ID, UNSEALED_TOKENS
+from tests.fuzz.targets.identities import KEY_SET, TOKEN_KEY_ID, UNSEALED_TOKENS
 from tests.iam.botocore_signing import presigned_by_s3, signed_by_s3_header, signed_for_kms
 from tests.iam.checks import ACCESS_KEY_ID, SECRET_TEXT
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
@@ -487,6 +487,23 @@ def identities() -> dict[str, Seeds]:
             b"&PolicyArns.member.1.arn=arn%3Aaws%3Aiam%3A%3Aaws%3Apolicy%2FA&Tags.member.1.Key=a&Tags.member.1.Value=b",
             "unknown": b"Action=Nothing&Version=1",
         },
+        "identity-token": {
+            # The example of RFC 7515, appendix A.3, with one character of its signature changed.
+            "rfc": b"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNv"
+            b"bS9pc19yb290Ijp0cnVlfQ.AtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3"
+            b"-Kg6NU1Q",
+            "rsa": b"eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.e30.AAAA",
+            "none": b"eyJhbGciOiJub25lIn0.e30.",
+        },
+        "identity-claims": {
+            "whole": b'{"iss":"https://issuer.example.com","sub":"s","aud":["client","x"],"azp":"client","iat":1,'
+            b'"exp":9999999999,"amr":["pwd"],"https://aws.amazon.com/tags":{"principal_tags":{"a":["b"]},'
+            b'"transitive_tag_keys":["a"]},"https://aws.amazon.com/source_identity":"me"}',
+            "expired": b'{"iss":"https://issuer.example.com","sub":"s","aud":"client","iat":1,"exp":2}',
+            "flat": b'{"iss":"https://issuer.example.com","sub":"s","aud":"client","iat":1,"nbf":1,"exp":1e10,'
+            b'"https://aws.amazon.com/tags/principal_tags/a":["b"]}',
+        },
+        "key-set": {"ec": KEY_SET, "rsa": b'{"keys":[{"kty":"RSA","n":"wHjh","e":"AQAB"}]}'},
         "session-token": {
             "whole": _sealed_example(TOKEN).encode(),
             "least": _sealed_example(OF_ANN).encode(),

@@ -24,6 +24,7 @@ _OPERATIONS = (
 
 _INPUTS: dict[str, str] = {
     "AssumeRole": "AssumeRoleRequest",
+    "AssumeRoleWithWebIdentity": "AssumeRoleWithWebIdentityRequest",
     "DecodeAuthorizationMessage": "DecodeAuthorizationMessageRequest",
     "GetAccessKeyInfo": "GetAccessKeyInfoRequest",
     "GetCallerIdentity": "GetCallerIdentityRequest",
@@ -52,6 +53,24 @@ _SHAPES: dict[str, Shape] = {
         required=(
             "RoleArn",
             "RoleSessionName",
+        ),
+    ),
+    "AssumeRoleWithWebIdentityRequest": Shape(
+        Kind.STRUCTURE,
+        members={
+            "RoleArn": "arnType",
+            "RoleSessionName": "roleSessionNameType",
+            "WebIdentityToken": "clientTokenType",
+            "ProviderId": "urlType",
+            "PolicyArns": "policyDescriptorListType",
+            "Policy": "sessionPolicyDocumentType",
+            "DurationSeconds": "roleDurationSecondsType",
+            "MinimumSessionTokenSize": "minimumSessionTokenSizeType",
+        },
+        required=(
+            "RoleArn",
+            "RoleSessionName",
+            "WebIdentityToken",
         ),
     ),
     "DecodeAuthorizationMessageRequest": Shape(
@@ -133,6 +152,12 @@ _SHAPES: dict[str, Shape] = {
         minimum=20,
         maximum=2048,
         pattern="[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+",
+    ),
+    "clientTokenType": Shape(
+        Kind.STRING,
+        minimum=4,
+        maximum=20000,
+        is_sensitive=True,
     ),
     "contextAssertionType": Shape(
         Kind.STRING,
@@ -225,6 +250,11 @@ _SHAPES: dict[str, Shape] = {
         Kind.STRING,
         minimum=1,
         pattern="[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
+    ),
+    "urlType": Shape(
+        Kind.STRING,
+        minimum=4,
+        maximum=2048,
     ),
     "userNameType": Shape(
         Kind.STRING,

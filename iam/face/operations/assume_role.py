@@ -53,6 +53,5 @@ def _source_identity(call: Call) -> str | None:
 def _require(call: Call, action: str, role: Role | None, keys: Context) -> None:
     """Raises IAMError(AccessDenied), the same whether a role of another account exists or not."""
     arn = call.request.text("RoleArn")
-    if role is None:
+    if role is None or not call.is_trusted(action, role, {**role_keys(role), **keys}):
         call.refuse(action, arn)
-    call.require_trust(action, role, {**role_keys(role), **keys})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from datetime import UTC, datetime
 
 from gateway.protocol.xml.documents.query import error_document
 from iam.face.errors import IAMError
@@ -10,12 +12,32 @@ from iam.face.models.iam import IAM
 from iam.face.parameters import MAX_PARAMETERS, convert, parse_form
 from iam.face.query import find_operation, model_of
 from iam.face.request import ParsedRequest
+from iam.jose import (
+    ALGORITHMS,
+    MAX_KEYS,
+    MAX_TOKEN_CHARACTERS,
+    NotAKeySet,
+    NotAToken,
+    NotVerified,
+    parse_key_set,
+    parse_token,
+)
+from iam.oidc_providers import OIDCProvider
 from iam.session_tokens import MAX_TOKEN_LENGTH, VERSION, NotASessionToken, SessionTokens, TooLarge
+from iam.web_identity import RejectedToken, web_identity
 from tests.fuzz.inputs import text_of
 from tests.fuzz.target import TARGETS, check_bounded, target
 from tests.iam.face.test_parameters import MODEL
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
 
+KEY_SET = (
+    b'{"keys":[{"kty":"EC","crv":"P-256","kid":"k","use":"sig","alg":"ES256",'
+    b'"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"},'
+    b'{"kty":"oct","k":"AA"}]}'
+)
+"""The public key of RFC 7515, appendix A.3, and one that is none."""
+
+KEYS = parse_key_set(KEY_SET)
 TOKENS = SessionTokens(AESGCMSecretSealer(bytes(32)))
 TOKEN_KEY_ID = "ASIAIOSFODNN7EXAMPLE"
 
@@ -88,3 +110,61 @@ def session_token_document(data: bytes) -> str:
 
 def _as_token(document: bytes) -> str:
     return base64.urlsafe_b64encode(bytes([VERSION]) + document).rstrip(b"=").decode()
+
+
+PROVIDER = OIDCProvider("123456789012", "https://issuer.example.com", 1, ("client",))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@target("identity-token", b"eyJhbGciOiJSUzI1NiJ9", b"e30", b".", b"-", b"_", b"=", b"A" * 32)
+def identity_token(data: bytes) -> str:
+    """Text is a token whose parts are spelt in one way and that no key of another signs, or NotAToken."""
+    text = text_of(data)
+    try:
+        token = parse_token(text)
+    except NotAToken:
+        return "refused"
+    assert len(text) <= MAX_TOKEN_CHARACTERS and token.algorithm in ALGORITHMS
+    signature = base64.urlsafe_b64encode(token.signature).rstrip(b"=")
+    assert data == token.signed + b"." + signature, "a token with two spellings"
+    try:
+        token.verify(KEYS)
+    except NotVerified:
+        return f"ok {token.algorithm}"
+    raise AssertionError("a token that nobody signed")
+
+
+@target("identity-claims", b'{"iss":"https://issuer.example.com","sub":"s","aud":"client","iat":1,"exp":9999999999',
+        b',"azp":', b',"amr":["', b',"nbf":', b',"https://aws.amazon.com/tags":{"principal_tags":{"a":["b"]}}',
+        b',"https://aws.amazon.com/tags/transitive_tag_keys":["a"]', b',"https://aws.amazon.com/source_identity":"s"',
+        b"null", b"true", b"1e9", b"[]", b"{}", b'"')  # fmt: skip
+def identity_claims(data: bytes) -> str:
+    """Claims are refused by RejectedToken, bounded, or are of the provider and its client, now; values are texts."""
+    try:
+        claims = json.loads(data)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(claims, dict):
+        return "no object"
+    try:
+        identity = web_identity(claims, PROVIDER, NOW)
+    except RejectedToken as error:
+        check_bounded(len(error.message), 0)
+        return error.rejection.value
+    assert claims["iss"] == PROVIDER.url and claims["exp"] > NOW.timestamp()
+    assert identity.audiences == ("client",) and identity.subject == claims["sub"]
+    assert identity.keys["issuer.example.com:sub"] == (identity.subject,)
+    assert all(isinstance(each, str) for values in identity.keys.values() for each in values)
+    return "ok"
+
+
+@target("key-set", b'{"keys":[', b'{"kty":"RSA","n":"', b'","e":"AQAB"', b'{"kty":"EC","crv":"P-256","x":"', b'","y":"',
+        b',"use":"sig"', b',"kid":"k"', b',"alg":"RS256"', b',"key_ops":["verify"]', b"}]}")  # fmt: skip
+def key_set(data: bytes) -> str:
+    """A document is NotAKeySet, or a bounded number of keys that can verify something."""
+    try:
+        found = parse_key_set(data)
+    except NotAKeySet:
+        return "refused"
+    assert len(found) <= MAX_KEYS
+    return f"ok {len(found)}"

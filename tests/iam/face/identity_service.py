@@ -23,6 +23,7 @@ from iam.key_uses import AccessKeyUses
 from iam.principals import Caller, IdentityPolicies, PolicyText, Principal, Session, root_principal
 from iam.session_tokens import SessionTokens
 from iam.store import SQLiteIdentityStore
+from iam.web_identity import KeySource
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
 
 ACCOUNT = Account("123456789012", "a" * 64, "owner", 1_500_000_000_000_000)
@@ -106,7 +107,7 @@ def _check(value: Any, shape: Shape) -> None:
 
 
 @contextmanager
-def identity_client(directory: Path) -> Iterator[Client]:
+def identity_client(directory: Path, provider_keys: KeySource | None = None) -> Iterator[Client]:
     def open_store() -> SQLiteIdentityStore:
         return SQLiteIdentityStore(directory / "identities.sqlite", AESGCMSecretSealer(bytes(32)))
 
@@ -115,7 +116,7 @@ def identity_client(directory: Path) -> Iterator[Client]:
     store.create_account(OTHER_ACCOUNT)
     uses = AccessKeyUses()
     tokens = SessionTokens(AESGCMSecretSealer(bytes(32)))
-    service = IdentityService(open_store, uses, tokens)
+    service = IdentityService(open_store, uses, tokens, provider_keys=provider_keys)
     yield Client(service, store, uses, tokens)
     asyncio.run(service.close())
     store.close()
