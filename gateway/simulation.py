@@ -234,12 +234,7 @@ def _of_identities(identities: SQLiteIdentityStore, caller: Caller, question: Qu
     if action == "sts:AssumeRole":
         if not isinstance(role, Role):
             raise NotSimulated(f"there is no role {arn}")
-        trusted = role
-        _decide(
-            lambda: authoriser.require_trust(
-                caller, action, trusted, now=now, keys=role_keys(trusted), decisions=decisions
-            )
-        )
+        authoriser.trusts(caller, action, role, now=now, keys=role_keys(role), decisions=decisions)
         return Answer(_told(decisions))
     entity = role or _entity(_USER_ARN, identities.user, arn)
     keys = {} if entity is None else dict(resource_tags(entity.tags))
