@@ -476,6 +476,13 @@ def key_service() -> dict[str, Seeds]:
 def identities() -> dict[str, Seeds]:
     tags = "&Tags.member.1.Key=a&Tags.member.1.Value=b&Tags.member.2.Value=&Tags.member.2.Key=c+d%C3%A9"
     return {
+        "json-body": {
+            "create": b'CreateAccount\n{"AccountName":"a","Email":"a@b.example","Tags":[{"Key":"k","Value":"v"}]}',
+            "list": b'ListAccounts\n{"MaxResults":20,"NextToken":"MTIz","Newer":{}}',
+            "none": b"DescribeOrganization\n",
+            "unserved": b"ListPolicies\n{}",
+            "wrong": b'CreateAccount\n{"AccountName":1,"Tags":{}}',
+        },
         "query-protocol": {
             "create": f"Action=CreateUser&Version=2010-05-08&UserName=u&Path=%2Fa%2F{tags}".encode(),
             "policy": b"Action=PutUserPolicy&Version=2010-05-08&UserName=u&PolicyName=p&PolicyDocument=%7B%7D",

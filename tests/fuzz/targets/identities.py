@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 
 from gateway.protocol.xml.documents.query import error_document
 from iam.face.errors import IAMError
+from iam.face.json_body import find_json_operation, parse_body
 from iam.face.models.iam import IAM
+from iam.face.models.organizations import ORGANIZATIONS
 from iam.face.parameters import MAX_PARAMETERS, convert, parse_form
 from iam.face.query import find_operation, model_of
 from iam.face.request import ParsedRequest
@@ -25,7 +27,7 @@ from iam.jose import (
 from iam.oidc_providers import OIDCProvider
 from iam.session_tokens import MAX_TOKEN_LENGTH, VERSION, NotASessionToken, SessionTokens, TooLarge
 from iam.web_identity import RejectedToken, web_identity
-from tests.fuzz.inputs import text_of
+from tests.fuzz.inputs import first_line, text_of
 from tests.fuzz.target import TARGETS, check_bounded, target
 from tests.iam.face.test_parameters import MODEL
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
@@ -65,6 +67,23 @@ def query_protocol(data: bytes) -> str:
         document = error_document(error.code, error.message, error.fault, IAM.namespace, "R")
         check_bounded(len(document), len(data))
         return f"{error.code} {error.message[:24]}"
+    return "ok"
+
+
+@target("json-body", b'{"AccountName":', b'"Email":"a@b.example"', b'"Tags":[', b'{"Key":"k","Value":"v"}', b"null",
+        b"[]", b"{}", b'"MaxResults":1', b"1e9", b"true", b"\\ud800")  # fmt: skip
+def json_body(data: bytes) -> str:
+    """The name of an operation in a line, and a body: refused by IAMError, or parameters that are a request or none."""
+    name, body = first_line(data)
+    try:
+        operation = find_json_operation(ORGANIZATIONS, name)
+        parameters = parse_body(body, operation)
+        assert len(parameters) <= MAX_PARAMETERS
+        assert all(type(value) is str for value in parameters.values())
+        assert str(operation.request(parameters))
+    except IAMError as error:
+        check_bounded(len(error.message.encode("utf-8", "surrogatepass")), len(data))
+        return error.code
     return "ok"
 
 

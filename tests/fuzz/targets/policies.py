@@ -11,6 +11,7 @@ from iam.policy.errors import PolicyError
 from iam.policy.evaluation import AccessRequest, NamedPolicy, PoliciesInForce, evaluate, evaluate_key
 from iam.policy.parse import parse_policy
 from iam.policy.public import is_public
+from iam.policy.text import spelt_keys, statement_spans
 from kms.api.errors import KMSError
 from kms.service.key_policies import parse_key_policy
 from tests.fuzz.inputs import text_of
@@ -51,7 +52,8 @@ _WORDS = (
 def policy(data: bytes) -> str:
     """Text is refused by PolicyError, bounded, or it is a policy that every request can be decided by.
 
-    What is a policy of a kind is JSON as Python's own reader sees it, too.
+    What is a policy of a kind is JSON as Python's own reader sees it, too; its statements and the keys that it asks for
+    are found in the text.
     """
     outcomes = []
     for kind in PolicyKind:
@@ -61,8 +63,14 @@ def policy(data: bytes) -> str:
             outcomes.append(_refused(error, data))
             continue
         json.loads(data)
+        _check_told(parsed, data.decode("utf-8"))
         outcomes.append(_decided(parsed, kind))
     return " ".join(outcomes)
+
+
+def _check_told(parsed: Policy, text: str) -> None:
+    assert len(statement_spans(text)) == len(parsed.statements)
+    assert {key.lower() for key in spelt_keys(text)} == parsed.condition_keys
 
 
 @target("bucket-policy", *_WORDS, b"arn:aws:s3:::bucket", b"s3:*", b"s3:ListBucket", b"s3:Put*", b"s3:?*t")
