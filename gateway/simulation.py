@@ -40,7 +40,7 @@ from kms.api.errors import KMSError
 from kms.service.simulation import simulate_key_call
 from kms.store.sqlite import SQLiteKeyStore
 
-_ACTION = re.compile(r"(s3|kms|iam|sts):[A-Za-z0-9]+")
+_ACTION = re.compile(r"(s3|kms|iam|sts|organizations):[A-Za-z0-9]+")
 _PRINCIPAL = re.compile(
     r"arn:aws:(?:iam::(?P<account>\d{12}):(?:(?P<root>root)|(?P<kind>user|role)/(?:[!-~]+/)?(?P<name>[^/\s]+))"
     r"|sts::(?P<of>\d{12}):assumed-role/(?P<role>[^/\s]+)/(?P<session>[^/\s]+))"
@@ -79,7 +79,9 @@ async def simulate(settings: Settings, question: Question) -> Answer:
     """Raises NotSimulated, and what opening the stores raises."""
     service = _ACTION.fullmatch(question.action)
     if service is None:
-        raise NotSimulated(f"{question.action[:80]!r} is no action of S3, KMS, IAM or STS, such as s3:GetObject")
+        raise NotSimulated(
+            f"{question.action[:80]!r} is no action of S3, KMS, IAM, STS or Organizations, such as s3:GetObject"
+        )
     with identities_without_secrets(settings) as identities:
         caller = _caller(identities, question.principal_arn)
         remarks = _of_account(identities, caller)

@@ -67,7 +67,13 @@ def forbidden(message: str, headers: Mapping[str, str], resource_type: str) -> S
     """AccessForbidden as a preflight gets it."""
     method = headers.get("access-control-request-method") or "OPTIONS"
     fields = {"Method": method[:32], "ResourceType": resource_type}
-    return S3Error("AccessForbidden", f"CORSResponse: {message}", fields=fields)
+    return S3Error(
+        "AccessForbidden",
+        f"CORSResponse: {message}",
+        fields=fields,
+        decided_by="CORS rules of the bucket",
+        reason=f"refused: {message}",
+    )
 
 
 NOT_ENABLED = "CORS is not enabled for this bucket."

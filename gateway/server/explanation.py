@@ -50,7 +50,7 @@ def explain_s3(entry: Entry, error: S3Error) -> None:
     if error.reason is not None:
         entry.decided_by, entry.reason = error.decided_by, error.reason
     elif error.status in _REFUSALS and not entry.is_explained:
-        entry.reason = f"refused: {error.code}"
+        entry.decided_by, entry.reason = f"{error.code} of S3", f"refused: {error.code}"
 
 
 def explain_iam(entry: Entry, error: IAMError) -> None:

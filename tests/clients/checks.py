@@ -45,6 +45,13 @@ def faults(gateway: Gateway) -> list[str]:
     return [line for line in lines if '"status":500' in line or "Traceback" in line]
 
 
+def unexplained(gateway: Gateway) -> list[str]:
+    """Lines of the access log about requests that were refused, and do not say by what."""
+    lines = gateway.log_path.read_text(errors="replace").splitlines()
+    refused = [line for line in lines if '"status":403' in line or '"status":401' in line]
+    return [line for line in refused if '"decided_by":null' in line or '"reason":null' in line]
+
+
 def random_bytes(size: int, seed: int = 1) -> bytes:
     return random.Random(seed).randbytes(size)
 

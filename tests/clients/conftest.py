@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.clients.checks import faults
+from tests.clients.checks import faults, unexplained
 from tests.clients.raw import RawClient, Session
 from tests.harness import Gateway, running_gateway
 
 
 @pytest.fixture(scope="session")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """One gateway for all tests of a session that do not stop it. None of them may make it answer 500."""
+    """One gateway for all tests of a session that do not stop it. None of them may make it answer 500, and
+    every refusal says in the log what refused it."""
     with running_gateway(tmp_path_factory.mktemp("gateway")) as made:
         yield made
         assert made.process is not None and made.process.poll() is None
     assert faults(made) == []
+    assert unexplained(made) == []
 
 
 @pytest.fixture(scope="session")
