@@ -64,5 +64,9 @@ async def _bucket(call: Call) -> BucketRow:
     """
     bucket = await call.bucket()
     if named_account(call.request.headers) not in {bucket.account_id, call.account_id}:
-        raise S3Error("AccessDenied")
+        raise S3Error(
+            "AccessDenied",
+            decided_by="another account",
+            reason="refused because the account that is named is neither the bucket's nor the caller's",
+        )
     return bucket
