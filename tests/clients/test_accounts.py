@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.clients.access import EVERYONE, anonymous_client, open_bucket, put_policy, statement
 from tests.clients.checks import refusal
 from tests.clients.conftest import make_bucket
-from tests.clients.users import TestAccount, allow, make_account
-from tests.harness import Gateway, wait_until
+from tests.clients.users import TestAccount, allow, make_account, make_user
+from tests.harness import REGION, Gateway, wait_until
 
 
 @pytest.fixture
@@ -63,3 +65,28 @@ def test_the_buckets_of_a_suspended_account_are_closed_to_all(gateway: Gateway, 
     assert refusal(s3.copy_object, Bucket=mine, Key="k", CopySource=source) == (403, "AllAccessDisabled")
     gateway.sealgate("account", "activate", str(gateway.data), account.account_id)
     assert s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"kept"
+
+
+def test_sessions_of_a_suspended_accounts_roles_are_refused(gateway: Gateway, account: TestAccount) -> None:
+    """Those that were made before, and new ones."""
+    caller = make_user(gateway, allow("sts:AssumeRole"))
+    trusted = {"Effect": "Allow", "Principal": {"AWS": caller.arn}, "Action": "sts:AssumeRole"}
+    iam, sts = account.client("iam"), caller.client("sts")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+    role = iam.create_role(RoleName="guest", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    iam.attach_role_policy(RoleName="guest", PolicyArn="arn:aws:iam::aws:policy/AmazonS3FullAccess")
+    made = sts.assume_role(RoleArn=role, RoleSessionName="guest")["Credentials"]
+    session = boto3.client(
+        "s3",
+        endpoint_url=gateway.endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=made["AccessKeyId"],
+        aws_secret_access_key=made["SecretAccessKey"],
+        aws_session_token=made["SessionToken"],
+    )
+    session.list_buckets()
+    gateway.sealgate("account", "suspend", str(gateway.data), account.account_id)
+    assert refusal(session.list_buckets) == (403, "InvalidAccessKeyId")
+    assert refusal(sts.assume_role, RoleArn=role, RoleSessionName="guest") == (403, "AccessDenied")
+    gateway.sealgate("account", "activate", str(gateway.data), account.account_id)
+    session.list_buckets()
