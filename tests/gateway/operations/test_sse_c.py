@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
@@ -20,7 +21,7 @@ from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
 from gateway.sealing.customer_keys import CUSTOMER_WRAPPED_SIZE
 from kms.api.errors import KMSUnavailable
-from tests.gateway.gateway_in_process import Answer, InProcessGateway, in_process_gateway
+from tests.gateway.gateway_in_process import OTHER_ACCOUNT_ID, Answer, InProcessGateway, in_process_gateway
 from tests.gateway.operations.uploads import begin, stored_files
 
 S = 65536
@@ -106,6 +107,73 @@ async def test_every_range_of_parts_is_the_slice(in_files: InProcessGateway, siz
     for number, body in enumerate(bodies, 1):
         part = await in_files.call("GET", "/ledger/k", query={"partNumber": str(number)}, headers=A)
         assert (part.status, part.body) == (206, body)
+
+
+KMS = {SSE: "aws:kms"}
+PLAIN = {SSE: "AES256"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(A, PLAIN), (A, KMS), (A, A), (A, B), (PLAIN, A), (KMS, A)],
+    ids=["c-s3", "c-kms", "same key", "other key", "s3-c", "kms-c"],
+)
+@pytest.mark.parametrize("algorithm", [{}, {"x-amz-checksum-algorithm": "SHA256"}], ids=["crc64nvme", "sha256"])
+async def test_a_copy_of_parts_is_one_body(
+    in_files: InProcessGateway, old: dict[str, str], new: dict[str, str], algorithm: dict[str, str]
+) -> None:
+    """The source's blobs are shared with nothing, and both objects outlive the other."""
+    bodies = [body_of(S + 1), body_of(0), body_of(S - 1)]
+    of_parts = old if old is A else {}
+    upload = await begin(in_files, "/ledger/k", {**old, **algorithm})
+    for number, body in enumerate(bodies, 1):
+        sent = await upload.put(number, body, of_parts)
+        assert sent.status == 200, sent.body
+    done = await upload.complete(of_parts)
+    assert done.status == 200, done.body
+    before = stored_files(in_files)
+    of_source = {name.replace("x-amz-", "x-amz-copy-source-"): value for name, value in of_parts.items()}
+    copied = await in_files.call("PUT", "/ledger/copy", headers={"x-amz-copy-source": "ledger/k", **of_source, **new})
+    assert copied.status == 200, copied.body
+    assert len(stored_files(in_files) - before) == 1
+    etag, whole = (copied.text("ETag") or "").strip('"'), b"".join(bodies)
+    assert (etag == hashlib.md5(whole).hexdigest()) == (new is PLAIN)
+    assert copied.text("ChecksumType") == "FULL_OBJECT"
+    if algorithm:
+        assert copied.text("ChecksumSHA256") == base64.b64encode(hashlib.sha256(whole).digest()).decode()
+    brought = new if new in (A, B) else {}
+    assert (await in_files.call("DELETE", "/ledger/k")).status == 204
+    got = await get(in_files, {**brought, "Range": f"bytes={S - 5}-{S + 5}"}, "/ledger/copy")
+    assert (got.status, got.body) == (206, whole[S - 5 : S + 6])
+    assert (await get(in_files, brought, "/ledger/copy")).body == whole
+    assert (await in_files.call("HEAD", "/ledger/copy", query={"partNumber": "2"}, headers=brought)).status == 416
+
+
+async def test_a_copy_into_another_account(taking: InProcessGateway) -> None:
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"AWS": OTHER_ACCOUNT_ID},
+            "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::ledger/*",
+        },
+    }
+    put = await taking.call("PUT", "/ledger", query={"policy": ""}, body=json.dumps(policy).encode())
+    assert put.status == 204, put.body
+    await taking.call("PUT", "/ledger/k", headers=A, body=b"body")
+    assert (await taking.call("PUT", "/theirs", account_id=OTHER_ACCOUNT_ID)).status == 200
+    source = {"x-amz-copy-source": "ledger/k"}
+    by_key = {**source, **{name.replace("x-amz-", "x-amz-copy-source-"): value for name, value in A.items()}}
+
+    async def copy(headers: dict[str, str]) -> Answer:
+        return await taking.call("PUT", "/theirs/k", headers=headers, account_id=OTHER_ACCOUNT_ID)
+
+    assert (await copy(source)).code == "InvalidRequest"
+    refused = await copy({**by_key, **B})
+    assert (refused.status, refused.code) == (403, "AccessDenied"), "their bucket blocks SSE-C"
+    assert (await copy(by_key)).status == 200
+    assert (await taking.call("GET", "/theirs/k", account_id=OTHER_ACCOUNT_ID)).body == b"body"
 
 
 async def test_the_same_part_twice_gives_unrelated_ciphertexts(in_files: InProcessGateway) -> None:
