@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import click
 
 from gateway import logs
 from gateway.commands.failures import AlreadyServed, BadConfiguration, Failure, load_settings
-from gateway.config import ConfigError
+from gateway.config import ConfigError, Settings
 from gateway.configured_identities import read_configured
 from gateway.private_files import rewrite_endpoint
 from gateway.processes import StartFailed
@@ -32,10 +34,9 @@ def serve(place: Path, dev_env: bool) -> None:
     SEALGATE_<SECTION>_<NAME>.
     """
     settings = load_settings(place)
-    try:
-        read_configured(settings)  # each worker reads it again; what is wrong with it is better told here
-    except ConfigError as error:
-        raise BadConfiguration(str(error)) from error
+    complaint = _complaint_of(settings)
+    if complaint is not None:
+        raise BadConfiguration(complaint)
     logs.configure(settings.log.level, "supervisor")
 
     def announce(addresses: Addresses) -> None:
@@ -49,3 +50,22 @@ def serve(place: Path, dev_env: bool) -> None:
         raise AlreadyServed(str(error)) from error
     except (BindError, StartFailed, OSError) as error:
         raise Failure(str(error)) from error
+
+
+def _complaint_of(settings: Settings) -> str | None:
+    """What is wrong with the files of configured accounts, which each worker reads again: it is better told here.
+
+    Found out in a process of its own: the supervisor, which this one becomes, never holds a secret.
+    """
+    if not settings.account and settings.access.root_access_keys_file is None:
+        return None
+    with ProcessPoolExecutor(1, get_context("fork")) as apart:
+        return apart.submit(_read_configured, settings).result()
+
+
+def _read_configured(settings: Settings) -> str | None:
+    try:
+        read_configured(settings)
+    except ConfigError as error:
+        return str(error)
+    return None
