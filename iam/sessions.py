@@ -40,10 +40,32 @@ class Identities(Protocol):
     def find_policy(self, account_id: str, arn: str) -> PolicyText | None: ...
 
 
+Found = tuple[User | Role, IdentityPolicies]
+
+
 @dataclass(frozen=True, slots=True)
+class _Basis:
+    """What the rights of a session rest on besides its token: the user or role (None: the root user) and the managed
+    session policies, as the store has them now."""
+
+    found: Found | None
+    managed: tuple[PolicyText | None, ...]
+
+    def is_same(self, other: _Basis) -> bool:
+        """Whether they are the very same things: the store hands out others once anything was changed."""
+        if self.found is not other.found or len(self.managed) != len(other.managed):
+            return False
+        return all(own is others for own, others in zip(self.managed, other.managed, strict=True))
+
+
+@dataclass(slots=True)
 class _Opened:
+    """A token, and the credentials that were made of it last."""
+
     token: SessionToken
     characters: int
+    basis: _Basis | None = None
+    credential: Credential | None = None
 
 
 class Sessions:
@@ -65,106 +87,118 @@ class Sessions:
         UNKNOWN_ACCESS_KEY where the user or role is gone; StoreUnavailable.
         """
         opened = self._open(access_key_id, token)
-        if now.timestamp() * 1_000_000 >= opened.expires_us:
+        if now.timestamp() * 1_000_000 >= opened.token.expires_us:
             raise AuthenticationError(Reason.EXPIRED_TOKEN, "The provided token has expired.")
-        found = self._principal(opened)
-        if found is None:
+        basis = self._basis(opened.token)
+        if basis is None:
             raise unknown_access_key(access_key_id, "is of a session whose user or role is gone")
-        principal, policies = found
-        session = Session(
-            opened.issued_us,
-            opened.expires_us,
-            opened.source_identity,
-            opened.provider,
-            opened.claims,
-            opened.passed.transitive,
-        )
-        return Credential(access_key_id, opened.secret, principal, policies=policies, session=session)
+        if opened.credential is None or opened.basis is None or not basis.is_same(opened.basis):
+            opened.basis, opened.credential = basis, _credential(access_key_id, opened.token, basis)
+        return opened.credential
 
-    def _open(self, access_key_id: str, token: str) -> SessionToken:
+    def _open(self, access_key_id: str, token: str) -> _Opened:
         """Only what opened is remembered, under its digest, so that nothing compares tokens byte by byte."""
         name = sha256(f"{access_key_id} {token}".encode("utf-8", "surrogateescape")).digest()
         found = self._opened.get(name)
         if found is not None:
             self._opened.move_to_end(name)
-            return found.token
+            return found
         try:
             opened = self._tokens.open(access_key_id, token)
         except NotASessionToken:
             raise security_token_refused() from None
-        self._remember(name, opened)
-        return opened
+        return self._remember(name, opened)
 
-    def _remember(self, name: bytes, token: SessionToken) -> None:
+    def _remember(self, name: bytes, token: SessionToken) -> _Opened:
         passed = token.passed
         characters = len(passed.policy or "") + sum(map(len, passed.policy_arns))
         characters += sum(len(key) + len(value) for key, value in passed.tags)
-        self._opened[name] = _Opened(token, characters)
+        opened = self._opened[name] = _Opened(token, characters)
         self._characters += characters
         while len(self._opened) > CAPACITY or (self._characters > MAX_CHARACTERS and len(self._opened) > 1):
             _, forgotten = self._opened.popitem(last=False)
             self._characters -= forgotten.characters
+        return opened
 
-    def _principal(self, token: SessionToken) -> tuple[Principal, IdentityPolicies] | None:
-        """Who it is now; None if there is no such user or role any more."""
-        account_id = token.account_id
+    def _basis(self, token: SessionToken) -> _Basis | None:
+        """None if there is no such user or role any more, or its account is suspended."""
+        account_id, found = token.account_id, None
         if not self._identities.has_active_account(account_id):
             return None
-        base, policies = root_principal(account_id), IdentityPolicies()
         if token.principal_id != account_id:
             found = self._identities.find_principal(token.principal_id)
             if found is None:
                 return None
-            entity, policies = found
-            if isinstance(entity, Role):
-                return self._of_role(token, entity, policies) if token.kind is SessionKind.ROLE else None
-            base = entity.principal
-        if token.kind is SessionKind.ROLE:
+        if (token.kind is SessionKind.ROLE) != (found is not None and isinstance(found[0], Role)):
             return None
-        if token.kind is SessionKind.FEDERATED_USER:
-            return self._federated(token, base, policies)
-        return base, policies
+        arns = token.passed.policy_arns
+        return _Basis(found, tuple(self._identities.find_policy(account_id, arn) for arn in arns))
 
-    def _of_role(
-        self, token: SessionToken, role: Role, policies: IdentityPolicies
-    ) -> tuple[Principal, IdentityPolicies]:
-        """The role's rights, within the session policies if any were passed; the session's tags over the role's."""
-        principal = Principal(
-            PrincipalKind.ROLE_SESSION,
-            role.account_id,
-            role_session_arn(role, token.name),
-            f"{role.role_id}:{token.name}",
-            issuer_arn=role.arn,
-            issuer_id=role.role_id,
-            tags=with_tags(role.tags, token.passed.tags),
-        )
-        if not token.passed.has_policies:
-            return principal, policies
-        return principal, IdentityPolicies(policies.identity, policies.boundary, self._session_policies(token))
 
-    def _federated(
-        self, token: SessionToken, base: Principal, policies: IdentityPolicies
-    ) -> tuple[Principal, IdentityPolicies]:
-        """GetFederationToken: the user's rights, as far as the session policies give them again, and its own tags."""
-        is_root = base.kind is PrincipalKind.ROOT
-        principal = Principal(
-            PrincipalKind.FEDERATED_USER,
-            base.account_id,
-            federated_user_arn(base.account_id, token.name),
-            f"{base.account_id}:{token.name}",
-            issuer_arn=base.arn,
-            issuer_id=base.principal_id,
-            tags=with_tags(base.tags, token.passed.tags),
-        )
-        identity = (_ROOT_POLICY,) if is_root else policies.identity
-        return principal, IdentityPolicies(identity, policies.boundary, self._session_policies(token))
+def _credential(access_key_id: str, token: SessionToken, basis: _Basis) -> Credential:
+    principal, policies = _principal(token, basis)
+    session = Session(
+        token.issued_us,
+        token.expires_us,
+        token.source_identity,
+        token.provider,
+        token.claims,
+        token.passed.transitive,
+    )
+    return Credential(access_key_id, token.secret, principal, policies=policies, session=session)
 
-    def _session_policies(self, token: SessionToken) -> tuple[PolicyText, ...]:
-        """The policies that were passed, managed ones as they are now: one that is gone allows nothing."""
-        passed = token.passed
-        inline = () if passed.policy is None else (PolicyText("session policy", passed.policy),)
-        managed = (self._identities.find_policy(token.account_id, arn) for arn in passed.policy_arns)
-        return (*inline, *(each for each in managed if each is not None))
+
+def _principal(token: SessionToken, basis: _Basis) -> tuple[Principal, IdentityPolicies]:
+    """Who it is now, and what it may do."""
+    if basis.found is None:
+        base, policies = root_principal(token.account_id), IdentityPolicies()
+    else:
+        entity, policies = basis.found
+        if isinstance(entity, Role):
+            return _of_role(token, entity, policies, basis)
+        base = entity.principal
+    return _federated(token, base, policies, basis) if token.kind is SessionKind.FEDERATED_USER else (base, policies)
+
+
+def _of_role(
+    token: SessionToken, role: Role, policies: IdentityPolicies, basis: _Basis
+) -> tuple[Principal, IdentityPolicies]:
+    """The role's rights, within the session policies if any were passed; the session's tags over the role's."""
+    principal = Principal(
+        PrincipalKind.ROLE_SESSION,
+        role.account_id,
+        role_session_arn(role, token.name),
+        f"{role.role_id}:{token.name}",
+        issuer_arn=role.arn,
+        issuer_id=role.role_id,
+        tags=with_tags(role.tags, token.passed.tags),
+    )
+    if not token.passed.has_policies:
+        return principal, policies
+    return principal, IdentityPolicies(policies.identity, policies.boundary, _session_policies(token, basis))
+
+
+def _federated(
+    token: SessionToken, base: Principal, policies: IdentityPolicies, basis: _Basis
+) -> tuple[Principal, IdentityPolicies]:
+    """GetFederationToken: the user's rights, as far as the session policies give them again, and its own tags."""
+    principal = Principal(
+        PrincipalKind.FEDERATED_USER,
+        base.account_id,
+        federated_user_arn(base.account_id, token.name),
+        f"{base.account_id}:{token.name}",
+        issuer_arn=base.arn,
+        issuer_id=base.principal_id,
+        tags=with_tags(base.tags, token.passed.tags),
+    )
+    identity = (_ROOT_POLICY,) if base.kind is PrincipalKind.ROOT else policies.identity
+    return principal, IdentityPolicies(identity, policies.boundary, _session_policies(token, basis))
+
+
+def _session_policies(token: SessionToken, basis: _Basis) -> tuple[PolicyText, ...]:
+    """The policies that were passed, managed ones as they are now: one that is gone allows nothing."""
+    inline = () if token.passed.policy is None else (PolicyText("session policy", token.passed.policy),)
+    return (*inline, *(each for each in basis.managed if each is not None))
 
 
 def role_session_arn(role: Role, session_name: str) -> str:
