@@ -109,11 +109,20 @@ class Statement:
             if reach is Reach.ROLE and self.principals.is_anyone and self._asks_for_principal_arn:
                 return Reach.DIRECT
             return reach
-        if self.principals.names_every_form(principal):
-            return None
-        if canonical_id in self.principals.canonical_ids or provider in self.principals.providers:
+        if self._leaves_out(self.principals, principal, canonical_id, provider):
             return None
         return PrincipalSet(is_anyone=True).reach(principal)
+
+    def _leaves_out(
+        self, named: PrincipalSet, principal: Principal, canonical_id: str | None, provider: str | None
+    ) -> bool:
+        """NotPrincipal: an Allow leaves out whom it names in any form, a Deny whom it names in every one, so that what
+        is said by halves gives nothing."""
+        if self.effect is Effect.ALLOW:
+            return named.reach(principal, canonical_id, provider) is not None
+        if canonical_id in named.canonical_ids or provider in named.providers:
+            return True
+        return named.names_every_form(principal)
 
     @property
     def _asks_for_principal_arn(self) -> bool:

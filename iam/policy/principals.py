@@ -92,9 +92,9 @@ class PrincipalSet:
         if principal.kind is PrincipalKind.ROOT:
             return True
         issuer = issuer_arn(principal)
-        if issuer is not None and issuer not in self.arns:
+        if issuer is not None and issuer not in self.arns and issuer_id(principal) not in self.unique_ids:
             return False
-        return principal.arn in self.arns
+        return principal.arn in self.arns or principal.principal_id in self.unique_ids
 
 
 _SESSIONS = frozenset({PrincipalKind.ROLE_SESSION, PrincipalKind.FEDERATED_USER})

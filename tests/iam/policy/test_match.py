@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iam.policy.match import arn_matcher, glob_matcher, resource_matcher, tokenise
+from iam.policy.match import _StateSet, arn_matcher, glob_matcher, resource_matcher, tokenise
 
 GLOBS = [
     ("", "", True),
@@ -94,3 +96,49 @@ def test_no_pattern_is_expensive() -> None:
     for pattern in ("a*" * 500 + "b", "arn:aws:kms:" + "a*" * 400 + "ab:*", "?*" * 400 + "b"):
         assert not glob_matcher(tokenise(pattern))(text)
         assert not resource_matcher(tokenise(pattern))(text)
+
+
+class Counting(str):
+    """A text that counts what is looked at: characters that are searched, and characters that are iterated over."""
+
+    steps: int = 0
+
+    def find(self, sought: str, start: Any = 0, end: Any = None) -> int:  # type: ignore[override]
+        found = super().find(sought, start, len(self) if end is None else end)
+        self.steps += (len(self) if found < 0 else found + len(sought)) - start
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        for character in super().__iter__():
+            self.steps += 1
+            yield character
+
+
+WORST = [
+    ("a*" * 500 + "b", "a" * 4000),
+    ("*" + "ab*" * 600 + "c", "ab" * 2000),
+    ("a*" * 400 + "?b", "a" * 4000),
+    ("?*" * 400 + "b", "a" * 4000),
+    ("*a?" * 400 + "*b", "aa" * 2000),
+    ("arn:aws:kms:" + "a*" * 400 + "ab:*", "arn:aws:kms:" + "a" * 4000),
+    ("arn:aws:k*s:" + "?*" * 300 + ":x:*", "arn:aws:kms:" + "a:" * 2000),
+    ("arn:*:" * 100 + "b", "arn:a:" * 600),
+]
+
+
+@pytest.mark.parametrize(("pattern", "text"), WORST)
+@pytest.mark.parametrize("matcher", [glob_matcher, resource_matcher, arn_matcher])
+def test_no_character_of_a_text_is_looked_at_twice(matcher: Any, pattern: str, text: str) -> None:
+    """By a pattern of any length; going back would take longer for each of these than the universe has."""
+    counting = Counting(text)
+    matcher(tokenise(pattern))(counting)
+    assert counting.steps <= len(text) + 1
+
+
+def test_a_long_pattern_is_compiled_in_steps_that_its_length_gives() -> None:
+    """A set of states has as many places as the pattern has characters, and makes the masks that a text asks for."""
+    pattern = "arn:aws:*s3:::" + "".join(map(chr, range(0x4E00, 0x4E00 + 5000))) + "*x"
+    states = _StateSet(tokenise(pattern), first_free_component=5)
+    assert sum(map(len, states._places.values())) == len(pattern) - 2
+    assert not states.matches("arn:aws:zs3:::" + "y" * 100)
+    assert len(states._masks) <= len(set("arn:aws:zs3:::y"))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iam.policy.bucket import parse_bucket_policy
 from iam.policy.cache import PolicyCache
 from iam.policy.document import PolicyKind
 from iam.policy.errors import MESSAGES, Fault, PolicyError
@@ -156,6 +158,17 @@ JSON = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 ["Version", "Statement", "Effect", "Principal", "AWS", "Action", "Resource", "Condition", "Bool"]
+                + [
+                    "Id",
+                    "Sid",
+                    "NotPrincipal",
+                    "NotAction",
+                    "NotResource",
+                    "Service",
+                    "Null",
+                    "DateEquals",
+                    "s3:prefix",
+                ]
             ),
             inner,
             max_size=5,
@@ -171,6 +184,31 @@ def test_parsing_is_total(text: bytes, kind: PolicyKind) -> None:
         parse_policy(text, kind)
     except PolicyError as refused:
         assert refused.message
+
+
+GOOD = st.sampled_from([document(statement(), statement("Deny", action=["s3:Get*", "kms:Decrypt"], resource=["*"]))])
+
+
+@given(GOOD.map(json.loads), st.lists(st.integers(0, 3), min_size=1, max_size=4), JSON, st.sampled_from(PolicyKind))
+def test_parsing_is_total_for_what_is_almost_a_policy(
+    policy: Any, path: list[int], instead: Any, kind: PolicyKind
+) -> None:
+    """A member of a good document, as deep as `path` leads, is something else."""
+    within: Any = policy
+    for number, step in enumerate(path, start=1):
+        if not isinstance(within, dict | list) or not within:
+            break
+        name = list(within)[step % len(within)] if isinstance(within, dict) else step % len(within)
+        if number == len(path):
+            within[name] = instead
+        else:
+            within = within[name]
+    text = json.dumps(policy)
+    for parse in (lambda: parse_policy(text, kind), lambda: parse_bucket_policy(text, "bucket")):
+        try:
+            parse()
+        except PolicyError as refused:
+            assert refused.message
 
 
 @given(st.sampled_from(["DateEquals", "NumericEquals", "IpAddress", "BinaryEquals"]), st.text(max_size=30))

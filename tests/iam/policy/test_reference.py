@@ -1,141 +1,148 @@
-"""The evaluator against a second one that was written from the prose, on generated policies and requests."""
+"""The evaluator against a second one that was written from the prose, and what holds of any policies at all."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iam.policy.evaluation import AccessRequest, NamedPolicy, Outcome, PoliciesInForce, evaluate, evaluate_key
-from iam.principals import Principal
+from iam.policy.document import PolicyKind
+from iam.policy.evaluation import Outcome
+from iam.policy.parse import parse_policy
 from tests.iam.policy import reference
-from tests.iam.policy.checks import (
-    ACCOUNT,
-    KEY_ARN,
-    OTHER,
-    OTHER_ROOT,
-    ROLE_ARN,
-    ROOT,
-    SESSION,
-    SESSION_ARN,
-    STRANGER,
-    USER,
-    USER_ARN,
-    identity,
-    resource,
-)
+from tests.iam.policy.reference import Document, Statement
+from tests.iam.policy.strategies import Situation, documents, situations, statements, text_of
 
-Statement = dict[str, Any]
-
-VALUES = st.sampled_from(["a", "b", "ab", "10", "true"])
-CONTEXTS = st.dictionaries(
-    st.sampled_from(["aws:one", "aws:two", "aws:three"]), st.lists(VALUES, min_size=1, max_size=2).map(tuple)
-)
-WANTED = st.lists(st.sampled_from(["a", "b", "a*", "?b", "${aws:one}", "x${aws:two}", "*"]), min_size=1, max_size=2)
-CONDITION = st.one_of(
-    st.tuples(
-        st.builds(
-            lambda quantifier, operator, suffix: quantifier + operator + suffix,
-            st.sampled_from(["", "ForAllValues:", "ForAnyValue:"]),
-            st.sampled_from(["StringEquals", "StringNotEquals", "StringLike", "StringNotLike"]),
-            st.sampled_from(["", "IfExists"]),
-        ),
-        WANTED,
-    ),
-    st.tuples(st.sampled_from(["NumericLessThan", "NumericLessThanIfExists"]), st.just(["11"])),
-    st.tuples(st.sampled_from(["Bool", "ForAnyValue:Bool"]), st.just(["true"])),
-    st.tuples(st.just("Null"), st.sampled_from([["true"], ["false"]])),
-)
-CONDITIONS = st.dictionaries(st.sampled_from(["aws:One", "aws:Two", "aws:Three"]), CONDITION, max_size=2)
-ACTIONS = st.lists(
-    st.sampled_from(["*", "kms:*", "KMS:Dec*", "kms:Encrypt", "s3:*", "kms:?ecrypt"]), min_size=1, max_size=2
-)
-RESOURCES = st.lists(
-    st.sampled_from(["*", KEY_ARN, f"arn:aws:kms:*:{ACCOUNT}:key/*", "arn:aws:s3:::b/*", "arn:aws:kms:${aws:one}:x:y"]),
-    min_size=1,
-    max_size=2,
-)
-PRINCIPALS = st.lists(
-    st.sampled_from(["*", USER_ARN, ROLE_ARN, SESSION_ARN, ACCOUNT, OTHER, STRANGER.arn]), min_size=1, max_size=3
-)
-CALLERS: list[tuple[Principal, Mapping[str, str]]] = [
-    (USER, {"kind": "user", "arn": USER_ARN, "account": ACCOUNT}),
-    (SESSION, {"kind": "session", "arn": SESSION_ARN, "role": ROLE_ARN, "account": ACCOUNT}),
-    (ROOT, {"kind": "root", "arn": ROOT.arn, "account": ACCOUNT}),
-    (STRANGER, {"kind": "user", "arn": STRANGER.arn, "account": OTHER}),
-    (OTHER_ROOT, {"kind": "root", "arn": OTHER_ROOT.arn, "account": OTHER}),
-]
-
-
-@st.composite
-def statements(draw: st.DrawFn, *, of_resource: bool = False) -> Statement:
-    made: Statement = {
-        "Effect": draw(st.sampled_from(["Allow", "Allow", "Deny"])),
-        draw(st.sampled_from(["Action", "Action", "NotAction"])): draw(ACTIONS),
-        draw(st.sampled_from(["Resource", "Resource", "NotResource"])): draw(RESOURCES),
-    }
-    conditions: dict[str, dict[str, list[str]]] = {}
-    for key, (operator, wanted) in draw(CONDITIONS).items():
-        conditions.setdefault(operator, {})[key] = wanted
-    if conditions:
-        made["Condition"] = conditions
-    if of_resource:
-        made[draw(st.sampled_from(["Principal", "Principal", "NotPrincipal"]))] = {"AWS": draw(PRINCIPALS)}
-    return made
-
-
-def policy(made: list[Statement] | None) -> NamedPolicy | None:
-    return identity(*made) if made else None
-
-
-OWN = st.lists(statements(), min_size=1, max_size=3)
-ON_RESOURCE = st.lists(statements(of_resource=True), min_size=1, max_size=3)
 OUTCOMES = {Outcome.ALLOWED: "allow", Outcome.EXPLICIT_DENY: "deny", Outcome.IMPLICIT_DENY: "none"}
 
 
-@settings(max_examples=200)
-@given(
-    st.sampled_from(CALLERS),
-    st.sampled_from(["kms:Decrypt", "kms:Encrypt"]),
-    CONTEXTS,
-    OWN,
-    st.none() | OWN,
-    st.none() | OWN,
-    ON_RESOURCE,
-    st.booleans(),
-)
-def test_both_evaluators_agree(
-    caller: tuple[Principal, Mapping[str, str]],
-    action: str,
-    context: dict[str, tuple[str, ...]],
-    own: list[Statement],
-    boundary: list[Statement] | None,
-    session: list[Statement] | None,
-    on_resource: list[Statement],
-    is_key: bool,
+@settings(max_examples=200, deadline=None)
+@given(situations())
+def test_both_evaluators_agree(situation: Situation) -> None:
+    assert OUTCOMES[situation.decide().outcome] == reference.decide(
+        situation.asked,
+        identity=situation.identity,
+        boundary=situation.boundary,
+        session=situation.session,
+        on_resource=situation.on_resource,
+        is_key=situation.is_key,
+        is_granted=situation.is_granted,
+    )
+
+
+@settings(max_examples=100, deadline=None)
+@given(situations(), statements(effect="Deny"), statements(effect="Deny", of_resource=True))
+def test_another_deny_anywhere_never_allows(situation: Situation, own: Statement, on_resource: Statement) -> None:
+    if situation.decide().is_allowed:
+        return
+    assert not situation.with_identity(own).decide().is_allowed
+    assert not situation.with_resource(on_resource).decide().is_allowed
+    if situation.boundary is not None:
+        assert not situation.with_boundary(own).decide().is_allowed
+    if situation.session is not None:
+        assert not situation.with_session(own).decide().is_allowed
+
+
+@settings(max_examples=100, deadline=None)
+@given(situations(), statements(effect="Deny"), statements(effect="Deny", of_resource=True))
+def test_another_deny_is_explicit_or_changes_nothing(
+    situation: Situation, own: Statement, on_resource: Statement
 ) -> None:
-    principal, described = caller
-    of_session = policy(session)
-    policies = PoliciesInForce(
-        (identity(*own),),
-        policy(boundary),
-        None if of_session is None else (of_session,),
-        resource(*on_resource),
+    before = situation.decide().outcome
+    for changed in (situation.with_identity(own), situation.with_resource(on_resource)):
+        assert changed.decide().outcome in {before, Outcome.EXPLICIT_DENY}
+
+
+@settings(max_examples=100, deadline=None)
+@given(situations(), statements(effect="Allow"), statements(effect="Allow", of_resource=True))
+def test_another_allow_where_there_are_policies_never_refuses(
+    situation: Situation, own: Statement, on_resource: Statement
+) -> None:
+    """A boundary or a session policy where there was none does: what it leaves out is refused."""
+    if not situation.decide().is_allowed:
+        return
+    assert situation.with_identity(own).decide().is_allowed
+    assert situation.with_resource(on_resource).decide().is_allowed
+    if situation.boundary is not None:
+        assert situation.with_boundary(own).decide().is_allowed
+    if situation.session is not None:
+        assert situation.with_session(own).decide().is_allowed
+
+
+@settings(max_examples=100, deadline=None)
+@given(situations())
+def test_who_is_denied_outright_is_so_whatever_allows(situation: Situation) -> None:
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    if situation.decide().outcome is Outcome.EXPLICIT_DENY:
+        changed = situation.with_identity(everything).with_resource({**everything, "Principal": "*"})
+        assert changed.decide().outcome is Outcome.EXPLICIT_DENY
+
+
+# Documents written otherwise
+
+
+def otherwise(document: Document, random: Any) -> str:
+    """The same document with its members in another order, single values in lists, other blanks and escapes."""
+
+    def member(name: str, value: Any) -> Any:
+        if name in {"Action", "NotAction", "Resource", "NotResource"} and isinstance(value, str):
+            return [value]
+        if name == "Condition":
+            return {
+                operator: {key: wanted if isinstance(wanted, list) else [wanted] for key, wanted in shuffled(keys)}
+                for operator, keys in shuffled(value)
+            }
+        return value
+
+    def shuffled(mapping: Any) -> list[tuple[str, Any]]:
+        members = list(mapping.items())
+        random.shuffle(members)
+        return members
+
+    made = [{name: member(name, value) for name, value in shuffled(each)} for each in document.statements]
+    whole = {"Statement": made[0] if len(made) == 1 else made, "Version": document.version}
+    return json.dumps(whole, indent=random.choice([None, 0, 3]), ensure_ascii=random.choice([True, False]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(documents(of_resource=True), st.randoms(use_true_random=False))
+def test_a_document_written_otherwise_is_the_same_policy(document: Document, random: Any) -> None:
+    policies = [parse_policy(text, PolicyKind.KEY) for text in (text_of(document), otherwise(document, random))]
+    for one, other in zip(*(policy.statements for policy in policies), strict=True):
+        assert (one.number, one.sid, one.effect, one.principals) == (
+            other.number,
+            other.sid,
+            other.effect,
+            other.principals,
+        )
+        for first, second in ((one.actions, other.actions), (one.resources, other.resources)):
+            assert first is not None and second is not None
+            assert (first.is_negated, first.patterns.exact) == (second.is_negated, second.patterns.exact)
+            assert first.patterns.prefixes == second.patterns.prefixes
+        assert one.condition_keys == other.condition_keys
+        assert len(one.conditions) == len(other.conditions)
+
+
+@settings(max_examples=100, deadline=None)
+@given(situations(), st.randoms(use_true_random=False))
+def test_a_document_written_otherwise_decides_alike(situation: Situation, random: Any) -> None:
+    def rewritten(document: Document | None) -> Document | None:
+        if document is None:
+            return None
+        whole = json.loads(otherwise(document, random))
+        made = whole["Statement"] if isinstance(whole["Statement"], list) else [whole["Statement"]]
+        return Document(whole["Version"], made)
+
+    changed = Situation(
+        situation.principal,
+        situation.asked,
+        tuple(each for each in map(rewritten, situation.identity) if each is not None),
+        rewritten(situation.boundary),
+        situation.session,
+        rewritten(situation.on_resource),
+        situation.is_key,
+        situation.is_granted,
     )
-    decision = (evaluate_key if is_key else evaluate)(
-        AccessRequest(principal, action, KEY_ARN, ACCOUNT, context), policies
-    )
-    assert OUTCOMES[decision.outcome] == reference.decide(
-        caller=described,
-        owner=ACCOUNT,
-        action=action,
-        resource=KEY_ARN,
-        context=context,
-        identity=own,
-        boundary=boundary,
-        session=session,
-        on_resource=on_resource,
-        is_key=is_key,
-    )
+    assert changed.decide().outcome is situation.decide().outcome
