@@ -157,17 +157,9 @@ JSON = st.recursive(
         st.lists(inner, max_size=3)
         | st.dictionaries(
             st.sampled_from(
-                ["Version", "Statement", "Effect", "Principal", "AWS", "Action", "Resource", "Condition", "Bool"]
-                + [
-                    "Id",
-                    "Sid",
-                    "NotPrincipal",
-                    "NotAction",
-                    "NotResource",
-                    "Service",
-                    "Null",
-                    "DateEquals",
-                    "s3:prefix",
+                [
+                    *("Version", "Id", "Statement", "Sid", "Effect", "Principal", "NotPrincipal", "AWS", "Service"),
+                    *("Action", "NotAction", "Resource", "NotResource", "Condition", "Bool", "Null", "DateEquals"),
                 ]
             ),
             inner,
