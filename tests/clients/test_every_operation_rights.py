@@ -17,6 +17,7 @@ from typing import Any, TextIO
 
 import pytest
 
+from iam.rights import ANY
 from tests.clients.access import anonymous_client
 from tests.clients.checks import faults
 from tests.clients.kms_operations.world import OTHER_REGION
@@ -48,6 +49,16 @@ NOT_OF_SESSIONS = {"GetFederationToken"}
 
 OF_NO_ACCOUNT = {"CreateBucket", "CreateKey", "GenerateRandom", "ListAliases", "ListBuckets", "ListKeys"}
 """Operations of S3 and the KMS that name nothing of the account, or nothing that is there already."""
+
+OF_THE_CALLERS_ACCOUNT = {
+    "CreateGroup",
+    "CreateOpenIDConnectProvider",
+    "CreatePolicy",
+    "CreateRole",
+    "CreateUser",
+    "GetFederationToken",
+}
+"""Operations of IAM and STS that name what is new, in whoever's account asks."""
 
 ABROAD = {"DeleteAlias": "NotFoundException"}
 """It names an alias of the caller's account and region, which has none of this name."""
@@ -248,6 +259,22 @@ def test_another_accounts_administrator_is_refused(world: World, stranger: Clien
     before = None if prepared.observe is None else prepared.observe()
     outcome = outcome_of(prepared, stranger)
     assert outcome == Outcome(ABROAD[case.operation]) if case.operation in ABROAD else outcome.is_refused
+    assert prepared.observe is None or prepared.observe() == before
+
+
+def names_something(case: Case) -> bool:
+    return any(right.on != ANY for right in SERVICES[case.service][case.operation])
+
+
+@pytest.mark.parametrize(
+    "case", [each for each in cases_of("iam", "sts", without=OF_THE_CALLERS_ACCOUNT) if names_something(each)], ids=str
+)
+def test_another_accounts_administrator_finds_nobody_of_this_one(world: World, stranger: Clients, case: Case) -> None:
+    """Names are looked for in the caller's account, where they are nobody's; ARNs of this one name nobody."""
+    prepared = case.prepare(world)
+    before = None if prepared.observe is None else prepared.observe()
+    outcome = outcome_of(prepared, stranger)
+    assert outcome.is_refused or outcome.code in {"InvalidInput", "NoSuchEntity"}, outcome
     assert prepared.observe is None or prepared.observe() == before
 
 
