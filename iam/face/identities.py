@@ -14,7 +14,7 @@ from iam.managed_policies import ManagedPolicy, policy_name_of
 from iam.policy.variables import Context
 from iam.principals import PrincipalKind
 from iam.store.interface import NoSuchEntity, NoSuchManagedPolicy
-from iam.tags import Tags
+from iam.tags import Fold, Tags, disregard_case
 
 _NOTHING: Context = {}
 _ENTITY_ARN = re.compile(r"arn:aws:iam::([0-9]{12}):(user|group|role)/(?:[!-.0-~]+/)*([A-Za-z0-9_+=,.@-]{1,128})")
@@ -138,13 +138,13 @@ def permitted_policy(call: Call, action: str, keys: Context = _NOTHING, *, is_ch
     return policy
 
 
-def policy_arn(call: Call, member: str) -> str:
-    """The ARN of a managed policy. Raises IAMError(InvalidInput)."""
+def policy_arn(call: Call, member: str, refused_with: str = "InvalidInput") -> str:
+    """The ARN of a managed policy. Raises IAMError(`refused_with`)."""
     arn = call.request.text(member)
     try:
         policy_name_of(arn)
     except ValueError:
-        raise IAMError("InvalidInput", f"ARN {arn} is not valid.") from None
+        raise IAMError(refused_with, f"ARN {arn} is not valid.") from None
     return arn
 
 
@@ -164,14 +164,21 @@ def group_document(group: Group) -> Document:
 
 def role_document(role: Role, *, is_whole: bool) -> Document:
     """A Role; listings leave tags, boundary and last use out (API Reference, ListRoles)."""
-    document = {**_identity(role), "AssumeRolePolicyDocument": encoded(role.trust_policy)}
-    if role.description:
-        document["Description"] = role.description
-    document["MaxSessionDuration"] = role.max_session_seconds
+    document = {**described_role(role), "MaxSessionDuration": role.max_session_seconds}
     if is_whole:
-        document |= _particulars(role)
-        document["RoleLastUsed"] = _use_document(role.last_use)
+        document |= {**_particulars(role), "RoleLastUsed": _use_document(role.last_use)}
     return document
+
+
+def made_role(role: Role) -> Document:
+    """A Role as CreateRole tells it: of what it was given some (recorded in February 2026)."""
+    return {**_identity(role), "AssumeRolePolicyDocument": encoded(role.trust_policy), **_particulars(role)}
+
+
+def described_role(role: Role) -> Document:
+    """A Role as UpdateRoleDescription tells it (recorded in February 2026)."""
+    description: Document = {"Description": role.description} if role.description else {}
+    return {**_identity(role), "AssumeRolePolicyDocument": encoded(role.trust_policy), **description}
 
 
 def _use_document(use: RoleUse | None) -> Document:
@@ -233,11 +240,12 @@ def policy_position(policy: ManagedPolicy) -> str:
     return f"{policy.name.lower()} {policy.account_id}"
 
 
-def new_tags(call: Call) -> Tags:
+def new_tags(call: Call, fold: Fold = disregard_case) -> Tags:
     """The tags that a request sets. Raises IAMError(InvalidInput)."""
     tags = call.request.tags()
-    if len({key.casefold() for key, _ in tags}) != len(tags):
-        raise IAMError("InvalidInput", "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+    if len({fold(key) for key, _ in tags}) != len(tags):
+        note = " Please note that Tag keys are case insensitive." if fold is disregard_case else ""
+        raise IAMError("InvalidInput", f"Duplicate tag keys found.{note}")
     if any(key.casefold().startswith("aws:") for key, _ in tags):
         raise IAMError("InvalidInput", "Tag keys that begin with aws: are reserved for system use.")
     return tags

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from iam.credentials import new_secret, new_temporary_key_id
 from iam.face.call import Call, Document, Value, timestamp
-from iam.face.constraints import constraint_error, count_of
+from iam.face.constraints import count_of, unquoted_error
 from iam.face.errors import IAMError
 from iam.face.translate import not_attachable
 from iam.managed_policies import AWS_ACCOUNT_ID, account_of
@@ -66,10 +66,10 @@ def passed_policies(call: Call, account_id: str) -> PassedSession:
     request = call.request
     policy, arns = request.text_or_none("Policy"), request.members("PolicyArns", "arn")
     if len(arns) > MAX_POLICY_ARNS:
-        raise _invalid(list(arns), "policyArns", f"Member must have length less than or equal to {MAX_POLICY_ARNS}")
+        raise _invalid("policyArns", f"Member must have length less than or equal to {MAX_POLICY_ARNS}")
     if len(policy or "") + sum(map(len, arns)) > MAX_POLICY_CHARACTERS:
         constraint = f"Member must have length less than or equal to {MAX_POLICY_CHARACTERS}"
-        raise _invalid(policy or list(arns), "policy", constraint)
+        raise _invalid("policy", constraint)
     if policy is not None:
         try:
             parse_policy(policy, PolicyKind.IDENTITY)
@@ -81,8 +81,8 @@ def passed_policies(call: Call, account_id: str) -> PassedSession:
     return PassedSession(policy, arns)
 
 
-def _invalid(value: object, member: str, constraint: str) -> IAMError:
-    return IAMError("ValidationError", count_of([constraint_error(value, member, constraint)]))
+def _invalid(member: str, constraint: str) -> IAMError:
+    return IAMError("ValidationError", count_of([unquoted_error(member, constraint)]))
 
 
 def passed_tags(call: Call) -> Tags:

@@ -59,6 +59,10 @@ def not_attachable(arn: str) -> IAMError:
     return IAMError("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.")
 
 
+def no_such_boundary(arn: str) -> IAMError:
+    return IAMError("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.")
+
+
 def malformed(error: PolicyError) -> IAMError:
     return IAMError("MalformedPolicyDocument", error.message)
 

@@ -34,7 +34,7 @@ from iam.store.interface import (
     TooManyEntities,
     TooManyTags,
 )
-from iam.tags import MAX_TAGS, Tags, check_tags, with_tags, without_tags
+from iam.tags import MAX_TAGS, Fold, Tags, check_tags, disregard_case, with_tags, without_tags
 
 Row = tuple[str, str, str, str, str, int, str, str | None, str, str, int, int | None, str | None]
 
@@ -70,9 +70,9 @@ def parse_tags(text: str) -> Tags:
     return tuple((key, value) for key, value in json.loads(text))
 
 
-def format_tags(tags: Tags) -> str:
+def format_tags(tags: Tags, fold: Fold = disregard_case) -> str:
     """Tags as they lie in the database. Raises TooManyTags, and ValueError for what is no set of tags."""
-    if len(check_tags(tags)) > MAX_TAGS:
+    if len(check_tags(tags, fold)) > MAX_TAGS:
         raise TooManyTags(f"a user, a role or a policy has at most {MAX_TAGS} tags, not {len(tags)}")
     return json.dumps(tags, ensure_ascii=False)
 

@@ -26,7 +26,7 @@ from iam.store.interface import (
     TooManyProviders,
     TooManyThumbprints,
 )
-from iam.tags import Tags, check_tags, with_tags, without_tags
+from iam.tags import Tags, check_tags, regard_case, with_tags, without_tags
 
 _PROVIDERS = "SELECT account_id, url, created_us, client_ids, thumbprints, tags FROM oidc_provider"
 
@@ -89,11 +89,11 @@ class SQLiteProviders:
         self._change(account_id, arn, lambda found: replace(found, thumbprints=tuple(thumbprints)))
 
     def tag_oidc_provider(self, account_id: str, arn: str, tags: Tags) -> None:
-        check_tags(tags)
-        self._change(account_id, arn, lambda found: replace(found, tags=with_tags(found.tags, tags)))
+        check_tags(tags, regard_case)
+        self._change(account_id, arn, lambda found: replace(found, tags=with_tags(found.tags, tags, regard_case)))
 
     def untag_oidc_provider(self, account_id: str, arn: str, keys: Sequence[str]) -> None:
-        self._change(account_id, arn, lambda found: replace(found, tags=without_tags(found.tags, keys)))
+        self._change(account_id, arn, lambda found: replace(found, tags=without_tags(found.tags, keys, regard_case)))
 
     def _change(self, account_id: str, arn: str, change: Callable[[OIDCProvider], OIDCProvider]) -> None:
         with translated_failures(), transaction(self._connection):
@@ -117,7 +117,7 @@ def _lists(provider: OIDCProvider) -> tuple[str, str, str]:
     for each in provider.thumbprints:
         check_thumbprint(each)
     client_ids = json.dumps(list(dict.fromkeys(provider.client_ids)), ensure_ascii=False)
-    return client_ids, json.dumps(provider.thumbprints), format_tags(provider.tags)
+    return client_ids, json.dumps(provider.thumbprints), format_tags(provider.tags, regard_case)
 
 
 def _provider_of(row: tuple[str, str, int, str, str, str]) -> OIDCProvider:

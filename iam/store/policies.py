@@ -35,7 +35,7 @@ from iam.store.interface import (
     TooManyVersions,
 )
 from iam.store.roles import SQLiteRoles
-from iam.tags import Tags, check_tags, with_tags, without_tags
+from iam.tags import Tags, check_tags, regard_case, with_tags, without_tags
 
 _POLICIES = (
     "SELECT policy_id, account_id, name, path, description, created_us, updated_us, default_version, tags FROM policy"
@@ -61,7 +61,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             policy.created_us,
             1,
             1,
-            format_tags(policy.tags),
+            format_tags(policy.tags, regard_case),
         )
         with translated_failures(), transaction(self._connection):
             self.account(policy.account_id)
@@ -197,19 +197,19 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         self._forget()
 
     def tag_policy(self, account_id: str, arn: str, tags: Tags) -> None:
-        check_tags(tags)
+        check_tags(tags, regard_case)
         with translated_failures(), transaction(self._connection):
             policy = self._own_policy(account_id, arn)
-            self._set_policy_tags(policy, with_tags(policy.tags, tags))
+            self._set_policy_tags(policy, with_tags(policy.tags, tags, regard_case))
 
     def untag_policy(self, account_id: str, arn: str, keys: Sequence[str]) -> None:
         with translated_failures(), transaction(self._connection):
             policy = self._own_policy(account_id, arn)
-            self._set_policy_tags(policy, without_tags(policy.tags, keys))
+            self._set_policy_tags(policy, without_tags(policy.tags, keys, regard_case))
 
     def _set_policy_tags(self, policy: ManagedPolicy, tags: Tags) -> None:
         self._connection.execute(
-            "UPDATE policy SET tags = ? WHERE policy_id = ?", (format_tags(tags), policy.policy_id)
+            "UPDATE policy SET tags = ? WHERE policy_id = ?", (format_tags(tags, regard_case), policy.policy_id)
         )
 
     def attach_policy(self, entity: Entity, arn: str) -> None:

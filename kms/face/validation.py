@@ -43,7 +43,7 @@ def check(document: Mapping[str, object], shape_name: str) -> dict[str, Value]:
     """
     shape = SHAPES[shape_name]
     values = _convert_structure(document, shape)
-    refuse(broken_constraints(values, shape, SHAPES))
+    refuse(broken_constraints(values, shape, SHAPES, quotes_values=True))
     return values
 
 

@@ -132,6 +132,13 @@ LEFT_OUT: dict[str, tuple[str, str]] = {
 
 
 TOLD_BY_MOTO_ALONE = {
+    ("create_role", "Role.Description"): "GetRole tells it",
+    ("create_role", "Role.MaxSessionDuration"): "the same",
+    ("create_role", "Role.RoleLastUsed"): "the same",
+    ("update_role_description", "Role.MaxSessionDuration"): "the same",
+    ("update_role_description", "Role.PermissionsBoundary"): "the same",
+    ("update_role_description", "Role.RoleLastUsed"): "the same",
+    ("update_role_description", "Role.Tags"): "the same",
     ("create_policy_version", "PolicyVersion.Document"): "GetPolicyVersion tells it",
     ("list_policy_versions", "Versions.Document"): "the same",
 }

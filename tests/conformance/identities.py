@@ -604,9 +604,10 @@ class IdentityStoreSuite:
         other.remove_client_id(account_id, arn, "nothing")
         other.set_thumbprints(account_id, arn, ["b" * 40])
         store.tag_oidc_provider(account_id, arn, (("K", "w"), ("more", "")))
-        changed = replace(PROVIDER, client_ids=("two", "one"), thumbprints=("b" * 40,), tags=(("K", "w"), ("more", "")))
+        tags = (("k", "v"), ("K", "w"), ("more", ""))  # their keys differ by case
+        changed = replace(PROVIDER, client_ids=("two", "one"), thumbprints=("b" * 40,), tags=tags)
         assert [each.oidc_provider(account_id, arn) for each in (store, other)] == [changed] * 2
-        other.untag_oidc_provider(account_id, arn, ["k"])
+        other.untag_oidc_provider(account_id, arn, ["k", "K", "MORE"])
         store.remove_client_id(account_id, arn, "one")
         assert store.oidc_providers(account_id) == [replace(changed, client_ids=("two",), tags=(("more", ""),))]
         assert store.oidc_providers(OTHER_ACCOUNT.account_id) == []

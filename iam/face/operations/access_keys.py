@@ -87,7 +87,7 @@ def get_access_key_last_used(call: Call) -> Document:
         key = None
     if key is None or key.account_id != call.account_id:
         arn = call.caller.principal.arn
-        message = f"User: {arn} is not authorized to perform: {action} on resource: access key {named}"
+        message = f"User: {arn} is not authorized to perform {action} on resource: access key {named}"
         raise IAMError("AccessDenied", message)
     if key.user_name is None:
         call.require(action, root_principal(call.account_id).arn)

@@ -25,7 +25,7 @@ from iam.face.call import Call, Document, Value, timestamp
 from iam.face.errors import IAMError
 from iam.face.identities import encoded, entity_position, group_document, policy_position, role_document, user_document
 from iam.face.operations.entity_policies import attached_document
-from iam.face.operations.policies import policy_document, version_document
+from iam.face.operations.policies import description_of, policy_document, version_document
 from iam.face.paging import page, part
 from iam.face.translate import ACCESS_KEYS_PER_USER
 from iam.managed_policies import AWS_ACCOUNT_ID, MAX_POLICIES, MAX_POLICY_CHARACTERS, MAX_VERSIONS, ManagedPolicy
@@ -164,7 +164,7 @@ def _detail(call: Call, each: Entity | ManagedPolicy) -> Document:
                 {"Document": encoded(version.document), **version_document(version)}
                 for version in call.store.policy_versions(call.account_id, each.arn)
             ]
-            return {**_without(policy_document(each, is_whole=True), "Tags"), "PolicyVersionList": versions}
+            return {**policy_document(each), **description_of(each), "PolicyVersionList": versions}
 
 
 def _policies(call: Call, entity: Entity) -> Document:

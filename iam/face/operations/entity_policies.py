@@ -10,7 +10,7 @@ from iam.face.call import Call, Document
 from iam.face.errors import no_such_entity
 from iam.face.identities import boundary_key, encoded, permitted, policy_arn, policy_position
 from iam.face.paging import page
-from iam.face.translate import malformed, not_attachable
+from iam.face.translate import malformed, no_such_boundary, not_attachable
 from iam.managed_policies import ManagedPolicy
 from iam.policy.errors import PolicyError
 from iam.policy.variables import Context
@@ -54,7 +54,7 @@ class EntityPolicies:
         call.store.delete_inline_policy(entity, call.request.text("PolicyName"))
 
     def attach(self, call: Call) -> None:
-        arn = policy_arn(call, "PolicyArn")
+        arn = policy_arn(call, "PolicyArn", refused_with="ValidationError")
         entity = self._permitted(call, "Attach{}Policy", {"iam:policyarn": (arn,)})
         try:
             call.store.attach_policy(entity, arn)
@@ -62,7 +62,7 @@ class EntityPolicies:
             raise not_attachable(arn) from error
 
     def detach(self, call: Call) -> None:
-        arn = policy_arn(call, "PolicyArn")
+        arn = policy_arn(call, "PolicyArn", refused_with="ValidationError")
         entity = self._permitted(call, "Detach{}Policy", {"iam:policyarn": (arn,)})
         call.store.detach_policy(entity, arn)
 
@@ -79,7 +79,7 @@ class EntityPolicies:
         try:
             call.store.set_boundary(entity, arn)
         except NoSuchManagedPolicy as error:
-            raise not_attachable(arn) from error
+            raise no_such_boundary(arn) from error
 
     def delete_boundary(self, call: Call) -> None:
         call.store.set_boundary(_bounded(self._permitted(call, "Delete{}PermissionsBoundary")), None)

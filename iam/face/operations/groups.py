@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from iam.entities import EntityKind, Group, new_entity_id
+from iam.entities import EntityKind, Group, User, new_entity_id
 from iam.face.call import Call, Document
 from iam.face.identities import (
     entity_position,
@@ -15,6 +15,7 @@ from iam.face.identities import (
     user_document,
 )
 from iam.face.paging import page
+from iam.store.interface import NoSuchGroup
 
 
 def create_group(call: Call) -> Document:
@@ -68,8 +69,18 @@ def delete_group(call: Call) -> None:
 
 def add_user_to_group(call: Call) -> None:
     """In force for every request of the user that comes after the answer, in every process."""
-    call.store.add_member(permitted_group(call, "iam:AddUserToGroup"), named_user(call))
+    call.store.add_member(*_group_and_user(call, "iam:AddUserToGroup"))
 
 
 def remove_user_from_group(call: Call) -> None:
-    call.store.remove_member(permitted_group(call, "iam:RemoveUserFromGroup"), named_user(call))
+    call.store.remove_member(*_group_and_user(call, "iam:RemoveUserFromGroup"))
+
+
+def _group_and_user(call: Call, action: str) -> tuple[Group, User]:
+    """Where neither exists the user is told, as AWS does. Raises NoSuchUser, NoSuchGroup, IAMError(AccessDenied)."""
+    try:
+        group = permitted_group(call, action)
+    except NoSuchGroup:
+        named_user(call)
+        raise
+    return group, named_user(call)

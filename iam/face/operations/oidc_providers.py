@@ -9,6 +9,7 @@ from iam.face.identities import new_tags, tag_list, tag_page
 from iam.oidc_providers import OIDCProvider, check_provider_url, check_thumbprint, is_provider_arn
 from iam.policy.variables import Context
 from iam.store.interface import NoSuchProvider
+from iam.tags import regard_case
 
 _NOTHING: Context = {}
 
@@ -16,7 +17,7 @@ _NOTHING: Context = {}
 def create_provider(call: Call) -> Document:
     """Nothing is asked of the provider: its keys are fetched when a token of it is shown."""
     request = call.request
-    tags = new_tags(call)
+    tags = new_tags(call, regard_case)
     provider = OIDCProvider(
         call.account_id,
         _url(call),
@@ -74,7 +75,7 @@ def update_thumbprint(call: Call) -> None:
 
 
 def tag_provider(call: Call) -> None:
-    tags = new_tags(call)
+    tags = new_tags(call, regard_case)
     provider = _permitted(call, "iam:TagOpenIDConnectProvider", requested_tags(tags))
     call.store.tag_oidc_provider(call.account_id, provider.arn, tags)
 

@@ -19,11 +19,13 @@ from iam.face.paging import page, part
 from iam.face.translate import malformed, not_attachable
 from iam.managed_policies import ManagedPolicy, PolicyVersion, new_policy_id, parse_version_id
 from iam.policy.errors import PolicyError
+from iam.store.interface import NoSuchManagedPolicy
+from iam.tags import regard_case
 
 
 def create_policy(call: Call) -> Document:
     request = call.request
-    tags = new_tags(call)
+    tags = new_tags(call, regard_case)
     policy = ManagedPolicy(
         new_policy_id(),
         call.account_id,
@@ -41,16 +43,23 @@ def create_policy(call: Call) -> Document:
         call.store.create_policy(policy, request.text("PolicyDocument"))
     except PolicyError as error:
         raise malformed(error) from error
-    return {"Policy": policy_document(policy, is_whole=True)}
+    told: Document = {"Tags": tag_list(tags)} if tags else {}
+    return {"Policy": {**policy_document(policy), **told}}  # without its description (recorded in February 2026)
 
 
 def get_policy(call: Call) -> Document:
-    return {"Policy": policy_document(permitted_policy(call, "iam:GetPolicy"), is_whole=True)}
+    policy = permitted_policy(call, "iam:GetPolicy")
+    return {"Policy": {**policy_document(policy), **description_of(policy), "Tags": tag_list(policy.tags)}}
 
 
-def policy_document(policy: ManagedPolicy, *, is_whole: bool) -> Document:
-    """A Policy; listings leave description and tags out (API Reference, ListPolicies)."""
-    document: dict[str, Value] = {
+def description_of(policy: ManagedPolicy) -> Document:
+    """The member that tells it, if it has one."""
+    return {"Description": policy.description} if policy.description else {}
+
+
+def policy_document(policy: ManagedPolicy) -> Document:
+    """A Policy as listings tell it: without description and tags (API Reference, ListPolicies)."""
+    return {
         "PolicyName": policy.name,
         "PolicyId": policy.policy_id,
         "Arn": policy.arn,
@@ -59,13 +68,9 @@ def policy_document(policy: ManagedPolicy, *, is_whole: bool) -> Document:
         "AttachmentCount": policy.attachments,
         "PermissionsBoundaryUsageCount": policy.boundary_uses,
         "IsAttachable": True,
+        "CreateDate": timestamp(policy.created_us),
+        "UpdateDate": timestamp(policy.updated_us),
     }
-    if is_whole and policy.description:
-        document["Description"] = policy.description
-    document |= {"CreateDate": timestamp(policy.created_us), "UpdateDate": timestamp(policy.updated_us)}
-    if is_whole and policy.tags:
-        document["Tags"] = tag_list(policy.tags)
-    return document
 
 
 def list_policies(call: Call) -> Document:
@@ -85,7 +90,7 @@ def list_policies(call: Call) -> Document:
         )
 
     found = filter(is_asked_for, call.store.policies(call.account_id))
-    return page(request, "Policies", found, policy_position, lambda policy: policy_document(policy, is_whole=False))
+    return page(request, "Policies", found, policy_position, policy_document)
 
 
 def _uses(policy: ManagedPolicy, usage: str) -> int:
@@ -113,12 +118,11 @@ def create_policy_version(call: Call) -> Document:
 
 
 def get_policy_version(call: Call) -> Document:
-    policy = permitted_policy(call, "iam:GetPolicyVersion")
-    number = _version_number(call, policy)
+    policy, number = _version(call, "iam:GetPolicyVersion")
     for version in call.store.policy_versions(call.account_id, policy.arn):
         if version.number == number:
             return {"PolicyVersion": {"Document": encoded(version.document), **version_document(version)}}
-    raise _no_such_version(call, policy)
+    raise _no_such_version(call)
 
 
 def list_policy_versions(call: Call) -> Document:
@@ -141,25 +145,29 @@ def version_document(version: PolicyVersion) -> Document:
 
 
 def set_default_policy_version(call: Call) -> None:
-    policy = permitted_policy(call, "iam:SetDefaultPolicyVersion", is_changed=True)
-    number = _version_number(call, policy)
+    policy, number = _version(call, "iam:SetDefaultPolicyVersion", is_changed=True)
     call.store.set_default_policy_version(call.account_id, policy.arn, number, now_us=call.now_us)
 
 
 def delete_policy_version(call: Call) -> None:
-    policy = permitted_policy(call, "iam:DeletePolicyVersion", is_changed=True)
-    call.store.delete_policy_version(call.account_id, policy.arn, _version_number(call, policy))
+    policy, number = _version(call, "iam:DeletePolicyVersion", is_changed=True)
+    call.store.delete_policy_version(call.account_id, policy.arn, number)
 
 
-def _version_number(call: Call, policy: ManagedPolicy) -> int:
+def _version(call: Call, action: str, *, is_changed: bool = False) -> tuple[ManagedPolicy, int]:
+    """The policy, and the number of the version, that a request names. Raises IAMError; see `permitted_policy`."""
+    try:
+        policy = permitted_policy(call, action, is_changed=is_changed)
+    except NoSuchManagedPolicy as error:
+        raise _no_such_version(call) from error
     number = parse_version_id(call.request.text("VersionId"))
     if number is None:
-        raise _no_such_version(call, policy)
-    return number
+        raise _no_such_version(call)
+    return policy, number
 
 
-def _no_such_version(call: Call, policy: ManagedPolicy) -> IAMError:
-    return not_attachable(f"{policy.arn} version {call.request.text('VersionId')[:32]}")
+def _no_such_version(call: Call) -> IAMError:
+    return not_attachable(f"{call.request.text('PolicyArn')} version {call.request.text('VersionId')[:32]}")
 
 
 def list_entities_for_policy(call: Call) -> Document:
@@ -186,7 +194,7 @@ def _entity_document(entity: Entity) -> Document:
 
 
 def tag_policy(call: Call) -> None:
-    tags = new_tags(call)
+    tags = new_tags(call, regard_case)
     policy = permitted_policy(call, "iam:TagPolicy", requested_tags(tags), is_changed=True)
     call.store.tag_policy(call.account_id, policy.arn, tags)
 

@@ -7,14 +7,16 @@ from iam.face.authorisation import requested_tags
 from iam.face.call import Call, Document
 from iam.face.identities import (
     boundary_key,
+    described_role,
     entity_position,
+    made_role,
     new_boundary,
     new_tags,
     permitted_role,
     role_document,
 )
 from iam.face.paging import page
-from iam.face.translate import malformed, not_attachable
+from iam.face.translate import malformed, no_such_boundary
 from iam.policy.errors import PolicyError
 from iam.store.interface import NoSuchManagedPolicy
 
@@ -42,10 +44,10 @@ def create_role(call: Call) -> Document:
     try:
         call.store.create_role(role)
     except NoSuchManagedPolicy as error:
-        raise not_attachable(error.name) from error
+        raise no_such_boundary(error.name) from error
     except PolicyError as error:
         raise malformed(error) from error
-    return {"Role": role_document(role, is_whole=True)}
+    return {"Role": made_role(role)}
 
 
 def get_role(call: Call) -> Document:
@@ -74,7 +76,7 @@ def update_role(call: Call) -> Document:
 def update_role_description(call: Call) -> Document:
     role = permitted_role(call, "iam:UpdateRoleDescription")
     call.store.update_role(role, description=call.request.text("Description"), max_session_seconds=None)
-    return {"Role": role_document(call.store.role(call.account_id, role.name), is_whole=True)}
+    return {"Role": described_role(call.store.role(call.account_id, role.name))}
 
 
 def update_assume_role_policy(call: Call) -> None:

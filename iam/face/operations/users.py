@@ -17,7 +17,7 @@ from iam.face.identities import (
     user_document,
 )
 from iam.face.paging import page
-from iam.face.translate import not_attachable
+from iam.face.translate import no_such_boundary
 from iam.store.interface import NoSuchManagedPolicy
 
 
@@ -40,7 +40,7 @@ def create_user(call: Call) -> Document:
     try:
         call.store.create_user(user)
     except NoSuchManagedPolicy as error:
-        raise not_attachable(error.name) from error
+        raise no_such_boundary(error.name) from error
     return {"User": user_document(user, is_whole=True)}
 
 

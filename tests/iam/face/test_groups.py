@@ -43,6 +43,8 @@ class TestGroups:
         for operation in ("AddUserToGroup", "RemoveUserFromGroup"):
             told = refusal(client.ask, operation, GroupName="devs", UserName="nobody")
             assert told == ("NoSuchEntity", "The user with name nobody cannot be found.")
+            told = refusal(client.ask, operation, GroupName="none", UserName="nobody")
+            assert told == ("NoSuchEntity", "The user with name nobody cannot be found.")
         told = refusal(client.ask, "GetGroupPolicy", GroupName="devs", PolicyName="p")
         assert told == ("NoSuchEntity", "The group policy with name p cannot be found.")
         client.sign_in_as_root(OTHER_ACCOUNT)

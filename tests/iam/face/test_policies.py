@@ -31,8 +31,8 @@ class TestPolicies:
         )["Policy"]
         assert made["Arn"] == f"arn:aws:iam::{ACCOUNT.account_id}:policy/a/b/Own"
         assert (made["DefaultVersionId"], made["AttachmentCount"], made["IsAttachable"]) == ("v1", 0, True)
-        assert (made["Description"], made["Tags"]) == ("reads", tags)
-        assert client.ask("GetPolicy", PolicyArn=made["Arn"]) == {"Policy": made}
+        assert (made.get("Description"), made["Tags"]) == (None, tags)
+        assert client.ask("GetPolicy", PolicyArn=made["Arn"]) == {"Policy": {**made, "Description": "reads"}}
         version = client.ask("GetPolicyVersion", PolicyArn=made["Arn"], VersionId="v1")["PolicyVersion"]
         assert (unquote(version["Document"]), version["IsDefaultVersion"]) == (POLICY, True)
         told = refusal(client.ask, "CreatePolicy", PolicyName="OWN", PolicyDocument=POLICY)
@@ -57,7 +57,8 @@ class TestPolicies:
         for operation in ("GetPolicy", "DeletePolicy", "ListPolicyVersions", "ListEntitiesForPolicy"):
             assert refusal(client.ask, operation, PolicyArn=arn)[0] == code
         for operation in ("AttachUserPolicy", "DetachUserPolicy"):
-            assert refusal(client.ask, operation, UserName="ann", PolicyArn=arn)[0] == code
+            told = refusal(client.ask, operation, UserName="ann", PolicyArn=arn)[0]
+            assert told == {"InvalidInput": "ValidationError"}.get(code, code)
         assert refusal(client.ask, "PutUserPermissionsBoundary", UserName="ann", PermissionsBoundary=arn)[0] == code
         assert refusal(client.ask, "CreateUser", UserName="bob", PermissionsBoundary=arn)[0] == code
         assert [user["UserName"] for user in client.ask("ListUsers")["Users"]] == ["ann"]
@@ -92,6 +93,8 @@ class TestPolicies:
             for version in ("v3", "v1.x", "v99999999999999999999"):
                 told = refusal(client.ask, operation, PolicyArn=arn, VersionId=version)
                 assert told == ("NoSuchEntity", f"Policy {arn} version {version} does not exist or is not attachable.")
+            told = refusal(client.ask, operation, PolicyArn=f"{arn}er", VersionId="v1")
+            assert told == ("NoSuchEntity", f"Policy {arn}er version v1 does not exist or is not attachable.")
             assert refusal(client.ask, operation, PolicyArn=arn, VersionId="1")[0] == "ValidationError"
 
     def test_a_policy_goes_when_nothing_needs_it(self, client: Client) -> None:
@@ -138,12 +141,18 @@ class TestPolicies:
         assert listed(Scope="Local") == listed(OnlyAttached=True) == []
 
     def test_tags(self, client: Client) -> None:
+        """Their keys differ by case, unlike those of users and roles."""
         arn = make(client, Tags=[{"Key": "a", "Value": "1"}])
         client.ask("TagPolicy", PolicyArn=arn, Tags=[{"Key": "A", "Value": "2"}, {"Key": "b", "Value": ""}])
-        told = [{"Key": "A", "Value": "2"}, {"Key": "b", "Value": ""}]
+        client.ask("TagPolicy", PolicyArn=arn, Tags=[{"Key": "a", "Value": "3"}])
+        told = [{"Key": "a", "Value": "3"}, {"Key": "A", "Value": "2"}, {"Key": "b", "Value": ""}]
         assert client.ask("ListPolicyTags", PolicyArn=arn)["Tags"] == told
-        client.ask("UntagPolicy", PolicyArn=arn, TagKeys=["a"])
+        client.ask("UntagPolicy", PolicyArn=arn, TagKeys=["a", "B"])
         assert client.ask("GetPolicy", PolicyArn=arn)["Policy"]["Tags"] == told[1:]
+        client.ask("UntagPolicy", PolicyArn=arn, TagKeys=["A", "b"])
+        assert client.ask("GetPolicy", PolicyArn=arn)["Policy"]["Tags"] == []
+        twice = refusal(client.ask, "TagPolicy", PolicyArn=arn, Tags=told[:1] * 2)
+        assert twice == ("InvalidInput", "Duplicate tag keys found.")
 
     @pytest.mark.parametrize("arn", AWS_MANAGED)
     def test_policies_of_aws(self, client: Client, arn: str) -> None:
