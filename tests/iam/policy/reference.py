@@ -134,12 +134,15 @@ def number(text: str) -> Decimal:
         raise ValueError(text) from error
 
 
-def date(text: str) -> datetime:
-    if text.isdigit():
-        return datetime.fromtimestamp(int(text), UTC)
+def date(text: str) -> Decimal:
+    """Seconds of the epoch."""
+    if re.fullmatch(r"\+?[0-9]+(\.[0-9]+)?", text):
+        return Decimal(text)
+    if re.fullmatch(r"-[0-9]{1,9}", text):  # a year before all others
+        return Decimal("-Infinity")
     for form in ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d"):
         try:
-            return datetime.strptime(text, form).replace(tzinfo=UTC)
+            return Decimal(int(datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()))
         except ValueError:
             continue
     raise ValueError(text)
