@@ -188,8 +188,8 @@ def _may_retire(call: Call[Any], grant: StoredGrant) -> str | None:
 
 
 def access_denied(caller: Caller, action: str, resource_arn: str, because: str) -> KMSError:
-    """AWS's refusal for a key of the caller's own account, or for no key."""
-    on_resource = "" if resource_arn == "*" else f" on resource: {resource_arn}"
+    """AWS's refusal for a key of the caller's own account, or for no key: then none is named."""
+    on_resource = "" if resource_arn.endswith("*") else f" on resource: {resource_arn}"
     return KMSError(
         "AccessDeniedException",
         f"User: {caller.principal.arn} is not authorized to perform: {action}{on_resource} {because}",
