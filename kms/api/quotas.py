@@ -24,6 +24,7 @@ from kms.api.types import (
     ReEncrypt,
     Request,
     Sign,
+    UnwrapDataKey,
     Verify,
     VerifyMac,
     WrapDataKey,
@@ -90,6 +91,7 @@ _ONLY_SYMMETRIC = frozenset(
         GenerateDataKeyWithoutPlaintext,
         GenerateMac,
         GenerateRandom,
+        UnwrapDataKey,
         VerifyMac,
         WrapDataKey,
     }

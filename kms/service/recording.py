@@ -48,6 +48,7 @@ _IDENTITY_TYPES: Final = {
 _DATA_OPERATIONS: Final = frozenset(operation.value for operation in CRYPTOGRAPHIC) | {
     "GenerateRandom",
     "ReEncrypt",
+    "UnwrapDataKey",
     "WrapDataKey",
 }
 _RESOURCE_TYPES: Final = {
@@ -128,6 +129,7 @@ class Recorder:
                 request_id=caller.request_id,
                 source_ip=caller.source_ip,
                 user_agent=caller.user_agent,
+                resource_arn=caller.resource_arn,
                 request_parameters=parameters,
                 response_elements=answer,
                 resources=_resources(request.decisions, None),
@@ -135,7 +137,7 @@ class Recorder:
                 error_code=request.error_code,
                 error_message=request.error_message,
             )
-            await self._write(event, is_durable=request.error_code is None)
+            await self._write(event, is_durable=request.is_change and request.error_code is None)
 
     def abandoned(self, caller: Caller, request: Request[Any], decisions: Sequence[Decided]) -> None:
         """Record a call whose task was cancelled; whether it took effect is not known here."""

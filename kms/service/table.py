@@ -76,6 +76,7 @@ HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
     t.Sign: signing.sign,
     t.TagResource: tags.tag_resource,
     t.UntagResource: tags.untag_resource,
+    t.UnwrapDataKey: data_keys.unwrap_data_key,
     t.UpdateAlias: aliases.update_alias,
     t.UpdateKeyDescription: tags.update_key_description,
     t.UpdatePrimaryRegion: multi_region.update_primary_region,

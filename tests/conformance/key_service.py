@@ -552,6 +552,29 @@ class KeyServiceSuite:
         await service.call(caller, t.DisableKey(key.key_id))
         await assert_refused(service.call(via_s3(caller), t.WrapDataKey(key.key_id, secret)), "DisabledException")
 
+    async def test_unwrap_data_key_is_for_services_with_the_permission_to_generate(
+        self, service: KeyService, caller: Caller
+    ) -> None:
+        one, other = [await service.call(caller, t.CreateKey()) for _ in range(2)]
+        made = await service.call(via_s3(caller), t.GenerateDataKey(one.key_id, 32, CONTEXT))
+        blob = made.ciphertext.ciphertext_blob
+        opened = await service.call(via_s3(caller), t.UnwrapDataKey(one.key_id, blob, CONTEXT))
+        assert (opened.plaintext, opened.key_arn, opened.key_version) == (made.plaintext, one.key_arn, 1)
+        await assert_refused(service.call(caller, t.UnwrapDataKey(one.key_id, blob, CONTEXT)), "AccessDeniedException")
+        refused = [
+            (t.UnwrapDataKey(one.key_id, blob, {"other": "context"}), "InvalidCiphertextException"),
+            (t.UnwrapDataKey(one.key_id, blob[:-1] + bytes([blob[-1] ^ 1]), CONTEXT), "InvalidCiphertextException"),
+            (t.UnwrapDataKey(other.key_id, blob, CONTEXT), "IncorrectKeyException"),
+            (t.UnwrapDataKey("alias/absent", blob, CONTEXT), "NotFoundException"),
+        ]
+        for request, code in refused:
+            await assert_refused(service.call(via_s3(caller), request), code)
+        await service.call(caller, t.RotateKeyOnDemand(one.key_id))
+        unwrap = t.UnwrapDataKey(one.key_id, blob, CONTEXT)
+        await assert_refused(service.call(via_s3(caller), unwrap), "IncorrectKeyException")
+        await service.call(caller, t.DisableKey(one.key_id))
+        await assert_refused(service.call(via_s3(caller), unwrap), "DisabledException")
+
     async def test_re_encrypt(self, service: KeyService, caller: Caller) -> None:
         one, other = [await service.call(caller, t.CreateKey()) for _ in range(2)]
         blob = (await service.call(caller, encrypt(one.key_id, context=CONTEXT))).ciphertext_blob

@@ -32,6 +32,7 @@ from kms.api.types.data_keys import (
     GenerateDataKey,
     GenerateDataKeyWithoutPlaintext,
     GenerateRandom,
+    UnwrapDataKey,
     WrapDataKey,
 )
 from kms.api.types.encryption import (
@@ -196,6 +197,7 @@ __all__ = [
     "TagPage",
     "TagResource",
     "UntagResource",
+    "UnwrapDataKey",
     "UpdateAlias",
     "UpdateKeyDescription",
     "UpdatePrimaryRegion",

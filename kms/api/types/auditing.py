@@ -21,8 +21,9 @@ class RecordCall(Request[None]):
     """A line about a call of the caller's that another service answered; of a change it is on the disk on return.
 
     `event_source` is the service's (`iam.amazonaws.com`), never the KMS's own. `parameters` and `answer` are JSON
-    objects, without anything that is secret. `error_code` None: it did what it asked. No client can ask for it: the
-    HTTP face has no such operation.
+    objects, without anything that is secret. `error_code` None: it did what it asked. `is_change` False: it changed
+    nothing, and its line is written as those of uses of keys are. No client can ask for it: the HTTP face has no such
+    operation.
     """
 
     is_about_trail: ClassVar[bool] = True
@@ -34,3 +35,4 @@ class RecordCall(Request[None]):
     decisions: tuple[Decided, ...] = ()
     error_code: str | None = None
     error_message: str | None = None
+    is_change: bool = True

@@ -1,11 +1,11 @@
-"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom; and WrapDataKey, which is not of AWS's API."""
+"""GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom; WrapDataKey, UnwrapDataKey, which AWS has not."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from kms.api.secrets import SecretBytes
-from kms.api.types.encryption import Ciphertext
+from kms.api.types.encryption import Ciphertext, Plaintext
 from kms.api.types.request import EncryptionContext, Request
 
 
@@ -54,6 +54,21 @@ class WrapDataKey(Request[Ciphertext]):
 
     key_id: str
     plaintext: SecretBytes
+    encryption_context: EncryptionContext = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrapDataKey(Request[Plaintext]):
+    """A data key that GenerateDataKey once made under the present version of `key_id`, to be used for writing again.
+
+    For a service that acts for a caller and keeps the data key to itself: S3 goes on with a bucket key, instead of
+    making another one. The caller must be allowed kms:GenerateDataKey, which is all that it would need for a new one.
+    Raises IncorrectKeyException if `key_id` now means another key, or the key has another version of material: then a
+    new one is due. No client can ask for it, as with WrapDataKey.
+    """
+
+    key_id: str
+    ciphertext_blob: bytes
     encryption_context: EncryptionContext = field(default_factory=dict)
 
 

@@ -23,6 +23,7 @@ TEXT = SecretBytes(b"x")
         (t.GenerateMac("k", TEXT, "HMAC_SHA_256"), {SYMMETRIC}),
         (t.VerifyMac("k", TEXT, b"", "HMAC_SHA_256"), {SYMMETRIC}),
         (t.WrapDataKey("k", TEXT), {SYMMETRIC}),
+        (t.UnwrapDataKey("k", b"blob"), {SYMMETRIC}),
         (t.Encrypt("k", TEXT), {SYMMETRIC}),
         (t.Encrypt("k", TEXT, encryption_algorithm="RSAES_OAEP_SHA_256"), {RSA}),
         (t.Decrypt(b"", encryption_algorithm="RSAES_OAEP_SHA_1"), {RSA}),

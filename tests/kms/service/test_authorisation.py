@@ -413,7 +413,8 @@ PARAMETERS = {
 """Parameters of the API that conditions (and the check of grant tokens) read, and the names they read them by."""
 
 
-OF_THE_API = [request for request in t.REQUESTS if request is not t.WrapDataKey and not request.is_about_trail]
+OF_SERVICES = {t.UnwrapDataKey, t.WrapDataKey}
+OF_THE_API = [request for request in t.REQUESTS if request not in OF_SERVICES and not request.is_about_trail]
 
 
 @pytest.mark.parametrize("request_", OF_THE_API, ids=lambda request: request.__name__)
