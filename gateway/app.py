@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from gateway.bucket_key_store import IndexBucketKeys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
@@ -19,6 +20,7 @@ from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.public_access import ObjectOwnership
+from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import SealingError
 from gateway.sealing.selftest import run_self_test
@@ -52,6 +54,7 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.quotas import parse_quotas
 from kms.api.types import HealthState
 from kms.client import KMSClient
+from kms.epoch import SharedEpoch
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +86,8 @@ class Application:
         self._provider_keys = open_provider_keys(settings)
         self._change_trail = KMSChangeTrail(self._service)
         self._untold: list[str] = []
+        self._epoch = SharedEpoch.open_reader(settings.epoch_path)
+        self._bucket_keys: BucketKeys | None = None
         self._unsealed: Unsealed | None = None
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,6 +139,9 @@ class Application:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._provider_keys.close()
+        if self._bucket_keys is not None:
+            self._bucket_keys.close()
+        self._epoch.close()
         await self._kms.close()
         await self._index.close()
         await self._blobs.close()
@@ -215,11 +223,19 @@ class Application:
     def _wire(
         self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService, sessions: Sessions
     ) -> Unsealed:
+        rows = SealedRows(keys.rows)
+        kms = self._settings.kms
+        self._bucket_keys = BucketKeys(
+            self._service,
+            IndexBucketKeys(self._index, rows, integrity_event),
+            lambda: self._epoch.value,
+            BucketKeyLimits(kms.bucket_key_seconds, kms.bucket_key_life_seconds, kms.bucket_key_wraps),
+        )
         services = Services(
             index=self._index,
             blobs=self._blobs,
-            rows=SealedRows(keys.rows),
-            data_keys=DataKeys(self._service, keys.sse_s3),
+            rows=rows,
+            data_keys=DataKeys(self._service, keys.sse_s3, self._bucket_keys),
             region=self._settings.region,
             inline_limit_bytes=self._settings.storage.inline_bytes,
             buckets_per_account=self._settings.storage.buckets_per_account,

@@ -1,12 +1,15 @@
 """The standalone decryptor: a blob file and its data key in, plaintext out, everything verified on the way.
 
-Of an object under a customer's key (SSE-C), that key opens the data key, which the blob itself holds wrapped.
+Of an object under a customer's key (SSE-C), that key opens the data key, which the blob itself holds wrapped; of one by
+SSE-KMS with a bucket key that key does, which the KMS decrypts from what `--show-bucket-key` tells.
 
 A second reading of docs/formats/object.md that shares no code with the gateway: the standard library and
 `cryptography` are all it needs, so it can be copied to another machine as it is.
 
     python gateway/blob_open.py BLOB --key-file KEY [--second-key-file KEY] [-o OUT] [--descriptor OUT]
     python gateway/blob_open.py BLOB --customer-key-file KEY [-o OUT] [--descriptor OUT]
+    python gateway/blob_open.py BLOB --bucket-key-file KEY [-o OUT] [--descriptor OUT]
+    python gateway/blob_open.py BLOB --show-bucket-key
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -32,7 +35,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 HEADER = 128
 TAIL = 32
 TAG = 16
-SSE_C = 5
+BUCKET_KEY, SSE_C = 3, 5
+LOCAL_WRAP = 69
 CUSTOMER_WRAP = 113
 
 
@@ -117,6 +121,50 @@ def customer_data_key(file: BinaryIO, customer_key: bytes) -> bytes:
 
     The wrap is authenticated, and so is what it is bound to; the rest is for `Blob` to verify. Raises BlobError.
     """
+    envelope = read_envelope(file)
+    wrapped = wrap_of_mode(envelope, SSE_C)
+    if len(wrapped) != CUSTOMER_WRAP or wrapped[0] != 1:
+        raise BlobError("this blob is not under a customer's key, or its wrap is of another version")
+    fields = lp_fields(
+        member(envelope, "account_id"), member_bytes(envelope, "bucket_id"), member_bytes(envelope, "row_uid")
+    )
+    info = b"sealgate/v1/sse-c" + b"".join(fields[:2])
+    derived = HKDF(algorithm=SHA256(), length=64, salt=wrapped[1:33], info=info).derive(customer_key)
+    if not hmac.compare_digest(derived[32:], wrapped[33:65]):
+        raise BlobError("this is not the customer's key of the blob")
+    return unwrap(derived[:32], wrapped[65:], b"".join(fields))
+
+
+def bucket_data_key(file: BinaryIO, bucket_key: bytes) -> bytes:
+    """The data key of a blob by SSE-KMS with a bucket key, out of the wrap in its footer: "Wrap under a bucket key".
+
+    Raises BlobError; authenticated is what `customer_data_key` says.
+    """
+    envelope = read_envelope(file)
+    _, wrapped = split_bucket_key_wrap(envelope)
+    if wrapped[:5] != b"\1" + bytes(4):
+        raise BlobError("this blob's wrap is of another version")
+    fields = lp_fields(
+        member_bytes(envelope, "bucket_id"), member_bytes(envelope, "row_uid"), member(envelope, "object_key")
+    )
+    one_time_key = hmac.digest(bucket_key, b"sealgate/v1/wrap" + wrapped[5:21], "sha256")
+    return unwrap(one_time_key, wrapped[21:], b"".join(fields))
+
+
+def wrapped_bucket_key(file: BinaryIO) -> str:
+    """What the KMS's Decrypt takes to give the bucket key of a blob, as JSON for aws-cli. Raises BlobError."""
+    envelope = read_envelope(file)
+    blob, _ = split_bucket_key_wrap(envelope)
+    try:
+        key_arn, context = envelope["wraps"][0]["key_arn"], envelope["encryption_context"]
+    except (KeyError, IndexError, TypeError):
+        raise BlobError("the footer is damaged") from None
+    asked = {"CiphertextBlob": base64.b64encode(blob).decode(), "KeyId": key_arn, "EncryptionContext": context}
+    return json.dumps(asked, indent=2)
+
+
+def read_envelope(file: BinaryIO) -> dict[str, Any]:
+    """The clear half of a blob's footer, not authenticated yet; rewinds the file. Raises BlobError."""
     stored_length = file.seek(0, os.SEEK_END)
     if stored_length < HEADER + TAIL:
         raise BlobError("the blob is cut short")
@@ -128,29 +176,60 @@ def customer_data_key(file: BinaryIO, customer_key: bytes) -> bytes:
     file.seek(start)
     try:
         envelope = json.loads(file.read(envelope_length))
-        first = envelope["wraps"][0]
-        mode, wrapped = first["mode"], base64.b64decode(first["wrapped"], validate=True)
-        ids = [base64.b64decode(envelope[name], validate=True) for name in ("bucket_id", "row_uid")]
-        bound_to = [envelope["account_id"].encode(), *ids]
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
-        raise BlobError("the footer is damaged") from None
+    except (ValueError, RecursionError):
+        envelope = None
     finally:
         file.seek(0)
-    if mode != SSE_C or len(wrapped) != CUSTOMER_WRAP or wrapped[0] != 1:
-        raise BlobError("this blob is not under a customer's key, or its wrap is of another version")
-    fields = [struct.pack(">I", len(each)) + each for each in bound_to]
-    info = b"sealgate/v1/sse-c" + b"".join(fields[:2])
-    derived = HKDF(algorithm=SHA256(), length=64, salt=wrapped[1:33], info=info).derive(customer_key)
-    if not hmac.compare_digest(derived[32:], wrapped[33:65]):
-        raise BlobError("this is not the customer's key of the blob")
+    if not isinstance(envelope, dict):
+        raise BlobError("the footer is damaged")
+    return envelope
+
+
+def wrap_of_mode(envelope: dict[str, Any], mode: int) -> bytes:
+    """The first wrap, if it is of this mode; else nothing."""
     try:
-        return AESGCM(derived[:32]).decrypt(bytes(12), wrapped[65:], b"".join(fields))
+        first = envelope["wraps"][0]
+        return base64.b64decode(first["wrapped"], validate=True) if first["mode"] == mode else b""
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise BlobError("the footer is damaged") from None
+
+
+def split_bucket_key_wrap(envelope: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The bucket key as the KMS wrapped it, and the data key as the bucket key wraps it."""
+    wrapped = wrap_of_mode(envelope, BUCKET_KEY)
+    start = len(wrapped) - LOCAL_WRAP
+    if start < 4 or struct.unpack(">I", wrapped[:4])[0] != start - 4:
+        raise BlobError("this blob is not under a bucket key, or its footer is damaged")
+    return wrapped[4:start], wrapped[start:]
+
+
+def member(envelope: dict[str, Any], name: str) -> bytes:
+    text = envelope.get(name)
+    if not isinstance(text, str):
+        raise BlobError("the footer is damaged")
+    return text.encode(errors="surrogatepass")
+
+
+def member_bytes(envelope: dict[str, Any], name: str) -> bytes:
+    try:
+        return base64.b64decode(member(envelope, name), validate=True)
+    except ValueError:
+        raise BlobError("the footer is damaged") from None
+
+
+def lp_fields(*fields: bytes) -> list[bytes]:
+    return [struct.pack(">I", len(each)) + each for each in fields]
+
+
+def unwrap(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
+    try:
+        return AESGCM(key).decrypt(bytes(12), sealed, bound_to)
     except InvalidTag:
-        raise BlobError("the wrapped data key is damaged") from None
+        raise BlobError("the key is not the one of the wrapped data key, or this is damaged") from None
 
 
-def parse_customer_key(data: bytes) -> bytes:
-    """As `parse_key`, or Base64, as requests carry the key."""
+def parse_text_key(data: bytes) -> bytes:
+    """As `parse_key`, or Base64, as requests carry a customer's key, and the KMS answers a bucket key."""
     try:
         key = base64.b64decode(data.strip(), validate=True)
     except binascii.Error:
@@ -176,9 +255,11 @@ def open_blob(
     key_files: list[Path],
     output: Path | None,
     descriptor: Path | None,
+    *,
     customer_key_file: Path | None = None,
+    bucket_key_file: Path | None = None,
 ) -> None:
-    """Decrypt `source` to `output` (None: standard output), with its data keys or with the customer's key.
+    """Decrypt `source` to `output` (None: standard output), with its data keys, the customer's key or the bucket key.
 
     A file appears under its name only when all of it was verified. What goes to standard output was verified segment
     by segment: BlobError after some of it means that the rest is missing. Raises BlobError and OSError.
@@ -186,7 +267,9 @@ def open_blob(
     keys = [parse_key(read_key(path)) for path in key_files]
     with source.open("rb") as file:
         if customer_key_file is not None:
-            keys.append(customer_data_key(file, parse_customer_key(read_key(customer_key_file))))
+            keys.append(customer_data_key(file, parse_text_key(read_key(customer_key_file))))
+        if bucket_key_file is not None:
+            keys.append(bucket_data_key(file, parse_text_key(read_key(bucket_key_file))))
         blob = Blob(file, keys)
         if output is None:
             sys.stdout.buffer.writelines(blob.segments())
@@ -218,13 +301,26 @@ def main(arguments: list[str] | None = None) -> int:
     keys = parser.add_mutually_exclusive_group(required=True)
     keys.add_argument("--key-file", type=Path, help='data key: 32 bytes or 64 hex digits; "-" is stdin')
     keys.add_argument("--customer-key-file", type=Path, help="the customer's key (SSE-C); Base64 will do, too")
+    keys.add_argument("--bucket-key-file", type=Path, help="the bucket key (SSE-KMS); Base64 will do, too")
+    keys.add_argument("--show-bucket-key", action="store_true", help="tell what the KMS's Decrypt needs for that")
     parser.add_argument("--second-key-file", type=Path, help="second data key, for a blob of two layers")
     parser.add_argument("-o", "--output", type=Path, help="where the plaintext goes (default: standard output)")
     parser.add_argument("--descriptor", type=Path, help="also write the object's metadata, as JSON, to this file")
     given = parser.parse_args(arguments)
     key_files = [path for path in (given.key_file, given.second_key_file) if path is not None]
     try:
-        open_blob(given.blob, key_files, given.output, given.descriptor, given.customer_key_file)
+        if given.show_bucket_key:
+            with given.blob.open("rb") as file:
+                print(wrapped_bucket_key(file))
+            return 0
+        open_blob(
+            given.blob,
+            key_files,
+            given.output,
+            given.descriptor,
+            customer_key_file=given.customer_key_file,
+            bucket_key_file=given.bucket_key_file,
+        )
     except (BlobError, OSError) as error:
         print(f"blob_open: {error}", file=sys.stderr)
         return 1

@@ -139,6 +139,18 @@ class KMSSettings:
     lease_seconds: float = setting(
         300.0, "an unwrapped KMS key is used without asking the root again", minimum=1, maximum=86_400
     )
+    bucket_key_seconds: float = setting(
+        300.0, "a bucket key (SSE-KMS) is used without asking the KMS again", minimum=1, maximum=3600
+    )
+    bucket_key_life_seconds: float = setting(
+        86_400.0, "a bucket key is written with, then a new one is made", minimum=60, maximum=31_536_000
+    )
+    bucket_key_wraps: int = setting(
+        1_048_576,
+        "objects that a worker writes with one bucket key, before it makes a new one",
+        minimum=1,
+        maximum=4_294_967_296,
+    )
     socket: Path = setting(
         Path("run/kms.sock"), "Unix socket of kmsd (at most 107 bytes, absolute)", relative_to_data=True
     )

@@ -25,6 +25,7 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
 from gateway.storage.index.records import (
+    BucketKeyRow,
     BucketRow,
     ClientToken,
     Deletion,
@@ -63,6 +64,7 @@ class MemoryIndex:
         self._parts: dict[bytes, dict[int, PartRow]] = {}
         self._changed: set[bytes] = set()
         self._tokens: dict[tuple[bytes, str], tuple[bytes, int]] = {}
+        self._bucket_keys: dict[tuple[bytes, bytes], BucketKeyRow] = {}
         self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
         self._jobs: dict[str, tuple[str | None, int]] = {}
 
@@ -102,6 +104,7 @@ class MemoryIndex:
         self._require_bucket(bucket_id)
         for upload in [upload for upload in self._uploads.values() if upload.bucket_id == bucket_id]:
             self._forget_upload(upload.upload_id, keep=frozenset())
+        self._bucket_keys = {name: row for name, row in self._bucket_keys.items() if name[0] != bucket_id}
         del self._buckets[bucket_id]
 
     async def put_object(
@@ -338,6 +341,17 @@ class MemoryIndex:
         if (row.purpose, row.epoch) in self._epochs:
             raise Conflict
         self._epochs[row.purpose, row.epoch] = row
+
+    async def bucket_key(self, bucket_id: bytes, requester: bytes) -> BucketKeyRow | None:
+        self._check_open()
+        return self._bucket_keys.get((bucket_id, requester))
+
+    async def put_bucket_key(self, row: BucketKeyRow, *, forget_before_us: int) -> None:
+        self._check_open()
+        if row.bucket_id not in self._buckets:
+            raise NoSuchBucket
+        kept = {name: each for name, each in self._bucket_keys.items() if each.created_us >= forget_before_us}
+        self._bucket_keys = {**kept, (row.bucket_id, row.requester): row}
 
     async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
         self._check_open()

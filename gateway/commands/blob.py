@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gateway.blob_open import BlobError, open_blob
+from gateway.blob_open import BlobError, open_blob, wrapped_bucket_key
 from gateway.commands.failures import Failure
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -30,6 +30,11 @@ def blob() -> None:
     help="In place of the data key, the customer's key of an object by SSE-C: the same forms, or Base64.",
 )
 @click.option(
+    "--bucket-key-file",
+    type=_KEY_FILE,
+    help="In place of the data key, the bucket key of an object by SSE-KMS with one; see `sealgate blob bucket-key`.",
+)
+@click.option(
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -46,6 +51,7 @@ def open_command(
     key_file: Path | None,
     second_key_file: Path | None,
     customer_key_file: Path | None,
+    bucket_key_file: Path | None,
     output: Path | None,
     descriptor: Path | None,
 ) -> None:
@@ -53,10 +59,24 @@ def open_command(
 
     The same program runs alone: python gateway/blob_open.py.
     """
-    if (key_file is None) == (customer_key_file is None):
-        raise click.UsageError("Give one of --key-file and --customer-key-file.")
+    if [key_file, customer_key_file, bucket_key_file].count(None) != 2:
+        raise click.UsageError("Give one of --key-file, --customer-key-file and --bucket-key-file.")
     keys = [each for each in (key_file, second_key_file) if each is not None]
     try:
-        open_blob(path, keys, output, descriptor, customer_key_file)
+        open_blob(path, keys, output, descriptor, customer_key_file=customer_key_file, bucket_key_file=bucket_key_file)
+    except (BlobError, OSError) as error:
+        raise Failure(f"{path}: {error}") from error
+
+
+@blob.command("bucket-key")
+@click.argument("path", metavar="BLOB", type=_FILE)
+def bucket_key_command(path: Path) -> None:
+    """What the KMS needs to give the bucket key of BLOB, as JSON for `aws kms decrypt --cli-input-json`.
+
+    Its answer, Plaintext in Base64, goes into the file of `sealgate blob open --bucket-key-file`.
+    """
+    try:
+        with path.open("rb") as file:
+            click.echo(wrapped_bucket_key(file))
     except (BlobError, OSError) as error:
         raise Failure(f"{path}: {error}") from error

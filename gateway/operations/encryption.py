@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 
 from gateway.operations.context import Call
 from gateway.operations.customer_keys import refuse_blocked, require_private_connection, secret_of
-from gateway.protocol.encryption import CustomerKey, parse_encryption
+from gateway.operations.documents import BucketDocument
+from gateway.protocol.encryption import CustomerKey, bucket_key_without_kms, parse_encryption
 from gateway.protocol.errors import invalid_argument
 from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
 from gateway.storage.index.records import BucketRow
 from kms.api.secrets import SecretBytes
+
+DEFAULT_ENCRYPTION = ServerSideEncryptionConfiguration(Mode.SSE_S3)
+"""Of a bucket without a configuration of its own: since 2023 there is no request without encryption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +38,26 @@ def choose_encryption(call: Call, bucket: BucketRow) -> EncryptionChoice:
     refuse_blocked(call, bucket)
     require_private_connection(call)
     asked = parse_encryption(call.request.headers, call.operation_name)
+    rule = default_encryption(call.services.rows.open_bucket(bucket))
+    has_bucket_key = rule.has_bucket_keys if asked.has_bucket_key is None else asked.has_bucket_key
     if asked.mode is not None:
-        return EncryptionChoice(asked.mode, asked.kms_key_id, asked.context, asked.customer_key)
-    default = call.services.rows.open_bucket(bucket).encryption
-    if default is None:
-        return EncryptionChoice(Mode.SSE_S3)
-    rule = ServerSideEncryptionConfiguration.parse(default.encode())
-    return EncryptionChoice(rule.mode or Mode.SSE_S3, rule.kms_key_id)
+        mode = _with_bucket_key(asked.mode, has_bucket_key=has_bucket_key)
+        return EncryptionChoice(mode, asked.kms_key_id, asked.context, asked.customer_key)
+    mode = _with_bucket_key(rule.mode or Mode.SSE_S3, has_bucket_key=has_bucket_key)
+    if asked.has_bucket_key and mode is not Mode.SSE_KMS_BUCKET_KEY:
+        raise bucket_key_without_kms()
+    return EncryptionChoice(mode, rule.kms_key_id)
+
+
+def default_encryption(bucket: BucketDocument) -> ServerSideEncryptionConfiguration:
+    """What a bucket says about objects of which requests say nothing."""
+    if bucket.encryption is None:
+        return DEFAULT_ENCRYPTION
+    return ServerSideEncryptionConfiguration.parse(bucket.encryption.encode())
+
+
+def _with_bucket_key(mode: Mode, *, has_bucket_key: bool) -> Mode:
+    return Mode.SSE_KMS_BUCKET_KEY if has_bucket_key and mode is Mode.SSE_KMS else mode
 
 
 def require_signature(call: Call, mode: Mode) -> None:

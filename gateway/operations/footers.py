@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import UNSET, UnsetType
+
 from gateway.protocol.modes import BlobKind, Mode, Wrap
-from gateway.sealing.data_keys import kms_context
 from gateway.sealing.footer import Envelope
+from gateway.sealing.kms_context import bucket_of, kms_context
 from gateway.storage.index.records import BucketRow, UploadRow
 
 
@@ -29,6 +31,7 @@ def object_envelope(
         mode=wrap.mode,
         wraps=(wrap,) if manifest_wrap is None else (wrap, manifest_wrap),
         encryption_context=_context(wrap, context, object_arn),
+        object_key=_object_key(wrap, object_arn),
     )
 
 
@@ -43,10 +46,19 @@ def part_envelope(
         mode=upload.wrap.mode,
         wraps=(upload.wrap,),
         encryption_context=_context(upload.wrap, context, object_arn),
+        object_key=_object_key(upload.wrap, object_arn),
         upload_id=upload.upload_id,
         part_number=part_number,
     )
 
 
 def _context(wrap: Wrap, context: Mapping[str, str] | None, object_arn: str) -> Mapping[str, str]:
-    return {} if wrap.mode in {Mode.SSE_S3, Mode.SSE_C} else kms_context(context or {}, object_arn)
+    if wrap.mode in {Mode.SSE_S3, Mode.SSE_C}:
+        return {}
+    arn = bucket_of(object_arn)[0] if wrap.mode is Mode.SSE_KMS_BUCKET_KEY else object_arn
+    return kms_context(context or {}, arn)
+
+
+def _object_key(wrap: Wrap, object_arn: str) -> str | UnsetType:
+    """Wraps under a bucket key are bound to it, and the context that is told beside them does not say it."""
+    return bucket_of(object_arn)[1] if wrap.mode is Mode.SSE_KMS_BUCKET_KEY else UNSET

@@ -21,8 +21,9 @@ from gateway.operations.documents import (
     encode,
 )
 from gateway.sealing.errors import AuthenticationFailed
+from gateway.sealing.format import ID_SIZE
 from gateway.sealing.row import RowSealer
-from gateway.storage.index.records import BucketRow, ObjectRow, PartRow, UploadRow
+from gateway.storage.index.records import BucketKeyRow, BucketRow, ObjectRow, PartRow, UploadRow
 
 MAX_OPENED_BUCKETS = 1000
 MAX_OPENED_BYTES = 16 << 20
@@ -104,6 +105,13 @@ class SealedRows:
     def open_part(self, row: PartRow) -> PartDocument:
         return self._open(row.blob_id, row.revision, _part_columns(row), row.sealed, _part)
 
+    def seal_bucket_key(self, row: BucketKeyRow) -> BucketKeyRow:
+        """It says nothing beside its clear columns, which it holds in place."""
+        return replace(row, sealed=self._sealer.seal(row.requester[:ID_SIZE], 0, _bucket_key_columns(row), b""))
+
+    def verify_bucket_key(self, row: BucketKeyRow) -> None:
+        self._sealer.open(row.requester[:ID_SIZE], 0, _bucket_key_columns(row), row.sealed)
+
     def seal_token(self, bucket_id: bytes, position: bytes) -> bytes:
         """A continuation token: a position in a bucket's listing that only this gateway can write."""
         return self._sealer.seal(bucket_id, 0, (b"continuation-token",), position)
@@ -127,6 +135,11 @@ class SealedRows:
 
 def _bucket_columns(row: BucketRow) -> tuple[bytes, ...]:
     return (b"bucket", row.account_id.encode(), row.name.encode(), row.region.encode(), _numbers(row.created_us))
+
+
+def _bucket_key_columns(row: BucketKeyRow) -> tuple[bytes, ...]:
+    numbers = _numbers(row.key_version, row.created_us)
+    return (b"bucket key", row.bucket_id, row.requester, row.key_arn.encode(), row.wrapped, numbers)
 
 
 def _object_columns(row: ObjectRow) -> tuple[bytes, ...]:

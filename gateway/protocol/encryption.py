@@ -1,7 +1,7 @@
 """The server-side-encryption headers of S3: what a request asks for, and what a response says.
 
-Every SSE header is honoured or refused, never ignored. Served are SSE-S3, SSE-KMS and SSE-C; DSSE-KMS and bucket keys
-are refused with NotImplemented.
+Every SSE header is honoured or refused, never ignored. Served are SSE-S3, SSE-KMS, with and without bucket keys, and
+SSE-C; DSSE-KMS is refused with NotImplemented.
 """
 
 from __future__ import annotations
@@ -81,12 +81,14 @@ class EncryptionRequest:
 
     `kms_key_id` is as the client wrote it (id, ARN, alias name or alias ARN); None with SSE_KMS means `alias/aws/s3`.
     `context` is the caller's own, without the ARN that the gateway adds. `customer_key` is there for SSE_C.
+    `has_bucket_key` says whether SSE-KMS, whoever asks for it, is with a bucket key; None: as the bucket says.
     """
 
     mode: Mode | None = None
     kms_key_id: str | None = None
     context: Mapping[str, str] = field(default_factory=lambda: _NO_CONTEXT)
     customer_key: CustomerKey | None = None
+    has_bucket_key: bool | None = None
 
 
 _NOTHING_ASKED = EncryptionRequest()
@@ -171,13 +173,18 @@ def _unique_strings(pairs: list[tuple[str, object]]) -> dict[str, str]:
 
 def _asked(headers: Mapping[str, str]) -> EncryptionRequest:
     method = headers.get(SSE)
-    _check_bucket_key(headers)
+    has_bucket_key = _has_bucket_key(headers)
     if method == "aws:kms":
         key_id = headers.get(KEY_ID)
         if key_id is not None and not 1 <= len(key_id) <= MAX_KEY_ID_CHARACTERS:
             raise invalid_argument(KEY_ID, key_id, "The KMS key id has 1 to 2048 characters.")
         context = headers.get(CONTEXT)
-        return EncryptionRequest(Mode.SSE_KMS, key_id, _NO_CONTEXT if context is None else parse_context(context))
+        return EncryptionRequest(
+            Mode.SSE_KMS,
+            key_id,
+            _NO_CONTEXT if context is None else parse_context(context),
+            has_bucket_key=has_bucket_key,
+        )
     if method in ("aws:kms:dsse", "aws:fsx", "aws:backup"):
         raise not_implemented(SSE, f"Server-side encryption with {method} is not implemented.")
     if method not in (None, "AES256"):
@@ -185,15 +192,25 @@ def _asked(headers: Mapping[str, str]) -> EncryptionRequest:
     for name in (KEY_ID, CONTEXT):
         if name in headers:
             raise invalid_argument(SSE, method or "null", _KEY_NEEDS_KMS)
-    return _NOTHING_ASKED if method is None else EncryptionRequest(Mode.SSE_S3)
+    if method == "AES256":
+        if has_bucket_key:
+            raise bucket_key_without_kms()
+        return EncryptionRequest(Mode.SSE_S3)
+    return _NOTHING_ASKED if has_bucket_key is None else EncryptionRequest(has_bucket_key=has_bucket_key)
 
 
-def _check_bucket_key(headers: Mapping[str, str]) -> None:
-    value = headers.get(BUCKET_KEY, "false").lower()
-    if value not in ("true", "false"):
-        raise invalid_argument(BUCKET_KEY, headers[BUCKET_KEY], f"{BUCKET_KEY} must be true or false.")
-    if value == "true":
-        raise not_implemented(BUCKET_KEY, "S3 Bucket Keys are not implemented.")
+def bucket_key_without_kms() -> S3Error:
+    """A bucket key is asked for, of an object that is not by SSE-KMS; AWS's own words for this are not public."""
+    return invalid_argument(BUCKET_KEY, "true", "Bucket keys are for server-side encryption with aws:kms alone.")
+
+
+def _has_bucket_key(headers: Mapping[str, str]) -> bool | None:
+    value = headers.get(BUCKET_KEY)
+    if value is None:
+        return None
+    if value.lower() not in ("true", "false"):
+        raise invalid_argument(BUCKET_KEY, value, f"{BUCKET_KEY} must be true or false.")
+    return value.lower() == "true"
 
 
 def _refuse_unknown(headers: Mapping[str, str]) -> None:

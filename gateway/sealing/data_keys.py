@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Final
 
 from gateway.protocol.modes import Mode, Wrap
+from gateway.sealing.bucket_keys import BucketKeys
 from gateway.sealing.customer_keys import customer_unwrap, customer_wrap
 from gateway.sealing.epochs import BROKEN_CIPHERTEXT, EpochKeys
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import KEY_SIZE, lp
+from gateway.sealing.kms_context import S3_MANAGED_KEY_ALIAS, acting_on, kms_context
 from gateway.sealing.wraps import local_unwrap, local_wrap
 from iam.principals import Caller
 from kms.api.errors import KMSError
@@ -19,17 +19,15 @@ from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
 from kms.api.types import Decrypt, GenerateDataKey, WrapDataKey
 
-S3_MANAGED_KEY_ALIAS: Final = "alias/aws/s3"
-OBJECT_ARN_CONTEXT: Final = "aws:s3:arn"
-
 
 class DataKeys:
     """Makes and opens data keys in the modes that are served: SSE-S3 and SSE-C without the KMS, SSE-KMS with one call
-    to it."""
+    to it, and with a bucket key one now and then."""
 
-    def __init__(self, kms: KeyService, service_keys: EpochKeys) -> None:
+    def __init__(self, kms: KeyService, service_keys: EpochKeys, bucket_keys: BucketKeys) -> None:
         self._kms = kms
         self._service_keys = service_keys
+        self._bucket_keys = bucket_keys
 
     async def create(
         self,
@@ -57,9 +55,20 @@ class DataKeys:
             return data_key, Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
             request = GenerateDataKey(kms_key_id or S3_MANAGED_KEY_ALIAS, KEY_SIZE, kms_context(context, object_arn))
-            made = await self._kms.call(_acting_on(object_arn, caller), request)
+            made = await self._kms.call(acting_on(object_arn, caller), request)
             by = made.ciphertext
             return made.plaintext, Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
+        if mode is Mode.SSE_KMS_BUCKET_KEY:
+            data_key = SecretBytes(os.urandom(KEY_SIZE))
+            return data_key, await self._bucket_keys.wrap(
+                caller,
+                data_key,
+                kms_key_id=kms_key_id,
+                context=context,
+                bucket_id=bucket_id,
+                row_uid=row_uid,
+                object_arn=object_arn,
+            )
         if mode is Mode.SSE_C and customer_key is not None:
             data_key = SecretBytes(os.urandom(KEY_SIZE))
             aad = _local_aad(account_id, bucket_id, row_uid)
@@ -92,8 +101,18 @@ class DataKeys:
             return Wrap(mode, local_wrap(keys.current_key, keys.current, data_key, aad))
         if mode is Mode.SSE_KMS:
             request = WrapDataKey(kms_key_id or S3_MANAGED_KEY_ALIAS, data_key, kms_context(context, object_arn))
-            by = await self._kms.call(_acting_on(object_arn, caller), request)
+            by = await self._kms.call(acting_on(object_arn, caller), request)
             return Wrap(mode, by.ciphertext_blob, by.key_arn, by.key_version)
+        if mode is Mode.SSE_KMS_BUCKET_KEY:
+            return await self._bucket_keys.wrap(
+                caller,
+                data_key,
+                kms_key_id=kms_key_id,
+                context=context,
+                bucket_id=bucket_id,
+                row_uid=row_uid,
+                object_arn=object_arn,
+            )
         raise ValueError(f"{mode.name} is not served")
 
     async def open(
@@ -115,7 +134,11 @@ class DataKeys:
         key.
         """
         if wrap.mode is Mode.SSE_KMS:
-            return await self._decrypt(_acting_on(object_arn, caller), wrap, kms_context(context, object_arn), row_uid)
+            return await self._decrypt(acting_on(object_arn, caller), wrap, kms_context(context, object_arn), row_uid)
+        if wrap.mode is Mode.SSE_KMS_BUCKET_KEY:
+            return await self._bucket_keys.unwrap(
+                caller, wrap, context=context, bucket_id=bucket_id, row_uid=row_uid, object_arn=object_arn
+            )
         aad = _local_aad(account_id, bucket_id, row_uid)
         try:
             if wrap.mode is Mode.SSE_S3:
@@ -137,19 +160,6 @@ class DataKeys:
         if len(opened.plaintext) != KEY_SIZE:
             raise AuthenticationFailed(row_uid=row_uid)
         return opened.plaintext
-
-
-def _acting_on(object_arn: str, caller: Caller) -> Caller:
-    """The caller, with the object that the gateway works on for it: so the audit trail names it."""
-    return replace(caller, resource_arn=object_arn)
-
-
-def kms_context(context: Mapping[str, str], object_arn: str) -> dict[str, str]:
-    """The encryption context as the KMS sees it: the client's pairs, and aws:s3:arn unless the client gave that one.
-
-    S3 User Guide, "Using server-side encryption with AWS KMS keys", "Encryption context".
-    """
-    return {OBJECT_ARN_CONTEXT: object_arn, **context}
 
 
 def _local_aad(account_id: str, bucket_id: bytes, row_uid: bytes) -> bytes:

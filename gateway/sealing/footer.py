@@ -40,8 +40,8 @@ class Envelope:
 
     `wraps` are the data keys as first written: one, or two for DSSE-KMS; the manifest of an object by SSE-C has the
     object's and one of its own. `encryption_context` is the whole context as
-    the KMS was given it. `row_uid` is in the associated data of the gateway's own wraps. `upload_id` and `part_number`
-    are set for parts only.
+    the KMS was given it. `row_uid` is in the associated data of the gateway's own wraps, and with a bucket key
+    `object_key` is, which is told for that mode alone. `upload_id` and `part_number` are set for parts only.
     """
 
     account_id: str
@@ -53,6 +53,7 @@ class Envelope:
     encryption_context: Mapping[str, str] = field(default_factory=dict)
     upload_id: bytes | None = None
     part_number: int | None = None
+    object_key: str | msgspec.UnsetType = msgspec.UNSET
     version: int = ENVELOPE_VERSION
 
 

@@ -89,7 +89,7 @@ def _check_row() -> int:
 
 
 def _check_wrap() -> int:
-    _expect(_wrap(KEY, 1, SECOND_KEY, b"aad", SALT[:16]) == WRAPPED, "wrapped key")
+    _expect(_wrap(KEY.reveal(), 1, SECOND_KEY, b"aad", SALT[:16]) == WRAPPED, "wrapped key")
     _expect(local_unwrap({1: KEY}, WRAPPED, b"aad") == SECOND_KEY, "unwrapped key")
     return 2
 

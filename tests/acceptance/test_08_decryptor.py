@@ -99,6 +99,32 @@ def test_a_stored_object_is_opened_without_the_gateway(
     assert descriptor["document"]["metadata"] == {"colour": "blue"}
 
 
+@pytest.mark.parametrize("by_part", [False, True], ids=["object", "part"])
+def test_an_object_with_a_bucket_key_is_opened_by_its_blob_and_the_kms(
+    gateway: Gateway, key_id: str, tmp_path: Path, *, by_part: bool
+) -> None:
+    s3, kms = gateway.client("s3"), gateway.client("kms")
+    body, name = random.Random(7).randbytes(200_000), "über/with a bucket key"
+    where = {"Bucket": BUCKET, "Key": name}
+    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id, "BucketKeyEnabled": True}
+    asked["SSEKMSEncryptionContext"] = base64.b64encode(b'{"team": "red"}').decode()
+    if by_part:
+        upload = s3.create_multipart_upload(**where, **asked)["UploadId"]
+        s3.upload_part(**where, UploadId=upload, PartNumber=1, Body=body)
+    else:
+        s3.put_object(**where, Body=body, **asked)
+    *_, blob = stored_blobs(gateway)
+    (tmp_path / "blob").write_bytes(blob)
+    asked_of_kms = json.loads(gateway.sealgate("blob", "bucket-key", str(tmp_path / "blob")).stdout)
+    assert asked_of_kms["EncryptionContext"] == {"team": "red", "aws:s3:arn": f"arn:aws:s3:::{BUCKET}"}
+    asked_of_kms["CiphertextBlob"] = base64.b64decode(asked_of_kms["CiphertextBlob"])
+    (tmp_path / "key").write_bytes(base64.b64encode(kms.decrypt(**asked_of_kms)["Plaintext"]) + b"\n")
+    names = [str(tmp_path / each) for each in ("blob", "key", "out", "descriptor")]
+    gateway.sealgate("blob", "open", names[0], "--bucket-key-file", names[1], "-o", names[2], "--descriptor", names[3])
+    assert (tmp_path / "out").read_bytes() == body
+    assert json.loads((tmp_path / "descriptor").read_text())["key"] == name
+
+
 def test_parts_and_manifest_of_a_multipart_upload_are_opened(gateway: Gateway, key_id: str, tmp_path: Path) -> None:
     s3, parts = gateway.client("s3"), [random.Random(1).randbytes(PART_BYTES), b"the end"]
     upload = s3.create_multipart_upload(Bucket=BUCKET, Key="parts", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)[

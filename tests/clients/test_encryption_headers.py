@@ -150,7 +150,7 @@ REFUSED_WRITES: list[tuple[dict[str, str], tuple[int, str]]] = [
     ({SSE: "aws:kms", CONTEXT: base64_of(b'{"a":"1","a":"2"}')}, (400, "InvalidArgument")),
     ({SSE: "aws:kms", CONTEXT: encoded({"aws:s3:arn": "arn:aws:s3:::other"})}, (400, "InvalidArgument")),
     ({SSE: "aws:kms", CONTEXT: encoded({"a": "x" * 8192})}, (400, "InvalidArgument")),
-    ({SSE: "aws:kms", f"{SSE}-bucket-key-enabled": "true"}, (501, "NotImplemented")),
+    ({SSE: "AES256", f"{SSE}-bucket-key-enabled": "true"}, (400, "InvalidArgument")),
     ({SSE: "aws:kms", f"{SSE}-bucket-key-enabled": "yes"}, (400, "InvalidArgument")),
     ({f"{SSE}-of-tomorrow": "1"}, (501, "NotImplemented")),
     ({**CUSTOMER, SSE: "AES256"}, (400, "InvalidArgument")),

@@ -25,6 +25,7 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
+    BucketKeyRow,
     BucketRow,
     ClientToken,
     Deletion,
@@ -926,6 +927,30 @@ class IndexSuite:
         assert list(await index.key_epochs("index")) == [rows[1], rows[0], rows[2]]
         assert list(await index.key_epochs("service")) == [other]
         assert list(await index.key_epochs("none")) == []
+
+    async def test_bucket_keys_are_kept_by_bucket_and_requester(self, index: Index, bucket_id: bytes) -> None:
+        other = bucket_row("other")
+        await index.create_bucket(other)
+        row = BucketKeyRow(bucket_id, b"a" * 32, "arn:aws:kms:::key/1", 1, b"wrapped", NOW_US, b"sealed")
+        rows = [row, replace(row, requester=b"b" * 32), replace(row, bucket_id=other.bucket_id)]
+        assert await index.bucket_key(bucket_id, row.requester) is None
+        for each in rows:
+            await index.put_bucket_key(each, forget_before_us=0)
+        newer = replace(row, key_version=2, wrapped=b"again", created_us=NOW_US + 1)
+        await index.put_bucket_key(newer, forget_before_us=NOW_US)
+        assert [await index.bucket_key(each.bucket_id, each.requester) for each in rows] == [newer, *rows[1:]]
+        last = replace(row, requester=b"c" * 32, created_us=NOW_US + 2)
+        await index.put_bucket_key(last, forget_before_us=NOW_US + 1)
+        assert [await index.bucket_key(each.bucket_id, each.requester) for each in rows] == [newer, None, None]
+        assert await index.bucket_key(bucket_id, last.requester) == last
+
+    async def test_bucket_keys_go_with_their_bucket(self, index: Index, bucket_id: bytes) -> None:
+        row = BucketKeyRow(bucket_id, b"a" * 32, "arn:aws:kms:::key/1", 1, b"wrapped", NOW_US, b"sealed")
+        await index.put_bucket_key(row, forget_before_us=0)
+        await index.delete_bucket(bucket_id)
+        assert await index.bucket_key(bucket_id, row.requester) is None
+        with pytest.raises(NoSuchBucket):
+            await index.put_bucket_key(row, forget_before_us=0)
 
     async def test_job_has_one_owner_until_its_lease_ends(self, index: Index) -> None:
         assert await index.take_job("sweep", "a", now_us=100, until_us=200)

@@ -18,11 +18,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from gateway.app import owners, owners_by_id
+from gateway.bucket_key_store import IndexBucketKeys
 from gateway.config import LimitSettings
 from gateway.operations.context import Services
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.messages import Request, Response
+from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.server.brakes import Brakes
 from gateway.server.dispatch import Dispatcher, Unsealed
@@ -166,11 +168,14 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             AccessKeyUses(),
             tokens,
         )
+        rows = SealedRows(keys.rows)
+        store = IndexBucketKeys(index, rows, lambda kind, detail: events.append((kind, detail)))
+        bucket_keys = BucketKeys(kms, store, lambda: epoch.value, BucketKeyLimits())
         services = Services(
             index=index,
             blobs=blobs,
-            rows=SealedRows(keys.rows),
-            data_keys=DataKeys(kms, keys.sse_s3),
+            rows=rows,
+            data_keys=DataKeys(kms, keys.sse_s3, bucket_keys),
             region=REGION,
             inline_limit_bytes=inline_limit_bytes,
             owner_of=owners(identities),
@@ -193,6 +198,7 @@ async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_38
             integrity_event=services.integrity_event,
         )
         yield InProcessGateway(dispatcher, services, index, directory / "store", kms, root, tokens, events)
+        bucket_keys.close()
         await identity_service.close()
         identities.close()
     await index.close()

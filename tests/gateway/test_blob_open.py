@@ -4,6 +4,7 @@ import ast
 import base64
 import contextlib
 import io
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from gateway import blob_open
-from gateway.blob_open import Blob, BlobError, customer_data_key, main, parse_key
+from gateway.blob_open import Blob, BlobError, bucket_data_key, customer_data_key, main, parse_key
 from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.customer_keys import customer_wrap
 from gateway.sealing.format import lp
 from gateway.sealing.stream import BlobSealer
+from gateway.sealing.wraps import bucket_key_wrap
 from tests.gateway.sealing.material import SMALL, SealedBlob, envelope, key, sealed_blob
 
 SOURCE = Path(blob_open.__file__)
@@ -184,6 +186,50 @@ def test_a_damaged_blob_gives_no_other_data_key() -> None:
     for length in range(len(blob.stored)):
         with contextlib.suppress(BlobError):
             assert data_key_of(blob.stored[:length], CUSTOMER_KEY.reveal()) == blob.data_key.reveal()
+
+
+BUCKET_KEY = bytearray(key().reveal())
+
+
+def under_a_bucket_key(size: int = 2 * SMALL + 3) -> SealedBlob:
+    """A blob whose footer holds its data key wrapped by BUCKET_KEY."""
+    blob, bound = sealed_blob(size), envelope()
+    aad = lp((bound.bucket_id, bound.row_uid, "ö/key".encode()))
+    wrap = Wrap(Mode.SSE_KMS_BUCKET_KEY, bucket_key_wrap(BUCKET_KEY, b"from the KMS", blob.data_key, aad), "arn", 1)
+    context = {"aws:s3:arn": "arn:aws:s3:::bucket"}
+    told = envelope(mode=wrap.mode, wraps=(wrap,), encryption_context=context, object_key="ö/key")
+    sealer = BlobSealer(blob.data_key, blob.blob_id, seg_log2=14, salt=blob.header[32:64])
+    segments = sealer.seal(blob.plaintext)
+    return replace(blob, header=sealer.header, segments=segments, footer=sealer.footer(told, b'{"key":"x"}'))
+
+
+def test_the_bucket_key_opens_a_blob(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blob = under_a_bucket_key()
+    (tmp_path / "blob").write_bytes(blob.stored)
+    (tmp_path / "key").write_bytes(BUCKET_KEY)
+    assert main([str(tmp_path / "blob"), "--show-bucket-key"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "CiphertextBlob": base64.b64encode(b"from the KMS").decode(),
+        "KeyId": "arn",
+        "EncryptionContext": {"aws:s3:arn": "arn:aws:s3:::bucket"},
+    }
+    arguments = ["blob", "--bucket-key-file", "key", "-o", "out", "--descriptor", "descriptor"]
+    assert main([each if each.startswith("-") else str(tmp_path / each) for each in arguments]) == 0
+    assert (tmp_path / "out").read_bytes() == blob.plaintext
+    assert (tmp_path / "descriptor").read_bytes() == b'{"key":"x"}'
+
+
+def test_another_bucket_key_or_a_damaged_blob_gives_no_data_key() -> None:
+    blob = under_a_bucket_key(2)
+    with pytest.raises(BlobError, match="not the one"):
+        bucket_data_key(io.BytesIO(blob.stored), key().reveal())
+    with pytest.raises(BlobError, match="not under a bucket key"):
+        bucket_data_key(io.BytesIO(sealed_blob(1).stored), bytes(BUCKET_KEY))
+    for bit in range(8 * 128, 8 * len(blob.stored)):
+        changed = bytearray(blob.stored)
+        changed[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(BlobError):
+            assert bucket_data_key(io.BytesIO(changed), bytes(BUCKET_KEY)) == blob.data_key.reveal()
 
 
 def test_a_data_key_or_a_customers_key(tmp_path: Path) -> None:

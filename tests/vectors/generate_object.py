@@ -65,6 +65,15 @@ class RowVector(TypedDict):
     sealed: str
 
 
+class BucketKeyWrapVector(TypedDict):
+    name: str
+    bucket_key: str
+    ciphertext_blob: str
+    aad: str
+    data_key: str
+    wrapped: str
+
+
 class CustomerWrapVector(TypedDict):
     name: str
     customer_key: str
@@ -162,7 +171,7 @@ def wrap_vector(name: str, aad: bytes, *, epoch: int) -> WrapVector:
         epoch=epoch,
         aad=aad.hex(),
         data_key=data_key.hex(),
-        wrapped=_wrap(SecretBytes(key), epoch, SecretBytes(data_key), aad, r).hex(),
+        wrapped=_wrap(key, epoch, SecretBytes(data_key), aad, r).hex(),
     )
 
 
@@ -179,6 +188,25 @@ def rows() -> list[RowVector]:
 def wraps() -> list[WrapVector]:
     aad = lp([b"123456789012", fixed("bucket id", 16), fixed("wrap row uid", 16)])
     return [wrap_vector("sse-s3", aad, epoch=1), wrap_vector("empty-aad", b"", epoch=2**32 - 1)]
+
+
+def bucket_key_wraps() -> list[BucketKeyWrapVector]:
+    name = "bucket-key"
+    key, data_key, r, blob = (
+        fixed(f"{name} {what}", n) for what, n in (("key", 32), ("data key", 32), ("r", 16), ("blob", 134))
+    )
+    aad = lp([fixed("bucket id", 16), fixed("wrap row uid", 16), "a/kéy".encode()])
+    wrapped = lp([blob]) + _wrap(key, 0, SecretBytes(data_key), aad, r)
+    return [
+        BucketKeyWrapVector(
+            name=name,
+            bucket_key=key.hex(),
+            ciphertext_blob=blob.hex(),
+            aad=aad.hex(),
+            data_key=data_key.hex(),
+            wrapped=wrapped.hex(),
+        )
+    ]
 
 
 def customer_wraps() -> list[CustomerWrapVector]:
@@ -212,6 +240,7 @@ def main() -> None:
         if len(blob) <= KEPT_BYTES:
             (DIRECTORY / f"{name}.blob").write_bytes(blob)
     answers = {"blobs": blobs, "rows": rows(), "wraps": wraps(), "customer_wraps": customer_wraps()}
+    answers["bucket_key_wraps"] = bucket_key_wraps()
     (DIRECTORY / "vectors.json").write_text(json.dumps(answers, indent=1) + "\n")
 
 

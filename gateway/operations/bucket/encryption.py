@@ -8,13 +8,10 @@ from gateway.operations.bucket.configuration import change_bucket
 from gateway.operations.context import Call
 from gateway.operations.customer_keys import takes_customer_keys
 from gateway.operations.documents import BucketDocument
+from gateway.operations.encryption import default_encryption
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
-
-DEFAULT = ServerSideEncryptionConfiguration(Mode.SSE_S3)
-"""What a bucket without a configuration of its own answers: since 2023 there is no request without encryption."""
 
 
 async def put(call: Call) -> Response:
@@ -35,10 +32,7 @@ async def put(call: Call) -> Response:
 
 async def get(call: Call) -> Response:
     document = call.services.rows.open_bucket(await call.bucket())
-    rule = DEFAULT
-    if document.encryption is not None:
-        rule = ServerSideEncryptionConfiguration.parse(document.encryption.encode())
-    return xml_response(replace(rule, takes_customer_keys=takes_customer_keys(document)))
+    return xml_response(replace(default_encryption(document), takes_customer_keys=takes_customer_keys(document)))
 
 
 async def delete(call: Call) -> Response:

@@ -25,7 +25,7 @@ from gateway.operations.versioning import new_version_id
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, requested_algorithm
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.copy_source import RANGE
-from gateway.protocol.encryption import CUSTOMER_ALGORITHM, SSE
+from gateway.protocol.encryption import BUCKET_KEY, CUSTOMER_ALGORITHM, SSE
 from gateway.protocol.errors import S3Error, not_implemented
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
@@ -38,7 +38,7 @@ from kms.api.secrets import SecretBytes
 MAX_ATTEMPTS = 5
 """Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
 
-_CHANGING = frozenset({SSE, CUSTOMER_ALGORITHM, STORAGE_CLASS, REDIRECT_LOCATION})
+_CHANGING = frozenset({SSE, BUCKET_KEY, CUSTOMER_ALGORITHM, STORAGE_CLASS, REDIRECT_LOCATION})
 
 
 async def handle(call: Call) -> Response:

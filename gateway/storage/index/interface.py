@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.storage.index.records import (
+    BucketKeyRow,
     BucketRow,
     ClientToken,
     Deletion,
@@ -232,6 +233,15 @@ class KeyEpochIndex(Protocol):
         ...
 
 
+class BucketKeyIndex(Protocol):
+    async def bucket_key(self, bucket_id: bytes, requester: bytes) -> BucketKeyRow | None: ...
+
+    async def put_bucket_key(self, row: BucketKeyRow, *, forget_before_us: int) -> None:
+        """In place of an earlier one of that requester; some of those made before `forget_before_us` go, of whatever
+        bucket. They go with their bucket as well. Raises NoSuchBucket."""
+        ...
+
+
 class JobIndex(Protocol):
     async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
         """Take or prolong the lease of a background job until `until_us`.
@@ -246,7 +256,7 @@ class JobIndex(Protocol):
         ...
 
 
-class Index(BucketIndex, ObjectIndex, UploadIndex, GarbageIndex, KeyEpochIndex, JobIndex, Protocol):
+class Index(BucketIndex, ObjectIndex, UploadIndex, GarbageIndex, KeyEpochIndex, BucketKeyIndex, JobIndex, Protocol):
     async def ping(self) -> None:
         """Answers if reads work; raises StorageUnavailable."""
         ...

@@ -155,6 +155,22 @@ class PartRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketKeyRow:
+    """A bucket key that is being written with, wrapped by the KMS as a ciphertext blob.
+
+    `requester` is a digest, 32 bytes, of whom it is for and of the KMS key and context that were asked for.
+    """
+
+    bucket_id: bytes
+    requester: bytes
+    key_arn: str
+    key_version: int
+    wrapped: bytes
+    created_us: int
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class KeyEpochRow:
     """A key of the gateway's own (index key, SSE-S3 service key), wrapped by the KMS as a ciphertext blob."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.operations.bucket.encryption import DEFAULT
+from gateway.operations.encryption import DEFAULT_ENCRYPTION
 from gateway.operations.multipart import parts as parts_of_an_upload
 from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
@@ -267,7 +267,7 @@ BLOCKED = ServerSideEncryptionConfiguration(Mode.SSE_S3, takes_customer_keys=Fal
 
 @pytest.mark.parametrize(
     ("rule", "takes"),
-    [(None, False), (DEFAULT, False), (BLOCKED, False), (NONE, True)],
+    [(None, False), (DEFAULT_ENCRYPTION, False), (BLOCKED, False), (NONE, True)],
     ids=["none", "AES256", "SSE-C", "NONE"],
 )
 async def test_an_older_bucket_blocks_sse_c_unless_its_owner_said_otherwise(
@@ -278,7 +278,7 @@ async def test_an_older_bucket_blocks_sse_c_unless_its_owner_said_otherwise(
     assert (await gateway.call("PUT", "/ledger/k", headers=A, body=b"x")).status == expected
     told = await gateway.call("GET", "/ledger", query={"encryption": ""})
     assert told.text("EncryptionType") == ("NONE" if takes else "SSE-C")
-    default = DEFAULT.format()
+    default = DEFAULT_ENCRYPTION.format()
     for answer in (
         await gateway.call("PUT", "/ledger", query={"encryption": ""}, body=default),
         await gateway.call("DELETE", "/ledger", query={"encryption": ""}),

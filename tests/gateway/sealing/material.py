@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from gateway.protocol.modes import BlobKind, Mode, Wrap
+from gateway.sealing.bucket_keys import BucketKey, BucketKeyLimits, BucketKeys
 from gateway.sealing.footer import Envelope
 from gateway.sealing.format import SegmentSpan
 from gateway.sealing.ids import new_id
@@ -18,7 +19,16 @@ from iam.principals import Caller, root_principal, service_caller
 from kms.api.errors import KMSError
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
-from kms.api.types import Ciphertext, DataKey, Decrypt, GenerateDataKey, Plaintext, Request
+from kms.api.types import (
+    Ciphertext,
+    DataKey,
+    Decrypt,
+    GenerateDataKey,
+    Plaintext,
+    RecordCall,
+    Request,
+    UnwrapDataKey,
+)
 
 SMALL = 1 << 14
 """The smallest legal segment."""
@@ -91,12 +101,14 @@ def sealed_blob(length: int, *, two_layers: bool = False, seg_log2: int = 14, la
 
 
 class FakeKMS:
-    """The two verbs that sealing uses, with context and key bound, state kept in memory, and a log of calls."""
+    """The verbs that sealing uses, with context and key bound, state kept in memory, and a log of calls and lines."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Caller, str | None, Mapping[str, str]]] = []
+        self.lines: list[tuple[Caller, RecordCall]] = []
         self.refusal: KMSError | None = None
         self.key_bytes = 32
+        self.key_version = 3
         self._wrapped: dict[bytes, tuple[SecretBytes, str, dict[str, str]]] = {}
 
     @property
@@ -106,10 +118,19 @@ class FakeKMS:
     async def call(self, caller: Caller, request: Request[Any], decisions: list[Decided] | None = None) -> Any:
         match request:
             case GenerateDataKey():
-                return self._generate_data_key(caller, request)
+                answer = self._generate_data_key(caller, request)
             case Decrypt():
-                return self._decrypt(caller, request)
-        raise AssertionError(f"{request.operation_name()} is not faked")
+                answer = self._decrypt(caller, request)
+            case UnwrapDataKey():
+                answer = self._unwrap_data_key(caller, request)
+            case RecordCall():
+                self.lines.append((caller, request))
+                return None
+            case _:
+                raise AssertionError(f"{request.operation_name()} is not faked")
+        if decisions is not None:
+            decisions.append(Decided(f"kms:{request.operation_name()}", "arn", True, "the fake"))
+        return answer
 
     def _generate_data_key(self, caller: Caller, request: GenerateDataKey) -> DataKey:
         self._enter("GenerateDataKey", caller, request.key_id, request.encryption_context)
@@ -117,7 +138,7 @@ class FakeKMS:
         arn = f"arn:aws:kms:us-east-1:{caller.principal.account_id}:key/{request.key_id}"
         blob = os.urandom(40)
         self._wrapped[blob] = plaintext, arn, dict(request.encryption_context)
-        return DataKey(plaintext, Ciphertext(blob, arn, 3, "m" * 64))
+        return DataKey(plaintext, Ciphertext(blob, arn, self.key_version, "m" * 64))
 
     def _decrypt(self, caller: Caller, request: Decrypt) -> Plaintext:
         self._enter("Decrypt", caller, request.key_id, request.encryption_context)
@@ -128,10 +149,44 @@ class FakeKMS:
             raise KMSError("IncorrectKeyException")
         return Plaintext(SecretBytes(known[0].reveal()[: self.key_bytes]), known[1], 3, "m" * 64)
 
+    def _unwrap_data_key(self, caller: Caller, request: UnwrapDataKey) -> Plaintext:
+        self._enter("UnwrapDataKey", caller, request.key_id, request.encryption_context)
+        plaintext, arn, context = self._wrapped[request.ciphertext_blob]
+        if context != dict(request.encryption_context):
+            raise KMSError("InvalidCiphertextException")
+        if not arn.endswith(f"/{request.key_id}") or self.key_version != 3:
+            raise KMSError("IncorrectKeyException")
+        return Plaintext(plaintext, arn, 3, "m" * 64)
+
     def _enter(self, verb: str, caller: Caller, key_id: str | None, context: Mapping[str, str]) -> None:
         self.calls.append((verb, caller, key_id, dict(context)))
         if self.refusal is not None:
             raise self.refusal
+
+
+class FakeBucketKeyStore:
+    """Bucket keys in memory, for several workers; a clock of seconds that all of them share, and the KMS's epoch."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[bytes, bytes], BucketKey] = {}
+        self.seconds = 1000.0
+        self.epoch = 1
+
+    async def find(self, bucket_id: bytes, requester: bytes) -> BucketKey | None:
+        return self.rows.get((bucket_id, requester))
+
+    async def keep(self, bucket_id: bytes, requester: bytes, made: BucketKey, *, forget_before_us: int) -> None:
+        self.rows[bucket_id, requester] = made
+
+    def worker(self, kms: FakeKMS, **limits: Any) -> BucketKeys:
+        return BucketKeys(
+            kms.service,
+            self,
+            lambda: self.epoch,
+            BucketKeyLimits(**limits),
+            clock=lambda: self.seconds,
+            now_us=lambda: int(self.seconds * 1_000_000),
+        )
 
 
 class FakeEpochStore:

@@ -7,12 +7,13 @@ import pytest
 
 from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.customer_keys import WrongCustomerKey
-from gateway.sealing.data_keys import DataKeys, kms_context
+from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.epochs import EpochKeys
 from gateway.sealing.errors import AuthenticationFailed, SealingError
+from gateway.sealing.kms_context import kms_context
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
-from tests.gateway.sealing.material import ACCOUNT, CALLER, FakeKMS, key
+from tests.gateway.sealing.material import ACCOUNT, CALLER, FakeBucketKeyStore, FakeKMS, key
 
 ARN = "arn:aws:s3:::bucket/key"
 ROW: dict[str, Any] = {
@@ -26,7 +27,7 @@ SERVICE_KEYS = EpochKeys({1: key(), 2: key()}, 2)
 
 
 def data_keys(kms: FakeKMS) -> DataKeys:
-    return DataKeys(kms.service, SERVICE_KEYS)
+    return DataKeys(kms.service, SERVICE_KEYS, FakeBucketKeyStore().worker(kms))
 
 
 async def test_sse_s3_asks_the_kms_nothing() -> None:
@@ -147,7 +148,7 @@ async def test_a_data_key_by_sse_c_is_wrapped_for_no_other_row() -> None:
         await data_keys(FakeKMS()).rewrap(CALLER, key(), Mode.SSE_C, kms_key_id=None, **ROW)
 
 
-@pytest.mark.parametrize("mode", [Mode.SSE_KMS_BUCKET_KEY, Mode.DSSE_KMS, Mode.SSE_C])
+@pytest.mark.parametrize("mode", [Mode.DSSE_KMS, Mode.SSE_C])
 async def test_modes_that_are_not_served_are_refused(mode: Mode) -> None:
     keys = data_keys(FakeKMS())
     with pytest.raises(ValueError, match="not served"):

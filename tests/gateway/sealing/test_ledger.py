@@ -19,7 +19,7 @@ from gateway.sealing.ids import new_id
 from gateway.sealing.ledger import FileLedger, repeated_seals, sealing_aead, set_ledger
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobSealer
-from tests.gateway.sealing.material import ACCOUNT, CALLER, SMALL, FakeKMS, envelope, key
+from tests.gateway.sealing.material import ACCOUNT, CALLER, SMALL, FakeBucketKeyStore, FakeKMS, envelope, key
 
 
 @pytest.fixture
@@ -60,26 +60,31 @@ def test_every_seal_of_a_blob_is_recorded(recorded: Path) -> None:
 async def test_everything_that_seals_is_recorded_and_nothing_repeats(recorded: Path) -> None:
     index_key, service_key, data_key = key(), key(), key()
     rows = RowSealer({1: index_key}, 1)
-    data_keys = DataKeys(FakeKMS().service, EpochKeys({1: service_key}, 1))
+    kms = FakeKMS()
+    bucket_keys = FakeBucketKeyStore().worker(kms)
+    data_keys = DataKeys(kms.service, EpochKeys({1: service_key}, 1), bucket_keys)
     for _ in range(3):  # the same row, revision, wrap, and a part that is sent again: all from the same inputs
         rows.seal(bytes(16), 1, (b"a",), b"document")
-        await data_keys.create(
-            CALLER,
-            Mode.SSE_S3,
-            kms_key_id=None,
-            context={},
-            account_id=ACCOUNT,
-            bucket_id=bytes(16),
-            row_uid=bytes(16),
-            object_arn="",
-        )
+        for mode in (Mode.SSE_S3, Mode.SSE_KMS_BUCKET_KEY):
+            await data_keys.create(
+                CALLER,
+                mode,
+                kms_key_id=None,
+                context={},
+                account_id=ACCOUNT,
+                bucket_id=bytes(16),
+                row_uid=bytes(16),
+                object_arn="arn:aws:s3:::bucket/key",
+            )
         sealer = BlobSealer(data_key, bytes(16), second_key=data_key)
         sealer.seal(b"part")
         sealer.footer(envelope(), b"{}")
-    assert len(lines(recorded, "seals")) == 3 * (1 + 1 + 2 + 1)
+    assert len(lines(recorded, "seals")) == 3 * (1 + 1 + 1 + 2 + 1)
     assert repeated_seals(recorded) == []
     known = set(lines(recorded, "keys"))
-    assert {secret.reveal().hex() for secret in (index_key, service_key, data_key)} <= known
+    (bucket_key,) = [opened.key for opened in bucket_keys._cache.values()]
+    assert {secret.reveal().hex() for secret in (index_key, service_key, data_key)} | {bucket_key.hex()} <= known
+    bucket_keys.close()
 
 
 def test_a_repeated_pair_is_found(recorded: Path) -> None:

@@ -20,10 +20,17 @@ from gateway.sealing.footer import open_descriptor, parse_envelope, parse_footer
 from gateway.sealing.format import HEADER_SIZE, sealed_length
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobOpener, BlobSealer
-from gateway.sealing.wraps import local_unwrap
+from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, split_bucket_key_wrap
 from kms.api.secrets import SecretBytes
 from tests.vectors import generate_object
-from tests.vectors.generate_object import BlobVector, CustomerWrapVector, RowVector, WrapVector, fixed
+from tests.vectors.generate_object import (
+    BlobVector,
+    BucketKeyWrapVector,
+    CustomerWrapVector,
+    RowVector,
+    WrapVector,
+    fixed,
+)
 
 DIRECTORY = Path(generate_object.__file__).parent / "object-v1"
 VECTORS = json.loads((DIRECTORY / "vectors.json").read_text())
@@ -31,9 +38,10 @@ BLOBS: list[BlobVector] = VECTORS["blobs"]
 ROWS: list[RowVector] = VECTORS["rows"]
 WRAPS: list[WrapVector] = VECTORS["wraps"]
 CUSTOMER_WRAPS: list[CustomerWrapVector] = VECTORS["customer_wraps"]
+BUCKET_KEY_WRAPS: list[BucketKeyWrapVector] = VECTORS["bucket_key_wraps"]
 
 
-def name_of(vector: BlobVector | RowVector | WrapVector | CustomerWrapVector) -> str:
+def name_of(vector: BlobVector | RowVector | WrapVector | CustomerWrapVector | BucketKeyWrapVector) -> str:
     return vector["name"]
 
 
@@ -71,6 +79,7 @@ def test_the_generator_still_writes_what_is_kept() -> None:
     assert generate_object.rows() == ROWS
     assert generate_object.wraps() == WRAPS
     assert generate_object.customer_wraps() == CUSTOMER_WRAPS
+    assert generate_object.bucket_key_wraps() == BUCKET_KEY_WRAPS
 
 
 @pytest.mark.parametrize("vector", BLOBS, ids=name_of)
@@ -134,6 +143,20 @@ def test_wraps_agree_with_the_format_by_hand(vector: WrapVector) -> None:
     by_hand += AESGCM(one_time_key).encrypt(bytes(12), data_key, aad)
     assert by_hand == wrapped
     assert local_unwrap({vector["epoch"]: SecretBytes(wrapping_key)}, wrapped, aad).reveal() == data_key
+
+
+@pytest.mark.parametrize("vector", BUCKET_KEY_WRAPS, ids=name_of)
+def test_wraps_under_bucket_keys_agree_with_the_format_by_hand(vector: BucketKeyWrapVector) -> None:
+    wrapped, bucket_key, aad = (bytes.fromhex(vector[name]) for name in ("wrapped", "bucket_key", "aad"))
+    blob, data_key = bytes.fromhex(vector["ciphertext_blob"]), bytes.fromhex(vector["data_key"])
+    r = wrapped[4 + len(blob) + 5 :][:16]
+    one_time_key = hmac.digest(bucket_key, b"sealgate/v1/wrap" + r, "sha256")
+    by_hand = struct.pack(">I", len(blob)) + blob + b"\1" + bytes(4) + r
+    by_hand += AESGCM(one_time_key).encrypt(bytes(12), data_key, aad)
+    assert by_hand == wrapped
+    assert len(wrapped) == len(blob) + 73
+    assert split_bucket_key_wrap(wrapped)[0] == blob
+    assert bucket_key_unwrap(bytearray(bucket_key), split_bucket_key_wrap(wrapped)[1], aad).reveal() == data_key
 
 
 @pytest.mark.parametrize("vector", CUSTOMER_WRAPS, ids=name_of)

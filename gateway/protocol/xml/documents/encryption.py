@@ -24,20 +24,21 @@ class ServerSideEncryptionConfiguration:
 
     `kms_key_id` is exactly as the client wrote it; None with SSE_KMS means `alias/aws/s3`. `mode` is None where the
     rule names no default encryption, `takes_customer_keys` where it does not say whether SSE-C is blocked: what a rule
-    leaves out it leaves as it is.
+    leaves out it leaves as it is. `has_bucket_keys` is about SSE-KMS, and may be said of any mode.
     """
 
     mode: Mode | None
     kms_key_id: str | None = None
     takes_customer_keys: bool | None = None
+    has_bucket_keys: bool = False
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises S3Error MalformedXML, InvalidArgument (a key id with AES256), NotImplemented (DSSE, bucket keys)."""
+        """Raises S3Error MalformedXML, InvalidArgument (a key id with AES256), NotImplemented (DSSE)."""
         rules = list(children(read_document(body, "ServerSideEncryptionConfiguration")))
         if len(rules) != 1 or rules[0][0] != "Rule":
             raise malformed()
-        mode, key_id, takes_customer_keys = None, None, None
+        mode, key_id, takes_customer_keys, has_bucket_keys = None, None, None, False
         seen: set[str] = set()
         for name, child in children(rules[0][1]):
             if name in seen:
@@ -48,13 +49,12 @@ class ServerSideEncryptionConfiguration:
             elif name == _BLOCKED:
                 takes_customer_keys = _takes_customer_keys(child)
             elif name == "BucketKeyEnabled":
-                if boolean(text_of(child)):
-                    raise S3Error("NotImplemented", "S3 Bucket Keys are not implemented.")
+                has_bucket_keys = boolean(text_of(child))
             else:
                 raise malformed()
         if _DEFAULT not in seen and _BLOCKED not in seen:
             raise malformed()
-        return cls(mode, key_id, takes_customer_keys)
+        return cls(mode, key_id, takes_customer_keys, has_bucket_keys)
 
     def format(self) -> bytes:
         default = ""
@@ -70,7 +70,7 @@ class ServerSideEncryptionConfiguration:
             )
         return document(
             "ServerSideEncryptionConfiguration",
-            ("<Rule>", default, flag("BucketKeyEnabled", False), blocked, "</Rule>"),
+            ("<Rule>", default, flag("BucketKeyEnabled", self.has_bucket_keys), blocked, "</Rule>"),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.storage.errors import BucketExists, BucketNotEmpty, Conflict, NoSuchBucket, TooManyBuckets
 from gateway.storage.index.records import BucketRow
+from gateway.storage.index.sqlite.bucket_keys import forget_bucket_keys_of_bucket
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.uploads import forget_uploads_of_bucket
 
@@ -62,6 +63,7 @@ class SQLiteBuckets(IndexPart):
             if connection.execute("SELECT 1 FROM object_version WHERE bucket_id = ? LIMIT 1", (bucket_id,)).fetchone():
                 raise BucketNotEmpty
             forget_uploads_of_bucket(connection, bucket_id, self._clock_us())
+            forget_bucket_keys_of_bucket(connection, bucket_id)
             if not connection.execute("DELETE FROM bucket WHERE bucket_id = ?", (bucket_id,)).rowcount:
                 raise NoSuchBucket
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.storage.index.sqlite.bucket_keys import SQLiteBucketKeys
 from gateway.storage.index.sqlite.buckets import SQLiteBuckets
 from gateway.storage.index.sqlite.connection import Database, connect
 from gateway.storage.index.sqlite.garbage import SQLiteGarbage, SQLiteJobs
@@ -19,7 +20,9 @@ from gateway.storage.index.sqlite.write_lock import WriteLock
 from gateway.storage.index.sqlite.writer import PATIENCE_SECONDS, GroupWriter
 
 
-class SQLiteIndex(SQLiteBuckets, SQLiteObjects, SQLiteUploads, SQLiteGarbage, SQLiteKeyEpochs, SQLiteJobs):
+class SQLiteIndex(
+    SQLiteBuckets, SQLiteObjects, SQLiteUploads, SQLiteGarbage, SQLiteKeyEpochs, SQLiteBucketKeys, SQLiteJobs
+):
     """The index on SQLite; use `open_sqlite_index`. Belongs to the event loop in which it was opened."""
 
     async def ping(self) -> None:

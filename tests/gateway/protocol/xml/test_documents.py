@@ -470,6 +470,8 @@ CONFIGURATIONS = [
     ServerSideEncryptionConfiguration(Mode.SSE_KMS, "alias/a & b"),
     ServerSideEncryptionConfiguration(Mode.SSE_KMS, "k", takes_customer_keys=False),
     ServerSideEncryptionConfiguration(Mode.SSE_S3, takes_customer_keys=True),
+    ServerSideEncryptionConfiguration(Mode.SSE_S3, has_bucket_keys=True),
+    ServerSideEncryptionConfiguration(Mode.SSE_KMS, "k", has_bucket_keys=True),
 ]
 
 
@@ -481,7 +483,7 @@ def test_bucket_encryption(configuration: ServerSideEncryptionConfiguration) -> 
     default = rule["ApplyServerSideEncryptionByDefault"]
     assert default["SSEAlgorithm"] == ("aws:kms" if configuration.mode is Mode.SSE_KMS else "AES256")
     assert default.get("KMSMasterKeyID") == configuration.kms_key_id
-    assert rule["BucketKeyEnabled"] is False
+    assert rule["BucketKeyEnabled"] is configuration.has_bucket_keys
     told = {None: None, True: ["NONE"], False: ["SSE-C"]}[configuration.takes_customer_keys]
     assert rule.get("BlockedEncryptionTypes", {}).get("EncryptionType") == told
 
@@ -524,7 +526,6 @@ def blocked(*types: str) -> str:
         (f"<Rule>{default('AES256', 'k')}</Rule>", "InvalidArgument"),
         (f"<Rule>{default('aws:kms:dsse')}</Rule>", "NotImplemented"),
         (f"<Rule>{default('aws:fsx')}</Rule>", "NotImplemented"),
-        (f"<Rule>{default('aws:kms')}<BucketKeyEnabled>true</BucketKeyEnabled></Rule>", "NotImplemented"),
         (f"<Rule>{default('aws:kms')}<BucketKeyEnabled>yes</BucketKeyEnabled></Rule>", "MalformedXML"),
         (f"<Rule>{default('aws:kms')}{blocked('SSE-S3')}</Rule>", "MalformedXML"),
         (f"<Rule>{default('aws:kms')}{blocked('NONE', 'SSE-C')}</Rule>", "MalformedXML"),
