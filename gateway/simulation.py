@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from gateway.config import Settings
 from gateway.identities import identities_without_secrets, opened_index
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags, Permissions
 from gateway.operations.condition_keys import ASKED_FOR_EXISTING_TAGS
-from gateway.operations.context import PublicAccess, strictest_block
+from gateway.operations.context import PublicAccess, strictest_block, whose_block
 from gateway.operations.object_owner import owner_and_grants
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID
@@ -162,7 +163,8 @@ async def _of_s3(settings: Settings, identities: SQLiteIdentityStore, caller: Ca
         document = rows.open_bucket(row)
         access = identities.account_access(row.account_id)
         installation = PublicAccess(is_blocked_for_all=settings.access.block_public)
-        permissions.introduce(row, document, strictest_block(installation, access, document))
+        block, whose = strictest_block(installation, access, document), partial(whose_block, installation, access)
+        permissions.introduce(row, document, block, whose)
         remarks = [] if access.is_active else [f"account {row.account_id}, which owns the bucket, is suspended"]
         tags, found = ObjectTags(), await _object(index, row, key)
         if found is not None:

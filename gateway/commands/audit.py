@@ -116,6 +116,7 @@ def _since(context: click.Context, parameter: click.Parameter, value: str | None
 @click.option("--object", "object_", help="Events of this S3 object: ARN or bucket/key.")
 @click.option("--principal", help="Events of this principal: ARN, or its end.")
 @click.option("--event", help="Events of this name, such as Decrypt.")
+@click.option("--request", "request_id", metavar="REQUEST-ID", help="Events of this request, of S3 or another service.")
 @click.option("--since", callback=_since, help="Events from then on: 15m, 2h, 1d, or an RFC 3339 time.")
 @click.option("--errors", is_flag=True, help="Only refusals and failures.")
 @click.option("--json", "as_json", is_flag=True, help="The lines as they are, instead of a summary of each.")
@@ -127,13 +128,22 @@ def tail_command(
     object_: str | None,
     principal: str | None,
     event: str | None,
+    request_id: str | None,
     since: datetime | None,
     errors: bool,
     as_json: bool,
     follows: bool,
 ) -> None:
     """Print the events of DATA that match all that is asked, oldest first. Verifies nothing."""
-    query = Query(key=key, object=object_, principal=principal, event=event, since=since, only_errors=errors)
+    query = Query(
+        key=key,
+        object=object_,
+        principal=principal,
+        event=event,
+        since=since,
+        only_errors=errors,
+        request_id=request_id,
+    )
     directory = trail_directory(place)
     try:
         for line, found in follow(directory, query) if follows else find(directory, query):

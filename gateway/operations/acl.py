@@ -23,7 +23,7 @@ from gateway.protocol.acl import (
     private,
 )
 from gateway.protocol.errors import S3Error, invalid_argument
-from gateway.protocol.public_access import ObjectOwnership, prevented
+from gateway.protocol.public_access import ObjectOwnership, Prevented, prevented
 from gateway.protocol.xml.documents.acl import AccessControlPolicy, GivenPolicy
 from gateway.storage.index.records import BucketRow
 
@@ -77,27 +77,32 @@ def check_leaves_all_to(owner_id: str, requested: RequestedACL) -> None:
     """Raises S3Error AccessControlListNotSupported for an ACL that gives anything to others than the bucket's owner."""
     is_canned_alone = requested.canned in {None, PRIVATE, BUCKET_OWNER_FULL_CONTROL}
     if not is_canned_alone or (requested.grants and requested.grants != private(owner_id)):
-        raise S3Error("AccessControlListNotSupported")
+        raise acls_disabled()
+
+
+def acls_disabled() -> S3Error:
+    """The refusal of an ACL where the bucket's owner is enforced."""
+    return S3Error(
+        "AccessControlListNotSupported",
+        decided_by="object ownership of the bucket, BucketOwnerEnforced",
+        reason="refused because ACLs are disabled",
+    )
 
 
 def check_public(call: Call, bucket: BucketRow, grants: Grants, action: str, arn: str) -> None:
     """BlockPublicAcls. Raises S3Error AccessDenied."""
     block = call.services.block_of(bucket.account_id, call.services.rows.open_bucket(bucket))
     if block.block_public_acls:
-        refuse_public(call, grants, action, arn)
+        refuse_public(call, grants, action, arn, call.services.whose_block(bucket.account_id, "block_public_acls"))
 
 
-def refuse_public(call: Call, grants: Grants, action: str, arn: str) -> None:
-    """Raises S3Error AccessDenied for grants to the public."""
+def refuse_public(call: Call, grants: Grants, action: str, arn: str, whose: str) -> None:
+    """Raises S3Error AccessDenied for grants to the public; `whose` block it is that prevents them."""
     if is_public(grants):
+        by = Prevented("public access control lists (ACLs)", "BlockPublicAcls", whose)
         if call.is_anonymous:
-            raise S3Error(
-                "AccessDenied",
-                decided_by="public access block, BlockPublicAcls",
-                reason="refused because public ACLs are prevented by BlockPublicAcls",
-            )
-        what = "public access control lists (ACLs)"
-        raise prevented(call.caller.principal.arn, action, arn, what, "BlockPublicAcls")
+            raise S3Error("AccessDenied", decided_by=by.decided_by, reason=by.reason)
+        raise prevented(call.caller.principal.arn, action, arn, by)
 
 
 def known_grants(services: Services, grants: Grants) -> Grants:

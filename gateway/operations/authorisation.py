@@ -73,6 +73,11 @@ class ObjectTags:
         return {**existing, **requested_tags(self.requested)}
 
 
+def the_buckets(_setting: str) -> str:
+    """Whose public access block it is where only the bucket has one."""
+    return "the bucket"
+
+
 @dataclass(frozen=True, slots=True)
 class _Bucket:
     """What decides about a bucket besides the caller's policies."""
@@ -84,6 +89,8 @@ class _Bucket:
     """Those of the bucket's ACL that count; None where ACLs are disabled."""
     has_ignored_grants: bool = False
     """IgnorePublicAcls took some from it."""
+    whose_block: Callable[[str], str] = the_buckets
+    """Who has a setting of the block on, for decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +155,21 @@ class Permissions:
         self._buckets: dict[str, _Bucket] = {}
         self._objects: dict[str, _Object] = {}
 
-    def introduce(self, row: BucketRow, document: BucketDocument, block: PublicAccessBlock) -> None:
+    def introduce(
+        self,
+        row: BucketRow,
+        document: BucketDocument,
+        block: PublicAccessBlock,
+        whose_block: Callable[[str], str] = the_buckets,
+    ) -> None:
         """From here on it can be decided about the bucket and what is in it. `document` is the row's, opened; `block`
-        is what is in force."""
+        is what is in force, and `whose_block` tells who has a setting of it on."""
         grants: Grants | None = None
         has_ignored = False
         if document.has_acls:
             grants = _effective(document.grants or (), block)
             has_ignored = len(grants) < len(document.grants or ())
-        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block, grants, has_ignored)
+        self._buckets[row.name] = _Bucket(row.account_id, document.policy, block, grants, has_ignored, whose_block)
 
     def introduce_object(self, resource_arn: str, account_id: str, grants: Grants) -> None:
         """Where ACLs are enabled: from here on the object's owner decides, with its ACL. The bucket was introduced."""
@@ -341,7 +354,10 @@ class Permissions:
         is_stranger = self._caller.principal.account_id != bucket.account_id
         named = NamedPolicy("bucket policy", policy)
         if is_stranger and bucket.block.restrict_public_buckets and is_public(text):
-            return _denials(named, "which is public, so that RestrictPublicBuckets lets no other account in")
+            whose = bucket.whose_block("restrict_public_buckets")
+            return _denials(
+                named, f"which is public, so that RestrictPublicBuckets of {whose} lets no other account in"
+            )
         return named
 
     def _refusal(self, action: str, resource_arn: str, account_id: str, decision: Decision) -> S3Error:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
@@ -74,6 +75,10 @@ class Services:
         """The account's own public access block, if it has one."""
         return account_block(self.account_access(account_id, False))
 
+    def whose_block(self, account_id: str, setting: str) -> str:
+        """See `whose_block`."""
+        return whose_block(self.public_access, self.account_access(account_id, False), setting)
+
     def block_of(self, account_id: str, document: BucketDocument | None = None) -> PublicAccessBlock:
         """What is in force for a bucket: the strictest of its own, its account's and the installation's configuration.
 
@@ -86,6 +91,14 @@ def account_block(access: AccountAccess) -> PublicAccessBlock | None:
     """An account's own public access block, if it has one."""
     settings = access.public_access_block
     return None if settings is None else PublicAccessBlock(**dict.fromkeys(settings, True))
+
+
+def whose_block(installation: PublicAccess, account: AccountAccess, setting: str) -> str:
+    """Who has `setting` (`block_public_policy`) of a bucket's block on, the widest first: for the access log."""
+    if installation.is_blocked_for_all:
+        return "the installation (access.block_public)"
+    of_account = account_block(account)
+    return "the account" if of_account is not None and getattr(of_account, setting) else "the bucket"
 
 
 def strictest_block(
@@ -202,7 +215,9 @@ class Call:
                     reason=f"refused because account {row.account_id}, which owns bucket {name}, is suspended",
                 )
             self._buckets[name] = row
-            self.permissions.introduce(row, document, strictest_block(self.services.public_access, access, document))
+            block = strictest_block(self.services.public_access, access, document)
+            whose = partial(whose_block, self.services.public_access, access)
+            self.permissions.introduce(row, document, block, whose)
         return row
 
     async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:

@@ -61,12 +61,30 @@ def requested_ownership(headers: Mapping[str, str]) -> ObjectOwnership | None:
         raise invalid_argument(OWNERSHIP_HEADER, value, "Invalid x-amz-object-ownership header") from None
 
 
-def prevented(caller_arn: str, action: str, resource_arn: str, what: str, setting: str) -> S3Error:
-    """AccessDenied for what a public access block prevents; `what` is `public policies` or the like."""
+@dataclass(frozen=True, slots=True)
+class Prevented:
+    """What a setting of a public access block prevents: `what` is `public policies` or the like, `whose` whose block
+    it is."""
+
+    what: str
+    setting: str
+    whose: str
+
+    @property
+    def decided_by(self) -> str:
+        return f"public access block of {self.whose}, {self.setting}"
+
+    @property
+    def reason(self) -> str:
+        return f"refused because {self.what} are prevented by {self.setting}"
+
+
+def prevented(caller_arn: str, action: str, resource_arn: str, by: Prevented) -> S3Error:
+    """AccessDenied for what a public access block prevents."""
     return S3Error(
         "AccessDenied",
-        f'User: {caller_arn} is not authorized to perform: {action} on resource: "{resource_arn}" because {what} are '
-        f"prevented by the {setting} setting in S3 Block Public Access.",
-        decided_by=f"public access block, {setting}",
-        reason=f"refused because {what} are prevented by {setting}",
+        f'User: {caller_arn} is not authorized to perform: {action} on resource: "{resource_arn}" because {by.what} '
+        f"are prevented by the {by.setting} setting in S3 Block Public Access.",
+        decided_by=by.decided_by,
+        reason=by.reason,
     )

@@ -62,6 +62,7 @@ def test_a_get_is_exactly_one_line_with_request_principal_key_and_object(
     assert event["requestParameters"]["encryptionContext"] == {"aws:s3:arn": f"arn:aws:s3:::{bucket}/a/key"}
     assert [decision["decision"] for decision in event["decisions"]] == ["Allow"]
     assert [found["requestID"] for found in tail("--key", key, "--event", "Decrypt")] == [request_id(got)]
+    assert tail("--request", request_id(got)) == [event]
 
 
 def test_a_put_is_one_line(s3: Any, bucket: str, key: str, tail: Tail) -> None:

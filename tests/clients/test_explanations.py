@@ -18,6 +18,7 @@ from gateway.commands.main import main
 from tests.clients.access import anonymous_client, open_bucket, policy_text, put_policy, statement
 from tests.clients.conftest import make_bucket
 from tests.clients.raw import Answer, RawClient
+from tests.clients.test_account_public_access import control_of, put
 from tests.clients.test_post_object import post, sign
 from tests.clients.users import TestAccount, allow, client_of, deny, make_account
 from tests.harness import Gateway, running_gateway, wait_until
@@ -280,8 +281,8 @@ def another_account_that_may_only_read(world: World) -> tuple[str, ...]:
 
 @kind(
     403,
-    "no resource-based policy allows it (bucket policy, which is public, so that RestrictPublicBuckets lets no other "
-    "account in)",
+    "no resource-based policy allows it (bucket policy, which is public, so that RestrictPublicBuckets of the bucket "
+    "lets no other account in)",
     BY_RESOURCE,
     action="s3:GetObject",
 )
@@ -295,7 +296,7 @@ def restrict_public_buckets(world: World) -> tuple[str, ...]:
 
 @kind(
     403,
-    "public access block, BlockPublicPolicy",
+    "public access block of the bucket, BlockPublicPolicy",
     "refused because public policies are prevented by BlockPublicPolicy",
     action="s3:PutBucketPolicy",
 )
@@ -307,7 +308,7 @@ def block_public_policy(world: World) -> tuple[str, ...]:
 
 @kind(
     403,
-    "public access block, BlockPublicAcls",
+    "public access block of the bucket, BlockPublicAcls",
     r"refused because public access control lists \(ACLs\) are prevented by BlockPublicAcls",
     action="s3:PutBucketAcl",
 )
@@ -316,6 +317,32 @@ def block_public_acls(world: World) -> tuple[str, ...]:
     block = {"BlockPublicAcls": True}
     world.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
     return (id_of(world.s3.put_bucket_acl, Bucket=bucket, ACL="public-read"),)
+
+
+@kind(
+    403,
+    "public access block of the account, BlockPublicPolicy",
+    "refused because public policies are prevented by BlockPublicPolicy",
+    action="s3:PutBucketPolicy",
+)
+def block_public_policy_of_the_account(world: World) -> tuple[str, ...]:
+    account, control = world.other, control_of(world.other)
+    put(control, account, BlockPublicPolicy=True)
+    bucket = open_bucket(account.client("s3"))
+    text = policy_text(statement("Allow", "*", "s3:GetObject", on=f"{bucket}/*"))
+    request_id = id_of(account.client("s3").put_bucket_policy, Bucket=bucket, Policy=text)
+    control.delete_public_access_block(AccountId=account.account_id)
+    return (request_id,)
+
+
+@kind(
+    400,
+    "object ownership of the bucket, BucketOwnerEnforced",
+    "refused because ACLs are disabled",
+    action="s3:PutBucketAcl",
+)
+def an_acl_where_acls_are_disabled(world: World) -> tuple[str, ...]:
+    return (id_of(world.s3.put_bucket_acl, Bucket=world.bucket(), ACL="public-read"),)
 
 
 @kind(200, 'bucket ACL, statement "grant {}: READ to AllUsers"', action="s3:ListBucket")
@@ -631,8 +658,10 @@ def test_the_line_names_the_rule(world: World, case: Kind) -> None:
 OTHER_RULES = {
     "expected bucket owner",
     "key state",
-    "public access block, BlockPublicAcls",
-    "public access block, BlockPublicPolicy",
+    "object ownership of the bucket, BucketOwnerEnforced",
+    "public access block of the account, BlockPublicPolicy",
+    "public access block of the bucket, BlockPublicAcls",
+    "public access block of the bucket, BlockPublicPolicy",
     "Requester Pays",
     "the new bucket policy",
 }

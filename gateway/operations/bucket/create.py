@@ -95,6 +95,12 @@ def _requested_grants(call: Call, name: BucketName, ownership: ObjectOwnership) 
         grants = known_grants(call.services, requested.grants)
     else:
         grants = canned_bucket_acl(requested.canned, call.services.canonical_id(call.account_id))
-    if call.services.public_access.new_buckets_block or call.services.block_of(call.account_id).block_public_acls:
-        refuse_public(call, grants, "s3:CreateBucket", bucket_arn(name))
+    block = call.services.block_of(call.account_id)
+    if call.services.public_access.new_buckets_block or block.block_public_acls:
+        whose = (
+            call.services.whose_block(call.account_id, "block_public_acls")
+            if block.block_public_acls
+            else "new buckets"
+        )
+        refuse_public(call, grants, "s3:CreateBucket", bucket_arn(name), whose)
     return grants

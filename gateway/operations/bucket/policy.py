@@ -11,7 +11,7 @@ from gateway.operations.context import Call
 from gateway.operations.render import xml_response
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.public_access import prevented
+from gateway.protocol.public_access import Prevented, prevented
 from gateway.protocol.xml.documents.policy import PolicyStatus
 from gateway.storage.index.records import BucketRow
 from iam.policy.bucket import parse_bucket_policy
@@ -73,7 +73,10 @@ def _check_public(call: Call, bucket: BucketRow, text: str) -> None:
     block = call.services.block_of(bucket.account_id, call.services.rows.open_bucket(bucket))
     if block.block_public_policy and is_public(text):
         arn = resource_arn(call.address)
-        raise prevented(call.caller.principal.arn, "s3:PutBucketPolicy", arn, "public policies", "BlockPublicPolicy")
+        by = Prevented(
+            "public policies", "BlockPublicPolicy", call.services.whose_block(bucket.account_id, "block_public_policy")
+        )
+        raise prevented(call.caller.principal.arn, "s3:PutBucketPolicy", arn, by)
 
 
 def _check_lockout(call: Call, text: str) -> None:
