@@ -20,7 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +42,21 @@ class Part:
     """Files of the suite that want the same users, and are run together by so many workers.
 
     Where `is_alt_a_user`, "s3 alt" is a user in the account of "iam", called by its user_id, and not an account: RGW's
-    users without an account (`iam_tenant`) are just that to the tests of users' policies.
+    users without an account (`iam_tenant`) are just that to the tests of users' policies. Where `is_root_an_id`, the
+    user_id of "iam root" is the account's id, as GetCallerIdentity tells it.
     """
 
     files: tuple[str, ...]
     workers: int
     is_alt_a_user: bool = False
+    is_root_an_id: bool = False
 
 
 PARTS = (
     Part(("test_s3.py", "test_headers.py"), workers=2),
     # One after the other: they give "s3 alt" policies and take them away.
     Part(("test_iam.py",), workers=0, is_alt_a_user=True),
+    Part(("test_sts.py",), workers=0, is_alt_a_user=True, is_root_an_id=True),
 )
 IAM_FILES = frozenset(file for part in PARTS if part.is_alt_a_user for file in part.files)
 
@@ -78,6 +81,7 @@ class Group:
 NOTHING = r"$"
 
 GROUPS = (
+    Group("STS: sessions of users and roles", NOTHING, files=frozenset({"test_sts.py"})),
     Group("IAM: users, groups, roles, policies", NOTHING, files=IAM_FILES),
     Group("Lifecycle", r"test_lifecycle", frozenset({"lifecycle", "lifecycle_expiration"}), served=False),
     Group("Object Lock", r"test_object_lock", frozenset({"object_lock"}), served=False),
@@ -304,6 +308,9 @@ def run(suite: Path, selection: str | None) -> list[dict[str, Any]]:
             pytest = [str(python), "-m", "pytest", "-q", "-p", Path(__file__).stem, "--tb=short"]
             for part in PARTS:
                 wanted = {**identities, **({"s3 alt": alt_user} if part.is_alt_a_user else {})}
+                if part.is_root_an_id:
+                    root = wanted["iam root"]
+                    wanted["iam root"] = replace(root, user_id=root.account_id)
                 port = int(endpoint.rpartition(":")[2])
                 (directory / "s3tests.conf").write_text(configuration(list(wanted.values()), port, keys))
                 files = [f"s3tests/functional/{file}" for file in part.files]
