@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from joserfc import jwk, jwt
@@ -75,8 +77,10 @@ class Issuer:
 
 
 @contextmanager
-def running_issuer(signer: Signer | None = None, path: str = "/realms/test") -> Iterator[Issuer]:
-    """An issuer at a free port of 127.0.0.1, by plain HTTP."""
+def running_issuer(
+    signer: Signer | None = None, path: str = "/realms/test", tls: tuple[Path, Path] | None = None
+) -> Iterator[Issuer]:
+    """An issuer at a free port of 127.0.0.1: by plain HTTP, or at localhost with a certificate and its key."""
     made: list[Issuer] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -100,7 +104,13 @@ def running_issuer(signer: Signer | None = None, path: str = "/realms/test") -> 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, daemon=True)
-    made.append(Issuer(f"http://127.0.0.1:{server.server_port}{path}", signer or Signer()))
+    origin = f"http://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        origin = f"https://localhost:{server.server_port}"
+    made.append(Issuer(f"{origin}{path}", signer or Signer()))
     thread.start()
     try:
         yield made[0]

@@ -14,7 +14,7 @@ _OF_FEDERATED_USERS = frozenset({"GetCallerIdentity"})
 
 
 def check_session(caller: Caller, service: str, operation: str) -> None:
-    """`service` is `iam` or `sts`.
+    """`service` is that of the operation; there is something to say of `iam` and `sts` alone.
 
     Sessions of roles may call what their policies allow. Those of GetSessionToken without a second factor, which nobody
     has here, and federated users call nothing of IAM, and next to nothing of STS.
@@ -25,6 +25,8 @@ def check_session(caller: Caller, service: str, operation: str) -> None:
         return
     if service == "iam":
         raise IAMError("InvalidClientTokenId", INVALID_TOKEN)
+    if service != "sts":
+        return
     allowed = _OF_FEDERATED_USERS if kind is PrincipalKind.FEDERATED_USER else _OF_OWN_SESSIONS
     if operation not in allowed:
         raise IAMError("AccessDenied", f"Cannot call {operation} with session credentials")

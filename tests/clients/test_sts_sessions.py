@@ -120,6 +120,14 @@ def test_presigned_urls(gateway: Gateway, bucket: str, user: TestUser, version: 
         assert b"<Code>AccessDenied</Code>" in error.read()
 
 
+def test_a_presigned_url_tells_whose_session_signed_it(gateway: Gateway, user: TestUser) -> None:
+    """As tools prove who they are to others (Kubernetes, Vault): the other one sends the URL."""
+    credentials = user.client("sts").get_session_token()["Credentials"]
+    url = client_with(gateway, "sts", credentials).generate_presigned_url("get_caller_identity", HttpMethod="GET")
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert f"<Arn>{user.arn}</Arn>".encode() in answer.read()
+
+
 def test_a_browser_form(gateway: Gateway, bucket: str, s3: Any, user: TestUser) -> None:
     credentials = user.client("sts").get_session_token()["Credentials"]
     signer = client_with(gateway, "s3", credentials, signature_version="s3v4")

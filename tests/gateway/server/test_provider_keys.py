@@ -6,10 +6,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from gateway.server import provider_keys
 from gateway.server.provider_keys import ProviderKeys
@@ -186,6 +192,42 @@ async def test_what_answers_must_have_a_good_certificate(issuer: Issuer) -> None
     async with source() as keys:
         with pytest.raises(KeysUnavailable):
             await keys.keys(issuer.url.replace("http:", "https:"), None)
+
+
+def _certificate(directory: Path) -> tuple[Path, Path]:
+    """A self-signed one for localhost, and its key."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, SHA256())
+    )
+    (directory / "cert.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "key.pem").write_bytes(pem)
+    return directory / "cert.pem", directory / "key.pem"
+
+
+async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
+    with running_issuer(ONE, tls=_certificate(tmp_path)) as secure:
+        assert secure.url.startswith("https://localhost:")
+        async with source(ca_file=tmp_path / "cert.pem") as keys:
+            assert await ids(keys, secure) == ["one"]
+        async with source() as keys:
+            with pytest.raises(KeysUnavailable):
+                await ids(keys, secure)
+        named_otherwise = secure.url.replace("localhost", "127.0.0.1")
+        async with source(ca_file=tmp_path / "cert.pem") as keys:
+            with pytest.raises(KeysUnavailable):
+                await keys.keys(named_otherwise, None)
 
 
 async def test_a_port_where_nobody_listens() -> None:

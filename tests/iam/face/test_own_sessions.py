@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from iam.credentials import new_temporary_key_id
+from iam.face.session_limits import check_session
 from iam.managed_policies import ManagedPolicy
-from iam.principals import Principal, PrincipalKind, Session
+from iam.principals import Caller, Principal, PrincipalKind, Session
 from iam.session_tokens import PassedSession, SessionKind
 from tests.iam.face.identity_service import ACCOUNT, OTHER_ACCOUNT, POLICY, Client, allow, refusal
 
@@ -173,6 +174,12 @@ def test_what_sessions_cannot_call(client: Client, kind: PrincipalKind) -> None:
     ):
         code, message = refusal(client.ask, operation, **more)
         assert (code, message) == ("AccessDenied", f"Cannot call {operation} with session credentials")
+
+
+@pytest.mark.parametrize("kind", [PrincipalKind.USER, PrincipalKind.ROOT, PrincipalKind.FEDERATED_USER])
+def test_other_services_are_not_barred(kind: PrincipalKind) -> None:
+    principal = Principal(kind, ACCOUNT.account_id, "arn", "id")
+    check_session(Caller(principal, "r", session=SESSION), "organizations", "ListAccounts")
 
 
 def test_sessions_of_roles_call_iam_and_get_no_further_tokens(client: Client) -> None:
