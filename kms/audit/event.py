@@ -21,13 +21,38 @@ EVENT_SOURCE: Final = "kms.amazonaws.com"
 KEY_TYPE: Final = "AWS::KMS::Key"
 
 
-class UserIdentity(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
-    """`type` is CloudTrail's: Root, IAMUser, AssumedRole, AWSService, Unknown."""
+class SessionIssuer(msgspec.Struct, frozen=True, rename="camel"):
+    """The role or user that a session is of; `type` is Role, IAMUser or Root."""
 
     type: str
     principal_id: str
     arn: str
     account_id: str
+    user_name: str
+
+
+class SessionAttributes(msgspec.Struct, frozen=True, rename="camel"):
+    creation_date: str
+    mfa_authenticated: str = "false"
+
+
+class SessionContext(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """Of temporary credentials; as CloudTrail's, but for `federated_provider`, which stands deeper there."""
+
+    attributes: SessionAttributes
+    session_issuer: SessionIssuer | None = None
+    source_identity: str | None = None
+    federated_provider: str | None = None
+
+
+class UserIdentity(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """`type` is CloudTrail's: Root, IAMUser, AssumedRole, FederatedUser, WebIdentityUser, AWSService, Unknown."""
+
+    type: str
+    principal_id: str
+    arn: str
+    account_id: str
+    session_context: SessionContext | None = None
 
 
 class Resource(msgspec.Struct, frozen=True, rename={"arn": "ARN", "account_id": "accountId"}):

@@ -17,10 +17,23 @@ from uuid import uuid4
 import msgspec
 
 from iam.policy.decisions import Decided
-from iam.principals import Caller, Principal, PrincipalKind, service_caller
+from iam.policy.global_keys import iso
+from iam.policy.principals import issuer_arn, issuer_id
+from iam.principals import Caller, Principal, PrincipalKind, Session, service_caller
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import RecordCall, Request
-from kms.audit.event import API_CALL, EVENT_SOURCE, SERVICE_EVENT, Decision, Event, Resource, UserIdentity
+from kms.audit.event import (
+    API_CALL,
+    EVENT_SOURCE,
+    SERVICE_EVENT,
+    Decision,
+    Event,
+    Resource,
+    SessionAttributes,
+    SessionContext,
+    SessionIssuer,
+    UserIdentity,
+)
 from kms.audit.trail import AuditTrail, AuditUnavailable
 from kms.keys.state import CRYPTOGRAPHIC
 from kms.service.request_parameters import request_parameters
@@ -125,7 +138,7 @@ class Recorder:
                 event_name=request.event_name,
                 event_id=self._next_id(),
                 aws_region=caller.region or self._region,
-                user_identity=_identity(caller.principal),
+                user_identity=_identity(caller.principal, caller.session),
                 request_id=caller.request_id,
                 source_ip=caller.source_ip,
                 user_agent=caller.user_agent,
@@ -210,7 +223,7 @@ class Recorder:
             event_name=request.operation_name(),
             event_id=self._next_id(),
             aws_region=caller.region or self._region,
-            user_identity=_identity(caller.principal),
+            user_identity=_identity(caller.principal, caller.session),
             request_id=caller.request_id,
             source_ip=caller.source_ip,
             user_agent=caller.user_agent,
@@ -306,5 +319,29 @@ def _resource(arn: str) -> Resource:
 
 
 @lru_cache(1024)
-def _identity(principal: Principal) -> UserIdentity:
-    return UserIdentity(_IDENTITY_TYPES[principal.kind], principal.principal_id, principal.arn, principal.account_id)
+def _identity(principal: Principal, session: Session | None = None) -> UserIdentity:
+    return UserIdentity(
+        _IDENTITY_TYPES[principal.kind],
+        principal.principal_id,
+        principal.arn,
+        principal.account_id,
+        None if session is None else _session_context(principal, session),
+    )
+
+
+def _session_context(principal: Principal, session: Session) -> SessionContext:
+    created = datetime.fromtimestamp(session.issued_us // 1_000_000, UTC)
+    return SessionContext(
+        SessionAttributes(iso(created)), _session_issuer(principal), session.source_identity, session.federated_provider
+    )
+
+
+def _session_issuer(principal: Principal) -> SessionIssuer | None:
+    """None where the credentials are the user's, or the root user's, own."""
+    arn, identifier = issuer_arn(principal), issuer_id(principal)
+    if arn is None or identifier is None:
+        return None
+    kind = "Role" if principal.kind is PrincipalKind.ROLE_SESSION else "IAMUser"
+    if identifier == principal.account_id:
+        kind = "Root"
+    return SessionIssuer(kind, identifier, arn, principal.account_id, arn.rpartition(":" if kind == "Root" else "/")[2])

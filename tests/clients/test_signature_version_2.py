@@ -16,6 +16,7 @@ from iam.sigv2 import sign
 from tests.clients.checks import random_bytes, refusal
 from tests.clients.conftest import make_bucket
 from tests.clients.raw import RawClient
+from tests.clients.sessions import client_with
 from tests.clients.test_post_object import post
 from tests.clients.test_virtual_host import DOMAIN, resolve_here
 from tests.harness import Gateway, running_gateway
@@ -96,3 +97,22 @@ def test_a_wrong_secret(old: Gateway) -> None:
 
 def test_version_4_works_as_ever(old: Gateway) -> None:
     assert "Buckets" in old.client("s3").list_buckets()
+
+
+def test_temporary_credentials(old: Gateway, client: Any) -> None:
+    """In headers and URLs the session token is signed as every x-amz-* header is; in forms it is a field."""
+    bucket = make_bucket(client)
+    credentials = old.client("sts").get_session_token()["Credentials"]
+    session = client_with(old, "s3", credentials, signature_version="s3")
+    session.put_object(Bucket=bucket, Key="a b", Body=b"body")
+    assert session.get_object(Bucket=bucket, Key="a b")["Body"].read() == b"body"
+    url = session.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a b"})
+    assert "Signature=" in url and "x-amz-security-token=" in url
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert answer.read() == b"body"
+    form = session.generate_presigned_post(bucket, "formed")
+    assert "AWSAccessKeyId" in form["fields"]
+    assert post(RawClient(old), bucket, form["fields"]).status == 204
+    wrong = client_with(old, "s3", {**credentials, "SessionToken": credentials["SessionToken"][:-4] + "AAAA"},
+                        signature_version="s3")  # fmt: skip
+    assert refusal(wrong.get_object, Bucket=bucket, Key="a b") == (400, "InvalidToken")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from iam.policy.decisions import Decided
-from iam.principals import Caller, Principal, PrincipalKind, root_principal, service_caller
+from iam.principals import Caller, Principal, PrincipalKind, Session, root_principal, service_caller
 from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
@@ -209,6 +209,8 @@ async def test_the_gateway_is_a_service(recorded: Recorded) -> None:
         (PrincipalKind.ROOT, "Root"),
         (PrincipalKind.USER, "IAMUser"),
         (PrincipalKind.ROLE_SESSION, "AssumedRole"),
+        (PrincipalKind.FEDERATED_USER, "FederatedUser"),
+        (PrincipalKind.WEB_IDENTITY, "WebIdentityUser"),
         (PrincipalKind.SERVICE, "AWSService"),
         (PrincipalKind.ANONYMOUS, "Unknown"),
     ],
@@ -218,6 +220,43 @@ async def test_kinds_of_principals(recorded: Recorded, kind: PrincipalKind, expe
     with pytest.raises(KMSError):
         await recorded.call(t.DescribeKey("alias/none"), caller)
     assert recorded.events()[-1]["userIdentity"]["type"] == expected
+
+
+ISSUED_US = 1_767_225_600_000_000
+ATTRIBUTES = {"creationDate": "2026-01-01T00:00:00Z", "mfaAuthenticated": "false"}
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/path/r"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/issuer.example.com"
+ROLE_SESSION = Principal(
+    PrincipalKind.ROLE_SESSION, ACCOUNT, f"arn:aws:sts::{ACCOUNT}:assumed-role/r/s", "AROA1:s", issuer_arn=ROLE_ARN
+)
+ISSUER = {
+    "type": "Role", "principalId": "AROA1", "arn": ROLE_ARN, "accountId": ACCOUNT, "userName": "r"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("principal", "session", "context"),
+    [
+        (root_principal(ACCOUNT), Session(ISSUED_US, ISSUED_US + 1), {"attributes": ATTRIBUTES}),
+        (ROLE_SESSION, Session(ISSUED_US, ISSUED_US + 1), {"attributes": ATTRIBUTES, "sessionIssuer": ISSUER}),
+        (
+            ROLE_SESSION,
+            Session(ISSUED_US, ISSUED_US + 1, "alice", PROVIDER, (("issuer.example.com:sub", ("me",)),)),
+            {
+                "attributes": ATTRIBUTES,
+                "sessionIssuer": ISSUER,
+                "sourceIdentity": "alice",
+                "federatedProvider": PROVIDER,
+            },
+        ),
+    ],
+)
+async def test_a_session_is_told_with_who_it_is_of(
+    recorded: Recorded, principal: Principal, session: Session, context: dict[str, Any]
+) -> None:
+    with pytest.raises(KMSError):
+        await recorded.call(t.DescribeKey("alias/none"), Caller(principal, "R", session=session))
+    assert recorded.events()[-1]["userIdentity"]["sessionContext"] == context
 
 
 async def test_the_services_own_acts_are_lines(recorded: Recorded, clock: Clock) -> None:
