@@ -21,6 +21,8 @@ _ARN = re.compile(r"arn:aws:iam::[0-9]{12}:oidc-provider/[!-~]{1,255}")
 _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]*[a-z0-9])?|\[[0-9a-f:.]{2,45}\]")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*")
 _THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
+_PREFIXES = frozenset({"aws", "iam", "kms", "organizations", "s3", "saml", "sts"})
+"""What condition keys of AWS begin with: a provider of such a name could put words into their mouth."""
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -50,7 +52,7 @@ def check_provider_url(text: str) -> str:
 
     Raises ValueError.
     """
-    if len(text) > MAX_URL_CHARACTERS or not is_fetchable(text):
+    if len(text) > MAX_URL_CHARACTERS or not is_fetchable(text) or text.partition("://")[2] in _PREFIXES:
         raise ValueError(
             f"an issuer is an https URL of at most {MAX_URL_CHARACTERS} characters, without query and fragment"
         )

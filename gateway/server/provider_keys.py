@@ -34,7 +34,10 @@ MAX_ISSUERS = 256
 """Remembered at once."""
 
 MAX_FETCHES = 8
-"""Under way at once: whoever waits for one waits as long as it takes, at most twice the time of one document."""
+"""Under way at once."""
+
+WAITS = 3
+"""How many times the deadline of one document somebody waits for keys: two documents, and as long for a turn."""
 
 Keys = tuple[VerificationKey, ...]
 
@@ -68,6 +71,7 @@ class ProviderKeys:
         are trusted besides the system's."""
         self._configured = configured
         self._timeout = aiohttp.ClientTimeout(total=fetch_seconds)
+        self._wait_seconds = WAITS * fetch_seconds
         self._keep_seconds = keep_seconds
         self._allow_loopback = allow_loopback
         self._ca_file = ca_file
@@ -81,18 +85,26 @@ class ProviderKeys:
         """See `KeySource`. Raises KeysUnavailable, KeysWrong."""
         if issuer in self._configured:
             return self._configured[issuer]
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                known = await self._known_now(issuer, key_id)
+        except TimeoutError:
+            raise KeysUnavailable("too many providers are slow at once") from None
+        if known.error is not None:  # raised anew: the one that is remembered must not collect tracebacks
+            raise type(known.error)(str(known.error))
+        return known.keys
+
+    async def _known_now(self, issuer: str, key_id: str | None) -> _Known:
         lock = self._locks.setdefault(issuer, asyncio.Lock())
         try:
             async with lock:  # those who ask for one issuer's keys at the same time have them fetched once
                 known = self._known.get(issuer)
                 if known is None or self._is_stale(known, key_id):
                     known = await self._remember(issuer)
+                return known
         finally:
             if not lock.locked():
                 self._locks.pop(issuer, None)
-        if known.error is not None:  # raised anew: the one that is remembered must not collect tracebacks
-            raise type(known.error)(str(known.error))
-        return known.keys
 
     def _is_stale(self, known: _Known, key_id: str | None) -> bool:
         age = self._clock() - known.fetched

@@ -118,6 +118,17 @@ async def test_time_is_bounded(issuer: Issuer) -> None:
         assert asyncio.get_running_loop().time() - begun < 1.5
 
 
+async def test_nobody_waits_for_others_slow_issuers_for_long(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provider_keys, "MAX_FETCHES", 1)
+    async with source(fetch_seconds=0.1) as keys:
+        async with keys._fetches:  # as long as somebody else's fetch is under way
+            with pytest.raises(KeysUnavailable):
+                await ids(keys, issuer)
+        assert issuer.asked == []
+    async with source() as keys:
+        assert await ids(keys, issuer) == ["one"]
+
+
 @pytest.mark.parametrize("path", ["/realms/test/.well-known/openid-configuration", "/realms/test/keys"])
 async def test_size_is_bounded(issuer: Issuer, path: str) -> None:
     issuer.documents[path] += b" " * provider_keys.MAX_DOCUMENT_BYTES

@@ -66,6 +66,8 @@ def test_what_a_provider_has_is_changed(client: Client) -> None:
         "https://token.example.com:",
         "https://to ken.example.com",
         "https://token..example.com",
+        "https://aws",
+        "https://sts",
         "ftp://token.example.com",
         "token.example.com",
         f"https://token.example.com/{'a' * 255}",
