@@ -135,11 +135,13 @@ class AccessLog:
         return f"{self._second_text}.{millisecond:03d}Z"
 
     def _run(self) -> None:
-        while not self._closing:
+        is_last = False
+        while not is_last:
             self._something.wait()
             if not self._closing:
                 time.sleep(FLUSH_SECONDS)
             self._something.clear()
+            is_last = self._closing  # what was queued before is there by now; set later, it wakes this thread again
             try:
                 self._flush()
                 self._is_failing = False

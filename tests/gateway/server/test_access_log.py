@@ -80,6 +80,27 @@ def test_lines_are_there_after_close(log: AccessLog, tmp_path: Path) -> None:
     assert [line["status"] for line in lines(tmp_path / "access.log")] == list(range(1000))
 
 
+def test_what_is_queued_while_the_log_closes_during_a_flush_is_written(
+    log: AccessLog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_writing, may_go_on = threading.Event(), threading.Event()
+
+    def slow_write(fd: int, data: bytes) -> None:
+        is_writing.set()
+        assert may_go_on.wait(30)
+        os.write(fd, data)
+
+    monkeypatch.setattr(access_log, "write_all", slow_write)
+    log.write(entry(operation="first"))
+    assert is_writing.wait(30)
+    log.write(entry(operation="second"))
+    closing = threading.Thread(target=log.close)
+    closing.start()
+    may_go_on.set()
+    closing.join(30)
+    assert [line["operation"] for line in lines(tmp_path / "access.log")] == ["first", "second"]
+
+
 def test_writers_in_several_threads_lose_nothing(log: AccessLog, tmp_path: Path) -> None:
     threads = [threading.Thread(target=lambda: [log.write(entry()) for _ in range(2000)]) for _ in range(4)]
     for thread in threads:
