@@ -183,7 +183,7 @@ class AccessLog:
 
 def format_line(entry: Entry, timestamp: str) -> bytes:
     """One line of JSON with its newline. What a client sent is escaped as JSON asks; nothing can end the line early."""
-    told = entry.decisions.told
+    told, subject = entry.decisions.told, entry.decisions.principal
     decided_by, reason = entry.decided_by, entry.reason
     if told is not None and decided_by is None:
         decided_by = told.decided_by
@@ -192,7 +192,7 @@ def format_line(entry: Entry, timestamp: str) -> bytes:
         "time": timestamp,
         "id": entry.request_id,
         "remote_ip": entry.remote_ip,
-        "principal": entry.principal,
+        "principal": entry.principal or (None if subject is None else subject.arn or subject.principal_id),
         "method": entry.method,
         "operation": entry.operation,
         "bucket": entry.bucket,

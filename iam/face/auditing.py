@@ -32,6 +32,9 @@ _READING_OF_STS = frozenset({"DecodeAuthorizationMessage", "GetAccessKeyInfo", "
 _SECRET = re.compile(r"Secret|Token|Password|PrivateKey|Assertion|AuthenticationCode")
 """Members that are never told, whatever the model says of their shapes."""
 
+_TOLD = frozenset({"SubjectFromWebIdentityToken"})
+"""Who a token is about is no secret."""
+
 
 class TrailUnavailable(StoreUnavailable):
     """A line cannot be written at present: nothing is changed, or what was changed is not acknowledged."""
@@ -86,7 +89,7 @@ def _structure(values: Mapping[str, Value], shape: Shape, model: Model) -> dict[
     return {
         _spelt(name): _value(value, model.shapes[shape.members[name]], model)
         for name, value in values.items()
-        if not _SECRET.search(name) and not model.shapes[shape.members[name]].is_sensitive
+        if not _is_secret(name) and not model.shapes[shape.members[name]].is_sensitive
     }
 
 
@@ -99,13 +102,17 @@ def _value(value: Value, shape: Shape, model: Model) -> Any:
 
 
 def _elements(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {_spelt(name): _element(value) for name, value in document.items() if not _SECRET.search(name)}
+    return {_spelt(name): _element(value) for name, value in document.items() if name in _TOLD or not _is_secret(name)}
 
 
 def _element(value: Any) -> Any:
     if isinstance(value, Mapping):
         return _elements(value)
     return [_element(each) for each in value] if isinstance(value, list) else value
+
+
+def _is_secret(name: str) -> bool:
+    return _SECRET.search(name) is not None
 
 
 def _spelt(name: str) -> str:

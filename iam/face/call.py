@@ -63,6 +63,8 @@ class Call:
         self, action: str, role: Role, keys: Context, *, caller: Caller | None = None, provider: str | None = None
     ) -> bool:
         """See `Authoriser.trusts`. `caller` is another one than the call's own."""
+        if caller is not None:
+            self.decisions.principal = caller.principal
         return self.authoriser.trusts(
             caller or self.caller, action, role, now=self.now, keys=keys, provider=provider, decisions=self.decisions
         )

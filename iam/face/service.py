@@ -24,7 +24,7 @@ from iam.jose import JSONWebToken, VerificationKey
 from iam.key_uses import AccessKeyUses
 from iam.oidc_providers import OIDCProvider
 from iam.policy.decisions import Decisions
-from iam.principals import Caller
+from iam.principals import Caller, PrincipalKind
 from iam.session_tokens import SessionTokens
 from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
 from iam.web_identity import KeySource, KeysUnavailable, KeysWrong
@@ -119,7 +119,11 @@ class IdentityService:
         parameters: Mapping[str, str],
         decisions: Decisions,
     ) -> Document | None:
-        """Nothing is done that could not be told, and nothing is answered that was not."""
+        """Nothing is done that could not be told, and nothing is answered that was not.
+
+        But for who brought no credentials, and no token that was verified: nobody would be named, as of a signature
+        that was refused, and anybody could fill the trail.
+        """
         await trail.require(caller)
         record = CallRecord(
             f"{operation.model.name}.amazonaws.com", operation.name, _told_parameters(operation, parameters)
@@ -129,9 +133,11 @@ class IdentityService:
         except IAMError as error:
             message = error.message[:MAX_MESSAGE_CHARACTERS]
             refused = replace(record, decided=decisions.told, error_code=error.code, error_message=message)
-            await trail.record(caller, refused)
+            if caller.principal.kind is not PrincipalKind.ANONYMOUS or decisions.principal is not None:
+                await trail.record(_named(caller, decisions), refused)
             raise
-        await trail.record(caller, replace(record, answer=told_answer(answer), decided=decisions.told))
+        told = replace(record, answer=told_answer(answer), decided=decisions.told)
+        await trail.record(_named(caller, decisions), told)
         return answer
 
     def _answer(
@@ -206,6 +212,11 @@ class IdentityService:
     def _close(self) -> None:
         if self._store is not None:
             self._store.close()
+
+
+def _named(caller: Caller, decisions: Decisions) -> Caller:
+    """Who it was that was decided about."""
+    return caller if decisions.principal is None else replace(caller, principal=decisions.principal)
 
 
 def _told_parameters(operation: Operation, parameters: Mapping[str, str]) -> str:

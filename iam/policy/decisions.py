@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from iam.policy.evaluation import Decision
+from iam.principals import Principal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,14 @@ def decided(action: str, resource_arn: str, decision: Decision) -> Decided:
 class Decisions:
     """The decisions about one request, of which one is told: the first refusal, else what was decided first.
 
-    Put into words only when they are asked for: most requests are allowed, and cost two references.
+    Put into words only when they are asked for: most requests are allowed, and cost two references. `principal` is
+    whom they were about where that is not who signed the request, but who was named by a token.
     """
 
-    __slots__ = ("_first", "_refusal")
+    __slots__ = ("_first", "_refusal", "principal")
 
     def __init__(self) -> None:
+        self.principal: Principal | None = None
         self._first: tuple[str, str, Decision] | Decided | None = None
         self._refusal: tuple[str, str, Decision] | Decided | None = None
 

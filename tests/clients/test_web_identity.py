@@ -209,3 +209,34 @@ def test_neither_token_nor_secret_is_logged(
     assert credentials["SessionToken"][:60] not in written
     assert credentials["SecretAccessKey"] not in written
     assert "AssumeRoleWithWebIdentity" in written
+
+
+def test_who_the_token_is_about_is_told_once_it_is_verified(
+    gateway: Gateway, iam: Any, sts: Any, provider: str, issuer: Issuer
+) -> None:
+    """What is refused before that names nobody, and is no line of the audit trail."""
+    arn = make_role(iam, provider, StringEquals={f"{issuer.name}:sub": SUBJECT})
+    allowed = assume(sts, arn, issuer.token())["ResponseMetadata"]["RequestId"]
+    refused = error_of(
+        sts.assume_role_with_web_identity, RoleArn=arn, RoleSessionName="app", WebIdentityToken=issuer.token(sub="eve")
+    )["ResponseMetadata"]["RequestId"]
+    garbage = error_of(
+        sts.assume_role_with_web_identity, RoleArn=arn, RoleSessionName="app", WebIdentityToken="not a token"
+    )["ResponseMetadata"]["RequestId"]
+
+    def told(request_id: str) -> list[dict[str, Any]]:
+        output = gateway.sealgate("audit", "tail", "--json", "--request", request_id, str(gateway.data)).stdout
+        return [json.loads(line) for line in output.split("\n") if line]
+
+    [made], [denied] = told(allowed), told(refused)
+    assert (made["userIdentity"]["type"], made["userIdentity"]["principalId"]) == (
+        "WebIdentityUser",
+        f"{provider}:{AUDIENCE}:{SUBJECT}",
+    )
+    assert made["responseElements"]["subjectFromWebIdentityToken"] == SUBJECT
+    assert "webIdentityToken" not in made["requestParameters"]
+    assert denied["userIdentity"]["principalId"] == f"{provider}:{AUDIENCE}:eve"
+    assert denied["decisions"][0]["decidedBy"] == f"no resource-based policy allows it (trust policy of {arn})"
+    assert told(garbage) == []
+    line = next(each for each in gateway.log_path.read_text().splitlines() if f'"id":"{refused}"' in each)
+    assert json.loads(line)["principal"] == f"{provider}:{AUDIENCE}:eve"
