@@ -38,6 +38,7 @@ _NAMED = re.compile(
     r"|(?P<bucket>bucket policy)(?:, which [^;]*?)?"
     r"|(?P<key>key policy)"
     r"|(?P<session>session policy)"
+    r"|trust policy of arn:aws:iam::(?P<trusting>\d{12}):role/(?:\S+/)?(?P<role>[^/\s]+)"
     r")" + _STATEMENT
 )
 
@@ -101,6 +102,8 @@ async def _policy_text(settings: Settings, named: re.Match[str], subject: Subjec
     if named["key"] is not None:
         return _key_policy(settings, subject.key_arn)
     with identities_without_secrets(settings) as store:
+        if named["role"] is not None:
+            return store.role(named["trusting"], named["role"]).trust_policy, None
         if named["arn"] is not None:
             return _managed(store, subject.account_id, named["arn"], int(named["version"]))
         return _inline(store, subject.account_id, named["kind"], named["entity"], named["name"])

@@ -18,6 +18,7 @@ from gateway.commands.main import main
 from tests.clients.access import anonymous_client, open_bucket, policy_text, put_policy, statement
 from tests.clients.conftest import make_bucket
 from tests.clients.raw import Answer, RawClient
+from tests.clients.sessions import client_with
 from tests.clients.test_account_public_access import control_of, put
 from tests.clients.test_post_object import post, sign
 from tests.clients.users import TestAccount, allow, client_of, deny, make_account
@@ -67,6 +68,14 @@ class World:
         name = f"policy-{uuid.uuid4()}"
         made = self.iam.create_policy(PolicyName=name, PolicyDocument=policy_text(*statements))
         return str(made["Policy"]["Arn"])
+
+    def role(self, trusted: str) -> str:
+        """One that may read objects, and trusts this principal."""
+        name = f"role-{uuid.uuid4()}"
+        trusts = {"Effect": "Allow", "Principal": {"AWS": trusted}, "Action": "sts:AssumeRole"}
+        made = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy_text(trusts))
+        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy_text(allow("s3:GetObject")))
+        return str(made["Role"]["Arn"])
 
     def bucket(self) -> str:
         """With one object, `k`."""
@@ -622,6 +631,48 @@ def a_user_who_may_list_users(world: World) -> tuple[str, ...]:
     return id_of(user.client(world, "iam").list_users), user.name
 
 
+@kind(403, "no resource-based policy allows it (trust policy of {})", BY_RESOURCE, action="sts:AssumeRole")
+def a_role_that_trusts_somebody_else(world: World) -> tuple[str, ...]:
+    arn = world.role(world.other.account_id)
+    client = world.user(allow("sts:AssumeRole")).client(world, "sts")
+    return id_of(client.assume_role, RoleArn=arn, RoleSessionName="session"), arn
+
+
+@kind(200, "trust policy of {}, statement 1", action="sts:AssumeRole")
+def a_role_that_trusts_the_caller(world: World) -> tuple[str, ...]:
+    user = world.user()
+    arn = world.role(user.arn)
+    return id_of(user.client(world, "sts").assume_role, RoleArn=arn, RoleSessionName="session"), arn
+
+
+@kind(200, "role {} policy p, statement 1", action="s3:GetObject")
+def a_session_of_a_role(world: World) -> tuple[str, ...]:
+    user = world.user()
+    arn = world.role(user.arn)
+    session = user.client(world, "sts").assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+    world.secrets.update({session["SecretAccessKey"], session["SessionToken"]})
+    client = client_with(world.gateway, "s3", session)
+    return id_of(client.get_object, Bucket=world.bucket(), Key="k"), arn.rpartition("/")[2]
+
+
+@kind(
+    403,
+    "no session policy allows it (session policy)",
+    "refused because no session policy allows the {action} action",
+    action="s3:GetObject",
+)
+def a_session_policy_that_leaves_it_out(world: World) -> tuple[str, ...]:
+    user = world.user()
+    asked = {
+        "RoleArn": world.role(user.arn),
+        "RoleSessionName": "session",
+        "Policy": policy_text(allow("s3:PutObject")),
+    }
+    session = user.client(world, "sts").assume_role(**asked)["Credentials"]
+    client = client_with(world.gateway, "s3", session)
+    return (id_of(client.get_object, Bucket=world.bucket(), Key="k"),)
+
+
 @kind(403, "authentication, signature-mismatch", "refused because the signature was made by another secret.*")
 def a_wrong_secret_for_sts(world: World) -> tuple[str, ...]:
     user = world.user()
@@ -658,6 +709,7 @@ def test_the_line_names_the_rule(world: World, case: Kind) -> None:
 OTHER_RULES = {
     "expected bucket owner",
     "key state",
+    "no session policy allows it (session policy)",
     "object ownership of the bucket, BucketOwnerEnforced",
     "public access block of the account, BlockPublicPolicy",
     "public access block of the bucket, BlockPublicAcls",
@@ -665,7 +717,7 @@ OTHER_RULES = {
     "Requester Pays",
     "the new bucket policy",
 }
-"""What refuses a request whose action is allowed."""
+"""What refuses a request whose action is allowed, and what no simulation knows: the policies of a session."""
 
 
 def assert_simulated_alike(world: World, line: dict[str, Any]) -> None:
