@@ -754,7 +754,7 @@ def test_no_line_tells_a_secret(world: World) -> None:
     world.line(request_id)
     lines = [each for each in world.gateway.log_path.read_text().splitlines() if '"id":"' in each]
     secrets = {each for each in world.secrets if len(each) > 15}
-    assert len(secrets) > 8
+    assert len(secrets) >= 7
     for line in lines:
         assert not [each for each in secrets if each in line], line
         assert not re.search(r"a-query-string|X-Amz-Signature|Credential=|AWS4-HMAC-SHA256", line), line
