@@ -115,7 +115,8 @@ class World:
         return [told(getattr(self.kms, each), KeyId=key) for each in (*read, "list_key_rotations")]
 
     def _names(self, method: str, member: str) -> list[object]:
-        return [page[member] for page in self.kms.get_paginator(method).paginate()]
+        pages = self.kms.get_paginator(method).paginate(PaginationConfig={"PageSize": 1000})
+        return [page[member] for page in pages]
 
     def arn(self, service: str, resource: str, region: str = REGION) -> str:
         return f"arn:aws:{service}:{region}:{self.account_id}:{resource}"

@@ -8,8 +8,12 @@ no file is named by DECISIONS nothing is done.
 from __future__ import annotations
 
 import os
+import sys
 from contextvars import ContextVar
 from typing import Any
+
+DECIDING = frozenset({"gateway.worker", "kms.daemon"})
+"""The modules that are run where decisions are made; commands and the supervisor are spared the work."""
 
 
 def _record(path: str) -> None:
@@ -56,5 +60,5 @@ def _record(path: str) -> None:
     EmbeddedKeyService._answer = answered_kms  # type: ignore[method-assign, assignment]
 
 
-if "DECISIONS" in os.environ:
+if "DECISIONS" in os.environ and not DECIDING.isdisjoint(sys.orig_argv):
     _record(os.environ["DECISIONS"])
