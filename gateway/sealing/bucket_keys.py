@@ -18,10 +18,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from typing import Final, Protocol
 
 import msgspec
@@ -52,6 +52,9 @@ LOOK_SECONDS: Final = 1.0
 OPENING_ATTEMPTS: Final = 3
 
 _encode = msgspec.msgpack.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
+_deciding = attrgetter(*(each.name for each in fields(Caller) if each.name not in {"request_id", "resource_arn"}))
+"""All of a caller but what names the request, and its object: whatever else there may be counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class _Use:
 
     def name(self, purpose: bytes, *of: bytes) -> bytes:
         """What an answer is kept under: all that the KMS's decision can depend on, but the time."""
-        caller = _encode(replace(self.caller, request_id="", resource_arn=None))
+        caller = _encode(_deciding(self.caller))
         context = lp([item.encode() for pair in sorted(self.kms_context.items()) for item in pair])
         return hashlib.sha256(lp((purpose, *of, self.bucket_id, context, caller))).digest()
 
@@ -335,10 +338,9 @@ class BucketKeys:
         Raises KMSUnavailable if it cannot be written: then the key is not used.
         """
         told = {"bucketKeyId": opened.bucket_key_id, "encryptionContext": use.kms_context}
-        record = RecordCall(
-            "s3.amazonaws.com", event_name, json.dumps(told), decisions=opened.decisions, is_change=False
-        )
-        await self._kms.call(replace(acting_on(use.object_arn, use.caller), policies=NO_POLICIES), record)
+        parameters = _encode_json(told).decode()
+        record = RecordCall("s3.amazonaws.com", event_name, parameters, decisions=opened.decisions, is_change=False)
+        await self._kms.call(replace(use.caller, resource_arn=use.object_arn, policies=NO_POLICIES), record)
 
     def _drop_stale(self) -> None:
         """Wipe what is of an earlier epoch, and what has ended."""
