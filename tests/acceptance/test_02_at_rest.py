@@ -113,7 +113,13 @@ def _traffic(run: Run) -> None:
     s3 = run.gateway.client("s3")
     sse_kms = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/at-rest"}
     customer = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": CUSTOMER_KEY}  # boto3 encodes it, and adds its MD5
-    modes = {"sse-s3": {"ServerSideEncryption": "AES256"}, "sse-kms": sse_kms, "sse-c": customer}
+    bucket_key = {**sse_kms, "BucketKeyEnabled": True}
+    modes = {
+        "sse-s3": {"ServerSideEncryption": "AES256"},
+        "sse-kms": sse_kms,
+        "bucket-key": bucket_key,
+        "sse-c": customer,
+    }
     for mode, encryption in modes.items():
         of_source = {f"CopySource{name}": value for name, value in customer.items()} if mode == "sse-c" else {}
         for name, size in SIZES.items():

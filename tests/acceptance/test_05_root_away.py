@@ -49,6 +49,14 @@ def gateway(request: pytest.FixtureRequest, make_gateway: StartGateway) -> Gatew
     key_id = made.client("kms").create_key()["KeyMetadata"]["KeyId"]
     s3.put_object(Bucket=BUCKET, Key="kms", Body=b"by a key", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)
     s3.put_object(Bucket=BUCKET, Key="s3", Body=b"by the service")
+    s3.put_object(
+        Bucket=BUCKET,
+        Key="shared",
+        Body=b"by a bucket key",
+        ServerSideEncryption="aws:kms",
+        SSEKMSKeyId=key_id,
+        BucketKeyEnabled=True,
+    )
     return made
 
 
@@ -83,7 +91,11 @@ def test_a_root_lost_while_running_closes_sse_kms_alone_and_heals(gateway: Gatew
     def put() -> bool:
         return unavailable(s3.put_object, Bucket=BUCKET, Key="new", ServerSideEncryption="aws:kms", SSEKMSKeyId=key_id)
 
+    def get_shared() -> bytes:
+        return bytes(s3.get_object(Bucket=BUCKET, Key="shared")["Body"].read())
+
     assert not get()
+    assert get_shared() == b"by a bucket key"
     root.take_away()
     wait_until(get, "the lease has ended")
     assert put()
@@ -92,11 +104,20 @@ def test_a_root_lost_while_running_closes_sse_kms_alone_and_heals(gateway: Gatew
     assert unavailable(kms.create_key, 500)
 
     assert s3.head_object(Bucket=BUCKET, Key="kms")["SSEKMSKeyId"] == key_id
-    assert [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["kms", "s3"]
+    assert [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]] == ["kms", "s3", "shared"]
     assert s3.get_object(Bucket=BUCKET, Key="s3")["Body"].read() == b"by the service"
     s3.put_object(Bucket=BUCKET, Key="s3", Body=b"by the service, again")
     s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/s3")
     assert kms.describe_key(KeyId=key_id)["KeyMetadata"]["KeyState"] == "Enabled"
+    # A bucket key that is open goes on, for its caller alone, and writes as well; it stays so until its time is over.
+    assert get_shared() == b"by a bucket key"
+    named = key_id.rpartition("/")[2]  # as before: by another name the KMS is asked
+    shared = {"Bucket": BUCKET, "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": named, "BucketKeyEnabled": True}
+    s3.put_object(Key="shared", Body=b"by a bucket key, again", **shared)
+    assert get_shared() == b"by a bucket key, again"
+    other = gateway.client("s3", user_agent_extra="another-agent")
+    assert unavailable(other.get_object, Bucket=BUCKET, Key="shared")
+    assert unavailable(other.put_object, Key="other", **shared)
 
     def told() -> bool:
         is_ready, reasons = readiness(gateway)

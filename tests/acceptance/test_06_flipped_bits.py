@@ -84,7 +84,7 @@ def _fill(stock: Stock, key_id: str) -> None:
     plain["Tagging"] = "colour=blue"
     s3.put_object(Bucket=BUCKET, Key="inline", Body=stock.bodies["inline"], **plain)
     s3.put_object(Bucket=BUCKET, Key="file", Body=stock.bodies["file"], **sse_kms)
-    s3.put_object(Bucket=BUCKET, Key="empty", Body=b"", **sse_kms)
+    s3.put_object(Bucket=BUCKET, Key="empty", Body=b"", BucketKeyEnabled=True, **sse_kms)
     s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/file", ServerSideEncryption="AES256")
     stock.bodies["copy"] = stock.bodies["file"]
     parts = [randoms.randbytes(5 << 20), randoms.randbytes(70_000)]

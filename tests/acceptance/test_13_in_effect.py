@@ -34,6 +34,7 @@ CHANGES = 3
 CHANGES_BY_COMMAND = 2
 """A command takes a second, or several under this load."""
 BODY = b"what the key protects"
+SHARED = "-by-bucket-key"
 USES = ["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey"]
 
 pytestmark = pytest.mark.slow
@@ -89,9 +90,11 @@ class Uses:
         credentials = self.user.access_key_id, self.user.secret_access_key
         self.requests.append(kms_request(self.gateway.endpoint_url, credentials, operation, **members))
 
-    def s3(self, method: str, operation: str, body: bytes | None = None, **parameters: Any) -> None:
-        url = presign_by(self.user.client("s3", **PRESIGNING), operation, Bucket=self.bucket, **parameters)
-        self.requests.append(Prepared(operation, method, target(url), body))
+    def s3(self, method: str, operation: str, body: bytes | None = None, *, shared: bool = False, **named: Any) -> None:
+        """With `shared` in the bucket whose objects have a bucket key."""
+        bucket, name = (f"{self.bucket}{SHARED}", f"{operation}{SHARED}") if shared else (self.bucket, operation)
+        url = presign_by(self.user.client("s3", **PRESIGNING), operation, Bucket=bucket, **named)
+        self.requests.append(Prepared(name, method, target(url), body))
 
 
 def uses(gateway: Gateway, user: TestUser, key: str) -> Uses:
@@ -104,6 +107,13 @@ def uses(gateway: Gateway, user: TestUser, key: str) -> Uses:
     s3.put_object(Bucket=made.bucket, Key="inline", Body=BODY)
     s3.put_object(Bucket=made.bucket, Key="file", Body=BODY * 10_000)
     upload_id = s3.create_multipart_upload(Bucket=made.bucket, Key="begun")["UploadId"]
+    shared = f"{made.bucket}{SHARED}"
+    s3.create_bucket(Bucket=shared)
+    rule = {"ApplyServerSideEncryptionByDefault": rule["ApplyServerSideEncryptionByDefault"], "BucketKeyEnabled": True}
+    s3.put_bucket_encryption(Bucket=shared, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    assert s3.put_object(Bucket=shared, Key="inline", Body=BODY)["BucketKeyEnabled"]
+    made.s3("GET", "get_object", shared=True, Key="inline")
+    made.s3("PUT", "put_object", BODY, shared=True, Key="new")
     made.s3("GET", "get_object", Key="inline")
     made.s3("GET", "get_object", Key="file")
     made.s3("PUT", "put_object", BODY, Key="new")
@@ -354,7 +364,9 @@ def test_bucket_policies(gateway: Gateway, kms: Any, powerful: TestUser, connect
     """They decide before the key is asked for."""
     s3, key = gateway.client("s3"), new_key(kms)
     made = uses(gateway, powerful, key)
-    made.requests = [request for request in made.requests if request.method != "POST"]
+    made.requests = [
+        request for request in made.requests if request.method != "POST" and not request.name.endswith(SHARED)
+    ]
     resource = f"arn:aws:s3:::{made.bucket}/*"
     statement = {"Effect": "Deny", "Principal": {"AWS": powerful.arn}, "Action": "s3:*", "Resource": resource}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})

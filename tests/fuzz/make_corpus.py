@@ -21,6 +21,7 @@ from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing import row as sealed_rows
 from gateway.sealing import wraps
 from gateway.sealing.footer import Envelope, format_envelope
+from gateway.sealing.format import lp
 from gateway.sealing.stream import BlobSealer
 from iam.requests import RequestHead
 from iam.session_tokens import SessionToken, SessionTokens
@@ -592,7 +593,9 @@ def on_disk() -> dict[str, Seeds]:
         },
         "row": {
             "row": stored._ROWS._seal(stored.ROW_UID, 3, stored.CLEAR, stored.DOCUMENT, bytes(sealed_rows._SALT_SIZE)),
-            "wrap": wraps._wrap(stored.ROW_KEY, 1, stored.DATA_KEY, b"aad", bytes(16)),
+            "wrap": wraps._wrap(stored.ROW_KEY.reveal(), 1, stored.DATA_KEY, b"aad", bytes(16)),
+            "bucket-key-wrap": lp((b"from the KMS",))
+            + wraps._wrap(stored.ROW_KEY.reveal(), 0, stored.DATA_KEY, b"aad", bytes(16)),
         },
         "key-record": {
             "direct": format_header(record, 40, 0) + wrapped + bytes(32),

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 SSE = "x-amz-server-side-encryption"
 CUSTOMERS = {"customer A": b"a" * 32, "customer B": b"b" * 32}
 """Keys of customers by name, which stands for SSE-C where others have the name of a mode."""
+BUCKET_KEY = "bucket key"
+"""Stands for SSE-KMS with one."""
 
 _NOTHING: Mapping[str, str] = {}
 
@@ -27,6 +29,8 @@ def _customer(encryption: str | None, prefix: str) -> Mapping[str, str]:
 
 def asked(encryption: str | None) -> Mapping[str, str]:
     """The headers of a write; None asks for nothing."""
+    if encryption == BUCKET_KEY:
+        return {SSE: "aws:kms", f"{SSE}-bucket-key-enabled": "true"}
     return brought(encryption) or ({SSE: encryption} if encryption else _NOTHING)
 
 

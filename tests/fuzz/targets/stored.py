@@ -20,7 +20,7 @@ from gateway.sealing.footer import (
 from gateway.sealing.format import HEADER_SIZE, Header, sealed_length
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobOpener
-from gateway.sealing.wraps import local_unwrap, local_wrap
+from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, local_wrap, split_bucket_key_wrap
 from kms.api.secrets import SecretBytes
 from kms.audit.lines import MalformedLine, parse_place, parse_record
 from kms.hsm.interface import RootMisconfigured, UnwrapFailed
@@ -124,21 +124,31 @@ def envelope(data: bytes) -> str:
 
 @target("row", b"\x00\x00\x00\x01", b"\x00\x00\x00\x07", bytes(8))
 def row(data: bytes) -> str:
-    """A sealed row opens to what was sealed for its name, or is refused by AuthenticationFailed. So is a local wrap."""
+    """A sealed row opens to what was sealed for its name, or is refused by AuthenticationFailed. So are local wraps."""
     outcomes = []
     try:
         assert _ROWS.open(ROW_UID, 3, CLEAR, data) == DOCUMENT, "a forged row"
         outcomes.append("row")
     except AuthenticationFailed:
         outcomes.append("no row")
-    try:
-        assert local_unwrap({1: ROW_KEY}, data, b"aad").reveal() == DATA_KEY.reveal(), "a forged wrap"
-        outcomes.append("wrap")
-    except FormatError as error:
-        outcomes.append(str(error)[:16])
-    except AuthenticationFailed:
-        outcomes.append("no wrap")
+    for unwrap in (_unwrap, _unwrap_by_bucket_key):
+        try:
+            assert unwrap(data).reveal() == DATA_KEY.reveal(), "a forged wrap"
+            outcomes.append("wrap")
+        except FormatError as error:
+            outcomes.append(str(error)[:16])
+        except AuthenticationFailed:
+            outcomes.append("no wrap")
     return " ".join(outcomes)
+
+
+def _unwrap(data: bytes) -> SecretBytes:
+    return local_unwrap({1: ROW_KEY}, data, b"aad")
+
+
+def _unwrap_by_bucket_key(data: bytes) -> SecretBytes:
+    _, local = split_bucket_key_wrap(data)
+    return bucket_key_unwrap(bytearray(ROW_KEY.reveal()), local, b"aad")
 
 
 def sealed_row() -> bytes:

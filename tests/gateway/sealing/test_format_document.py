@@ -64,6 +64,16 @@ def test_the_worked_example_of_a_wrap() -> None:
     assert of("wrapped") == b"\1" + struct.pack(">I", 1) + of("wrap r") + sealed
 
 
+def test_the_worked_example_of_a_wrap_under_a_bucket_key() -> None:
+    of = EXAMPLE.__getitem__
+    blob, bucket_and_row, name = of("bucket key, by the KMS"), of("wrap AAD")[16:], "a/kéy".encode()
+    assert of("bucket wrap AAD") == bucket_and_row + struct.pack(">I", len(name)) + name
+    one_time_key = mac(of("bucket key"), b"sealgate/v1/wrap" + of("bucket wrap r"))
+    sealed = AESGCM(one_time_key).encrypt(ZERO, of("bucket data key"), of("bucket wrap AAD"))
+    local = b"\1" + bytes(4) + of("bucket wrap r") + sealed
+    assert of("wrapped by bucket key") == struct.pack(">I", len(blob)) + blob + local
+
+
 def test_the_worked_example_of_a_wrap_under_a_customers_key() -> None:
     of = EXAMPLE.__getitem__
     account_and_bucket, row = of("wrap AAD")[:36], of("wrap AAD")[36:]
