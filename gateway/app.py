@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -241,6 +242,7 @@ class Application:
             buckets_per_account=self._settings.storage.buckets_per_account,
             owner_of=owners(identities),
             owner_by_id=owners_by_id(identities),
+            could_be_principal=could_be_principal(identities),
             account_access=identities.account_access,
             put_account_block=identity_service.put_account_block,
             integrity_event=integrity_event,
@@ -349,6 +351,21 @@ def owners(identities: IdentityStore) -> Callable[[str], Owner]:
         return owner
 
     return owner_of
+
+
+def could_be_principal(identities: IdentityStore) -> Callable[[str], bool]:
+    """Whether a name under "AWS" could be somebody: whoever is of an account of this installation must be there."""
+
+    def could_be(name: str) -> bool:
+        found = re.fullmatch(r"(?:arn:[^:]*:[^:]*::)?([0-9]{12})(?::.*)?", name)
+        if found is not None:
+            try:
+                identities.account(found[1])
+            except NoSuchAccount:
+                return True  # of another installation, whose objects and policies may move here
+        return identities.principal_exists(name)
+
+    return could_be
 
 
 def owners_by_id(identities: IdentityStore) -> Callable[[str], Owner | None]:

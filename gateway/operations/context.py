@@ -47,10 +47,11 @@ class PublicAccess:
 class Services:
     """Everything that operations ask: wired once in `gateway.app`.
 
-    `owner_of` names an account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none.
-    `account_access` tells what holds for all that an account owns (`IdentityStore` says what its flag is), and
-    `put_account_block` changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every
-    process, when it returns.
+    `could_be_principal` is False of who a policy names under "AWS" and is known not to be there. `owner_of` names an
+    account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none. `account_access`
+    tells what holds for all that an account owns (`IdentityStore` says what its flag is), and `put_account_block`
+    changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every process, when it
+    returns.
     """
 
     index: Index
@@ -64,6 +65,7 @@ class Services:
     account_access: Callable[[str, bool], AccountAccess]
     put_account_block: Callable[[Caller, frozenset[str] | None], Awaitable[None]]
     integrity_event: Callable[[str, str], None]
+    could_be_principal: Callable[[str], bool] = lambda _name: True
     public_access: PublicAccess = PublicAccess()
     new_buckets_take_customer_keys: bool = False
     buckets_per_account: int = 10_000

@@ -367,6 +367,11 @@ class IdentityStore(Protocol):
         """By its name in any case. Raises NoSuchRole."""
         ...
 
+    def principal_exists(self, name: str) -> bool:
+        """Whether there is such an account, user, role, or the role of such a session, as a policy's Principal names it
+        under "AWS". Everyone is there. Raises ValueError for what is no such name."""
+        ...
+
     def entity_by_id(self, entity_id: str) -> Entity | None:
         """By the id that is never used again; None where there is none, or no more."""
         ...

@@ -73,11 +73,10 @@ class SQLiteRoles(SQLiteEntities):
     def _require_principals(self, trust_policy: str) -> None:
         """Raises PolicyError where the policy trusts somebody who does not exist."""
         for name in trusted_principals(trust_policy):
-            if not self._exists(name):
+            if not self.principal_exists(name):
                 raise PolicyError(PolicyKind.TRUST, Fault.INVALID_PRINCIPAL, f'"AWS":"{name}"')
 
-    def _exists(self, name: str) -> bool:
-        """Whether there is such an account, user, role, or the role of such a session. Everyone is there."""
+    def principal_exists(self, name: str) -> bool:
         named = principal_set([name])
         if named.unique_ids:
             return self.entity_by_id(name) is not None

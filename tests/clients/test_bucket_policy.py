@@ -100,6 +100,49 @@ def test_malformed_policies(s3: Any, bucket: str, changes: dict[str, Any], messa
     assert refusal(s3.get_bucket_policy, Bucket=bucket) == (404, "NoSuchBucketPolicy")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "arn:aws:iam::{account}:user/nobody",
+        "arn:aws:iam::{account}:role/nobody",
+        "arn:aws:sts::{account}:assumed-role/nobody/s",
+        "AIDANOBODY0000000000",
+    ],
+)
+def test_who_is_not_there_is_no_principal(s3: Any, bucket: str, user: TestUser, name: str) -> None:
+    principals = {"AWS": [user.arn, name.format(account=user.account_id)]}
+    text = policy_text(statement("Allow", principals, "s3:GetObject", on=f"{bucket}/*"))
+    response = error_of(s3.put_bucket_policy, Bucket=bucket, Policy=text)
+    assert (response["Error"]["Code"], response["Error"]["Message"]) == (
+        "MalformedPolicy",
+        "Invalid principal in policy",
+    )
+    assert refusal(s3.get_bucket_policy, Bucket=bucket) == (404, "NoSuchBucketPolicy")
+
+
+def test_who_is_there_or_elsewhere_can_be_a_principal(
+    s3: Any, bucket: str, user: TestUser, other: TestAccount, gateway: Gateway
+) -> None:
+    role = "role-of-a-bucket-policy"
+    trust = {"Effect": "Allow", "Principal": {"AWS": user.account_id}, "Action": "sts:AssumeRole"}
+    iam = gateway.client("iam")
+    made = iam.create_role(RoleName=role, AssumeRolePolicyDocument=policy_text(trust))["Role"]
+    names = [
+        user.arn,
+        made["Arn"],
+        made["RoleId"],
+        f"arn:aws:sts::{user.account_id}:assumed-role/{role}/any",
+        other.account_id,
+        f"arn:aws:iam::{other.account_id}:root",
+        "000000000001",
+        "arn:aws:iam::000000000001:user/of-another-installation",
+    ]
+    text = policy_text(statement("Allow", {"AWS": names}, "s3:GetObject", on=f"{bucket}/*"))
+    s3.put_bucket_policy(Bucket=bucket, Policy=text)
+    iam.delete_role(RoleName=role)
+    assert refusal(s3.put_bucket_policy, Bucket=bucket, Policy=text) == (400, "MalformedPolicy")
+
+
 NOT_JSON = "Policies must be valid JSON and the first byte must be '{'"
 
 

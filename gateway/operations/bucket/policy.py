@@ -15,7 +15,8 @@ from gateway.protocol.public_access import Prevented, prevented
 from gateway.protocol.xml.documents.policy import PolicyStatus
 from gateway.storage.index.records import BucketRow
 from iam.policy.bucket import parse_bucket_policy
-from iam.policy.errors import PolicyError
+from iam.policy.document import Policy, PolicyKind
+from iam.policy.errors import Fault, PolicyError
 from iam.policy.public import is_public
 from iam.principals import PrincipalKind
 
@@ -27,7 +28,8 @@ async def put(call: Call) -> Response:
     body = await call.read_document()
     try:
         text = body.decode()
-        parse_bucket_policy(text, bucket.name)
+        policy = parse_bucket_policy(text, bucket.name)
+        _check_principals(call, policy)
     except UnicodeDecodeError:
         raise S3Error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'") from None
     except PolicyError as error:
@@ -67,6 +69,15 @@ async def _own_bucket(call: Call) -> BucketRow:
         fields = {"Method": call.request.method, "ResourceType": "BUCKETPOLICY"}
         raise S3Error("MethodNotAllowed", fields=fields)
     return bucket
+
+
+def _check_principals(call: Call, policy: Policy) -> None:
+    """Raises PolicyError where the policy names somebody who is known not to be there."""
+    for statement in policy.statements:
+        named = statement.principals
+        if named is None or all(map(call.services.could_be_principal, named.arns | named.unique_ids)):
+            continue
+        raise PolicyError(PolicyKind.BUCKET, Fault.INVALID_PRINCIPAL)
 
 
 def _check_public(call: Call, bucket: BucketRow, text: str) -> None:
