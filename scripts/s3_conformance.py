@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import s3_conformance_sts
 from s3_conformance_reasons import reason_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -35,6 +36,8 @@ DIVERGENCES_MARK = "## Tests of ceph/s3-tests that fail"
 RESULTS = "SEALGATE_CONFORMANCE_RESULTS"
 RGW_ONLY = ("appendobject", "bucket_logging", "cloud_restore", "cloud_transition", "iam_tenant", "target_by_bucket")
 """Markers of RGW's own extensions."""
+WAITING = frozenset({"test_assume_role_creds_expiry"})
+"""Tests that wait for a quarter of an hour: they are run when -k asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +45,22 @@ class Part:
     """Files of the suite that want the same users, and are run together by so many workers.
 
     Where `is_alt_a_user`, "s3 alt" is a user in the account of "iam", called by its user_id, and not an account: RGW's
-    users without an account (`iam_tenant`) are just that to the tests of users' policies. Where `is_root_an_id`, the
-    user_id of "iam root" is the account's id, as GetCallerIdentity tells it.
+    users without an account (`iam_tenant`) are just that to the tests of users' policies. Where `is_of_sessions`, the
+    user_id of "iam root" is the account's id, as GetCallerIdentity tells it, there is an issuer of OpenID Connect, and
+    s3_conformance_sts is a plugin too.
     """
 
     files: tuple[str, ...]
     workers: int
     is_alt_a_user: bool = False
-    is_root_an_id: bool = False
+    is_of_sessions: bool = False
 
 
 PARTS = (
     Part(("test_s3.py", "test_headers.py"), workers=2),
     # One after the other: they give "s3 alt" policies and take them away.
     Part(("test_iam.py",), workers=0, is_alt_a_user=True),
-    Part(("test_sts.py",), workers=0, is_alt_a_user=True, is_root_an_id=True),
+    Part(("test_sts.py",), workers=0, is_alt_a_user=True, is_of_sessions=True),
 )
 IAM_FILES = frozenset(file for part in PARTS if part.is_alt_a_user for file in part.files)
 
@@ -129,6 +133,7 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
         item.user_properties.append(("markers", sorted(markers)))
         left_out = {"fails_on_aws", *RGW_ONLY} - ({"iam_tenant"} if item.path.name in IAM_FILES else set())
         is_wanted = not left_out & markers and group_of(item.nodeid, markers).served
+        is_wanted = is_wanted and (item.name not in WAITING or bool(config.option.keyword))
         (kept if is_wanted else dropped).append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
@@ -216,13 +221,26 @@ def configuration(identities: list[Identity], port: int, kms_keys: list[str]) ->
     return "\n".join(lines)
 
 
+def web_identity(issuer: Any) -> str:
+    """The section about the issuer (`tests.oidc_issuer.Issuer`): two tokens, the second of a user with a tag."""
+    tags = {"principal_tags": {"Department": ["Engineering"]}, "transitive_tag_keys": ["Department"]}
+    claims = {"aud": s3_conformance_sts.AUDIENCE, "sub": "conformance"}
+    lines = ["[webidentity]", f"KC_REALM = {s3_conformance_sts.REALM}", f"thumbprint = {'0' * 40}"]
+    lines += [f"{name} = {value}" for name, value in claims.items()]
+    lines += [f"azp = {claims['aud']}", f"token = {issuer.token(**claims)}"]
+    user_token = issuer.token(**claims, **{"https://aws.amazon.com/tags": tags})
+    return "\n".join([*lines, f"user_token = {user_token}", ""])
+
+
 SETTINGS = {
     "SEALGATE_ACCESS_NEW_BUCKETS_BLOCK_PUBLIC": "false",
     "SEALGATE_ACCESS_NEW_BUCKETS_BLOCK_SSE_C": "false",
     "SEALGATE_ACCESS_NEW_BUCKETS_OWNERSHIP": "ObjectWriter",
     "SEALGATE_LISTEN_SIGNATURE_VERSION_2": "true",
+    "SEALGATE_WEBIDENTITY_LOOPBACK": "true",
 }
-"""What the suite takes for granted: buckets as they were before 2023, open to SSE-C, and the signatures of forms."""
+"""What the suite takes for granted: buckets as they were before 2023, open to SSE-C, the signatures of forms, and an
+issuer on the same machine."""
 
 EVERYTHING_OF_S3 = {
     "Version": "2012-10-17",
@@ -287,11 +305,14 @@ def suite_python(suite: Path) -> Path:
 
 def run(suite: Path, selection: str | None) -> list[dict[str, Any]]:
     """Run the suite, and what failed once more by itself; one row for each test."""
+    sys.path.append(str(REPOSITORY))
+    from tests.oidc_issuer import running_issuer  # noqa: PLC0415  # the suite's Python, whose plugin this is, lacks it
+
     python = suite_python(suite)
     rows: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory(prefix="sealgate-conformance-") as temporary:
         directory = Path(temporary)
-        with served(directory) as (endpoint, setting):
+        with served(directory) as (endpoint, setting), running_issuer() as issuer:
             identities = {section: setting.identity(section, name) for section, name in SECTIONS.items()}
             alt_user = setting.user("s3 alt", "alt-user", identities["iam"].account_id)
             keys = kms_keys(endpoint, identities["s3 main"])
@@ -303,16 +324,21 @@ def run(suite: Path, selection: str | None) -> list[dict[str, Any]]:
                 "AWS_DEFAULT_REGION": "us-east-1",
                 "AWS_CONFIG_FILE": os.devnull,
                 "PYTHONPATH": str(Path(__file__).parent),
+                s3_conformance_sts.ACCOUNT: identities["iam"].account_id,
+                s3_conformance_sts.ISSUER: issuer.url,
             }
             chosen = ["-k", selection] if selection else []
-            pytest = [str(python), "-m", "pytest", "-q", "-p", Path(__file__).stem, "--tb=short"]
             for part in PARTS:
+                pytest = [str(python), "-m", "pytest", "-q", "-p", Path(__file__).stem, "--tb=short"]
                 wanted = {**identities, **({"s3 alt": alt_user} if part.is_alt_a_user else {})}
-                if part.is_root_an_id:
+                more = ""
+                if part.is_of_sessions:
+                    pytest += ["-p", s3_conformance_sts.__name__]
                     root = wanted["iam root"]
                     wanted["iam root"] = replace(root, user_id=root.account_id)
+                    more = web_identity(issuer)
                 port = int(endpoint.rpartition(":")[2])
-                (directory / "s3tests.conf").write_text(configuration(list(wanted.values()), port, keys))
+                (directory / "s3tests.conf").write_text(configuration(list(wanted.values()), port, keys) + "\n" + more)
                 files = [f"s3tests/functional/{file}" for file in part.files]
                 results.write_text("")
                 at_once = [*pytest, "-n", str(part.workers), *chosen, *files]
@@ -361,6 +387,7 @@ def page(rows: list[dict[str, Any]], commit: str) -> str:
         files=", ".join(f"`{file}`" for part in PARTS for file in part.files),
         iam_files=", ".join(f"`{file}`" for file in sorted(IAM_FILES)),
         commit=commit,
+        waiting=", ".join(f"`{name}`" for name in sorted(WAITING)),
         unserved=", ".join(group.title for group in GROUPS if not group.served),
         table="\n".join(table),
         example=example,
@@ -402,6 +429,12 @@ it starts like this, and has a section like the last for each user:
 
 For {iam_files} `s3 alt` is another: a user in the account of `iam` (`sealgate user create`) who may do everything with
 S3, and whose name is its `user_id`.
+
+`test_sts.py` spells things as Ceph has them and AWS nowhere: ARNs without an account's id, the condition keys `app_id`
+and `azp` of an issuer, which are `aud` on AWS, providers without an audience. `scripts/s3_conformance_sts.py` puts them
+as AWS has them on the way from the suite to the SDK, and ARNs back on the way to the suite. The issuer, which is
+Keycloak for Ceph, is one of the script's own, on a loopback address and with real signatures. Left out above is
+{waiting}, which waits for a quarter of an hour; `-k` runs it.
 
 What fails, and why, is at the end of [divergences.md](divergences.md).
 """
