@@ -1,4 +1,4 @@
-"""The clear half of blob footers, from rows."""
+"""What blob footers say, from rows: the clear half of each, and the descriptor of an object that has a manifest."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from msgspec import UNSET, UnsetType
 
+from gateway.operations.documents import ObjectDescriptor, ObjectDocument, PartEntry
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing.footer import Envelope
 from gateway.sealing.kms_context import bucket_of, kms_context
-from gateway.storage.index.records import BucketRow, UploadRow
+from gateway.storage.index.records import BucketRow, ObjectRow, UploadRow
 
 
 def object_envelope(
@@ -32,6 +33,22 @@ def object_envelope(
         wraps=(wrap,) if manifest_wrap is None else (wrap, manifest_wrap),
         encryption_context=_context(wrap, context, object_arn),
         object_key=_object_key(wrap, object_arn),
+    )
+
+
+def object_descriptor(
+    key: str, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None
+) -> ObjectDescriptor:
+    """What a manifest says of the object; `parts` is its part table, if it has one."""
+    return ObjectDescriptor(
+        key=key,
+        row_uid=row.row_uid,
+        version_id=row.version_id,
+        modified_us=row.modified_us,
+        size=row.size,
+        document=document,
+        parts=parts or [],
+        blob_ids=list(row.blob_ids),
     )
 
 

@@ -38,6 +38,7 @@ CHARGED_OPERATIONS = frozenset(
         "PutObjectAcl",
         "PutObjectTagging",
         "RestoreObject",
+        "UpdateObjectEncryption",
         "UploadPart",
         "UploadPartCopy",
     }

@@ -58,6 +58,10 @@ RENAMES = (
     DECRYPTS,
     ENCRYPTS,
 )
+REWRAPS = (
+    Right("kms:Decrypt", "key", when="the object is by SSE-KMS"),
+    Right("kms:GenerateDataKey", "key"),
+)
 MAKES_BUCKET = (
     Right("s3:TagResource", "bucket", when="tags"),
     Right("s3:PutBucketOwnershipControls", "bucket", when="x-amz-object-ownership"),

@@ -30,7 +30,7 @@ from gateway.operations.bucket import (
 from gateway.operations.multipart import abort, complete, list_parts, list_uploads, upload_part, upload_part_copy
 from gateway.operations.multipart import create as create_upload
 from gateway.operations.object import acl as object_acl
-from gateway.operations.object import attributes, copy, get, post, put, rename, restore, select
+from gateway.operations.object import attributes, copy, get, post, put, rename, restore, select, update_encryption
 from gateway.operations.object import delete as delete_object
 from gateway.operations.object import tagging as object_tagging
 from gateway.operations.service import list_buckets
@@ -295,6 +295,18 @@ SERVED = (
     ),
     Operation(
         "RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",), also=rights.RENAMES, handler=rename.handle
+    ),
+    Operation(
+        "UpdateObjectEncryption",
+        "PUT",
+        OBJECT,
+        update_encryption.ACTION,
+        ("encryption",),
+        body=Body.DOCUMENT,
+        authorises_each=True,
+        accepts=(VERSION_ID,),
+        also=rights.REWRAPS,
+        handler=update_encryption.handle,
     ),
     Operation(
         "DeleteObject",

@@ -53,5 +53,4 @@ UNSERVED = (
     _unserved("UpdateBucketMetadataAnnotationTableConfiguration", "PUT", BUCKET, "metadataAnnotationTable"),
     _unserved("UpdateBucketMetadataInventoryTableConfiguration", "PUT", BUCKET, "metadataInventoryTable"),
     _unserved("UpdateBucketMetadataJournalTableConfiguration", "PUT", BUCKET, "metadataJournalTable"),
-    _unserved("UpdateObjectEncryption", "PUT", OBJECT, "encryption"),
 )

@@ -125,6 +125,11 @@ def renamed(row: ObjectRow, key: bytes) -> ObjectRow:
     return replace(row, key=key, revision=row.revision + 1, manifest_id=new_id())
 
 
+def rewrapped(row: ObjectRow) -> ObjectRow:
+    wrap = Wrap(Mode.SSE_KMS, new_id(), "arn:aws:kms:eu-central-1:123456789012:key/2", 7)
+    return replace(row, wrap=wrap, revision=row.revision + 1, manifest_id=new_id(), sealed=new_id())
+
+
 def version_row(bucket_id: bytes, number: int, key: bytes = b"key", **changes: object) -> ObjectRow:
     """A version with an id of its own, made `number` microseconds after NOW_US."""
     modified_us = NOW_US + number
@@ -503,6 +508,35 @@ class IndexSuite:
             await index.rename_object(changed, row, manifest)
         with pytest.raises(NoSuchKey):
             await index.get_object(bucket_id, b"new")
+        assert await index.known_blobs([manifest.blob_id]) == frozenset()
+
+    async def test_a_rewrapped_object_is_the_same_version(self, index: Index, bucket_id: bytes) -> None:
+        older = await put(index, object_row(bucket_id, version_id="v1"))
+        newer = await put(index, object_row(bucket_id, version_id="v2"))
+        for old in (older, newer):
+            row = rewrapped(old)
+            await index.rewrap_object(old, row, NewBlob(row.manifest_id or b"", 9))
+            assert await index.get_object(bucket_id, b"key", old.version_id) == row
+            again = rewrapped(row)
+            await index.rewrap_object(row, again, NewBlob(again.manifest_id or b"", 9))
+            assert await index.get_object(bucket_id, b"key", old.version_id) == again
+            assert await condemned(index) == [row.manifest_id]
+            await index.forget_blobs([row.manifest_id or b""])
+        current = await index.get_object(bucket_id, b"key")
+        assert current is not None
+        assert current.version_id == "v2"
+
+    async def test_an_object_that_changed_is_not_rewrapped(self, index: Index, bucket_id: bytes) -> None:
+        old = await put(index, object_row(bucket_id))
+        row = rewrapped(old)
+        manifest = NewBlob(row.manifest_id or b"", 9)
+        changed = await index.change_object(bucket_id, b"key", None, lambda stored: replace(stored, revision=7))
+        with pytest.raises(Conflict):
+            await index.rewrap_object(old, row, manifest)
+        assert await index.get_object(bucket_id, b"key") == changed
+        await index.delete_object(bucket_id, Deletion(b"key"))
+        with pytest.raises(Conflict):
+            await index.rewrap_object(changed, row, manifest)
         assert await index.known_blobs([manifest.blob_id]) == frozenset()
 
     async def test_a_refused_renaming_changes_nothing(self, index: Index, bucket_id: bytes) -> None:

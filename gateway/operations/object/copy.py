@@ -11,10 +11,10 @@ from gateway.operations.acl import Access, access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.copy_source import CopySource, check_copy_size, find_copy_source, open_source_key
 from gateway.operations.digests import DEFAULT_ALGORITHM, Digests, Verified
-from gateway.operations.documents import ObjectDescriptor, ObjectDocument, PartEntry, encode
+from gateway.operations.documents import ObjectDocument, encode
 from gateway.operations.download import open_range
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
-from gateway.operations.footers import object_envelope
+from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.object.copy_anew import copied_response, copy_anew
 from gateway.operations.object.single_body import NewObject
@@ -95,7 +95,9 @@ async def _copy(call: Call) -> Response:
     envelope = object_envelope(
         bucket, BlobKind.MANIFEST, wrap, row_uid=row_uid, context=choice.context, object_arn=call.object_arn
     )
-    async with store_manifest(call, data_key, envelope, encode(_descriptor(call, row, document, parts))) as manifest:
+    async with store_manifest(
+        call, data_key, envelope, encode(object_descriptor(call.key, row, document, parts))
+    ) as manifest:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, parts)
         await call.services.index.put_object(sealed, [manifest.blob], precondition)
         manifest.keep()
@@ -185,18 +187,3 @@ async def _digest(
     finally:
         await stream.aclose()
     return digests.verify({})
-
-
-def _descriptor(
-    call: Call, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None
-) -> ObjectDescriptor:
-    return ObjectDescriptor(
-        key=call.key,
-        row_uid=row.row_uid,
-        version_id=row.version_id,
-        modified_us=row.modified_us,
-        size=row.size,
-        document=document,
-        parts=parts or [],
-        blob_ids=list(row.blob_ids),
-    )

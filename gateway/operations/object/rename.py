@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags
 from gateway.operations.context import Call, checked_key
-from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
+from gateway.operations.documents import ObjectDocument, encode
 from gateway.operations.encryption import EncryptionChoice, new_manifest_key, rewrap
-from gateway.operations.footers import object_envelope
+from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.preconditions import current_or_none, require_comparison
 from gateway.operations.versioning import Versioning, versioning_of
@@ -132,16 +132,7 @@ async def _rename(call: Call, bucket: BucketRow, source: _Source, token: ClientT
     keys = await _keys(call, bucket, source)
     row = replace(old, key=call.key.encode(), wrap=keys.wrap, revision=old.revision + 1)
     parts = None if old.sealed_parts is None else services.rows.open_parts(old)
-    descriptor = ObjectDescriptor(
-        key=call.key,
-        row_uid=row.row_uid,
-        version_id=row.version_id,
-        modified_us=row.modified_us,
-        size=row.size,
-        document=document,
-        parts=parts or [],
-        blob_ids=list(row.blob_ids),
-    )
+    descriptor = object_descriptor(call.key, row, document, parts)
     envelope = object_envelope(
         bucket,
         BlobKind.MANIFEST,

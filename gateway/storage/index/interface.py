@@ -100,6 +100,14 @@ class ObjectIndex(Protocol):
         """
         ...
 
+    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, manifest: NewBlob) -> None:
+        """Put `row` in the place of the version `old`: another revision, with another wrap and the new manifest.
+
+        All else of both is the same; an older manifest loses its reference. Raises Conflict if the version is gone or
+        was changed since it was read.
+        """
+        ...
+
     async def request_of_token(self, bucket_id: bytes, token: str) -> bytes | None:
         """The digest of the request that used a client token, while it is remembered."""
         ...

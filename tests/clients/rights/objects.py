@@ -498,3 +498,24 @@ def rename_missing(world: World) -> Prepared:
         needs=[*on(bucket, "PutObject"), ("s3:ListBucket", bucket_arn(bucket))],
         otherwise="NoSuchKey",
     )
+
+
+def _updating_encryption(variant: str, *, versions: bool = False, under_kms: bool = False) -> None:
+    @case("UpdateObjectEncryption", variant)
+    def update(world: World) -> Prepared:
+        bucket = world.bucket(versions=versions)
+        version = world.put(bucket, **(world.under_kms if under_kms else {}))
+        named = {"VersionId": version} if versions else {}
+        needs = on(bucket, "UpdateObjectEncryption")
+        needs += [("kms:GenerateDataKey", world.kms_key)]
+        needs += [("kms:Decrypt", world.kms_key)] if under_kms else []
+        encryption = {"SSEKMS": {"KMSKeyArn": world.kms_key}}
+        return Prepared(
+            ask=ask("UpdateObjectEncryption", Bucket=bucket, Key="key", ObjectEncryption=encryption, **named),
+            needs=needs,
+        )
+
+
+_updating_encryption("")
+_updating_encryption("a version", versions=True)
+_updating_encryption("under a KMS key", under_kms=True)

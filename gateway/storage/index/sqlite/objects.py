@@ -34,6 +34,7 @@ from gateway.storage.index.sqlite.versions import (
     object_row,
     place_version,
     remove_version,
+    rewrap_version,
 )
 
 MAX_PAGE_BLOBS = 100_000
@@ -110,6 +111,16 @@ class SQLiteObjects(IndexPart):
             place_version(connection, row, current, now_us)
 
         await self._database.write(rename)
+
+    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, manifest: NewBlob) -> None:
+        def rewrap(connection: sqlite3.Connection) -> None:
+            version = find_version(connection, old.bucket_id, old.key, old.version_id)
+            if version is None or version.row != old:
+                raise Conflict("the object was changed since it was read")
+            add_blobs(connection, [manifest])
+            rewrap_version(connection, version, row, self._clock_us())
+
+        await self._database.write(rewrap)
 
     async def request_of_token(self, bucket_id: bytes, token: str) -> bytes | None:
         return request_of_token(self._database, bucket_id, token, self._clock_us())

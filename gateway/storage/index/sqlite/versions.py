@@ -59,6 +59,10 @@ _DELETE = "DELETE FROM object_version WHERE bucket_id = ? AND history = ? AND ke
 _CHANGE = """
     UPDATE object_version SET revision = ?, sealed = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
 """
+_REWRAP = """
+    UPDATE object_version SET mode = ?, wrapped = ?, key_arn = ?, key_version = ?, manifest_id = ?
+    WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
+"""
 _HAS_CURRENT = "SELECT 1 FROM object_version WHERE bucket_id = ? AND history = 0 AND key = ?"
 _NOTE_CHANGE = "UPDATE multipart_upload SET is_key_changed = 1 WHERE bucket_id = ? AND key = ?"
 _MOVE = "UPDATE object_version SET history = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
@@ -203,6 +207,16 @@ def change_version(connection: sqlite3.Connection, version: StoredVersion, row: 
         connection.execute(
             "UPDATE object_parts SET sealed_parts = ? WHERE row_uid = ?", (row.sealed_parts, row.row_uid)
         )
+
+
+def rewrap_version(connection: sqlite3.Connection, version: StoredVersion, row: ObjectRow, now_us: int) -> None:
+    """Write a version's next revision, with its wrap and manifest, whose blob has its reference already."""
+    wrap = row.wrap
+    columns = (wrap.mode.value, wrap.wrapped, wrap.key_arn, wrap.key_version, row.manifest_id)
+    connection.execute(_REWRAP, (*columns, *version.position))
+    change_version(connection, version, row)
+    if version.row.manifest_id is not None:
+        release_blobs(connection, [version.row.manifest_id], now_us)
 
 
 def remove_version(connection: sqlite3.Connection, version: StoredVersion, now_us: int) -> None:

@@ -1,0 +1,115 @@
+"""UpdateObjectEncryption (API reference: API_UpdateObjectEncryption).
+
+The object's data key is wrapped anew, for the same row, and nothing else of the object changes: no data moves. A new
+manifest blob says the new wrap to whoever has the blobs alone, as for a renamed object: of several footers with one row
+uid, that of the youngest blob holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gateway.operations.authorisation import resource_arn
+from gateway.operations.context import Call
+from gateway.operations.documents import encode
+from gateway.operations.encryption import EncryptionChoice, open_data_key, rewrap
+from gateway.operations.footers import object_descriptor, object_envelope
+from gateway.operations.manifest import store_manifest
+from gateway.operations.object_owner import introduce_owner
+from gateway.operations.versioning import find_version, named_version, read_headers
+from gateway.protocol.encryption import KEY_ID, SSE
+from gateway.protocol.errors import S3Error
+from gateway.protocol.messages import Response
+from gateway.protocol.modes import BlobKind, Mode
+from gateway.protocol.xml.documents.object_encryption import ObjectEncryption
+from gateway.storage.errors import Conflict, NoSuchKey
+from gateway.storage.index.records import BucketRow, ObjectRow
+
+ACTION = "s3:UpdateObjectEncryption"
+MAX_ATTEMPTS = 5
+"""Each one failed because another request changed or replaced the object in between."""
+
+_ASKED = f"s3:{SSE}"
+"""What both condition keys begin with that ask what the document says."""
+
+# AWS's messages: API_UpdateObjectEncryption, "Errors".
+_UNSIGNED = (
+    "Requests that modify an object encryption configuration require AWS Signature Version 4. Modify the request to "
+    "use AWS Signature Version 4, and then try again."
+)
+_OTHER_SOURCE = (
+    "The UpdateObjectEncryption operation doesn't support source objects with the encryption type DSSE-KMS or SSE-C. "
+    "Only source objects encrypted with SSE-S3 or SSE-KMS are supported."
+)
+_OTHER_ACCOUNT = (
+    "The AWS KMS key in the request must be owned by the same account as the bucket. Modify the request to specify a "
+    "KMS key from the same account, and then try again."
+)
+
+
+async def handle(call: Call) -> Response:
+    """One transaction, which finds the version as it was when its data key was opened, or changes nothing."""
+    asked = await _read(call)
+    bucket = await call.bucket()
+    if call.is_anonymous:
+        raise S3Error("InvalidRequest", _UNSIGNED)
+    if asked.account_id != bucket.account_id:
+        raise S3Error("AccessDenied", _OTHER_ACCOUNT, decided_by="owner of the KMS key", reason=_OTHER_ACCOUNT)
+    version_id = named_version(call, bucket, call.query.get("versionId"))
+    for _ in range(MAX_ATTEMPTS):
+        row = await _find(call, bucket, version_id)
+        try:
+            await _update(call, bucket, row, asked)
+        except Conflict:
+            continue
+        return Response(headers=read_headers(call, bucket, row))
+    raise S3Error("OperationAborted")
+
+
+async def _read(call: Call) -> ObjectEncryption:
+    """The document, if the caller has the right; read before that is known only where a policy asks what it says."""
+    bucket = await call.bucket()
+    await introduce_owner(call, bucket, call.address.key or "", call.query.get("versionId"), ACTION)
+    arn = resource_arn(call.address)
+    is_asked = call.permissions.ask_about(_ASKED, call.bucket_name)
+    if not is_asked:
+        call.permissions.require(ACTION, arn)
+    asked = ObjectEncryption.parse(await call.read_checked_document())
+    if is_asked:
+        more = {_ASKED: ("aws:kms",), f"s3:{KEY_ID}": (asked.key_arn,)}
+        call.permissions.require(ACTION, arn, more=more)
+    return asked
+
+
+async def _find(call: Call, bucket: BucketRow, version_id: str | None) -> ObjectRow:
+    """Raises S3Error NoSuchKey, NoSuchVersion, AccessDenied, MethodNotAllowed, InvalidRequest."""
+    try:
+        row = await find_version(call, bucket, call.key, version_id)
+    except NoSuchKey:
+        missing = S3Error("NoSuchKey", fields={"Key": call.key})
+        raise call.permissions.conceal(missing, call.bucket_name, call.key) from None
+    except S3Error as error:
+        raise call.permissions.conceal(error, call.bucket_name, call.key) from None
+    if row.wrap.mode in {Mode.SSE_C, Mode.DSSE_KMS}:
+        raise S3Error("InvalidRequest", _OTHER_SOURCE)
+    return row
+
+
+async def _update(call: Call, bucket: BucketRow, old: ObjectRow, asked: ObjectEncryption) -> None:
+    """Raises storage's Conflict if the version was changed meanwhile."""
+    rows = call.services.rows
+    document = rows.open_object(old)
+    data_key = await open_data_key(call, bucket, old.row_uid, old.wrap, document.context)
+    mode = Mode.SSE_KMS_BUCKET_KEY if asked.has_bucket_key else Mode.SSE_KMS
+    choice = EncryptionChoice(mode, asked.key_arn, document.context or {})
+    wrap = await rewrap(call, bucket, old.row_uid, choice, data_key)
+    row = replace(old, wrap=wrap, revision=old.revision + 1)
+    parts = None if old.sealed_parts is None else rows.open_parts(old)
+    envelope = object_envelope(
+        bucket, BlobKind.MANIFEST, wrap, row_uid=row.row_uid, context=document.context, object_arn=call.object_arn
+    )
+    descriptor = object_descriptor(call.key, row, document, parts)
+    async with store_manifest(call, data_key, envelope, encode(descriptor)) as manifest:
+        sealed = rows.seal_object(manifest.attach(row), document, parts)
+        await call.services.index.rewrap_object(old, sealed, manifest.blob)
+        manifest.keep()
