@@ -462,7 +462,7 @@ def main() -> None:
     rows = run(suite, arguments.selection)
     for row in rows:
         if row["outcome"] == "failed":
-            print(f"{group_of(row['name'], row['markers']).title}: {row['name']}: {row['message']}")
+            print(f"{group_of(row['id'], row['markers']).title}: {row['name']}: {row['message']}")
     if not arguments.selection:
         PAGE.write_text(page(rows, commit))
         kept = DIVERGENCES.read_text().partition(DIVERGENCES_MARK)[0].rstrip()
