@@ -148,8 +148,13 @@ def test_a_policy_may_ask_for_the_key(gateway: Gateway, s3: Any, bucket: str, km
     assert described(s3, bucket)[0]["SSEKMSKeyId"] == kms_key
 
 
-def test_beside_writers_the_object_is_one_or_the_other(s3: Any, bucket: str, kms_key: str, other_key: str) -> None:
-    """Whatever meets, the body is of one write, and opens."""
+@pytest.mark.parametrize("ownership", ["BucketOwnerEnforced", "ObjectWriter"])
+def test_beside_writers_the_object_is_one_or_the_other(
+    s3: Any, bucket: str, kms_key: str, other_key: str, ownership: str
+) -> None:
+    """Whatever meets, the body is of one write, and opens. With ACLs the row is read for its owner before."""
+    rule = {"ObjectOwnership": ownership}
+    s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={"Rules": [rule]})
     s3.put_object(Bucket=bucket, Key="a", Body=b"0" * 1000)
     start = threading.Barrier(4)
 

@@ -61,6 +61,9 @@ async def handle(call: Call) -> Response:
         try:
             await _update(call, bucket, row, asked)
         except Conflict:
+            call.look_again()
+            await _introduce(call, bucket)
+            _require(call, asked)  # of an object that may be somebody else's by now
             continue
         return Response(headers=read_headers(call, bucket, row))
     raise S3Error("OperationAborted")
@@ -68,17 +71,24 @@ async def handle(call: Call) -> Response:
 
 async def _read(call: Call) -> ObjectEncryption:
     """The document, if the caller has the right; read before that is known only where a policy asks what it says."""
-    bucket = await call.bucket()
-    await introduce_owner(call, bucket, call.address.key or "", call.query.get("versionId"), ACTION)
-    arn = resource_arn(call.address)
+    await _introduce(call, await call.bucket())
     is_asked = call.permissions.ask_about(_ASKED, call.bucket_name)
     if not is_asked:
-        call.permissions.require(ACTION, arn)
+        call.permissions.require(ACTION, resource_arn(call.address))
     asked = ObjectEncryption.parse(await call.read_checked_document())
     if is_asked:
-        more = {_ASKED: ("aws:kms",), f"s3:{KEY_ID}": (asked.key_arn,)}
-        call.permissions.require(ACTION, arn, more=more)
+        _require(call, asked)
     return asked
+
+
+async def _introduce(call: Call, bucket: BucketRow) -> None:
+    await introduce_owner(call, bucket, call.address.key or "", call.query.get("versionId"), ACTION)
+
+
+def _require(call: Call, asked: ObjectEncryption) -> None:
+    """Raises S3Error AccessDenied."""
+    more = {_ASKED: ("aws:kms",), f"s3:{KEY_ID}": (asked.key_arn,)}
+    call.permissions.require(ACTION, resource_arn(call.address), more=more)
 
 
 async def _find(call: Call, bucket: BucketRow, version_id: str | None) -> ObjectRow:
