@@ -62,6 +62,10 @@ BODIES = {
     "PutBucketVersioning": "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
     "PutObject": "body",
     "PutObjectTagging": "<Tagging><TagSet/></Tagging>",
+    "UpdateObjectEncryption": (
+        "<ObjectEncryption><SSE-KMS><KMSKeyArn>arn:aws:kms:us-east-1:123456789012:key/of-another-account</KMSKeyArn>"
+        "</SSE-KMS></ObjectEncryption>"
+    ),
     "PutPublicAccessBlock": "<PublicAccessBlockConfiguration/>",
     "RestoreObject": "<RestoreRequest><Days>1</Days></RestoreRequest>",
     "UploadPart": "body",
@@ -137,6 +141,7 @@ ANSWERED = {
     "GetObjectRetention": (400, "InvalidRequest"),
     "RestoreObject": (403, "InvalidObjectState"),
     "SelectObjectContent": (405, "MethodNotAllowed"),
+    "UpdateObjectEncryption": (403, "AccessDenied"),
 }
 """What refuses even a right request; all others answer it, or say that there is no such configuration."""
 

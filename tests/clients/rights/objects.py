@@ -519,3 +519,14 @@ def _updating_encryption(variant: str, *, versions: bool = False, under_kms: boo
 _updating_encryption("")
 _updating_encryption("a version", versions=True)
 _updating_encryption("under a KMS key", under_kms=True)
+
+
+@case("UpdateObjectEncryption", "no such object")
+def update_missing(world: World) -> Prepared:
+    bucket = world.bucket()
+    encryption = {"SSEKMS": {"KMSKeyArn": world.kms_key}}
+    return Prepared(
+        ask=ask("UpdateObjectEncryption", Bucket=bucket, Key="key", ObjectEncryption=encryption),
+        needs=[*on(bucket, "UpdateObjectEncryption"), ("s3:ListBucket", bucket_arn(bucket))],
+        otherwise="NoSuchKey",
+    )
