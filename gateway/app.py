@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable
 
+from gateway.blob_stores import open_blob_store
 from gateway.bucket_key_store import IndexBucketKeys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
@@ -33,7 +34,7 @@ from gateway.server.kms_quotas import KMSQuotas
 from gateway.server.provider_keys import ProviderKeys
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
-from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import StorageError, StorageUnavailable
 from gateway.storage.index.interface import Index
 from gateway.storage.index.sqlite.index import open_sqlite_index
@@ -73,9 +74,7 @@ OWNER_SECONDS = 1.0
 class Application:
     """One worker's services. Sealed until the KMS opened the service's own keys; then it serves, without restart."""
 
-    def __init__(
-        self, settings: Settings, index: Index, blobs: FileBlobStore, kms: KMSClient, rates: RateTable
-    ) -> None:
+    def __init__(self, settings: Settings, index: Index, blobs: BlobStore, kms: KMSClient, rates: RateTable) -> None:
         self._settings = settings
         self._index = index
         self._blobs = blobs
@@ -279,7 +278,7 @@ class Application:
                 _log.warning("sweep: %s", error)
                 continue
             metrics.count_swept("condemned", report.condemned_blobs + report.inline_blobs)
-            metrics.count_swept("orphan", report.orphans)
+            metrics.count_swept("orphan", report.orphans + report.unfinished)
 
 
 async def write_uses(service: IdentityService) -> None:
@@ -297,7 +296,7 @@ async def open_application(settings: Settings, instance: str, rates: RateTable) 
     """
     run_self_test()
     index = await open_sqlite_index(settings.index_path, durable=settings.storage.fsync)
-    blobs = FileBlobStore(settings.blobs_directory, instance, fsync=settings.storage.fsync)
+    blobs = open_blob_store(settings, instance)
     kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
     application = Application(settings, index, blobs, kms, rates)
     await application.start(instance)

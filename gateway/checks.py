@@ -1,11 +1,12 @@
 """The checks of `sealgate doctor`: each looks at one thing and answers in a sentence, with what to do if it is wrong.
 
-Nothing is changed: databases are opened read-only, no migration runs. The root is asked once, which logs in to the
-token once: a wrong PIN counts as one failed attempt there.
+Nothing is changed (a backing store takes a blob for a moment): databases are opened read-only, no migration runs. The
+root is asked once, which logs in to the token once: a wrong PIN counts as one failed attempt there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -19,11 +20,14 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from gateway.blob_stores import open_backing_store
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
+from gateway.storage.blobs.s3.probe import probe
+from gateway.storage.errors import StorageUnavailable
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
@@ -56,7 +60,17 @@ Check = Callable[[Settings], Iterator[Finding]]
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """Every finding, in the order in which one would repair."""
-    for check in (_permissions, _file_system, _clock, _sockets, _pin, _configured_identities, _databases, _root):
+    for check in (
+        _permissions,
+        _file_system,
+        _clock,
+        _sockets,
+        _pin,
+        _configured_identities,
+        _databases,
+        _backing_store,
+        _root,
+    ):
         yield from check(settings)
 
 
@@ -250,6 +264,28 @@ def _database(database: _Database) -> Finding:
         return _wrong("database", f"{path} was written by a newer Sealgate (schema {present}): use that one")
     migration = "" if present == newest else f", to be migrated from schema {present} to {newest} at the next start"
     return _well("database", f"{path.name} is sound{migration}")
+
+
+def _backing_store(settings: Settings) -> Iterator[Finding]:
+    """The one thing that is written anywhere: a blob, which is deleted again."""
+    if settings.storage.blobs == "file":
+        return
+    try:
+        problem = asyncio.run(_probe_backing_store(settings))
+    except StorageUnavailable as error:
+        problem = f"{error}; look at storage.blobs, [backing] and the credentials in the environment"
+    if problem is None:
+        yield _well("backing store", f"{settings.storage.blobs} takes blobs, and never overwrites one")
+    else:
+        yield _wrong("backing store", f"{settings.storage.blobs}: {problem}")
+
+
+async def _probe_backing_store(settings: Settings) -> str | None:
+    store = open_backing_store(settings, "doctor")
+    try:
+        return await probe(store)
+    finally:
+        await store.close()
 
 
 def _root(settings: Settings) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from gateway.config_reader import ConfigError, Reader, format_example, setting, toml_value
+from gateway.storage.blobs.s3.location import check_endpoint, parse_location
 from kms.api.quotas import parse_quotas
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "AccountSettings",
     "AdminSettings",
     "AuditSettings",
+    "BackingSettings",
     "ConfigError",
     "IssuerSettings",
     "KMSSettings",
@@ -43,12 +45,23 @@ __all__ = [
 CONFIG_NAME = "sealgate.toml"
 """The configuration file's name in a data directory."""
 
+_ADDRESSING = ("auto", "path", "virtual")
 _RATE = {"minimum": 0, "maximum": 1_000_000}
 
 
 def _check_networks(networks: tuple[str, ...]) -> None:
     for each in networks:
         ip_network(each)  # whose ValueError names the text, and what is wrong with it
+
+
+def _check_blobs(text: str) -> None:
+    if text != "file":
+        parse_location(text, endpoint="", region="us-east-1", addressing="auto")
+
+
+def _check_backing_endpoint(text: str) -> None:
+    if text:
+        check_endpoint(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +262,13 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
-    """Index and blobs, in the data directory."""
+    """Index and blobs, in the data directory or where these say."""
 
+    blobs: str = setting(
+        "file",
+        'where ciphertext lies: "file", in the data directory, or "s3://BUCKET/PREFIX" (see [backing])',
+        check=_check_blobs,
+    )
     fsync: bool = setting(True, "an acknowledged write survives power loss; false only for tests and benchmarks")
     buckets_per_account: int = setting(10_000, "how many buckets an account may have", minimum=1, maximum=1_000_000)
     inline_bytes: int = setting(
@@ -265,6 +283,25 @@ class StorageSettings:
         "bytes without an index row stay this long, for uploads that are under way",
         minimum=60,
         maximum=2_592_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackingSettings:
+    """The S3 that holds ciphertext where storage.blobs names a bucket; credentials come as for any AWS program."""
+
+    endpoint: str = setting(
+        "", 'its address, "https://HOST:PORT"; empty: that of AWS in the region', check=_check_backing_endpoint
+    )
+    region: str = setting("us-east-1", "the region that requests to it are signed for", pattern=r"[a-z0-9-]{1,32}")
+    addressing: str = setting(
+        "auto", "whether the bucket stands in the path or before the host; auto: before AWS's", choices=_ADDRESSING
+    )
+    connections: int = setting(64, "open to it at once, for each worker", minimum=1, maximum=10_000)
+    connect_seconds: float = setting(5.0, "deadline of a connection", minimum=0.1, maximum=60)
+    idle_seconds: float = setting(20.0, "between two pieces of an answer", minimum=0.1, maximum=300)
+    attempt_seconds: float = setting(
+        120.0, "of a request that writes 8 MiB at most; one that fails is repeated four times", minimum=1, maximum=3600
     )
 
 
@@ -342,6 +379,7 @@ class Settings:
     access: AccessSettings = field(default_factory=AccessSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    backing: BackingSettings = field(default_factory=BackingSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")
     webidentity: WebIdentitySettings = field(default_factory=WebIdentitySettings)

@@ -478,7 +478,7 @@ class MemoryBlobStore:
     async def create(self, blob_id: bytes) -> MemoryBlobWriter:
         return MemoryBlobWriter(self, blob_id)
 
-    async def open(self, blob_id: bytes) -> MemoryBlobReader:
+    async def open(self, blob_id: bytes, *, start: int = 0, end: int = 0) -> MemoryBlobReader:
         if blob_id not in self.blobs:
             raise BlobMissing
         return MemoryBlobReader(self.blobs[blob_id])
@@ -491,7 +491,13 @@ class MemoryBlobStore:
             if int.from_bytes(blob_id[:6]) < before_ms and self._committed_ms[blob_id] < before_ms:
                 yield blob_id
 
+    async def discard_unfinished(self, *, before_ms: int) -> int:
+        return 0
+
     async def ping(self) -> None:
+        return
+
+    async def close(self) -> None:
         return
 
     def commit(self, blob_id: bytes, data: bytes) -> None:

@@ -35,6 +35,15 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {**environment, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, **extra}
 
 
+def backing_environment(endpoint_url: str, bucket: str, **credentials: str) -> dict[str, str]:
+    """What has a gateway keep its ciphertext in a bucket of another S3, under `cipher/`."""
+    return {
+        "SEALGATE_STORAGE_BLOBS": f"s3://{bucket}/cipher",
+        "SEALGATE_BACKING_ENDPOINT": endpoint_url,
+        **credentials,
+    }
+
+
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     """Ask `condition` until it is true, and return what it gave. Raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds

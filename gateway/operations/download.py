@@ -18,7 +18,7 @@ from gateway.operations.documents import ObjectDocument
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.sealing.format import HEADER_SIZE, segment_span, segment_spans
+from gateway.sealing.format import COMMITMENT_SIZE, HEADER_SIZE, segment_span, segment_spans
 from gateway.sealing.stream import BlobOpener
 from gateway.storage.errors import BlobMissing
 from gateway.storage.index.records import ObjectRow
@@ -125,7 +125,7 @@ def _reported(services: Services, blob: BlobSlice, error: AuthenticationFailed |
 
 
 async def _read_slice(services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int) -> bytes:
-    source = await _open_source(services, blob)
+    source = await _open_source(services, blob, start, end)
     try:
         header = await source.read(0, HEADER_SIZE)
         opener = _opener(data_key, blob, header)
@@ -145,7 +145,7 @@ def _opener(data_key: SecretBytes, blob: BlobSlice, header: bytes) -> BlobOpener
 async def _blob_range(
     services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int
 ) -> AsyncGenerator[Buffer]:
-    source = await _open_source(services, blob)
+    source = await _open_source(services, blob, start, end)
     ahead: asyncio.Task[bytes] | None = None
     try:
         opener = _opener(data_key, blob, await source.read(0, HEADER_SIZE))
@@ -196,14 +196,21 @@ class _InlineSource:
         return None
 
 
-async def _open_source(services: Services, blob: BlobSlice) -> _Source:
+async def _open_source(services: Services, blob: BlobSlice, start: int, end: int) -> _Source:
     """Small blobs are looked for in the index first, others in the store; the limit may have changed since writing."""
     if blob.size > services.inline_limit_bytes:
         try:
-            return await services.blobs.open(blob.blob_id)
+            return await _open_stored(services, blob, start, end)
         except BlobMissing:
             return _InlineSource(await services.index.read_inline(blob.blob_id))
     try:
         return _InlineSource(await services.index.read_inline(blob.blob_id))
     except BlobMissing:
-        return await services.blobs.open(blob.blob_id)
+        return await _open_stored(services, blob, start, end)
+
+
+async def _open_stored(services: Services, blob: BlobSlice, start: int, end: int) -> _Source:
+    """Announces where the plaintext bytes [start, end) lie in a blob of the usual segment size."""
+    span = segment_span(start, end, blob.size, two_layers=len(blob.commitment) > COMMITMENT_SIZE)
+    stored_end = span.stored_offset + span.stored_length
+    return await services.blobs.open(blob.blob_id, start=span.stored_offset, end=stored_end)

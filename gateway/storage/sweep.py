@@ -1,6 +1,6 @@
 """Collecting garbage: bytes that nothing refers to any more.
 
-Three kinds, each with a grace period:
+Four kinds, each with a grace period:
 
 - *Condemned blobs*: the last row that named them is gone. Readers that found the row before may still be about to
   open them, hence minutes. The bytes go first, then the row: a crash between the two repeats a harmless deletion.
@@ -8,6 +8,7 @@ Three kinds, each with a grace period:
 - *Orphans*: blobs in the store that the index does not know: their writer died between the blob and the row. That is
   a moment; the grace of a day is counted from the last write, not from the start of an upload, so no upload is too
   slow for it. Looking for them means walking over the whole store, so it happens once a day.
+- *Unfinished blobs*, where the store keeps what dead writers left (a backing S3's multipart uploads): with the orphans.
 
 Every step may be repeated or done by two at once without harm, so the leases in the index (`job` rows) only save work:
 one process sweeps, any process goes on when that one dies, and on many machines it is one of all of them. An flock
@@ -47,6 +48,7 @@ class SweepReport:
     condemned_blobs: int = 0
     inline_blobs: int = 0
     orphans: int = 0
+    unfinished: int = 0
     jobs: list[str] = field(default_factory=list)
     """Which jobs this process did: an empty list means that others have them, or that none is due."""
 
@@ -98,6 +100,7 @@ class Sweeper:
     async def _sweep_orphans(self, report: SweepReport) -> bool:
         """False if the lease was lost on the way."""
         before_ms = self._ago_us(self.orphan_grace_seconds) // 1000
+        report.unfinished += await self.blobs.discard_unfinished(before_ms=before_ms)
         batch: list[bytes] = []
         async for blob_id in self.blobs.scan(before_ms=before_ms):
             batch.append(blob_id)

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -23,7 +20,8 @@ from botocore.parsers import ResponseParserError
 
 from tests.clients.moto_cases import KMS_CASES, S3_CASES, Calls
 from tests.clients.moto_iam_cases import IAM_CASES
-from tests.harness import REGION, Gateway, clean_environment, wait_until
+from tests.harness import REGION, Gateway
+from tests.moto_server import moto_server
 
 DIFFERENT: dict[tuple[str, int], str] = {
     ("encryption", 0): "every bucket has a default since January 2023: moto says that there is none",
@@ -271,17 +269,8 @@ def members(value: Any, path: str = "") -> set[str]:
 
 @pytest.fixture(scope="module")
 def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    log_path: Path = tmp_path_factory.mktemp("moto") / "log"
-    with log_path.open("wb") as log:
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-        environment = {**clean_environment(), "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        said = wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", log_path.read_text()), "moto is ready", 60)
-        yield said[0]
-    finally:
-        process.terminate()
-        process.wait(30)
+    with moto_server(tmp_path_factory.mktemp("moto") / "log") as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from tests.clients.checks import md5_hex, random_bytes
 from tests.harness import REGION, Gateway
+from tests.moto_server import moto_server
 
 ABSENT = "00000000-0000-4000-8000-000000000000"
 
@@ -421,13 +421,9 @@ def client(service: str, endpoint_url: str, key_id: str, secret: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    """The address of a moto server on a free port."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with moto_server(tmp_path_factory.mktemp("moto") / "log") as url:
+        yield url
 
 
 def recorded(run: Script, endpoint_url: str, key_id: str, secret: str) -> Recorder:

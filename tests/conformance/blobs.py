@@ -41,6 +41,9 @@ async def scanned(store: BlobStore, before_ms: int = FAR_FUTURE_MS) -> list[byte
 
 
 class BlobSuite:
+    holds_open_blobs = True
+    """Whether an open blob can be read to its end though it is deleted."""
+
     @pytest.mark.parametrize("size", [0, 1, 16 << 10, 69_631, 69_632, 69_633, 1 << 20])
     async def test_blob_comes_back_by_ranges(self, store: BlobStore, size: int) -> None:
         blob_id, data = blob_id_at(now_ms()), os.urandom(size)
@@ -114,7 +117,37 @@ class BlobSuite:
         await store_blob(store, blob_id, data)
         reader = await store.open(blob_id)
         await store.delete(blob_id)
-        assert await reader.read(100_000, 100_000) == data[100_000:]
+        try:
+            assert await reader.read(100_000, 100_000) == data[100_000:]
+        except BlobMissing:
+            assert not self.holds_open_blobs
+        await reader.close()
+
+    @pytest.mark.parametrize(("start", "end"), [(0, 0), (0, 700_000), (300_000, 700_000), (10_000, 20_000), (9, 2**40)])
+    async def test_announced_range_is_only_a_hint(self, store: BlobStore, start: int, end: int) -> None:
+        blob_id, data = blob_id_at(now_ms()), os.urandom(700_000)
+        await store_blob(store, blob_id, data)
+        reader = await store.open(blob_id, start=start, end=end)
+        for offset, length in (
+            (0, 128),
+            (300_000, 1 << 16),
+            (365_536, 1 << 16),
+            (0, 5),
+            (699_000, 5000),
+            (500, 1 << 20),
+        ):
+            assert await reader.read(offset, length) == data[offset : offset + length]
+        await reader.close()
+
+    async def test_nothing_unfinished_is_discarded_while_it_is_written(self, store: BlobStore) -> None:
+        blob_id, data = blob_id_at(now_ms()), os.urandom(1 << 20)
+        writer = await store.create(blob_id)
+        for _ in range(20):
+            await writer.write(data)
+        assert await store.discard_unfinished(before_ms=now_ms() - 60_000) == 0
+        assert await writer.commit() == 20 << 20
+        reader = await store.open(blob_id, start=19 << 20, end=20 << 20)
+        assert await reader.read(19 << 20, 1 << 20) == data
         await reader.close()
 
     async def test_many_writers_at_once(self, store: BlobStore) -> None:

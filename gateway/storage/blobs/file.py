@@ -69,8 +69,8 @@ class FileBlobStore:
             directory_sync=self._directory_sync,
         )
 
-    async def open(self, blob_id: bytes) -> FileBlobReader:
-        """See BlobStore."""
+    async def open(self, blob_id: bytes, *, start: int = 0, end: int = 0) -> FileBlobReader:
+        """See BlobStore. A read costs the same whether it was announced or not."""
         path = self._layout.path(blob_id)
         opening = self._reading.submit(open_head, path)
         try:
@@ -94,6 +94,10 @@ class FileBlobStore:
     def scan(self, *, before_ms: int) -> AsyncIterator[bytes]:
         """See BlobStore. A file that was written to since `before_ms` is not listed, however old its id."""
         return scan_blobs(self._layout, self._reading, before_ms)
+
+    async def discard_unfinished(self, *, before_ms: int) -> int:
+        """See BlobStore. Nothing: the supervisor purges the temporary files of each process that died."""
+        return 0
 
     async def ping(self) -> None:
         """See BlobStore."""

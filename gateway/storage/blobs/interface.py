@@ -28,7 +28,8 @@ class BlobWriter(Protocol):
 
 
 class BlobReader(Protocol):
-    """An open blob: stays readable until closed, also when the blob is deleted meanwhile."""
+    """An open blob. One that is deleted meanwhile stays readable where the store can hold it (files), else BlobMissing
+    may be raised: the sweep's grace is what readers rely on."""
 
     async def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`; fewer only where the blob ends."""
@@ -42,8 +43,12 @@ class BlobStore(Protocol):
         """Begin a blob; ids are never used again."""
         ...
 
-    async def open(self, blob_id: bytes) -> BlobReader:
-        """Raises BlobMissing."""
+    async def open(self, blob_id: bytes, *, start: int = 0, end: int = 0) -> BlobReader:
+        """Raises BlobMissing.
+
+        The stored bytes [start, end) are likely to be read besides the header: a hint, for stores where each request
+        costs. Others may be read as well.
+        """
         ...
 
     async def delete(self, blob_id: bytes) -> None:
@@ -54,6 +59,17 @@ class BlobStore(Protocol):
         """Ids, in their order, of blobs begun (time in the id) and committed before `before_ms` (Unix milliseconds)."""
         ...
 
+    async def discard_unfinished(self, *, before_ms: int) -> int:
+        """Discard what dead writers left, if nothing was heard of it since `before_ms`; how many.
+
+        A store whose leavings others purge has none.
+        """
+        ...
+
     async def ping(self) -> None:
         """Raises StorageUnavailable when the store cannot be written."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way. Writers and readers must have been closed."""
         ...
