@@ -60,7 +60,8 @@ class S3BlobWriter:
         """A request that makes the blob was sent: `abort` takes it back."""
         self._part = spool()
         self._sending: asyncio.Task[None] | None = None
-        self._upload_id: str | None = None
+        self._creating: asyncio.Task[str] | None = None
+        """Of a multipart upload. It goes on when a call that waits for it is cancelled: what it made must be known."""
         self._parts: list[UploadedPart] = []
         self._stored_bytes = 0
 
@@ -80,12 +81,13 @@ class S3BlobWriter:
         """See BlobWriter."""
         assert self._is_open
         self._is_open = False
-        if self._upload_id is not None:
-            await self._send_part()
+        upload_id = None
+        if self._creating is not None:
+            upload_id = await self._send_part()
             await self._settle()
         self._is_perhaps_there = True
         try:
-            await (self._put_whole() if self._upload_id is None else self._complete(self._upload_id))
+            await (self._put_whole() if upload_id is None else self._complete(upload_id))
         except Refused:
             self._is_perhaps_there = False  # what is there under its name, if anything, is not this blob
             raise
@@ -98,7 +100,7 @@ class S3BlobWriter:
         if self._is_ended:
             return
         self._is_open, self._is_ended = False, True
-        if self._sending is None and self._upload_id is None and not self._is_perhaps_there:
+        if self._creating is None and not self._is_perhaps_there:
             self._part.close()
             return
         await asyncio.shield(self._background(self._discard()))
@@ -113,16 +115,24 @@ class S3BlobWriter:
         else:
             _compare(answer, self._part)
 
-    async def _send_part(self) -> None:
-        """Hand over the part that is full, once the one before it has arrived."""
+    async def _send_part(self) -> str:
+        """Hand over the part that is full, once the one before it has arrived; the upload's id."""
         await self._settle()
-        if self._upload_id is None:
-            answer = await self._backend.call("POST", self._key, query=[("uploads", "")], headers=dict([_ALGORITHM]))
-            self._upload_id = _read(read_upload_id, answer.body)
+        if self._creating is None:
+            self._creating = asyncio.create_task(self._create())
+        upload_id = await asyncio.shield(self._creating)
         if len(self._parts) == MAX_PARTS:
             raise StorageUnavailable(f"a blob of more than {MAX_PARTS} parts of {PART_BYTES} bytes")
         part, self._part = self._part, self._new_spool()
-        self._sending = asyncio.create_task(self._upload(self._upload_id, part, len(self._parts) + 1))
+        self._sending = asyncio.create_task(self._upload(upload_id, part, len(self._parts) + 1))
+        return upload_id
+
+    async def _create(self) -> str:
+        answer = await self._backend.call("POST", self._key, query=[("uploads", "")], headers=dict([_ALGORITHM]))
+        try:
+            return read_upload_id(answer.body)
+        except NotADocument as error:
+            raise StorageUnavailable(f"the backing store's answer is not S3's: {error}") from error
 
     async def _settle(self) -> None:
         if self._sending is not None:
@@ -174,8 +184,9 @@ class S3BlobWriter:
             await asyncio.gather(self._sending, return_exceptions=True)
         self._part.close()
         with suppress(StorageUnavailable):
-            if self._upload_id is not None:
-                await self._backend.call("DELETE", self._key, query=[("uploadId", self._upload_id)])
+            if self._creating is not None:
+                upload_id = await self._creating
+                await self._backend.call("DELETE", self._key, query=[("uploadId", upload_id)])
         with suppress(StorageUnavailable):
             if self._is_perhaps_there:
                 await self._backend.call("DELETE", self._key)
@@ -193,10 +204,3 @@ def _etag(answer: Answer) -> str:
     if not etag or len(etag) > 256 or not etag.isascii() or set(etag) & set("<>&"):
         raise StorageUnavailable("the backing store answered a part without an ETag")
     return etag
-
-
-def _read(reader: Callable[[bytes], str], body: bytes) -> str:
-    try:
-        return reader(body)
-    except NotADocument as error:
-        raise StorageUnavailable(f"the backing store's answer is not S3's: {error}") from error
