@@ -23,9 +23,9 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.protocol.names import BucketName, object_arn
 from gateway.protocol.request_headers import expected_owner
+from gateway.sealing.body_key import BodyKey
 from gateway.storage.errors import NoSuchBucket, NoSuchKey
 from gateway.storage.index.records import BucketRow, ObjectRow
-from kms.api.secrets import SecretBytes
 
 MAX_COPY_BYTES = 5 << 30
 """API_CopyObject, API_UploadPartCopy: at most 5 GB in one request."""
@@ -51,7 +51,7 @@ class SourceRange:
     """Bytes [start, end) of the source as a body that is sealed anew (`gateway.operations.upload.PlainBody`)."""
 
     services: Services
-    data_key: SecretBytes
+    data_key: BodyKey
     source: CopySource
     start: int
     end: int
@@ -118,7 +118,7 @@ def check_copy_size(size: int) -> None:
         )
 
 
-async def open_source_key(call: Call, source: CopySource) -> SecretBytes:
+async def open_source_key(call: Call, source: CopySource) -> BodyKey:
     """The source's data key; for SSE-KMS the caller must be allowed to decrypt with the source's KMS key."""
     require_signature(call, source.row.wrap.mode)
     return await call.services.data_keys.open(

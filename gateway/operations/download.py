@@ -17,12 +17,12 @@ from gateway.operations.context import Services
 from gateway.operations.documents import ObjectDocument
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import COMMITMENT_SIZE, HEADER_SIZE, segment_span, segment_spans
 from gateway.sealing.stream import BlobOpener
 from gateway.storage.errors import BlobMissing
 from gateway.storage.index.records import ObjectRow
-from kms.api.secrets import SecretBytes
 
 BATCH_BYTES = 256 << 10
 """Plaintext decrypted at a time: four segments of the default size."""
@@ -71,7 +71,7 @@ class RangeStream:
 
 
 async def open_range(
-    services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
+    services: Services, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> RangeStream:
     """Plaintext bytes [start, end).
 
@@ -82,9 +82,7 @@ async def open_range(
     return RangeStream(await anext(stream), stream)
 
 
-async def read_range(
-    services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
-) -> bytes:
+async def read_range(services: Services, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int) -> bytes:
     """The same as one bytes object, for ranges of at most a batch or two: no tasks, no generators."""
     pieces = []
     for blob, first, last in _slices(blobs, start, end):
@@ -96,7 +94,7 @@ async def read_range(
 
 
 async def _range(
-    services: Services, data_key: SecretBytes, blobs: Sequence[BlobSlice], start: int, end: int
+    services: Services, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> AsyncGenerator[Buffer]:
     for blob, first, last in _slices(blobs, start, end):
         try:
@@ -124,7 +122,7 @@ def _reported(services: Services, blob: BlobSlice, error: AuthenticationFailed |
     return S3Error("InternalError")
 
 
-async def _read_slice(services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int) -> bytes:
+async def _read_slice(services: Services, data_key: BodyKey, blob: BlobSlice, start: int, end: int) -> bytes:
     source = await _open_source(services, blob, start, end)
     try:
         header = await source.read(0, HEADER_SIZE)
@@ -138,12 +136,19 @@ async def _read_slice(services: Services, data_key: SecretBytes, blob: BlobSlice
     return plaintext[span.skip_bytes : span.skip_bytes + span.take_bytes]
 
 
-def _opener(data_key: SecretBytes, blob: BlobSlice, header: bytes) -> BlobOpener:
-    return BlobOpener(data_key, header, blob_id=blob.blob_id, commitment=blob.commitment, plain_length=blob.size)
+def _opener(data_key: BodyKey, blob: BlobSlice, header: bytes) -> BlobOpener:
+    return BlobOpener(
+        data_key.first,
+        header,
+        blob_id=blob.blob_id,
+        commitment=blob.commitment,
+        plain_length=blob.size,
+        second_key=data_key.second,
+    )
 
 
 async def _blob_range(
-    services: Services, data_key: SecretBytes, blob: BlobSlice, start: int, end: int
+    services: Services, data_key: BodyKey, blob: BlobSlice, start: int, end: int
 ) -> AsyncGenerator[Buffer]:
     source = await _open_source(services, blob, start, end)
     ahead: asyncio.Task[bytes] | None = None

@@ -12,8 +12,8 @@ from gateway.protocol.encryption import CustomerKey, bucket_key_without_kms, par
 from gateway.protocol.errors import invalid_argument
 from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
+from gateway.sealing.body_key import BodyKey
 from gateway.storage.index.records import BucketRow
-from kms.api.secrets import SecretBytes
 
 DEFAULT_ENCRYPTION = ServerSideEncryptionConfiguration(Mode.SSE_S3)
 """Of a bucket without a configuration of its own: since 2023 there is no request without encryption."""
@@ -21,7 +21,7 @@ DEFAULT_ENCRYPTION = ServerSideEncryptionConfiguration(Mode.SSE_S3)
 
 @dataclass(frozen=True, slots=True)
 class EncryptionChoice:
-    """A mode that is served, with the KMS key (None: `alias/aws/s3`) and the caller's encryption context, or with the
+    """A mode, with the KMS key (None: `alias/aws/s3`) and the caller's encryption context, or with the
     customer's key."""
 
     mode: Mode
@@ -33,7 +33,7 @@ class EncryptionChoice:
 def choose_encryption(call: Call, bucket: BucketRow) -> EncryptionChoice:
     """The request's headers, else the bucket's default, else SSE-S3.
 
-    Raises S3Error for headers that are malformed, or ask for a mode that is not served or that the bucket blocks.
+    Raises S3Error for headers that are malformed, or ask for what is not served or for what the bucket blocks.
     """
     refuse_blocked(call, bucket)
     require_private_connection(call)
@@ -44,7 +44,7 @@ def choose_encryption(call: Call, bucket: BucketRow) -> EncryptionChoice:
         mode = _with_bucket_key(asked.mode, has_bucket_key=has_bucket_key)
         return EncryptionChoice(mode, asked.kms_key_id, asked.context, asked.customer_key)
     mode = _with_bucket_key(rule.mode or Mode.SSE_S3, has_bucket_key=has_bucket_key)
-    if asked.has_bucket_key and mode is not Mode.SSE_KMS_BUCKET_KEY:
+    if asked.has_bucket_key and mode not in {Mode.SSE_KMS_BUCKET_KEY, Mode.DSSE_KMS}:
         raise bucket_key_without_kms()
     return EncryptionChoice(mode, rule.kms_key_id)
 
@@ -70,9 +70,7 @@ def require_signature(call: Call, mode: Mode) -> None:
         )
 
 
-async def new_data_key(
-    call: Call, bucket: BucketRow, row_uid: bytes, choice: EncryptionChoice
-) -> tuple[SecretBytes, Wrap]:
+async def new_data_key(call: Call, bucket: BucketRow, row_uid: bytes, choice: EncryptionChoice) -> tuple[BodyKey, Wrap]:
     """A fresh data key for the object that the call writes, wrapped as chosen."""
     require_signature(call, choice.mode)
     return await call.services.data_keys.create(
@@ -96,7 +94,7 @@ async def open_data_key(
     context: Mapping[str, str] | None,
     *,
     customer_key: CustomerKey | None = None,
-) -> SecretBytes:
+) -> BodyKey:
     """The data key of the object or upload that the call names; a customer's key was checked to be its own."""
     require_signature(call, wrap.mode)
     return await call.services.data_keys.open(
@@ -111,7 +109,7 @@ async def open_data_key(
     )
 
 
-async def new_manifest_key(call: Call, bucket: BucketRow, row_uid: bytes) -> tuple[SecretBytes, Wrap]:
+async def new_manifest_key(call: Call, bucket: BucketRow, row_uid: bytes) -> tuple[BodyKey, Wrap]:
     """A data key for the manifest of an object by SSE-C, of the gateway's own.
 
     Requests that do not bring the customer's key write manifests, too, and these say no more than the index does.
@@ -119,9 +117,7 @@ async def new_manifest_key(call: Call, bucket: BucketRow, row_uid: bytes) -> tup
     return await new_data_key(call, bucket, row_uid, EncryptionChoice(Mode.SSE_S3))
 
 
-async def rewrap(
-    call: Call, bucket: BucketRow, row_uid: bytes, choice: EncryptionChoice, data_key: SecretBytes
-) -> Wrap:
+async def rewrap(call: Call, bucket: BucketRow, row_uid: bytes, choice: EncryptionChoice, data_key: BodyKey) -> Wrap:
     """The wrap of an existing data key for the object that the call writes (a copy that shares blobs)."""
     return await call.services.data_keys.rewrap(
         call.caller,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from msgspec import UNSET, UnsetType
 
@@ -10,6 +11,7 @@ from gateway.operations.documents import ObjectDescriptor, ObjectDocument, PartE
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing.footer import Envelope
 from gateway.sealing.kms_context import bucket_of, kms_context
+from gateway.sealing.wraps import split_kms_wrap
 from gateway.storage.index.records import BucketRow, ObjectRow, UploadRow
 
 
@@ -30,7 +32,7 @@ def object_envelope(
         row_uid=row_uid,
         kind=kind,
         mode=wrap.mode,
-        wraps=(wrap,) if manifest_wrap is None else (wrap, manifest_wrap),
+        wraps=_wraps(wrap) if manifest_wrap is None else (wrap, manifest_wrap),
         encryption_context=_context(wrap, context, object_arn),
         object_key=_object_key(wrap, object_arn),
     )
@@ -61,12 +63,20 @@ def part_envelope(
         row_uid=upload.row_uid,
         kind=BlobKind.PART,
         mode=upload.wrap.mode,
-        wraps=(upload.wrap,),
+        wraps=_wraps(upload.wrap),
         encryption_context=_context(upload.wrap, context, object_arn),
         object_key=_object_key(upload.wrap, object_arn),
         upload_id=upload.upload_id,
         part_number=part_number,
     )
+
+
+def _wraps(wrap: Wrap) -> tuple[Wrap, ...]:
+    """The data keys one by one: of two layers, that of the KMS and that of the service's key."""
+    if wrap.mode is not Mode.DSSE_KMS:
+        return (wrap,)
+    blob, local = split_kms_wrap(wrap.wrapped)
+    return replace(wrap, wrapped=blob), Wrap(Mode.SSE_S3, local)
 
 
 def _context(wrap: Wrap, context: Mapping[str, str] | None, object_arn: str) -> Mapping[str, str]:

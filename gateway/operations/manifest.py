@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from gateway.operations.context import Call
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.sealing.stream import BlobSealer
 from gateway.storage.index.records import NewBlob, ObjectRow
-from kms.api.secrets import SecretBytes
 
 
 @dataclass(slots=True)
@@ -35,11 +35,11 @@ class Manifest:
 
 @asynccontextmanager
 async def store_manifest(
-    call: Call, data_key: SecretBytes, envelope: Envelope, descriptor: bytes
+    call: Call, data_key: BodyKey, envelope: Envelope, descriptor: bytes
 ) -> AsyncIterator[Manifest]:
     """Seal a manifest; on leaving without `keep` it is removed again."""
     services = call.services
-    sealer = BlobSealer(data_key, new_id())
+    sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     segments = sealer.seal(b"")
     image = b"".join((sealer.header, segments, sealer.footer(envelope, descriptor)))
     blob_id = sealer.header[16:32]

@@ -21,12 +21,12 @@ from gateway.operations.payload import Payload
 from gateway.protocol.checksums import Algorithm
 from gateway.protocol.messages import Buffer
 from gateway.sealing.batcher import SegmentBatcher
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.sealing.stream import BlobSealer
 from gateway.storage.blobs.interface import BlobStore, BlobWriter
 from gateway.storage.index.records import NewBlob
-from kms.api.secrets import SecretBytes
 
 BATCH_SEGMENTS = 4
 """256 KiB: large enough that a thread hop (about 40 µs) is small beside the work, small enough for 1 MiB a stream."""
@@ -73,7 +73,7 @@ class PlainBody(Protocol):
 
 def receive(
     call: Call,
-    data_key: SecretBytes,
+    data_key: BodyKey,
     *,
     maximum_bytes: int,
     md5_etag: bool,
@@ -93,10 +93,10 @@ def receive(
 
 @asynccontextmanager
 async def store(
-    services: Services, data_key: SecretBytes, body: PlainBody, digests: Digests, footer_of: FooterOf
+    services: Services, data_key: BodyKey, body: PlainBody, digests: Digests, footer_of: FooterOf
 ) -> AsyncIterator[Upload]:
     """Seal and store a body. On leaving without `keep`, the blob is removed again."""
-    sealer = BlobSealer(data_key, new_id())
+    sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     sink = _Sink(body, digests, sealer, services.blobs, footer_of)
     if body.length <= services.inline_limit_bytes:
         upload = await sink.store_inline()

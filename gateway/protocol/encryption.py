@@ -1,7 +1,7 @@
 """The server-side-encryption headers of S3: what a request asks for, and what a response says.
 
-Every SSE header is honoured or refused, never ignored. Served are SSE-S3, SSE-KMS, with and without bucket keys, and
-SSE-C; DSSE-KMS is refused with NotImplemented.
+Every SSE header is honoured or refused, never ignored: those of SSE-S3, SSE-KMS with and without bucket keys, DSSE-KMS
+and SSE-C; the encryption of file systems and backups, which S3 knows as well, is refused with NotImplemented.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ CUSTOMER_KEYS = CHOOSING | _TOLERATING | _READING | {"ListParts", "SelectObjectC
 SOURCE_CUSTOMER_KEYS = frozenset({"CopyObject", "UploadPartCopy"})
 """The operations that take a customer's key, for what they write or read, and for the source of a copy."""
 
+_BY_KMS = {"aws:kms": Mode.SSE_KMS, "aws:kms:dsse": Mode.DSSE_KMS}
+
 _KEY_NEEDS_KMS = (
     "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms"
 )
@@ -81,7 +83,8 @@ class EncryptionRequest:
 
     `kms_key_id` is as the client wrote it (id, ARN, alias name or alias ARN); None with SSE_KMS means `alias/aws/s3`.
     `context` is the caller's own, without the ARN that the gateway adds. `customer_key` is there for SSE_C.
-    `has_bucket_key` says whether SSE-KMS, whoever asks for it, is with a bucket key; None: as the bucket says.
+    `has_bucket_key` says whether SSE-KMS, whoever asks for it, is with a bucket key; None: as the bucket says. Beside
+    DSSE-KMS, which has none, S3 takes it and does nothing (observed).
     """
 
     mode: Mode | None = None
@@ -174,18 +177,18 @@ def _unique_strings(pairs: list[tuple[str, object]]) -> dict[str, str]:
 def _asked(headers: Mapping[str, str]) -> EncryptionRequest:
     method = headers.get(SSE)
     has_bucket_key = _has_bucket_key(headers)
-    if method == "aws:kms":
+    if method in _BY_KMS:
         key_id = headers.get(KEY_ID)
         if key_id is not None and not 1 <= len(key_id) <= MAX_KEY_ID_CHARACTERS:
             raise invalid_argument(KEY_ID, key_id, "The KMS key id has 1 to 2048 characters.")
         context = headers.get(CONTEXT)
         return EncryptionRequest(
-            Mode.SSE_KMS,
+            _BY_KMS[method],
             key_id,
             _NO_CONTEXT if context is None else parse_context(context),
             has_bucket_key=has_bucket_key,
         )
-    if method in ("aws:kms:dsse", "aws:fsx", "aws:backup"):
+    if method in ("aws:fsx", "aws:backup"):
         raise not_implemented(SSE, f"Server-side encryption with {method} is not implemented.")
     if method not in (None, "AES256"):
         raise invalid_argument(SSE, str(method), "The encryption method specified is not supported")

@@ -32,7 +32,7 @@ from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import KEY_SIZE, lp
 from gateway.sealing.kms_context import S3_MANAGED_KEY_ALIAS, acting_on, bucket_of, kms_context
 from gateway.sealing.ledger import note_key
-from gateway.sealing.wraps import bucket_key_unwrap, bucket_key_wrap, split_bucket_key_wrap
+from gateway.sealing.wraps import bucket_key_unwrap, bucket_key_wrap, split_kms_wrap
 from iam.policy.decisions import Decided
 from iam.principals import NO_POLICIES, Caller
 from kms.api.errors import KMSError, KMSUnavailable
@@ -210,7 +210,7 @@ class BucketKeys:
         """The data key inside `wrap`; the other arguments as given to `wrap`, errors as `DataKeys.open`."""
         use = _Use(caller, context, bucket_id, row_uid, object_arn)
         try:
-            blob, local = split_bucket_key_wrap(wrap.wrapped)
+            blob, local = split_kms_wrap(wrap.wrapped)
             name = use.name(b"Decrypt", blob, (wrap.key_arn or "").encode())
             opened = await self._opened(name, lambda: self._open_to_read(use, blob, wrap.key_arn))
             data_key = bucket_key_unwrap(opened.key, local, use.associated_data)

@@ -35,7 +35,12 @@ def local_wrap(kek: SecretBytes, epoch: int, data_key: SecretBytes, aad: bytes) 
 
 def bucket_key_wrap(bucket_key: bytearray, blob: bytes, data_key: SecretBytes, aad: bytes) -> bytes:
     """Wrap a 32-byte data key by a bucket key, whose ciphertext blob goes before the wrap."""
-    return lp((blob,)) + _wrap(bucket_key, _NO_EPOCH, data_key, aad, os.urandom(16))
+    return join_kms_wrap(blob, _wrap(bucket_key, _NO_EPOCH, data_key, aad, os.urandom(16)))
+
+
+def join_kms_wrap(blob: bytes, local: bytes) -> bytes:
+    """A ciphertext blob of the KMS, with a local wrap behind it."""
+    return lp((blob,)) + local
 
 
 def _wrap(kek: Buffer, epoch: int, data_key: SecretBytes, aad: bytes, r: bytes) -> bytes:
@@ -52,8 +57,8 @@ def local_unwrap(keks: Mapping[int, SecretBytes], wrapped: bytes, aad: bytes) ->
     return _unwrap({epoch: key.reveal() for epoch, key in keks.items()}, wrapped, aad)
 
 
-def split_bucket_key_wrap(wrapped: bytes) -> tuple[bytes, bytes]:
-    """The ciphertext blob of the bucket key, and the local wrap behind it. Raises AuthenticationFailed."""
+def split_kms_wrap(wrapped: bytes) -> tuple[bytes, bytes]:
+    """The ciphertext blob of the KMS, and the local wrap behind it. Raises AuthenticationFailed."""
     start = len(wrapped) - WRAPPED_SIZE
     if start < _LENGTH.size or _LENGTH.unpack_from(wrapped)[0] != start - _LENGTH.size:
         raise AuthenticationFailed
@@ -61,7 +66,7 @@ def split_bucket_key_wrap(wrapped: bytes) -> tuple[bytes, bytes]:
 
 
 def bucket_key_unwrap(bucket_key: bytearray, local: bytes, aad: bytes) -> SecretBytes:
-    """The data key, out of the second half of `split_bucket_key_wrap`. Raises as `local_unwrap`."""
+    """The data key, out of the second half of `split_kms_wrap`. Raises as `local_unwrap`."""
     return _unwrap({_NO_EPOCH: bucket_key}, local, aad)
 
 

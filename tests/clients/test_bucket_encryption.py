@@ -89,7 +89,7 @@ def test_a_default_key_that_is_not_there_refuses_objects(s3: Any, bucket: str) -
         ({"Rules": []}, (400, "MalformedXML")),
         ({"Rules": configuration("AES256")["Rules"] * 2}, (400, "MalformedXML")),
         (configuration("rot13"), (400, "MalformedXML")),
-        (configuration("aws:kms:dsse"), (501, "NotImplemented")),
+        (configuration("aws:fsx"), (501, "NotImplemented")),
     ],
 )
 def test_put_refuses_what_it_cannot_do(s3: Any, bucket: str, value: Any, expected: Any) -> None:

@@ -126,7 +126,6 @@ CUSTOMER = {
 }
 
 REFUSED_WRITES: list[tuple[dict[str, str], tuple[int, str]]] = [
-    ({SSE: "aws:kms:dsse"}, (501, "NotImplemented")),
     ({SSE: "aws:fsx"}, (501, "NotImplemented")),
     ({SSE: "aes256"}, (400, "InvalidArgument")),
     ({SSE: "AES128"}, (400, "InvalidArgument")),

@@ -20,7 +20,7 @@ NUMBERS = st.sampled_from((1, 2, 3, 5, 9_999, 10_000))
 @given(
     uploaded=st.lists(st.tuples(NUMBERS, SIZES), min_size=1, max_size=10),
     left_out=st.sets(NUMBERS, max_size=2),
-    encryption=st.sampled_from(("AES256", "aws:kms", "bucket key", "customer A")),
+    encryption=st.sampled_from(("AES256", "aws:kms", "aws:kms:dsse", "bucket key", "customer A")),
     page_size=st.integers(1, 4),
 )
 def test_the_object_is_the_parts_in_order(

@@ -17,7 +17,7 @@ SIZES = (0, 1, 2, 1000, 16_384, 16_385, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * S
 PARTS = (70_000, 1, SEGMENT, 30_000)
 """Of an object of several blobs, whose borders ranges cross."""
 
-ENCRYPTIONS = ("AES256", "aws:kms", "bucket key", "customer A")
+ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse", "bucket key", "customer A")
 
 
 class Objects:

@@ -22,7 +22,9 @@ KEYS = st.sampled_from(NAMES)
 TAGS = st.dictionaries(st.sampled_from(("a", "b c", "é")), st.sampled_from(("", "x", "y+z")), max_size=2)
 METADATA = st.dictionaries(st.sampled_from(("a", "b")), st.sampled_from(("x", "y z")), max_size=2)
 NUMBERS = st.integers(0, 30)
-ENCRYPTIONS = st.sampled_from((None, None, "AES256", "aws:kms", "bucket key", "customer A", "customer B"))
+ENCRYPTIONS = st.sampled_from(
+    (None, None, "AES256", "aws:kms", "aws:kms:dsse", "bucket key", "customer A", "customer B")
+)
 
 
 class StoreMachine(RuleBasedStateMachine):

@@ -16,9 +16,9 @@ from gateway.protocol.checksums import Algorithm
 from gateway.protocol.encryption import CustomerKey, encryption_response_headers
 from gateway.protocol.modes import Mode
 from gateway.protocol.query import part_number
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.footer import Envelope
 from gateway.storage.index.records import BucketRow, PartRow, UploadRow
-from kms.api.secrets import SecretBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PartTarget:
     def md5_etag(self) -> bool:
         return self.upload.wrap.mode is Mode.SSE_S3
 
-    async def open_data_key(self) -> SecretBytes:
+    async def open_data_key(self) -> BodyKey:
         upload = self.upload
         return await open_data_key(
             self.call, self.bucket, upload.row_uid, upload.wrap, self.asked.context, customer_key=self.customer_key

@@ -2,7 +2,8 @@
 
 Inside one account the copy shares the source's blobs: 32 bytes are wrapped anew, and no data moves. The data is read
 through once, without being written, only where the answer needs a digest that the source does not have. Between
-accounts, and where one side is under a customer's key, the data is sealed anew (`gateway.operations.object.copy_anew`).
+accounts, and where one side is under a customer's key or has two layers, the data is sealed anew
+(`gateway.operations.object.copy_anew`).
 """
 
 from __future__ import annotations
@@ -30,13 +31,16 @@ from gateway.protocol.errors import S3Error, not_implemented
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode
 from gateway.protocol.object_headers import REDIRECT_LOCATION, STORAGE_CLASS, ObjectHeaders, is_metadata_replaced
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.ids import new_id
 from gateway.storage.errors import Conflict
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
-from kms.api.secrets import SecretBytes
 
 MAX_ATTEMPTS = 5
 """Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
+
+_UNSHARED = frozenset({Mode.SSE_C, Mode.DSSE_KMS})
+"""Modes whose blobs belong to one object alone."""
 
 _CHANGING = frozenset({SSE, BUCKET_KEY, CUSTOMER_ALGORITHM, STORAGE_CLASS, REDIRECT_LOCATION})
 
@@ -66,7 +70,7 @@ async def _copy(call: Call) -> Response:
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
-    if source.bucket.account_id != bucket.account_id or Mode.SSE_C in {source.row.wrap.mode, choice.mode}:
+    if source.bucket.account_id != bucket.account_id or _UNSHARED & {source.row.wrap.mode, choice.mode}:
         target = NewObject(
             bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
         )
@@ -141,7 +145,7 @@ def _changes_something(call: Call, bucket: BucketRow, source: CopySource, storag
 async def _document(
     call: Call,
     source: CopySource,
-    data_key: SecretBytes,
+    data_key: BodyKey,
     *,
     described: ObjectHeaders,
     tags: dict[str, str],
@@ -176,9 +180,7 @@ async def _document(
     )
 
 
-async def _digest(
-    call: Call, source: CopySource, data_key: SecretBytes, algorithm: Algorithm, *, md5: bool
-) -> Verified:
+async def _digest(call: Call, source: CopySource, data_key: BodyKey, algorithm: Algorithm, *, md5: bool) -> Verified:
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=md5, also=algorithm)
     stream = await open_range(call.services, data_key, source.blobs, 0, source.row.size)
     try:

@@ -1,7 +1,8 @@
 """CopyObject that shares nothing with its source: the data is read, authenticated and sealed anew.
 
 So it is between accounts: what one of them deletes or makes unreadable is the other's no more. And so it is by SSE-C: a
-data key that a customer's key wraps is wrapped by no other key, or the object could be opened without it.
+data key that a customer's key wraps is wrapped by no other key, or the object could be opened without it. And by
+DSSE-KMS, whose two layers are of other bytes than any one layer.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from gateway.protocol.encryption import encryption_response_headers
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.objects import CopyObjectResult
+from gateway.sealing.body_key import BodyKey
 from gateway.storage.index.records import ObjectRow
-from kms.api.secrets import SecretBytes
 
 
 async def copy_anew(
-    call: Call, source: CopySource, source_key: SecretBytes, target: NewObject, algorithm: Algorithm | None
+    call: Call, source: CopySource, source_key: BodyKey, target: NewObject, algorithm: Algorithm | None
 ) -> Response:
     """The checksum is one of the whole object, as that of any copy that moves data.
 

@@ -27,10 +27,10 @@ from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.protocol.names import BucketName, ObjectKey, object_arn
 from gateway.protocol.rename_source import client_token, source_keys
 from gateway.protocol.request_headers import CONDITIONS
+from gateway.sealing.body_key import BodyKey
 from gateway.storage.errors import Conflict, NoSuchKey
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.records import BucketRow, ClientToken, ObjectRow
-from kms.api.secrets import SecretBytes
 
 MAX_ATTEMPTS = 5
 """Each one failed because another request changed the object in between."""
@@ -153,7 +153,7 @@ class _Keys:
     """The wrap of the object under its new name, and what seals the manifest: its own data key, if `manifest_wrap`."""
 
     wrap: Wrap
-    manifest_key: SecretBytes
+    manifest_key: BodyKey
     manifest_wrap: Wrap | None = None
 
 

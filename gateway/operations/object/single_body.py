@@ -15,11 +15,11 @@ from gateway.operations.versioning import new_version_id
 from gateway.protocol.checksums import Algorithm
 from gateway.protocol.modes import BlobKind, Wrap
 from gateway.protocol.object_headers import ObjectHeaders
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
-from kms.api.secrets import SecretBytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class SingleBody:
 
     call: Call
     target: NewObject
-    data_key: SecretBytes
+    data_key: BodyKey
     wrap: Wrap
     row_uid: bytes
     version_id: str

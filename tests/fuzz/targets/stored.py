@@ -20,7 +20,7 @@ from gateway.sealing.footer import (
 from gateway.sealing.format import HEADER_SIZE, Header, sealed_length
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobOpener
-from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, local_wrap, split_bucket_key_wrap
+from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, local_wrap, split_kms_wrap
 from kms.api.secrets import SecretBytes
 from kms.audit.lines import MalformedLine, parse_place, parse_record
 from kms.hsm.interface import RootMisconfigured, UnwrapFailed
@@ -147,7 +147,7 @@ def _unwrap(data: bytes) -> SecretBytes:
 
 
 def _unwrap_by_bucket_key(data: bytes) -> SecretBytes:
-    _, local = split_bucket_key_wrap(data)
+    _, local = split_kms_wrap(data)
     return bucket_key_unwrap(bytearray(ROW_KEY.reveal()), local, b"aad")
 
 

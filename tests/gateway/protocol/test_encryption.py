@@ -104,7 +104,6 @@ NEEDS_KMS = (
         ({SSE: "none"}, "InvalidArgument", "The encryption method specified is not supported"),
         ({SSE: ""}, "InvalidArgument", "The encryption method specified is not supported"),
         ({SSE: "aes256"}, "InvalidArgument", "The encryption method specified is not supported"),
-        ({SSE: "aws:kms:dsse"}, "NotImplemented", None),
         ({SSE: "aws:fsx"}, "NotImplemented", None),
         ({SSE: "aws:backup"}, "NotImplemented", None),
         ({KEY_ID: ARN}, "InvalidArgument", NEEDS_KMS),
@@ -251,7 +250,7 @@ def test_reads(operation: str) -> None:
 def test_an_upload_in_parts_tolerates_what_create_multipart_upload_said(operation: str) -> None:
     headers = {SSE: "aws:kms", KEY_ID: ARN, CONTEXT: encoded({"a": "b"})}
     assert parse_encryption(headers, operation) == EncryptionRequest()
-    check_refused({SSE: "aws:kms:dsse"}, "NotImplemented", None, operation)
+    check_refused({SSE: "aws:fsx"}, "NotImplemented", None, operation)
     check_refused({SSE: "aws:kms", **customer()}, "InvalidArgument", None, operation)
 
 

@@ -28,6 +28,7 @@ from kms.api.types import (
     RecordCall,
     Request,
     UnwrapDataKey,
+    WrapDataKey,
 )
 
 SMALL = 1 << 14
@@ -121,6 +122,8 @@ class FakeKMS:
                 answer = self._generate_data_key(caller, request)
             case Decrypt():
                 answer = self._decrypt(caller, request)
+            case WrapDataKey():
+                answer = self._wrap_data_key(caller, request)
             case UnwrapDataKey():
                 answer = self._unwrap_data_key(caller, request)
             case RecordCall():
@@ -139,6 +142,13 @@ class FakeKMS:
         blob = os.urandom(40)
         self._wrapped[blob] = plaintext, arn, dict(request.encryption_context)
         return DataKey(plaintext, Ciphertext(blob, arn, self.key_version, "m" * 64))
+
+    def _wrap_data_key(self, caller: Caller, request: WrapDataKey) -> Ciphertext:
+        self._enter("WrapDataKey", caller, request.key_id, request.encryption_context)
+        arn = f"arn:aws:kms:us-east-1:{caller.principal.account_id}:key/{request.key_id}"
+        blob = os.urandom(40)
+        self._wrapped[blob] = request.plaintext, arn, dict(request.encryption_context)
+        return Ciphertext(blob, arn, self.key_version, "m" * 64)
 
     def _decrypt(self, caller: Caller, request: Decrypt) -> Plaintext:
         self._enter("Decrypt", caller, request.key_id, request.encryption_context)

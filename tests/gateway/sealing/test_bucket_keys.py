@@ -13,7 +13,7 @@ from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing import bucket_keys
 from gateway.sealing.bucket_keys import BucketKeys, bucket_key_id
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.sealing.wraps import WRAPPED_SIZE, split_bucket_key_wrap
+from gateway.sealing.wraps import WRAPPED_SIZE, split_kms_wrap
 from iam.principals import Caller, IdentityPolicies, PolicyText, Principal, PrincipalKind, Session
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
@@ -88,8 +88,8 @@ async def test_many_objects_take_one_call_to_write_and_one_to_read(worker: Worke
     assert worker.asked == ["GenerateDataKey", "Decrypt"]
     assert {wrap.mode for wrap in wraps} == {Mode.SSE_KMS_BUCKET_KEY}
     assert {(wrap.key_arn, wrap.key_version) for wrap in wraps} == {(f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k", 3)}
-    assert len({split_bucket_key_wrap(wrap.wrapped)[0] for wrap in wraps}) == 1
-    assert len({split_bucket_key_wrap(wrap.wrapped)[1] for wrap in wraps}) == 100
+    assert len({split_kms_wrap(wrap.wrapped)[0] for wrap in wraps}) == 1
+    assert len({split_kms_wrap(wrap.wrapped)[1] for wrap in wraps}) == 100
 
 
 async def test_the_kms_is_told_of_the_bucket_and_the_trail_of_each_object(worker: Worker) -> None:
@@ -101,7 +101,7 @@ async def test_the_kms_is_told_of_the_bucket_and_the_trail_of_each_object(worker
         ("GenerateDataKey", acting, KMS_KEY, context),
         ("Decrypt", acting, wrap.key_arn, context),
     ]
-    told = {"bucketKeyId": bucket_key_id(split_bucket_key_wrap(wrap.wrapped)[0]), "encryptionContext": context}
+    told = {"bucketKeyId": bucket_key_id(split_kms_wrap(wrap.wrapped)[0]), "encryptionContext": context}
     for event_name, (caller, line) in zip(("GenerateDataKey", "Decrypt"), worker.kms.lines, strict=True):
         assert (line.event_source, line.event_name, line.is_change) == ("s3.amazonaws.com", event_name, False)
         assert json.loads(line.parameters) == told
@@ -161,7 +161,7 @@ async def test_a_role_has_one_bucket_key_and_each_session_asks_for_itself(worker
     one = await worker.write("a", caller=role_session("one"))
     two = await worker.write("b", caller=role_session("two"))
     assert worker.asked == ["GenerateDataKey", "UnwrapDataKey"]
-    assert split_bucket_key_wrap(one.wrapped)[0] == split_bucket_key_wrap(two.wrapped)[0]
+    assert split_kms_wrap(one.wrapped)[0] == split_kms_wrap(two.wrapped)[0]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ async def test_another_key_context_or_bucket_has_another_bucket_key(worker: Work
     one = await worker.write("a")
     other = await worker.write("b", **change)
     assert worker.asked == ["GenerateDataKey", "GenerateDataKey"]
-    assert split_bucket_key_wrap(one.wrapped)[0] != split_bucket_key_wrap(other.wrapped)[0]
+    assert split_kms_wrap(one.wrapped)[0] != split_kms_wrap(other.wrapped)[0]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_an_answer_ends_with_its_cache_period_and_is_wiped(worker: Worker,
     assert all(each.key == b"" for each in opened)
     again = await worker.write("c")
     assert worker.asked == ["Decrypt", "UnwrapDataKey"]
-    assert split_bucket_key_wrap(again.wrapped)[0] == split_bucket_key_wrap(wrap.wrapped)[0]
+    assert split_kms_wrap(again.wrapped)[0] == split_kms_wrap(wrap.wrapped)[0]
 
 
 async def test_what_has_ended_is_wiped_though_nobody_asks(
@@ -301,7 +301,7 @@ async def test_workers_write_with_one_bucket_key(kms: FakeKMS, store: FakeBucket
     other = Worker(kms, store)
     one, two = await worker.write("a"), await other.write("b")
     assert worker.asked == ["GenerateDataKey", "UnwrapDataKey"]
-    assert split_bucket_key_wrap(one.wrapped)[0] == split_bucket_key_wrap(two.wrapped)[0]
+    assert split_kms_wrap(one.wrapped)[0] == split_kms_wrap(two.wrapped)[0]
     other.keys.close()
 
 
@@ -312,7 +312,7 @@ async def test_a_bucket_key_is_replaced_after_its_life(worker: Worker, store: Fa
     store.seconds += 1
     new = await worker.write("c")
     assert worker.asked == ["GenerateDataKey", "UnwrapDataKey", "GenerateDataKey"]
-    assert split_bucket_key_wrap(old.wrapped)[0] != split_bucket_key_wrap(new.wrapped)[0]
+    assert split_kms_wrap(old.wrapped)[0] != split_kms_wrap(new.wrapped)[0]
     await worker.read(old, "a")
 
 
@@ -320,7 +320,7 @@ async def test_a_bucket_key_is_replaced_after_so_many_wraps(kms: FakeKMS, store:
     worker = Worker(kms, store, most_wraps=3)
     wraps = [await worker.write(f"o{number}") for number in range(7)]
     assert worker.asked == ["GenerateDataKey"] * 3
-    blobs = [split_bucket_key_wrap(wrap.wrapped)[0] for wrap in wraps]
+    blobs = [split_kms_wrap(wrap.wrapped)[0] for wrap in wraps]
     assert [blobs.count(blob) for blob in dict.fromkeys(blobs)] == [3, 3, 1]
     worker.keys.close()
 

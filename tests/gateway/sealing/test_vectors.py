@@ -20,7 +20,7 @@ from gateway.sealing.footer import open_descriptor, parse_envelope, parse_footer
 from gateway.sealing.format import HEADER_SIZE, sealed_length
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobOpener, BlobSealer
-from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, split_bucket_key_wrap
+from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, split_kms_wrap
 from kms.api.secrets import SecretBytes
 from tests.vectors import generate_object
 from tests.vectors.generate_object import (
@@ -155,8 +155,8 @@ def test_wraps_under_bucket_keys_agree_with_the_format_by_hand(vector: BucketKey
     by_hand += AESGCM(one_time_key).encrypt(bytes(12), data_key, aad)
     assert by_hand == wrapped
     assert len(wrapped) == len(blob) + 73
-    assert split_bucket_key_wrap(wrapped)[0] == blob
-    assert bucket_key_unwrap(bytearray(bucket_key), split_bucket_key_wrap(wrapped)[1], aad).reveal() == data_key
+    assert split_kms_wrap(wrapped)[0] == blob
+    assert bucket_key_unwrap(bytearray(bucket_key), split_kms_wrap(wrapped)[1], aad).reveal() == data_key
 
 
 @pytest.mark.parametrize("vector", CUSTOMER_WRAPS, ids=name_of)

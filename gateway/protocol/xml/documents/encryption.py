@@ -34,7 +34,7 @@ class ServerSideEncryptionConfiguration:
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
-        """Raises S3Error MalformedXML, InvalidArgument (a key id with AES256), NotImplemented (DSSE)."""
+        """Raises S3Error MalformedXML, InvalidArgument (a key id with AES256), NotImplemented (aws:fsx)."""
         rules = list(children(read_document(body, "ServerSideEncryptionConfiguration")))
         if len(rules) != 1 or rules[0][0] != "Rule":
             raise malformed()
@@ -77,7 +77,7 @@ class ServerSideEncryptionConfiguration:
 def _default(rule: Element) -> tuple[Mode, str | None]:
     members = texts(rule, ("SSEAlgorithm", "KMSMasterKeyID"), ("SSEAlgorithm",))
     algorithm, key_id = members["SSEAlgorithm"].strip(), members.get("KMSMasterKeyID")
-    if algorithm in ("aws:kms:dsse", "aws:fsx", "aws:backup"):
+    if algorithm in ("aws:fsx", "aws:backup"):
         raise S3Error("NotImplemented", f"Server-side encryption with {algorithm} is not implemented.")
     if algorithm not in _ALGORITHMS or (key_id is not None and not 1 <= len(key_id) <= MAX_KEY_ID_CHARACTERS):
         raise malformed()

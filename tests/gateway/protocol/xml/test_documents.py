@@ -524,7 +524,6 @@ def blocked(*types: str) -> str:
         (f"<Rule>{default('aws:kms', '')}</Rule>", "MalformedXML"),
         (f"<Rule>{default('aws:kms', 'k' * 2049)}</Rule>", "MalformedXML"),
         (f"<Rule>{default('AES256', 'k')}</Rule>", "InvalidArgument"),
-        (f"<Rule>{default('aws:kms:dsse')}</Rule>", "NotImplemented"),
         (f"<Rule>{default('aws:fsx')}</Rule>", "NotImplemented"),
         (f"<Rule>{default('aws:kms')}<BucketKeyEnabled>yes</BucketKeyEnabled></Rule>", "MalformedXML"),
         (f"<Rule>{default('aws:kms')}{blocked('SSE-S3')}</Rule>", "MalformedXML"),
