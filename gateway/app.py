@@ -17,6 +17,7 @@ from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
 from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
+from gateway.operations.copy_sharing import CopySetting
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
@@ -251,6 +252,7 @@ class Application:
                 is_blocked_for_all=self._settings.access.block_public,
             ),
             new_buckets_take_customer_keys=not self._settings.access.new_buckets_block_sse_c,
+            copies_share=self._settings.storage.copy == CopySetting.SHARE,
         )
         regions = {KMS.name: self._settings.kms.other_regions}
         regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}

@@ -274,6 +274,12 @@ class StorageSettings:
     inline_bytes: int = setting(
         16_384, "largest body kept inside the index, bytes of ciphertext", minimum=0, maximum=1_048_576
     )
+    copy: str = setting(
+        "share",
+        "whether copies inside an account share their source's ciphertext, or are sealed anew under data keys of their "
+        "own; `sealgate bucket update --copy` sets it for one bucket",
+        choices=("share", "reencrypt"),
+    )
     sweep_seconds: float = setting(300.0, "pause between two sweeps of garbage", minimum=1, maximum=86_400)
     condemned_grace_seconds: float = setting(
         900.0, "bytes of deleted objects stay this long, for readers that are under way", minimum=0, maximum=604_800

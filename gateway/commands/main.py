@@ -9,6 +9,7 @@ import click
 from gateway.commands.accounts import account
 from gateway.commands.audit import audit
 from gateway.commands.blob import blob
+from gateway.commands.buckets import bucket
 from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
 from gateway.commands.identities import access_key, user
@@ -54,6 +55,7 @@ main.add_command(serve)
 main.add_command(doctor)
 main.add_command(audit)
 main.add_command(blob)
+main.add_command(bucket)
 main.add_command(hsm)
 main.add_command(kms)
 main.add_command(account)

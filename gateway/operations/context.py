@@ -51,7 +51,7 @@ class Services:
     account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none. `account_access`
     tells what holds for all that an account owns (`IdentityStore` says what its flag is), and `put_account_block`
     changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every process, when it
-    returns.
+    returns. `copies_share` is what holds for buckets that say nothing of it themselves.
     """
 
     index: Index
@@ -68,6 +68,7 @@ class Services:
     could_be_principal: Callable[[str], bool] = lambda _name: True
     public_access: PublicAccess = PublicAccess()
     new_buckets_take_customer_keys: bool = False
+    copies_share: bool = True
     buckets_per_account: int = 10_000
 
     def canonical_id(self, account_id: str) -> str:

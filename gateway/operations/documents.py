@@ -22,7 +22,8 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `object_ownership` is that of OwnershipControls, "" where they were deleted; `public_access_block` None: there is no
     configuration. `location` is the location constraint, if it was not the region's name. `grants` are the ACL's, None
     where nobody set one. `takes_customer_keys` says whether objects may be written by SSE-C; None: nobody has said so
-    since there is SSE-C, and `encryption` may have before (`gateway.operations.customer_keys`).
+    since there is SSE-C, and `encryption` may have before (`gateway.operations.customer_keys`). `copy` says whether
+    copies from and to the bucket may share ciphertext (`gateway.operations.copy_sharing`), None: as the installation.
     """
 
     encryption: str | None = None
@@ -37,6 +38,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     location: str | None = None
     grants: Grants | None = None
     takes_customer_keys: bool | None = None
+    copy: str | None = None
 
     @property
     def has_acls(self) -> bool:

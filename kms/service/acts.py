@@ -29,6 +29,7 @@ NAMES = frozenset(
         "UpdateAccount",
         "SuspendAccount",
         "ActivateAccount",
+        "UpdateBucket",
         "CreateUser",
         "DeleteUser",
         "PutUserPolicy",

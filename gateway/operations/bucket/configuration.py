@@ -9,9 +9,11 @@ import msgspec
 
 from gateway.operations.context import Call
 from gateway.operations.documents import BucketDocument
+from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.storage.errors import Conflict
+from gateway.storage.index.interface import BucketIndex
 from gateway.storage.index.records import BucketRow
 
 ATTEMPTS = 64
@@ -41,16 +43,26 @@ async def alter_bucket(
 
     `decisive` are members that the change was decided by. Raises as `change_bucket`, and what `alter` does.
     """
-    services = call.services
-    seen = document = services.rows.open_bucket(bucket)
+    await alter_document(call.services.index, call.services.rows, bucket, alter, decisive)
+
+
+async def alter_document(
+    index: BucketIndex,
+    rows: SealedRows,
+    bucket: BucketRow,
+    alter: Callable[[BucketDocument], BucketDocument],
+    decisive: Collection[str] = (),
+) -> None:
+    """`alter_bucket` without a request."""
+    seen = document = rows.open_bucket(bucket)
     row = bucket
     for _ in range(ATTEMPTS):
-        sealed = services.rows.seal_bucket(replace(row, revision=row.revision + 1), alter(document))
+        sealed = rows.seal_bucket(replace(row, revision=row.revision + 1), alter(document))
         try:
-            return await services.index.update_bucket(sealed)
+            return await index.update_bucket(sealed)
         except Conflict:
-            row = await services.index.get_bucket(bucket.name)
-            document = services.rows.open_bucket(row)
+            row = await index.get_bucket(bucket.name)
+            document = rows.open_bucket(row)
             if row.bucket_id != bucket.bucket_id or _differ(seen, document, decisive):
                 raise
     raise Conflict(f"the bucket was changed by others {ATTEMPTS} times in a row")

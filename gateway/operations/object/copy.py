@@ -2,14 +2,15 @@
 
 Inside one account the copy shares the source's blobs: 32 bytes are wrapped anew, and no data moves. The data is read
 through once, without being written, only where the answer needs a digest that the source does not have. Between
-accounts, and where one side is under a customer's key or has two layers, the data is sealed anew
-(`gateway.operations.object.copy_anew`).
+accounts, where one side is under a customer's key or has two layers, and where a bucket says so
+(`gateway.operations.copy_sharing`), the data is sealed anew (`gateway.operations.object.copy_anew`).
 """
 
 from __future__ import annotations
 
 from gateway.operations.acl import Access, access_of_new_object
 from gateway.operations.context import Call
+from gateway.operations.copy_sharing import shares_blobs
 from gateway.operations.copy_source import CopySource, check_copy_size, find_copy_source, open_source_key
 from gateway.operations.digests import DEFAULT_ALGORITHM, Digests, Verified
 from gateway.operations.documents import ObjectDocument, encode
@@ -39,9 +40,6 @@ from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 MAX_ATTEMPTS = 5
 """Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
 
-_UNSHARED = frozenset({Mode.SSE_C, Mode.DSSE_KMS})
-"""Modes whose blobs belong to one object alone."""
-
 _CHANGING = frozenset({SSE, BUCKET_KEY, CUSTOMER_ALGORITHM, STORAGE_CLASS, REDIRECT_LOCATION})
 
 
@@ -70,7 +68,7 @@ async def _copy(call: Call) -> Response:
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
-    if source.bucket.account_id != bucket.account_id or _UNSHARED & {source.row.wrap.mode, choice.mode}:
+    if not shares_blobs(call.services, source.bucket, bucket, {source.row.wrap.mode, choice.mode}):
         target = NewObject(
             bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
         )

@@ -2,7 +2,8 @@
 
 So it is between accounts: what one of them deletes or makes unreadable is the other's no more. And so it is by SSE-C: a
 data key that a customer's key wraps is wrapped by no other key, or the object could be opened without it. And by
-DSSE-KMS, whose two layers are of other bytes than any one layer.
+DSSE-KMS, whose two layers are of other bytes than any one layer. Else a bucket of either side asked for it
+(`gateway.operations.copy_sharing`).
 """
 
 from __future__ import annotations
