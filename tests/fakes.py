@@ -6,6 +6,7 @@ MemoryIndex is also the model that real engines are compared with.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -29,6 +30,10 @@ from gateway.storage.index.records import (
     BucketRow,
     ClientToken,
     Deletion,
+    KeyedBucketKeys,
+    KeyedObject,
+    KeyedPage,
+    KeyedUpload,
     KeyEpochRow,
     NewBlob,
     ObjectPage,
@@ -362,6 +367,41 @@ class MemoryIndex:
             raise NoSuchBucket
         kept = {name: each for name, each in self._bucket_keys.items() if each.created_us >= forget_before_us}
         self._bucket_keys = {**kept, (row.bucket_id, row.requester): row}
+
+    async def list_objects_of_key(self, key_arn: str, *, after: bytes | None, limit: int) -> KeyedPage:
+        self._check_open()
+        rows = [row for versions in self._versions.values() for row in versions if row.wrap.key_arn == key_arn]
+        ordered = sorted(((row.wrap.key_version or 0, row.row_uid), row) for row in rows)
+        places = [(version.to_bytes(8) + uid, row) for (version, uid), row in ordered]
+        page = [(place, row) for place, row in places if after is None or place > after][:limit]
+        objects = [
+            KeyedObject(
+                self._buckets[row.bucket_id].name,
+                replace(row, sealed_parts=None),
+                self._blobs[row.blob_ids[0]].refs if row.blob_ids else 0,
+            )
+            for _, row in page
+        ]
+        return KeyedPage(tuple(objects), page[-1][0] if len(page) == limit else None)
+
+    async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
+        self._check_open()
+        rows = [row for row in self._uploads.values() if row.wrap.key_arn == key_arn and row.upload_id > after]
+        found = []
+        for row in sorted(rows, key=lambda row: row.upload_id)[:limit]:
+            parts = self._parts[row.upload_id].values()
+            name = self._buckets[row.bucket_id].name
+            found.append(KeyedUpload(name, row, len(parts), sum(part.size for part in parts)))
+        return found
+
+    async def count_bucket_keys_of_key(self, key_arn: str) -> Sequence[KeyedBucketKeys]:
+        self._check_open()
+        counted = Counter(
+            (self._buckets[row.bucket_id].name, row.key_version)
+            for row in self._bucket_keys.values()
+            if row.key_arn == key_arn
+        )
+        return [KeyedBucketKeys(*where, count) for where, count in sorted(counted.items())]
 
     async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
         self._check_open()

@@ -29,6 +29,9 @@ from gateway.storage.index.records import (
     BucketRow,
     ClientToken,
     Deletion,
+    KeyedBucketKeys,
+    KeyedObject,
+    KeyedUpload,
     KeyEpochRow,
     NewBlob,
     ObjectRow,
@@ -985,6 +988,67 @@ class IndexSuite:
         assert await index.bucket_key(bucket_id, row.requester) is None
         with pytest.raises(NoSuchBucket):
             await index.put_bucket_key(row, forget_before_us=0)
+
+    # What a KMS key opens
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    async def test_objects_of_a_kms_key_in_every_bucket(self, index: Index, bucket_id: bytes, limit: int) -> None:
+        other = bucket_row("other")
+        await index.create_bucket(other)
+        old, others = replace(WRAP, key_version=1), Wrap(Mode.SSE_KMS, b"w", f"{WRAP.key_arn}2", 3)
+        shared = new_id()
+        rows = [
+            object_row(bucket_id, b"old", wrap=old),
+            object_row(bucket_id, b"shared", blob_ids=(shared,)),
+            object_row(other.bucket_id, b"old", wrap=old),
+            object_row(other.bucket_id, b"parts", blob_ids=(new_id(), new_id()), sealed_parts=b"table"),
+            object_row(other.bucket_id, b"a", wrap=replace(WRAP, mode=Mode.SSE_KMS_BUCKET_KEY)),
+        ]
+        for row in (*rows, object_row(bucket_id, b"other key", wrap=others)):
+            await index.put_object(row, [NewBlob(blob_id, 10) for blob_id in row.blob_ids])
+        copies = [object_row(bucket_id, b"copy", blob_ids=(shared,)), object_row(bucket_id, b"c", wrap=others)]
+        copies[1] = replace(copies[1], blob_ids=(shared,))
+        for row in copies:
+            await index.put_object(row, [])
+        found: list[KeyedObject] = []
+        after, is_last = None, False
+        while not is_last:
+            page = await index.list_objects_of_key(str(WRAP.key_arn), after=after, limit=limit)
+            assert len(page.objects) <= limit
+            found += page.objects
+            after = page.next_after
+            is_last = after is None
+        names = {bucket_id: "photos", other.bucket_id: "other"}
+        expected = [
+            KeyedObject(names[row.bucket_id], replace(row, sealed_parts=None), 3 if shared in row.blob_ids else 1)
+            for row in (*rows, copies[0])
+        ]
+        assert sorted(found, key=str) == sorted(expected, key=str)
+        versions = [each.row.wrap.key_version or 0 for each in found]
+        assert versions == sorted(versions)
+
+    async def test_uploads_and_bucket_keys_of_a_kms_key(self, index: Index, bucket_id: bytes) -> None:
+        arn = str(WRAP.key_arn)
+        uploads = sorted(
+            (upload_row(bucket_id, upload_id=new_id(), key=key, wrap=WRAP) for key in (b"a", b"b")),
+            key=lambda row: row.upload_id,
+        )
+        for row in (*uploads, upload_row(bucket_id, wrap=Wrap(Mode.SSE_S3, b"w"))):
+            await index.create_upload(row)
+        for number in (1, 7):
+            part = part_row(uploads[1].upload_id, number)
+            await index.put_part(part, NewBlob(part.blob_id, 10))
+        expected = [KeyedUpload("photos", uploads[0], 0, 0), KeyedUpload("photos", uploads[1], 2, 2 * part.size)]
+        assert list(await index.list_uploads_of_key(arn, after=b"", limit=9)) == expected
+        assert list(await index.list_uploads_of_key(arn, after=b"", limit=1)) == expected[:1]
+        assert list(await index.list_uploads_of_key(arn, after=uploads[0].upload_id, limit=9)) == expected[1:]
+        assert list(await index.count_bucket_keys_of_key(arn)) == []
+        key = BucketKeyRow(bucket_id, b"a" * 32, arn, 2, b"wrapped", NOW_US, b"sealed")
+        for each in (key, replace(key, requester=b"b" * 32), replace(key, requester=b"c" * 32, key_version=1)):
+            await index.put_bucket_key(each, forget_before_us=0)
+        await index.put_bucket_key(replace(key, requester=b"d" * 32, key_arn="other"), forget_before_us=0)
+        counted = [KeyedBucketKeys("photos", 1, 1), KeyedBucketKeys("photos", 2, 2)]
+        assert list(await index.count_bucket_keys_of_key(arn)) == counted
 
     async def test_job_has_one_owner_until_its_lease_ends(self, index: Index) -> None:
         assert await index.take_job("sweep", "a", now_us=100, until_us=200)

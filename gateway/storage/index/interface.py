@@ -16,6 +16,9 @@ from gateway.storage.index.records import (
     BucketRow,
     ClientToken,
     Deletion,
+    KeyedBucketKeys,
+    KeyedPage,
+    KeyedUpload,
     KeyEpochRow,
     NewBlob,
     ObjectPage,
@@ -250,6 +253,23 @@ class BucketKeyIndex(Protocol):
         ...
 
 
+class KMSKeyIndex(Protocol):
+    """What a KMS key opens: rows whose wrap names it. Listings are not of one moment; what is written meanwhile may be
+    left out."""
+
+    async def list_objects_of_key(self, key_arn: str, *, after: bytes | None, limit: int) -> KeyedPage:
+        """Object versions, without `sealed_parts`, by version of the key; `after` is a page's `next_after`."""
+        ...
+
+    async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
+        """Multipart uploads in progress with upload id > `after`, in its order."""
+        ...
+
+    async def count_bucket_keys_of_key(self, key_arn: str) -> Sequence[KeyedBucketKeys]:
+        """Bucket keys that are being written with."""
+        ...
+
+
 class JobIndex(Protocol):
     async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
         """Take or prolong the lease of a background job until `until_us`.
@@ -264,7 +284,17 @@ class JobIndex(Protocol):
         ...
 
 
-class Index(BucketIndex, ObjectIndex, UploadIndex, GarbageIndex, KeyEpochIndex, BucketKeyIndex, JobIndex, Protocol):
+class Index(
+    BucketIndex,
+    ObjectIndex,
+    UploadIndex,
+    GarbageIndex,
+    KeyEpochIndex,
+    BucketKeyIndex,
+    KMSKeyIndex,
+    JobIndex,
+    Protocol,
+):
     async def ping(self) -> None:
         """Answers if reads work; raises StorageUnavailable."""
         ...

@@ -171,6 +171,43 @@ class BucketKeyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyedObject:
+    """A version that a KMS key opens. `references` counts the rows that have its first blob, this one among them: more
+    than one where copies share blobs, and with them the data key."""
+
+    bucket_name: str
+    row: ObjectRow
+    references: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedPage:
+    """`next_after` is None on the last page."""
+
+    objects: tuple[KeyedObject, ...]
+    next_after: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedUpload:
+    """An upload that a KMS key opens, with the number and size of its parts."""
+
+    bucket_name: str
+    row: UploadRow
+    parts: int
+    part_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedBucketKeys:
+    """How many bucket keys of a bucket a version of a KMS key opens."""
+
+    bucket_name: str
+    key_version: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeyEpochRow:
     """A key of the gateway's own (index key, SSE-S3 service key), wrapped by the KMS as a ciphertext blob."""
 

@@ -13,6 +13,7 @@ from gateway.storage.index.sqlite.buckets import SQLiteBuckets
 from gateway.storage.index.sqlite.connection import Database, connect
 from gateway.storage.index.sqlite.garbage import SQLiteGarbage, SQLiteJobs
 from gateway.storage.index.sqlite.key_epochs import SQLiteKeyEpochs
+from gateway.storage.index.sqlite.kms_keys import SQLiteKMSKeys
 from gateway.storage.index.sqlite.objects import SQLiteObjects
 from gateway.storage.index.sqlite.schema import migrate
 from gateway.storage.index.sqlite.uploads import SQLiteUploads
@@ -21,7 +22,14 @@ from gateway.storage.index.sqlite.writer import PATIENCE_SECONDS, GroupWriter
 
 
 class SQLiteIndex(
-    SQLiteBuckets, SQLiteObjects, SQLiteUploads, SQLiteGarbage, SQLiteKeyEpochs, SQLiteBucketKeys, SQLiteJobs
+    SQLiteBuckets,
+    SQLiteObjects,
+    SQLiteUploads,
+    SQLiteGarbage,
+    SQLiteKeyEpochs,
+    SQLiteBucketKeys,
+    SQLiteKMSKeys,
+    SQLiteJobs,
 ):
     """The index on SQLite; use `open_sqlite_index`. Belongs to the event loop in which it was opened."""
 

@@ -16,11 +16,11 @@ from gateway.storage.index.sqlite.bucket_rows import require_bucket
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.versions import current_version, place_version
 
-_COLUMNS = """
+COLUMNS = """
     key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed
 """
 _LIST = f"""
-    SELECT {_COLUMNS} FROM multipart_upload
+    SELECT {COLUMNS} FROM multipart_upload
     WHERE bucket_id = ? AND (key, upload_id) >= (?, ?) AND key < ? ORDER BY key, upload_id LIMIT ?
 """  # noqa: S608  # constants only
 _PART_COLUMNS = "upload_id, part_number, blob_id, size, modified_us, revision, sealed"
@@ -32,7 +32,7 @@ class SQLiteUploads(IndexPart):
             require_bucket(connection, row.bucket_id)
             wrap = row.wrap
             connection.execute(
-                f"INSERT INTO multipart_upload ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT INTO multipart_upload ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (
                     row.key,
                     row.upload_id,
@@ -52,12 +52,12 @@ class SQLiteUploads(IndexPart):
 
     async def get_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> UploadRow:
         found = self._database.row(
-            f"SELECT {_COLUMNS} FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?",  # noqa: S608
+            f"SELECT {COLUMNS} FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?",  # noqa: S608
             (upload_id, bucket_id, key),
         )
         if found is None:
             raise NoSuchUpload
-        return _upload_row(found)
+        return upload_row(found)
 
     async def list_uploads(
         self,
@@ -79,7 +79,7 @@ class SQLiteUploads(IndexPart):
                 delimiter=delimiter,
                 page_size=max_uploads,
             )
-        uploads = tuple([_upload_row(row) for row in page.rows])
+        uploads = tuple([upload_row(row) for row in page.rows])
         return UploadPage(uploads, tuple(page.common_prefixes), _last(page.last_prefix, uploads, page.is_truncated))
 
     async def put_part(self, row: PartRow, blob: NewBlob) -> None:
@@ -198,7 +198,7 @@ def _last(
     return uploads[-1].key, uploads[-1].upload_id
 
 
-def _upload_row(columns: tuple[Any, ...]) -> UploadRow:
+def upload_row(columns: tuple[Any, ...]) -> UploadRow:
     key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed = columns
     try:
         wrap = Wrap(Mode(mode), wrapped, key_arn, key_version)
