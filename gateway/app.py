@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 
 from gateway.blob_stores import open_blob_store
 from gateway.bucket_key_store import IndexBucketKeys
@@ -18,6 +19,7 @@ from gateway.configured_identities import apply_configured, one_at_a_time, read_
 from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
+from gateway.operations.key_usage import count_usage
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
@@ -29,6 +31,7 @@ from gateway.sealing.errors import SealingError
 from gateway.sealing.selftest import run_self_test
 from gateway.server import metrics
 from gateway.server.brakes import Brakes
+from gateway.server.deletion_usage import UsageTellingKeyService
 from gateway.server.dispatch import Dispatcher, Unsealed
 from gateway.server.kms_edge import KMSEdge
 from gateway.server.kms_quotas import KMSQuotas
@@ -81,6 +84,7 @@ class Application:
         self._blobs = blobs
         self._kms = kms
         self._service = MeteredKeyService(kms, KMSQuotas(rates, parse_quotas(settings.limits.kms_quotas)))
+        self._deletions = UsageTellingKeyService(self._service, settings.region)
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
         self._uses = AccessKeyUses()
@@ -95,7 +99,7 @@ class Application:
         brakes = Brakes(rates, settings.limits)
         self._dispatcher = Dispatcher(
             operations=OPERATIONS,
-            kms_edge=KMSEdge(self._service, brakes),
+            kms_edge=KMSEdge(self._deletions, brakes),
             brakes=brakes,
             region=settings.region,
             domains=settings.listen.domains,
@@ -225,6 +229,7 @@ class Application:
         self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService, sessions: Sessions
     ) -> Unsealed:
         rows = SealedRows(keys.rows)
+        self._deletions.count = partial(count_usage, self._index, rows)
         kms = self._settings.kms
         self._bucket_keys = BucketKeys(
             self._service,

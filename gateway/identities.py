@@ -68,7 +68,7 @@ async def opened_index(settings: Settings, purpose: str) -> AsyncIterator[tuple[
     """
     index = await open_sqlite_index(settings.index_path)
     try:
-        async with _key_service(settings) as kms:
+        async with key_service(settings) as kms:
             keys = await open_service_keys(kms, index, request_id=purpose)
         yield index, keys
     finally:
@@ -76,7 +76,11 @@ async def opened_index(settings: Settings, purpose: str) -> AsyncIterator[tuple[
 
 
 @contextlib.asynccontextmanager
-async def _key_service(settings: Settings) -> AsyncIterator[KeyService]:
+async def key_service(settings: Settings) -> AsyncIterator[KeyService]:
+    """The KMS: the key process of the serving gateway, or else one in this process, which writes the audit trail, too.
+
+    Raises RootError, StoreError, OSError.
+    """
     try:
         epoch = SharedEpoch.open_writer(settings.epoch_path)
     except EpochLocked:

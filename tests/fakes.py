@@ -384,6 +384,10 @@ class MemoryIndex:
         ]
         return KeyedPage(tuple(objects), page[-1][0] if len(page) == limit else None)
 
+    async def count_objects_of_key(self, key_arn: str) -> int:
+        self._check_open()
+        return sum(row.wrap.key_arn == key_arn for versions in self._versions.values() for row in versions)
+
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
         self._check_open()
         rows = [row for row in self._uploads.values() if row.wrap.key_arn == key_arn and row.upload_id > after]

@@ -33,7 +33,7 @@ from iam.store.sqlite import SQLiteIdentityStore
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 
-_ACCOUNT = click.option("--account", metavar="ID", help="The account.  [default: the only one]")
+ACCOUNT = click.option("--account", metavar="ID", help="The account.  [default: the only one]")
 _NAME = click.argument("name")
 _POLICY = click.argument("policy_name", metavar="POLICY")
 _ACCESS_KEY = click.argument("access_key_id", metavar="ACCESS-KEY-ID")
@@ -54,8 +54,11 @@ def access_key() -> None:
     """Make, list, disable, enable and delete access keys."""
 
 
-def _account_id(store: SQLiteIdentityStore, named: str | None) -> str:
-    """Raises Failure where none is named and there are several, IdentityStoreError for one that does not exist."""
+def account_id(store: SQLiteIdentityStore, named: str | None) -> str:
+    """The account that is named, or the only one.
+
+    Raises Failure where none is named and there are several, IdentityStoreError for one that does not exist.
+    """
     if named is not None:
         return store.account(named).account_id
     ids = [each.account_id for each in store.accounts()]
@@ -82,14 +85,14 @@ def _key_row(each: AccessKey, use: AccessKeyUse | None) -> dict[str, str]:
 @user.command("create")
 @PLACE
 @_NAME
-@_ACCOUNT
+@ACCOUNT
 @click.option("--path", default="/", show_default=True, help="The path in its ARN.")
 @JSON
 def create_user(*, place: Path, name: str, account: str | None, path: str, as_json: bool) -> None:
     """Make the user NAME, who may do nothing until a policy allows it."""
     settings = load_settings(place)
     with opened_store(settings) as store:
-        made = User(new_entity_id(EntityKind.USER), _account_id(store, account), name, path, now_us())
+        made = User(new_entity_id(EntityKind.USER), account_id(store, account), name, path, now_us())
         with told_act(settings, "CreateUser", userArn=made.arn):
             store.create_user(made)
     tell(_user_row(made), as_json)
@@ -97,23 +100,23 @@ def create_user(*, place: Path, name: str, account: str | None, path: str, as_js
 
 @user.command("list")
 @PLACE
-@_ACCOUNT
+@ACCOUNT
 @JSON
 def list_users(place: Path, account: str | None, as_json: bool) -> None:
     """List the users of an account."""
     with opened_store(load_settings(place)) as store:
-        tell([_user_row(each) for each in store.users(_account_id(store, account))], as_json)
+        tell([_user_row(each) for each in store.users(account_id(store, account))], as_json)
 
 
 @user.command("delete")
 @PLACE
 @_NAME
-@_ACCOUNT
+@ACCOUNT
 def delete_user(place: Path, name: str, account: str | None) -> None:
     """Delete the user NAME, who must have no access keys and no policies left."""
     settings = load_settings(place)
     with opened_store(settings) as store:
-        user = store.user(_account_id(store, account), name)
+        user = store.user(account_id(store, account), name)
         with told_act(settings, "DeleteUser", userArn=user.arn):
             store.delete_entity(user)
 
@@ -123,13 +126,13 @@ def delete_user(place: Path, name: str, account: str | None) -> None:
 @_NAME
 @_POLICY
 @click.argument("document", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@_ACCOUNT
+@ACCOUNT
 def put_policy(*, place: Path, name: str, policy_name: str, document: Path, account: str | None) -> None:
     """Keep the policy in the file DOCUMENT ("-": standard input) as POLICY of the user NAME."""
     settings = load_settings(place)
     with opened_store(settings) as store:
         text = _read(document)
-        user = store.user(_account_id(store, account), name)
+        user = store.user(account_id(store, account), name)
         digest = hashlib.sha256(text.encode()).hexdigest()
         with told_act(settings, "PutUserPolicy", userArn=user.arn, policyName=policy_name, policySha256=digest):
             store.put_inline_policy(user, PolicyText(policy_name, text))
@@ -149,11 +152,11 @@ def _read(path: Path) -> str:
 @PLACE
 @_NAME
 @_POLICY
-@_ACCOUNT
+@ACCOUNT
 def get_policy(place: Path, name: str, policy_name: str, account: str | None) -> None:
     """Print the document of POLICY as it was given."""
     with opened_store(load_settings(place)) as store:
-        for each in store.inline_policies(store.user(_account_id(store, account), name)):
+        for each in store.inline_policies(store.user(account_id(store, account), name)):
             if each.name == policy_name:
                 click.echo(each.text)
                 return
@@ -163,12 +166,12 @@ def get_policy(place: Path, name: str, policy_name: str, account: str | None) ->
 @policy.command("list")
 @PLACE
 @_NAME
-@_ACCOUNT
+@ACCOUNT
 @JSON
 def list_policies(*, place: Path, name: str, account: str | None, as_json: bool) -> None:
     """List the names of the user's inline policies."""
     with opened_store(load_settings(place)) as store:
-        policies = store.inline_policies(store.user(_account_id(store, account), name))
+        policies = store.inline_policies(store.user(account_id(store, account), name))
     tell([{"PolicyName": each.name} for each in policies], as_json)
 
 
@@ -176,27 +179,27 @@ def list_policies(*, place: Path, name: str, account: str | None, as_json: bool)
 @PLACE
 @_NAME
 @_POLICY
-@_ACCOUNT
+@ACCOUNT
 def delete_policy(place: Path, name: str, policy_name: str, account: str | None) -> None:
     """Delete POLICY of the user NAME."""
     settings = load_settings(place)
     with opened_store(settings) as store:
-        user = store.user(_account_id(store, account), name)
+        user = store.user(account_id(store, account), name)
         with told_act(settings, "DeleteUserPolicy", userArn=user.arn, policyName=policy_name):
             store.delete_inline_policy(user, policy_name)
 
 
 @access_key.command("create")
 @PLACE
-@_ACCOUNT
+@ACCOUNT
 @click.option("--user", "name", metavar="NAME", help="Whose key.  [default: the account's root user]")
 @JSON
 def create_access_key(place: Path, account: str | None, name: str | None, as_json: bool) -> None:
     """Make an access key, and print it with its secret, this once. Needs the root, or a serving gateway."""
     settings = load_settings(place)
     with opened_store(settings) as store:
-        account_id = _account_id(store, account)
-        principal = root_principal(account_id) if name is None else store.user(account_id, name).principal
+        owner = account_id(store, account)
+        principal = root_principal(owner) if name is None else store.user(owner, name).principal
     made = Credential(new_access_key_id(), new_secret(), principal)
     named = {"principal": principal.arn, "accessKeyId": made.access_key_id}
     with told_failures(), told_act(settings, "CreateAccessKey", **named):
@@ -206,7 +209,7 @@ def create_access_key(place: Path, account: str | None, name: str | None, as_jso
 
 @access_key.command("list")
 @PLACE
-@_ACCOUNT
+@ACCOUNT
 @JSON
 def list_access_keys(place: Path, account: str | None, as_json: bool) -> None:
     """List the access keys of an account and its users, oldest first.
@@ -214,7 +217,7 @@ def list_access_keys(place: Path, account: str | None, as_json: bool) -> None:
     A serving gateway writes down once a minute which were used.
     """
     with opened_store(load_settings(place)) as store:
-        keys = store.access_keys(_account_id(store, account))
+        keys = store.access_keys(account_id(store, account))
         tell([_key_row(each, store.access_key_use(each.access_key_id)) for each in keys], as_json)
 
 

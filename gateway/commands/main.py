@@ -14,6 +14,7 @@ from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
 from gateway.commands.identities import access_key, user
 from gateway.commands.init import init
+from gateway.commands.keys import keys
 from gateway.commands.kms import kms
 from gateway.commands.serve import serve
 from gateway.commands.simulate import simulate_command
@@ -58,6 +59,7 @@ main.add_command(blob)
 main.add_command(bucket)
 main.add_command(hsm)
 main.add_command(kms)
+main.add_command(keys)
 main.add_command(account)
 main.add_command(user)
 main.add_command(access_key)

@@ -54,7 +54,8 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     context that the caller gave, without the `aws:s3:arn` that the gateway adds. `upload_id` is that of the multipart
     upload it came from, so that a repeated CompleteMultipartUpload finds it. `owner` is the account that owns the
     object while the bucket's owner is not enforced: None for the bucket's own, "" for nobody's (an anonymous upload);
-    `grants` are the ACL's, None where nobody set one.
+    `grants` are the ACL's, None where nobody set one. `first_key` is the ARN of the KMS key that the data key was first
+    wrapped by, or "AES256", where that is another than the row's (`gateway.operations.first_wrap`).
     """
 
     etag: str
@@ -69,6 +70,7 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     tags: dict[str, str] = {}
     owner: str | None = None
     grants: Grants | None = None
+    first_key: str | None = None
 
 
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1024,6 +1024,7 @@ class IndexSuite:
             for row in (*rows, copies[0])
         ]
         assert sorted(found, key=str) == sorted(expected, key=str)
+        assert await index.count_objects_of_key(str(WRAP.key_arn)) == len(expected)
         versions = [each.row.wrap.key_version or 0 for each in found]
         assert versions == sorted(versions)
 

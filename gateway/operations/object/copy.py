@@ -16,6 +16,7 @@ from gateway.operations.digests import DEFAULT_ALGORITHM, Digests, Verified
 from gateway.operations.documents import ObjectDocument, encode
 from gateway.operations.download import open_range
 from gateway.operations.encryption import EncryptionChoice, choose_encryption, rewrap
+from gateway.operations.first_wrap import first_key_after
 from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.object.copy_anew import copied_response, copy_anew
@@ -76,7 +77,15 @@ async def _copy(call: Call) -> Response:
     row_uid = new_id()
     wrap = await rewrap(call, bucket, row_uid, choice, data_key)
     document = await _document(
-        call, source, data_key, described=described, tags=tags, access=access, choice=choice, algorithm=algorithm
+        call,
+        source,
+        data_key,
+        described=described,
+        tags=tags,
+        access=access,
+        choice=choice,
+        algorithm=algorithm,
+        first_key=first_key_after(source.row.wrap, source.document, wrap),
     )
     row = ObjectRow(
         bucket_id=bucket.bucket_id,
@@ -150,6 +159,7 @@ async def _document(
     access: Access,
     choice: EncryptionChoice,
     algorithm: Algorithm | None,
+    first_key: str | None,
 ) -> ObjectDocument:
     """The copy's document: digests of the source where it has them, else of one pass through its data."""
     old = source.document
@@ -175,6 +185,7 @@ async def _document(
         tags=tags,
         owner=access.owner,
         grants=access.grants,
+        first_key=first_key,
     )
 
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from gateway.operations.authorisation import resource_arn
 from gateway.operations.context import Call
 from gateway.operations.documents import encode
 from gateway.operations.encryption import EncryptionChoice, open_data_key, rewrap
+from gateway.operations.first_wrap import first_key_after
 from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.object_owner import introduce_owner
@@ -113,6 +116,7 @@ async def _update(call: Call, bucket: BucketRow, old: ObjectRow, asked: ObjectEn
     mode = Mode.SSE_KMS_BUCKET_KEY if asked.has_bucket_key else Mode.SSE_KMS
     choice = EncryptionChoice(mode, asked.key_arn, document.context or {})
     wrap = await rewrap(call, bucket, old.row_uid, choice, data_key)
+    document = msgspec.structs.replace(document, first_key=first_key_after(old.wrap, document, wrap))
     row = replace(old, wrap=wrap, revision=old.revision + 1)
     parts = None if old.sealed_parts is None else rows.open_parts(old)
     envelope = object_envelope(

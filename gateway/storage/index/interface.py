@@ -261,6 +261,10 @@ class KMSKeyIndex(Protocol):
         """Object versions, without `sealed_parts`, by version of the key; `after` is a page's `next_after`."""
         ...
 
+    async def count_objects_of_key(self, key_arn: str) -> int:
+        """How many `list_objects_of_key` has."""
+        ...
+
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
         """Multipart uploads in progress with upload id > `after`, in its order."""
         ...

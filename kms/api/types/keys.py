@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -142,11 +143,13 @@ class DisableKey(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleKeyDeletion(Request[KeyMetadata]):
-    """`pending_window_days` is 7..30."""
+    """`pending_window_days` is 7..30. `usage` is what the key opens, for the audit trail, as the gateway counted it: no
+    client can say it."""
 
     is_idempotent: ClassVar[bool] = False
     key_id: str
     pending_window_days: int = 30
+    usage: Mapping[str, int | str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,10 @@ class SQLiteKMSKeys(IndexPart):
         is_last = len(rows) < limit
         return KeyedPage(tuple(objects), None if is_last else _POSITION.pack(*rows[-1][-2:]))
 
+    async def count_objects_of_key(self, key_arn: str) -> int:
+        ((count,),) = self._database.rows("SELECT count(*) FROM object_version WHERE key_arn = ?", (key_arn,))
+        return int(count)
+
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
         rows = self._database.rows(_LIST_UPLOADS, (key_arn, after, limit))
         return [KeyedUpload(row[-3], upload_row(row[:-3]), row[-2], row[-1]) for row in rows]
