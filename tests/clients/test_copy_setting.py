@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.commands.main import main
-from tests.clients.checks import md5_hex, random_bytes
+from tests.clients.checks import md5_hex, random_bytes, stored_files
 from tests.clients.conftest import make_bucket
 from tests.harness import Gateway, running_gateway, wait_until
 
@@ -32,18 +32,14 @@ def s3(gateway: Gateway) -> Any:
     return gateway.client("s3")
 
 
-def blobs(gateway: Gateway) -> set[Path]:
-    return {path for path in (gateway.data / "store" / "blobs").rglob("*") if path.is_file()}
-
-
 def shares(gateway: Gateway, s3: Any, source: str, target: str) -> bool:
     """Copy an object from one bucket to the other; whether that took no new blob."""
     s3.put_object(Bucket=source, Key="source", Body=BODY)
-    before = blobs(gateway)
+    before = stored_files(gateway)
     answer = s3.copy_object(Bucket=target, Key="copy", CopySource=f"{source}/source")
     assert answer["CopyObjectResult"]["ETag"] == f'"{md5_hex(BODY)}"'
     assert s3.get_object(Bucket=target, Key="copy")["Body"].read() == BODY
-    new = blobs(gateway) - before
+    new = stored_files(gateway) - before
     assert len(new) <= 1
     return not new
 
@@ -78,10 +74,10 @@ def test_a_copy_onto_itself_parts_what_shares(gateway: Gateway, s3: Any) -> None
     bucket = make_bucket(s3)
     assert shares(gateway, s3, bucket, bucket)
     update(gateway, bucket, "reencrypt")
-    before = blobs(gateway)
+    before = stored_files(gateway)
     named = {"Bucket": bucket, "Key": "copy"}
     s3.copy_object(**named, CopySource=f"{bucket}/copy", MetadataDirective="REPLACE")
-    assert len(blobs(gateway) - before) == 1
+    assert len(stored_files(gateway) - before) == 1
     assert s3.get_object(**named)["Body"].read() == BODY
 
 

@@ -12,6 +12,9 @@ CUSTOMERS = {"customer A": b"a" * 32, "customer B": b"b" * 32}
 BUCKET_KEY = "bucket key"
 """Stands for SSE-KMS with one."""
 
+MODES = ("AES256", "aws:kms", BUCKET_KEY, "aws:kms:dsse", "customer A")
+"""Every way to encrypt an object."""
+
 _NOTHING: Mapping[str, str] = {}
 
 

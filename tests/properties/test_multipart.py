@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.encryption import asked, brought
+from tests.properties.encryption import MODES, asked, brought
 from tests.properties.in_process import Store, child, children, root, upload_id_of
 from tests.properties.strategies import SIZES, body
 
@@ -20,7 +20,7 @@ NUMBERS = st.sampled_from((1, 2, 3, 5, 9_999, 10_000))
 @given(
     uploaded=st.lists(st.tuples(NUMBERS, SIZES), min_size=1, max_size=10),
     left_out=st.sets(NUMBERS, max_size=2),
-    encryption=st.sampled_from(("AES256", "aws:kms", "aws:kms:dsse", "bucket key", "customer A")),
+    encryption=st.sampled_from(MODES),
     page_size=st.integers(1, 4),
 )
 def test_the_object_is_the_parts_in_order(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.encryption import asked, brought, brought_for_source
+from tests.properties.encryption import MODES, asked, brought, brought_for_source
 from tests.properties.in_process import Store, upload_id_of
 from tests.properties.strategies import body
 
@@ -16,8 +16,6 @@ SEGMENT = 65_536
 SIZES = (0, 1, 2, 1000, 16_384, 16_385, SEGMENT - 1, SEGMENT, SEGMENT + 1, 3 * SEGMENT + 5)
 PARTS = (70_000, 1, SEGMENT, 30_000)
 """Of an object of several blobs, whose borders ranges cross."""
-
-ENCRYPTIONS = ("AES256", "aws:kms", "aws:kms:dsse", "bucket key", "customer A")
 
 
 class Objects:
@@ -34,7 +32,7 @@ class Objects:
 def objects(store: Store) -> Objects:
     bucket = store.new_bucket()
     made: list[tuple[str, bytes, str]] = []
-    for encryption in ENCRYPTIONS:
+    for encryption in MODES:
         for size in SIZES:
             path, data = f"/{bucket}/{encryption}-{size}", body(size, (encryption, size))
             assert store.ask("PUT", path, headers=asked(encryption), body=data).status == 200
