@@ -1,12 +1,15 @@
 """The standalone decryptor: a blob file and its data key in, plaintext out, everything verified on the way.
 
 Of an object under a customer's key (SSE-C), that key opens the data key, which the blob itself holds wrapped; of one by
-SSE-KMS with a bucket key that key does, which the KMS decrypts from what `--show-bucket-key` tells.
+SSE-KMS with a bucket key that key does, which the KMS decrypts from what `--show-bucket-key` tells. The service's key
+opens what it wraps: the data key of SSE-S3, the second one of DSSE-KMS, that of a manifest by SSE-C.
 
 A second reading of docs/formats/object.md that shares no code with the gateway: the standard library and
 `cryptography` are all it needs, so it can be copied to another machine as it is.
 
-    python gateway/blob_open.py BLOB --key-file KEY [--second-key-file KEY] [-o OUT] [--descriptor OUT]
+    python gateway/blob_open.py BLOB --key-file KEY [-o OUT] [--descriptor OUT]
+    python gateway/blob_open.py BLOB --key-file KEY --second-key-file KEY [-o OUT] [--descriptor OUT]
+    python gateway/blob_open.py BLOB [--key-file KEY] --service-key-file KEY [-o OUT] [--descriptor OUT]
     python gateway/blob_open.py BLOB --customer-key-file KEY [-o OUT] [--descriptor OUT]
     python gateway/blob_open.py BLOB --bucket-key-file KEY [-o OUT] [--descriptor OUT]
     python gateway/blob_open.py BLOB --show-bucket-key
@@ -35,7 +38,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 HEADER = 128
 TAIL = 32
 TAG = 16
-BUCKET_KEY, SSE_C = 3, 5
+SSE_S3, BUCKET_KEY, DSSE, SSE_C = 1, 3, 4, 5
 LOCAL_WRAP = 69
 CUSTOMER_WRAP = 113
 
@@ -142,13 +145,30 @@ def bucket_data_key(file: BinaryIO, bucket_key: bytes) -> bytes:
     """
     envelope = read_envelope(file)
     _, wrapped = split_bucket_key_wrap(envelope)
-    if wrapped[:5] != b"\1" + bytes(4):
+    if wrapped[1:5] != bytes(4):
         raise BlobError("this blob's wrap is of another version")
     fields = lp_fields(
         member_bytes(envelope, "bucket_id"), member_bytes(envelope, "row_uid"), member(envelope, "object_key")
     )
-    one_time_key = hmac.digest(bucket_key, b"sealgate/v1/wrap" + wrapped[5:21], "sha256")
-    return unwrap(one_time_key, wrapped[21:], b"".join(fields))
+    return local_unwrap(bucket_key, wrapped, b"".join(fields))
+
+
+def service_data_key(file: BinaryIO, service_key: bytes) -> bytes:
+    """The data key that the service's key wraps in a blob's footer, whichever layer it is of: "Modes", "Local wrap".
+
+    `service_key` is that of the epoch which the wrap names. Raises BlobError; authenticated is what
+    `customer_data_key` says.
+    """
+    envelope = read_envelope(file)
+    wrapped = wrap_of_mode(envelope, SSE_S3)
+    if len(wrapped) != LOCAL_WRAP:
+        raise BlobError("nothing in this blob is under the service's key, or its footer is damaged")
+    fields = lp_fields(
+        member(envelope, "account_id"), member_bytes(envelope, "bucket_id"), member_bytes(envelope, "row_uid")
+    )
+    if envelope.get("mode") == DSSE:
+        fields += lp_fields(b"\1")
+    return local_unwrap(service_key, wrapped, b"".join(fields))
 
 
 def wrapped_bucket_key(file: BinaryIO) -> str:
@@ -186,11 +206,11 @@ def read_envelope(file: BinaryIO) -> dict[str, Any]:
 
 
 def wrap_of_mode(envelope: dict[str, Any], mode: int) -> bytes:
-    """The first wrap, if it is of this mode; else nothing."""
+    """The first wrap of this mode, or nothing: where an envelope has several, they are of different modes."""
     try:
-        first = envelope["wraps"][0]
-        return base64.b64decode(first["wrapped"], validate=True) if first["mode"] == mode else b""
-    except (ValueError, KeyError, IndexError, TypeError):
+        wraps = [wrap["wrapped"] for wrap in envelope["wraps"] if wrap["mode"] == mode]
+        return base64.b64decode(wraps[0], validate=True) if wraps else b""
+    except (ValueError, KeyError, TypeError):
         raise BlobError("the footer is damaged") from None
 
 
@@ -219,6 +239,14 @@ def member_bytes(envelope: dict[str, Any], name: str) -> bytes:
 
 def lp_fields(*fields: bytes) -> list[bytes]:
     return [struct.pack(">I", len(each)) + each for each in fields]
+
+
+def local_unwrap(wrapping_key: bytes, wrapped: bytes, bound_to: bytes) -> bytes:
+    """The data key in a local wrap of 69 bytes."""
+    if wrapped[0] != 1:
+        raise BlobError("this blob's wrap is of another version")
+    one_time_key = hmac.digest(wrapping_key, b"sealgate/v1/wrap" + wrapped[5:21], "sha256")
+    return unwrap(one_time_key, wrapped[21:], bound_to)
 
 
 def unwrap(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
@@ -258,8 +286,9 @@ def open_blob(
     *,
     customer_key_file: Path | None = None,
     bucket_key_file: Path | None = None,
+    service_key_file: Path | None = None,
 ) -> None:
-    """Decrypt `source` to `output` (None: standard output), with its data keys, the customer's key or the bucket key.
+    """Decrypt `source` to `output` (None: standard output), with its data keys, or keys that open the ones it holds.
 
     A file appears under its name only when all of it was verified. What goes to standard output was verified segment
     by segment: BlobError after some of it means that the rest is missing. Raises BlobError and OSError.
@@ -270,6 +299,8 @@ def open_blob(
             keys.append(customer_data_key(file, parse_text_key(read_key(customer_key_file))))
         if bucket_key_file is not None:
             keys.append(bucket_data_key(file, parse_text_key(read_key(bucket_key_file))))
+        if service_key_file is not None:
+            keys.append(service_data_key(file, parse_text_key(read_key(service_key_file))))
         blob = Blob(file, keys)
         if output is None:
             sys.stdout.buffer.writelines(blob.segments())
@@ -298,15 +329,20 @@ def main(arguments: list[str] | None = None) -> int:
     """0: opened and verified; 1: refused, with one sentence on standard error; 2: wrong use."""
     parser = argparse.ArgumentParser(prog="blob_open", description="Decrypt and verify one blob of the blob store.")
     parser.add_argument("blob", type=Path, help="the blob file")
-    keys = parser.add_mutually_exclusive_group(required=True)
-    keys.add_argument("--key-file", type=Path, help='data key: 32 bytes or 64 hex digits; "-" is stdin')
-    keys.add_argument("--customer-key-file", type=Path, help="the customer's key (SSE-C); Base64 will do, too")
-    keys.add_argument("--bucket-key-file", type=Path, help="the bucket key (SSE-KMS); Base64 will do, too")
-    keys.add_argument("--show-bucket-key", action="store_true", help="tell what the KMS's Decrypt needs for that")
-    parser.add_argument("--second-key-file", type=Path, help="second data key, for a blob of two layers")
+    first = parser.add_mutually_exclusive_group()
+    first.add_argument("--key-file", type=Path, help='data key: 32 bytes or 64 hex digits; "-" is stdin')
+    first.add_argument("--customer-key-file", type=Path, help="the customer's key (SSE-C); Base64 will do, too")
+    first.add_argument("--bucket-key-file", type=Path, help="the bucket key (SSE-KMS); Base64 will do, too")
+    first.add_argument("--show-bucket-key", action="store_true", help="tell what the KMS's Decrypt needs for that")
+    last = parser.add_mutually_exclusive_group()
+    last.add_argument("--second-key-file", type=Path, help="second data key, for a blob of two layers (DSSE-KMS)")
+    last.add_argument("--service-key-file", type=Path, help="the service's key (SSE-S3; DSSE-KMS, beside the data key)")
     parser.add_argument("-o", "--output", type=Path, help="where the plaintext goes (default: standard output)")
     parser.add_argument("--descriptor", type=Path, help="also write the object's metadata, as JSON, to this file")
     given = parser.parse_args(arguments)
+    first_files = (given.key_file, given.customer_key_file, given.bucket_key_file, given.service_key_file)
+    if not given.show_bucket_key and not any(first_files):
+        parser.error("one of the keys is needed")
     key_files = [path for path in (given.key_file, given.second_key_file) if path is not None]
     try:
         if given.show_bucket_key:
@@ -320,6 +356,7 @@ def main(arguments: list[str] | None = None) -> int:
             given.descriptor,
             customer_key_file=given.customer_key_file,
             bucket_key_file=given.bucket_key_file,
+            service_key_file=given.service_key_file,
         )
     except (BlobError, OSError) as error:
         print(f"blob_open: {error}", file=sys.stderr)

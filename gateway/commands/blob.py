@@ -23,7 +23,12 @@ def blob() -> None:
 @click.option(
     "--key-file", type=_KEY_FILE, help='The data key: 32 bytes or 64 hexadecimal digits; "-" reads standard input.'
 )
-@click.option("--second-key-file", type=_FILE, help="The second data key, for a blob of two layers.")
+@click.option("--second-key-file", type=_FILE, help="The second data key, for a blob of two layers (DSSE-KMS).")
+@click.option(
+    "--service-key-file",
+    type=_FILE,
+    help="The service's key, in place of the data key of an object by SSE-S3, or of the second one by DSSE-KMS.",
+)
 @click.option(
     "--customer-key-file",
     type=_KEY_FILE,
@@ -50,6 +55,7 @@ def open_command(
     *,
     key_file: Path | None,
     second_key_file: Path | None,
+    service_key_file: Path | None,
     customer_key_file: Path | None,
     bucket_key_file: Path | None,
     output: Path | None,
@@ -59,11 +65,22 @@ def open_command(
 
     The same program runs alone: python gateway/blob_open.py.
     """
-    if [key_file, customer_key_file, bucket_key_file].count(None) != 2:
-        raise click.UsageError("Give one of --key-file, --customer-key-file and --bucket-key-file.")
+    first = [each for each in (key_file, customer_key_file, bucket_key_file) if each is not None]
+    if len(first) > 1 or not (first or service_key_file):
+        raise click.UsageError("Give one of --key-file, --customer-key-file, --bucket-key-file and --service-key-file.")
+    if second_key_file is not None and service_key_file is not None:
+        raise click.UsageError("Give one of --second-key-file and --service-key-file.")
     keys = [each for each in (key_file, second_key_file) if each is not None]
     try:
-        open_blob(path, keys, output, descriptor, customer_key_file=customer_key_file, bucket_key_file=bucket_key_file)
+        open_blob(
+            path,
+            keys,
+            output,
+            descriptor,
+            customer_key_file=customer_key_file,
+            bucket_key_file=bucket_key_file,
+            service_key_file=service_key_file,
+        )
     except (BlobError, OSError) as error:
         raise Failure(f"{path}: {error}") from error
 

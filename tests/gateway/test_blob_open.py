@@ -11,14 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from gateway import blob_open
-from gateway.blob_open import Blob, BlobError, bucket_data_key, customer_data_key, main, parse_key
+from gateway.blob_open import Blob, BlobError, bucket_data_key, customer_data_key, main, parse_key, service_data_key
+from gateway.commands.blob import blob as blob_group
 from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.customer_keys import customer_wrap
 from gateway.sealing.format import lp
 from gateway.sealing.stream import BlobSealer
-from gateway.sealing.wraps import bucket_key_wrap
+from gateway.sealing.wraps import bucket_key_wrap, local_wrap
 from tests.gateway.sealing.material import SMALL, SealedBlob, envelope, key, sealed_blob
 
 SOURCE = Path(blob_open.__file__)
@@ -230,6 +232,88 @@ def test_another_bucket_key_or_a_damaged_blob_gives_no_data_key() -> None:
         changed[bit // 8] ^= 1 << bit % 8
         with contextlib.suppress(BlobError):
             assert bucket_data_key(io.BytesIO(changed), bytes(BUCKET_KEY)) == blob.data_key.reveal()
+
+
+SERVICE_KEY = key()
+
+
+def under_the_service_key(mode: Mode, size: int = 2 * SMALL + 3, epoch: int = 3) -> SealedBlob:
+    """As the gateway writes it: by SSE-S3, by DSSE-KMS (its second key), or a manifest by SSE-C."""
+    blob, bound = sealed_blob(size, two_layers=mode is Mode.DSSE_KMS), envelope()
+    fields = (bound.account_id.encode(), bound.bucket_id, bound.row_uid)
+    if blob.second_key is not None:
+        before, secret, fields = (Wrap(mode, b"from the KMS", "arn", 1),), blob.second_key, (*fields, b"\1")
+    else:
+        before, secret = (Wrap(mode, bytes(113)),) if mode is Mode.SSE_C else (), blob.data_key
+    wraps = (*before, Wrap(Mode.SSE_S3, local_wrap(SERVICE_KEY, epoch, secret, lp(fields))))
+    sealer = BlobSealer(blob.data_key, blob.blob_id, second_key=blob.second_key, seg_log2=14, salt=blob.header[32:64])
+    segments = sealer.seal(blob.plaintext)
+    footer = sealer.footer(envelope(mode=mode, wraps=wraps), b'{"key":"x"}')
+    return replace(blob, header=sealer.header, segments=segments, footer=footer)
+
+
+@pytest.mark.parametrize("mode", [Mode.SSE_S3, Mode.DSSE_KMS, Mode.SSE_C])
+@pytest.mark.parametrize("by_command", [False, True], ids=["alone", "sealgate"])
+def test_the_services_key_opens_what_it_wrapped(tmp_path: Path, mode: Mode, *, by_command: bool) -> None:
+    blob = under_the_service_key(mode)
+    for name, content in (("blob", blob.stored), ("kms", blob.data_key.reveal()), ("service", SERVICE_KEY.reveal())):
+        (tmp_path / name).write_bytes(content)
+    arguments = [str(tmp_path / "blob"), "--service-key-file", str(tmp_path / "service")]
+    arguments += ["--key-file", str(tmp_path / "kms")] if mode is Mode.DSSE_KMS else []
+    arguments += ["-o", str(tmp_path / "out"), "--descriptor", str(tmp_path / "descriptor")]
+    if by_command:
+        assert CliRunner().invoke(blob_group, ["open", *arguments]).exit_code == 0
+    else:
+        assert main(arguments) == 0
+    assert (tmp_path / "out").read_bytes() == blob.plaintext
+    assert (tmp_path / "descriptor").read_bytes() == b'{"key":"x"}'
+
+
+def service_key_of(stored: bytes, service_key: bytes = SERVICE_KEY.reveal()) -> bytes:
+    return service_data_key(io.BytesIO(stored), service_key)
+
+
+@pytest.mark.parametrize("mode", [Mode.SSE_S3, Mode.DSSE_KMS, Mode.SSE_C])
+def test_another_service_key_or_a_damaged_blob_gives_no_data_key(mode: Mode) -> None:
+    blob = under_the_service_key(mode, 2)
+    right = (blob.second_key or blob.data_key).reveal()
+    assert service_key_of(blob.stored) == right
+    with pytest.raises(BlobError, match="not the one"):
+        service_key_of(blob.stored, key().reveal())
+    with pytest.raises(BlobError, match="nothing in this blob"):
+        service_key_of(under_a_customer_key(1).stored)
+    for bit in range(8 * 128, 8 * len(blob.stored)):
+        changed = bytearray(blob.stored)
+        changed[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(BlobError):
+            assert service_key_of(bytes(changed)) == right
+
+
+def test_the_second_key_of_two_layers_opens_nothing_as_the_first_of_one() -> None:
+    """The envelope says whose place a wrap is for, in clear: who changes that gets no key."""
+    blob = under_the_service_key(Mode.DSSE_KMS, 2)
+    told = blob.stored.replace(b'"mode":4,"wraps"', b'"mode":1,"wraps"')
+    assert told != blob.stored
+    with pytest.raises(BlobError, match="not the one"):
+        service_key_of(told)
+
+
+def test_one_layer_is_not_enough(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blob = under_the_service_key(Mode.DSSE_KMS, 2)
+    (tmp_path / "blob").write_bytes(blob.stored)
+    (tmp_path / "kms").write_bytes(blob.data_key.reveal())
+    (tmp_path / "service").write_bytes(SERVICE_KEY.reveal())
+    for option, name in (("--service-key-file", "service"), ("--key-file", "kms")):
+        assert main([str(tmp_path / "blob"), option, str(tmp_path / name)]) == 1
+        assert "2 layer(s)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--service-key-file", "a", "--second-key-file", "b", "--key-file", "c"], []])
+def test_keys_that_do_not_go_together(files: Path, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(files / "blob"), *arguments])
+    there = [str(files / "key") if not each.startswith("-") else each for each in arguments]
+    assert CliRunner().invoke(blob_group, ["open", str(files / "blob"), *there]).exit_code == 2
 
 
 def test_a_data_key_or_a_customers_key(tmp_path: Path) -> None:

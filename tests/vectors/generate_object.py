@@ -20,7 +20,7 @@ from gateway.sealing.footer import Envelope
 from gateway.sealing.format import lp
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobSealer
-from gateway.sealing.wraps import _wrap
+from gateway.sealing.wraps import _wrap, join_kms_wrap
 from kms.api.secrets import SecretBytes
 
 DIRECTORY = Path(__file__).parent / "object-v1"
@@ -71,6 +71,16 @@ class BucketKeyWrapVector(TypedDict):
     ciphertext_blob: str
     aad: str
     data_key: str
+    wrapped: str
+
+
+class TwoWrapsVector(TypedDict):
+    name: str
+    service_key: str
+    epoch: int
+    ciphertext_blob: str
+    aad: str
+    second_key: str
     wrapped: str
 
 
@@ -209,6 +219,26 @@ def bucket_key_wraps() -> list[BucketKeyWrapVector]:
     ]
 
 
+def two_wraps() -> list[TwoWrapsVector]:
+    """Of DSSE-KMS: the KMS's ciphertext blob of the first data key, and the second one wrapped by the service's key."""
+    name, epoch = "dsse", 2
+    key, second_key, r, blob = (
+        fixed(f"{name} {what}", n) for what, n in (("service key", 32), ("second key", 32), ("r", 16), ("blob", 134))
+    )
+    aad = lp([b"123456789012", fixed("bucket id", 16), fixed("wrap row uid", 16), b"\1"])
+    return [
+        TwoWrapsVector(
+            name=name,
+            service_key=key.hex(),
+            epoch=epoch,
+            ciphertext_blob=blob.hex(),
+            aad=aad.hex(),
+            second_key=second_key.hex(),
+            wrapped=join_kms_wrap(blob, _wrap(key, epoch, SecretBytes(second_key), aad, r)).hex(),
+        )
+    ]
+
+
 def customer_wraps() -> list[CustomerWrapVector]:
     account_id, bucket_id = "123456789012", fixed("bucket id", 16)
     aad = lp([account_id.encode(), bucket_id, fixed("wrap row uid", 16)])
@@ -241,6 +271,7 @@ def main() -> None:
             (DIRECTORY / f"{name}.blob").write_bytes(blob)
     answers = {"blobs": blobs, "rows": rows(), "wraps": wraps(), "customer_wraps": customer_wraps()}
     answers["bucket_key_wraps"] = bucket_key_wraps()
+    answers["two_wraps"] = two_wraps()
     (DIRECTORY / "vectors.json").write_text(json.dumps(answers, indent=1) + "\n")
 
 

@@ -135,6 +135,12 @@ class FakeKMS:
             decisions.append(Decided(f"kms:{request.operation_name()}", "arn", True, "the fake"))
         return answer
 
+    def knows(self, blob: bytes, plaintext: bytes, key_arn: str, context: Mapping[str, str]) -> SecretBytes:
+        """A ciphertext blob that was made elsewhere; the key in it."""
+        secret = SecretBytes(plaintext)
+        self._wrapped[blob] = secret, key_arn, dict(context)
+        return secret
+
     def _generate_data_key(self, caller: Caller, request: GenerateDataKey) -> DataKey:
         self._enter("GenerateDataKey", caller, request.key_id, request.encryption_context)
         plaintext = SecretBytes(os.urandom(request.number_of_bytes))

@@ -86,6 +86,31 @@ def test_the_worked_example_of_a_wrap_under_a_customers_key() -> None:
     assert of("wrapped by customer") == b"\1" + of("customer salt") + of("customer C") + sealed
 
 
+def test_the_worked_example_of_two_layers() -> None:
+    of = EXAMPLE.__getitem__
+    core, salt = of("two-layer core"), of("two-layer salt")
+    for layer, key in enumerate(("first key", "second key")):
+        assert of(f"two-layer PRK_{layer}") == mac(salt, of(key))
+        for name, label in (("K_seg", b"segment"), ("commit", b"commit")):
+            info = b"sealgate/v1/" + label + bytes([layer]) + core + b"\1"
+            assert of(f"two-layer {name}_{layer}") == mac(of(f"two-layer PRK_{layer}"), info)
+    assert of("within layer 1") == AESGCM(of("two-layer K_seg_0")).encrypt(of("nonce_0"), b"", None)
+    outer = AESGCM(of("two-layer K_seg_1")).encrypt(of("nonce_0"), of("within layer 1"), None)
+    assert of("two-layer segment") == outer
+    header = core + salt + of("two-layer commit_0") + of("two-layer commit_1")
+    assert (DIRECTORY / "two-layers-0.blob").read_bytes().startswith(header + outer)
+
+
+def test_the_worked_example_of_the_two_wraps_of_a_row() -> None:
+    of = EXAMPLE.__getitem__
+    blob = of("first key, by the KMS")
+    assert of("second wrap AAD") == of("wrap AAD") + struct.pack(">I", 1) + b"\1"
+    one_time_key = mac(of("service key"), b"sealgate/v1/wrap" + of("second wrap r"))
+    sealed = AESGCM(one_time_key).encrypt(ZERO, of("second data key"), of("second wrap AAD"))
+    local = b"\1" + struct.pack(">I", 2) + of("second wrap r") + sealed
+    assert of("wrapped twice") == struct.pack(">I", len(blob)) + blob + local
+
+
 def test_the_examples_of_index_arithmetic() -> None:
     section = DOCUMENT.split("### Index arithmetic")[1].split("###")[0]
     rows = [

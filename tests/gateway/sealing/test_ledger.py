@@ -65,7 +65,7 @@ async def test_everything_that_seals_is_recorded_and_nothing_repeats(recorded: P
     data_keys = DataKeys(kms.service, EpochKeys({1: service_key}, 1), bucket_keys)
     for _ in range(3):  # the same row, revision, wrap, and a part that is sent again: all from the same inputs
         rows.seal(bytes(16), 1, (b"a",), b"document")
-        for mode in (Mode.SSE_S3, Mode.SSE_KMS_BUCKET_KEY):
+        for mode in (Mode.SSE_S3, Mode.SSE_KMS_BUCKET_KEY, Mode.DSSE_KMS):
             await data_keys.create(
                 CALLER,
                 mode,
@@ -79,7 +79,7 @@ async def test_everything_that_seals_is_recorded_and_nothing_repeats(recorded: P
         sealer = BlobSealer(data_key, bytes(16), second_key=data_key)
         sealer.seal(b"part")
         sealer.footer(envelope(), b"{}")
-    assert len(lines(recorded, "seals")) == 3 * (1 + 1 + 1 + 2 + 1)
+    assert len(lines(recorded, "seals")) == 3 * (1 + 1 + 1 + 1 + 2 + 1)
     assert repeated_seals(recorded) == []
     known = set(lines(recorded, "keys"))
     (bucket_key,) = [opened.key for opened in bucket_keys._cache.values()]

@@ -15,19 +15,25 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.blob_open import Blob
+from gateway.protocol.modes import Mode, Wrap
+from gateway.sealing.body_key import BodyKey
 from gateway.sealing.customer_keys import customer_unwrap
+from gateway.sealing.data_keys import DataKeys
+from gateway.sealing.epochs import EpochKeys
 from gateway.sealing.footer import open_descriptor, parse_envelope, parse_footer
 from gateway.sealing.format import HEADER_SIZE, sealed_length
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobOpener, BlobSealer
 from gateway.sealing.wraps import bucket_key_unwrap, local_unwrap, split_kms_wrap
 from kms.api.secrets import SecretBytes
+from tests.gateway.sealing.material import CALLER, FakeBucketKeyStore, FakeKMS
 from tests.vectors import generate_object
 from tests.vectors.generate_object import (
     BlobVector,
     BucketKeyWrapVector,
     CustomerWrapVector,
     RowVector,
+    TwoWrapsVector,
     WrapVector,
     fixed,
 )
@@ -39,9 +45,12 @@ ROWS: list[RowVector] = VECTORS["rows"]
 WRAPS: list[WrapVector] = VECTORS["wraps"]
 CUSTOMER_WRAPS: list[CustomerWrapVector] = VECTORS["customer_wraps"]
 BUCKET_KEY_WRAPS: list[BucketKeyWrapVector] = VECTORS["bucket_key_wraps"]
+TWO_WRAPS: list[TwoWrapsVector] = VECTORS["two_wraps"]
 
 
-def name_of(vector: BlobVector | RowVector | WrapVector | CustomerWrapVector | BucketKeyWrapVector) -> str:
+def name_of(
+    vector: BlobVector | RowVector | WrapVector | CustomerWrapVector | BucketKeyWrapVector | TwoWrapsVector,
+) -> str:
     return vector["name"]
 
 
@@ -80,6 +89,7 @@ def test_the_generator_still_writes_what_is_kept() -> None:
     assert generate_object.wraps() == WRAPS
     assert generate_object.customer_wraps() == CUSTOMER_WRAPS
     assert generate_object.bucket_key_wraps() == BUCKET_KEY_WRAPS
+    assert generate_object.two_wraps() == TWO_WRAPS
 
 
 @pytest.mark.parametrize("vector", BLOBS, ids=name_of)
@@ -157,6 +167,37 @@ def test_wraps_under_bucket_keys_agree_with_the_format_by_hand(vector: BucketKey
     assert len(wrapped) == len(blob) + 73
     assert split_kms_wrap(wrapped)[0] == blob
     assert bucket_key_unwrap(bytearray(bucket_key), split_kms_wrap(wrapped)[1], aad).reveal() == data_key
+
+
+@pytest.mark.parametrize("vector", TWO_WRAPS, ids=name_of)
+async def test_wraps_of_two_layers_agree_with_the_format_by_hand(vector: TwoWrapsVector) -> None:
+    wrapped, service_key, blob = (bytes.fromhex(vector[name]) for name in ("wrapped", "service_key", "ciphertext_blob"))
+    account_id, bucket_id, row_uid = b"123456789012", fixed("bucket id", 16), fixed("wrap row uid", 16)
+    aad, second_key = lp([account_id, bucket_id, row_uid, b"\1"]), bytes.fromhex(vector["second_key"])
+    assert aad.hex() == vector["aad"]
+    r = wrapped[4 + len(blob) + 5 :][:16]
+    one_time_key = hmac.digest(service_key, b"sealgate/v1/wrap" + r, "sha256")
+    by_hand = struct.pack(">I", len(blob)) + blob + struct.pack(">BI", 1, vector["epoch"]) + r
+    by_hand += AESGCM(one_time_key).encrypt(bytes(12), second_key, aad)
+    assert by_hand == wrapped
+    # What the gateway makes of it: the KMS opens the first key, the service's key the second one.
+    kms = FakeKMS()
+    made = kms.knows(blob, bytes(range(32)), "arn", {"aws:s3:arn": "arn:aws:s3:::bucket/key"})
+    keys = DataKeys(
+        kms.service,
+        EpochKeys({vector["epoch"]: SecretBytes(service_key)}, vector["epoch"]),
+        FakeBucketKeyStore().worker(kms),
+    )
+    opened = await keys.open(
+        CALLER,
+        Wrap(Mode.DSSE_KMS, wrapped, "arn", 1),
+        context={},
+        account_id=account_id.decode(),
+        bucket_id=bucket_id,
+        row_uid=row_uid,
+        object_arn="arn:aws:s3:::bucket/key",
+    )
+    assert opened == BodyKey(made, SecretBytes(second_key))
 
 
 @pytest.mark.parametrize("vector", CUSTOMER_WRAPS, ids=name_of)
