@@ -20,6 +20,7 @@ from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
 from gateway.operations.key_usage import count_usage
+from gateway.operations.key_watch import KeyWatch
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
@@ -93,6 +94,9 @@ class Application:
         self._untold: list[str] = []
         self._epoch = SharedEpoch.open_reader(settings.epoch_path)
         self._bucket_keys: BucketKeys | None = None
+        self._key_watch: KeyWatch | None = None
+        if settings.kms.on_key_disabled == "abort":
+            self._key_watch = KeyWatch(self._service, lambda: self._epoch.value)
         self._unsealed: Unsealed | None = None
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
@@ -146,6 +150,8 @@ class Application:
         await self._provider_keys.close()
         if self._bucket_keys is not None:
             self._bucket_keys.close()
+        if self._key_watch is not None:
+            await self._key_watch.close()
         self._epoch.close()
         await self._kms.close()
         await self._index.close()
@@ -257,6 +263,7 @@ class Application:
                 is_blocked_for_all=self._settings.access.block_public,
             ),
             new_buckets_take_customer_keys=not self._settings.access.new_buckets_block_sse_c,
+            key_watch=self._key_watch,
             copies_share=self._settings.storage.copy == CopySetting.SHARE,
         )
         regions = {KMS.name: self._settings.kms.other_regions}

@@ -146,6 +146,12 @@ class KMSSettings:
         "where a new KMS key may be in the clear unless it chooses itself: in kmsd for a lease, or in the HSM alone",
         choices=("software", "hsm"),
     )
+    on_key_disabled: str = setting(
+        "finish",
+        "what becomes of downloads under way when their KMS key is disabled or scheduled for deletion: they end, as on "
+        "AWS, or are broken off within a second",
+        choices=("finish", "abort"),
+    )
     other_regions: tuple[str, ...] = setting(
         (), "further regions whose KMS this endpoint answers for: multi-Region keys are replicated between them"
     )

@@ -11,6 +11,7 @@ from functools import partial
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
 from gateway.operations.documents import BucketDocument
+from gateway.operations.key_watch import KeyWatch
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
@@ -51,7 +52,8 @@ class Services:
     account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none. `account_access`
     tells what holds for all that an account owns (`IdentityStore` says what its flag is), and `put_account_block`
     changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every process, when it
-    returns. `copies_share` is what holds for buckets that say nothing of it themselves.
+    returns. `copies_share` is what holds for buckets that say nothing of it themselves. `key_watch` breaks off those
+    downloads whose KMS key is disabled; None: they end.
     """
 
     index: Index
@@ -69,6 +71,7 @@ class Services:
     public_access: PublicAccess = PublicAccess()
     new_buckets_take_customer_keys: bool = False
     copies_share: bool = True
+    key_watch: KeyWatch | None = None
     buckets_per_account: int = 10_000
 
     def canonical_id(self, account_id: str) -> str:

@@ -179,8 +179,10 @@ class Exchange:
         except ConnectionError:
             entry.is_aborted = True
             keep_alive = False
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
             entry.is_aborted = True
+            if error.args:  # whoever broke it off says why
+                entry.decided_by, entry.reason = "broken off", str(error.args[0])
             self._connection.abort()
             raise
         finally:

@@ -53,8 +53,8 @@ _ABROAD = frozenset(
 """What can be done with a key of another account. API Reference, "Cross-account use" of each operation."""
 
 
-_FOR_THE_GATEWAY = frozenset(operation.action for operation in CRYPTOGRAPHIC | {Operation.DESCRIBE_KEY})
-"""What the gateway itself does with its own keys."""
+_FOR_THE_GATEWAY = frozenset(operation.action for operation in CRYPTOGRAPHIC)
+"""What the gateway itself does with its own keys; besides, it sees the state of all."""
 
 _NOBODY = Decision(Outcome.IMPLICIT_DENY, "the KMS has nothing for nobody", Layer.IDENTITY)
 
@@ -170,8 +170,10 @@ class PolicyAuthoriser:
 
 
 def _decide_for_service(caller: Caller, action: str, key_account_id: str) -> Decision:
-    is_the_gateways = key_account_id == SERVICE_ACCOUNT_ID and caller.principal.kind is PrincipalKind.SERVICE
-    if is_the_gateways and action in _FOR_THE_GATEWAY:
+    is_the_gateway = caller.principal.kind is PrincipalKind.SERVICE
+    if is_the_gateway and action == Operation.DESCRIBE_KEY.action:
+        return Decision(Outcome.ALLOWED, "the gateway sees the state of every key")
+    if is_the_gateway and key_account_id == SERVICE_ACCOUNT_ID and action in _FOR_THE_GATEWAY:
         return Decision(Outcome.ALLOWED, "the gateway's own key")
     return Decision(Outcome.IMPLICIT_DENY, "the gateway's own key serves the gateway, and it no other", Layer.RESOURCE)
 
