@@ -11,7 +11,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.clients.digests import checksum
 from tests.properties.encryption import BUCKET_KEY, CUSTOMERS, MODES, SSE, asked, brought, brought_for_source
@@ -43,13 +43,17 @@ ELSEWHERE = PLACES[2:]
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """How something is encrypted: one of `MODES`, or None for what says nothing, with one of two keys."""
+    """How something is encrypted: one of `MODES`, or None for what says nothing, with one of two keys.
+
+    `by_default`: the request says nothing either, and the bucket's configuration all.
+    """
 
     mode: str | None
     key: int = 1
+    by_default: bool = False
 
     def __str__(self) -> str:
-        return f"{self.mode or 'default'} {self.key}"
+        return f"{self.mode or 'nothing'} {self.key}{' by default' if self.by_default else ''}"
 
     @property
     def _name(self) -> str | None:
@@ -58,12 +62,25 @@ class Encryption:
 
     def asked(self, kms_keys: Mapping[int, str]) -> dict[str, str]:
         """The headers of a write."""
+        if self.by_default:
+            return {}
         headers = dict(asked(self._name))
         if self.mode in BY_KMS:
             headers[f"{SSE}-aws-kms-key-id"] = kms_keys[self.key]
             if self.key == 2:
                 headers[f"{SSE}-context"] = base64.b64encode(json.dumps(CONTEXT).encode()).decode()
         return headers
+
+    def configuration(self, kms_keys: Mapping[int, str]) -> bytes:
+        """A bucket's, which has it so by default."""
+        key = f"<KMSMasterKeyID>{kms_keys[self.key]}</KMSMasterKeyID>" if self.mode in BY_KMS else ""
+        algorithm = f"<SSEAlgorithm>{self.echoed(kms_keys)[SSE]}</SSEAlgorithm>"
+        has_bucket_key = "true" if self.mode == BUCKET_KEY else "false"
+        return (
+            "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
+            f"{algorithm}{key}</ApplyServerSideEncryptionByDefault>"
+            f"<BucketKeyEnabled>{has_bucket_key}</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>"
+        ).encode()
 
     @property
     def brought(self) -> dict[str, str]:
@@ -98,7 +115,7 @@ class Encryption:
     @property
     def context(self) -> Mapping[str, str] | None:
         """What CopyObject tells of the context, and nothing else does."""
-        return CONTEXT if self.mode in BY_KMS and self.key == 2 else None
+        return CONTEXT if self.mode in BY_KMS and self.key == 2 and not self.by_default else None
 
     @property
     def has_md5_etag(self) -> bool:
@@ -142,7 +159,7 @@ class Case:
 
     @property
     def pieces(self) -> tuple[bytes, ...]:
-        return PIECES if self.is_multipart else (PIECES[0][:1000],)
+        return _pieces(is_multipart=self.is_multipart)
 
     @property
     def body(self) -> bytes:
@@ -166,8 +183,8 @@ class Case:
     @property
     def is_illegal(self) -> bool:
         """A copy onto itself that changes nothing."""
-        changes = self.replaces or self.target.mode is not None or self.source.mode != "AES256" or self.is_multipart
-        return self.is_itself and not changes
+        names_something = self.replaces or self.target.mode is not None or self.is_multipart
+        return self.is_itself and not names_something and self.source.mode == "AES256"
 
     @property
     def shares_blobs(self) -> bool:
@@ -189,8 +206,7 @@ def cases(source_mode: str, *, is_rotated: bool) -> Iterator[Case]:
     Where no ciphertext could be shared anyway, what the bucket says about it alternates as well.
     """
     source = Encryption(source_mode)
-    targets = [Encryption(None), *(Encryption(mode, key) for mode in MODES for key in _keys(mode))]
-    settings = itertools.product(targets, (False, True), (False, True), PLACES)
+    settings = itertools.product(targets(), (False, True), (False, True), PLACES)
     for number, (target, is_multipart, is_versioned, place) in enumerate(settings):
         could_share = source.mode in SHARED and target.mode in (None, *SHARED)
         for shares in (True, False) if could_share else (number // len(PLACES) % 2 == 0,):
@@ -206,8 +222,80 @@ def cases(source_mode: str, *, is_rotated: bool) -> Iterator[Case]:
             )
 
 
-def _keys(mode: str) -> tuple[int, ...]:
-    return (1,) if mode == "AES256" else (1, 2)
+def default_cases() -> Iterator[Case]:
+    """Of requests that name no encryption, in buckets whose configuration does: a copy onto itself takes it, too."""
+    for target in targets():
+        if target.mode in (*BY_KMS, "AES256"):
+            for mode, place in itertools.product(MODES, PLACES[:2]):
+                yield Case(
+                    source=Encryption(mode),
+                    target=replace(target, by_default=True),
+                    is_multipart=False,
+                    is_versioned=False,
+                    place=place,
+                    replaces=False,
+                    shares=True,
+                    is_rotated=False,
+                )
+
+
+def targets() -> Iterator[Encryption]:
+    """Every encryption that can be asked for: none, and in each mode the key of sources and another one."""
+    yield Encryption(None)
+    yield Encryption("AES256")
+    for mode in MODES[1:]:
+        yield from (Encryption(mode, key) for key in (1, 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartCase:
+    """An upload whose first part is the whole source, and whose second is the border of its parts, or its middle."""
+
+    source: Encryption
+    target: Encryption
+    is_multipart: bool
+    is_versioned: bool
+    has_algorithm: bool
+    is_rotated: bool
+
+    def __str__(self) -> str:
+        return ", ".join(
+            (
+                f"{self.source} to {self.target}",
+                "parts" if self.is_multipart else "one body",
+                "versions" if self.is_versioned else "no versions",
+                "CRC32" if self.has_algorithm else "no algorithm",
+                "after rotation" if self.is_rotated else "before",
+            )
+        )
+
+    @property
+    def pieces(self) -> tuple[bytes, ...]:
+        return _pieces(is_multipart=self.is_multipart)
+
+    @property
+    def parts(self) -> list[tuple[str | None, bytes]]:
+        """Range and bytes of each."""
+        body, middle = b"".join(self.pieces), len(self.pieces[0]) - 10
+        return [(None, body), (f"bytes={middle}-{middle + 9}", body[middle : middle + 10])]
+
+
+def part_cases(source_mode: str, *, is_rotated: bool) -> Iterator[PartCase]:
+    """Every combination; whether the upload has a checksum algorithm alternates."""
+    settings = itertools.product(targets(), (False, True), (False, True))
+    for number, (target, is_multipart, is_versioned) in enumerate(settings):
+        yield PartCase(
+            source=Encryption(source_mode),
+            target=target,
+            is_multipart=is_multipart,
+            is_versioned=is_versioned,
+            has_algorithm=(number // 4 + is_rotated) % 2 == 0,
+            is_rotated=is_rotated,
+        )
+
+
+def _pieces(*, is_multipart: bool) -> tuple[bytes, ...]:
+    return PIECES if is_multipart else (PIECES[0][:1000],)
 
 
 def is_etag(text: str | None, body: bytes, encryption: Encryption) -> bool:

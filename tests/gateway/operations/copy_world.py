@@ -87,6 +87,11 @@ class World:
             answer = await self.gateway.call("PUT", path, query=query, body=document, account_id=account_id)
             assert answer.status in {200, 204}, answer.body
 
+    async def encrypt_by_default(self, path: str, encryption: Encryption) -> None:
+        """In a bucket of the caller's account."""
+        document = encryption.configuration(self.keys)
+        assert (await self.gateway.call("PUT", path, query={"encryption": ""}, body=document)).status == 200
+
     async def _let_share(self, path: str, shares: bool) -> None:
         """As `sealgate bucket update --copy` does."""
         index, rows = self.gateway.index, self.gateway.services.rows
@@ -183,3 +188,7 @@ def told(case: object) -> Iterator[None]:
         yield
     except AssertionError as error:
         raise AssertionError(f"{case}: {error}") from error
+
+
+def in_small_letters(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}

@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from gateway.operations.multipart import parts as parts_of_an_upload
 from gateway.storage.errors import NoSuchKey
 from gateway.storage.index.records import ObjectRow
 from tests.gateway.gateway_in_process import Answer
-from tests.gateway.operations.copy_model import ELSEWHERE, REQUEST_HEADERS, Case, cases, is_etag
-from tests.gateway.operations.copy_world import World, Written, bucket_path, made_world, told
+from tests.gateway.operations.copy_model import ELSEWHERE, REQUEST_HEADERS, Case, cases, default_cases, is_etag
+from tests.gateway.operations.copy_world import World, Written, bucket_path, in_small_letters, told
 from tests.properties.encryption import MODES, SSE
-
-
-@pytest.fixture
-async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(parts_of_an_upload, "MIN_PART_BYTES", 1)
-    async with made_world(tmp_path) as made:
-        yield made
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +87,7 @@ class Copying:
                     await self.world.row(self.path)
 
     def _check_answer(self, answer: Answer) -> None:
-        case, told = self.case, _in_small_letters(answer.headers)
+        case, told = self.case, in_small_letters(answer.headers)
         assert is_etag(answer.text("ETag"), case.body, case.target)
         assert answer.text(f"Checksum{case.algorithm}") == case.checksum
         assert answer.text("ChecksumType") == "FULL_OBJECT"
@@ -129,7 +120,7 @@ class Copying:
         case, call, brought = self.case, self.world.gateway.call, self.case.target.brought
         got = await call("GET", self.path, headers={**brought, "x-amz-checksum-mode": "ENABLED"})
         assert (got.status, got.body) == (200, case.body)
-        told = _in_small_letters(got.headers)
+        told = in_small_letters(got.headers)
         version = {"x-amz-version-id": answer.headers["x-amz-version-id"]} if case.is_target_versioned else {}
         assert told.pop("last-modified")
         assert told == {
@@ -168,10 +159,6 @@ class Copying:
         await world.delete(second)
 
 
-def _in_small_letters(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
-
-
 @pytest.mark.parametrize("mode", MODES)
 async def test_copies_are_what_the_model_says(world: World, mode: str) -> None:
     for number, case in enumerate(cases(mode, is_rotated=False)):
@@ -184,4 +171,13 @@ async def test_copies_are_what_the_model_says(world: World, mode: str) -> None:
     for copying in later:
         with told(copying.case):
             await copying.check()
+    await world.check_nothing_is_left()
+
+
+async def test_copies_take_what_the_bucket_says(world: World) -> None:
+    bucket = bucket_path("source", is_versioned=False, shares=True)
+    for number, case in enumerate(default_cases()):
+        await world.encrypt_by_default(bucket, case.target)
+        with told(case):
+            await (await Copying.prepare(world, case, str(number))).check()
     await world.check_nothing_is_left()

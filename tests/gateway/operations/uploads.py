@@ -34,8 +34,11 @@ class MultipartUpload:
         named = {f"x-amz-copy-source-{name.replace('_', '-')}": value for name, value in headers.items()}
         if copy_range is not None:
             named["x-amz-copy-source-range"] = copy_range
+        return await self.copy_by(number, {"x-amz-copy-source": source, **named})
+
+    async def copy_by(self, number: int, headers: Mapping[str, str]) -> Answer:
         query = {"partNumber": str(number), "uploadId": self.upload_id}
-        answer = await self.gateway.call("PUT", self.path, query=query, headers={"x-amz-copy-source": source, **named})
+        answer = await self.gateway.call("PUT", self.path, query=query, headers=headers)
         if answer.status == 200:
             self._note(number, answer.text("ETag"), answer.text(f"Checksum{self.algorithm}"))
         return answer
