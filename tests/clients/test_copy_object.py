@@ -1,4 +1,4 @@
-"""CopyObject: directives, conditions, onto itself, between every pair of encryption modes."""
+"""CopyObject: directives, conditions, onto itself. Copies between modes of encryption: `test_copy_matrix`."""
 
 from __future__ import annotations
 
@@ -239,41 +239,6 @@ def test_copy_computes_the_checksum_that_is_asked_for(s3: Any, bucket: str, sour
     expected = checksum(algorithm, BODY)
     assert answer["CopyObjectResult"][member] == expected
     assert s3.head_object(Bucket=bucket, Key="copy", ChecksumMode="ENABLED")[member] == expected
-
-
-@pytest.fixture(scope="module")
-def second_key(kms: Any) -> str:
-    return str(kms.create_key()["KeyMetadata"]["Arn"])
-
-
-MODES = ["none", "AES256", "first", "second"]
-
-
-@pytest.mark.parametrize("size", [10, len(BODY)])
-@pytest.mark.parametrize("before", MODES)
-@pytest.mark.parametrize("after", MODES)
-def test_copy_between_encryption_modes(
-    s3: Any, shared_bucket: str, kms_key: str, second_key: str, before: str, after: str, size: int
-) -> None:
-    keys = {"first": kms_key, "second": second_key}
-
-    def asked(mode: str) -> dict[str, str]:
-        if mode in keys:
-            return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": keys[mode]}
-        return {} if mode == "none" else {"ServerSideEncryption": mode}
-
-    source = {"Bucket": shared_bucket, "Key": f"{before}-{after}-{size}"}
-    target = {"Bucket": shared_bucket, "Key": f"{before}-{after}-{size}/copy"}
-    s3.put_object(**source, Body=BODY[:size], **asked(before))
-    answer = s3.copy_object(**target, CopySource=source, **asked(after))
-    s3.delete_object(**source)
-    found = s3.get_object(**target)
-    assert found["Body"].read() == BODY[:size]
-    expected = ("aws:kms", keys[after]) if after in keys else ("AES256", None)
-    assert (found["ServerSideEncryption"], found.get("SSEKMSKeyId")) == expected
-    assert (answer["ServerSideEncryption"], answer.get("SSEKMSKeyId")) == expected
-    is_md5 = found["ETag"] == f'"{md5_hex(BODY[:size])}"'
-    assert is_md5 == (after not in keys), "the ETag is the MD5 under SSE-S3 alone"
 
 
 def test_copy_without_headers_takes_the_default_of_the_destination(s3: Any, bucket: str, kms_key: str) -> None:
