@@ -20,8 +20,8 @@ from gateway.operations.copy_sharing import CopySetting
 from gateway.operations.documents import BucketDocument
 from gateway.operations.sealed_rows import SealedRows
 from gateway.storage.errors import NoSuchBucket
+from gateway.storage.index.interface import BucketIndex
 from gateway.storage.index.records import BucketRow
-from gateway.storage.index.sqlite.index import SQLiteIndex
 
 DEFAULT = "default"
 """As the installation says (`storage.copy`)."""
@@ -83,7 +83,7 @@ async def _set_copy(settings: Settings, name: str, copy: str | None) -> None:
             )
 
 
-async def _find(index: SQLiteIndex, name: str) -> BucketRow:
+async def _find(index: BucketIndex, name: str) -> BucketRow:
     try:
         return await index.get_bucket(name)
     except NoSuchBucket as error:

@@ -19,7 +19,7 @@ from tests.properties.encryption import BUCKET_KEY, CUSTOMERS, MODES, SSE, asked
 BY_KMS = ("aws:kms", BUCKET_KEY, "aws:kms:dsse")
 BY_CUSTOMER = "customer A"
 SHARED = ("AES256", "aws:kms", BUCKET_KEY)
-"""Modes whose ciphertext two objects may share: docs/formats/object.md, "Copy"."""
+"""Modes whose ciphertext two objects may share: docs/formats/object.md, "Footer"."""
 
 CONTEXT = {"matter": "copies"}
 """The client's own encryption context, of whatever is written under the second KMS key."""
