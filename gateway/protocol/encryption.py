@@ -111,7 +111,11 @@ def parse_encryption(headers: Mapping[str, str], operation: str) -> EncryptionRe
     parse_source_customer_key(headers, operation)
     if operation in CHOOSING:
         asked = _asked(headers)
-        return asked if customer_key is None else EncryptionRequest(Mode.SSE_C, customer_key=customer_key)
+        if customer_key is None:
+            return asked
+        if asked.has_bucket_key:
+            raise bucket_key_without_kms()
+        return EncryptionRequest(Mode.SSE_C, customer_key=customer_key)
     if operation in _TOLERATING:
         _asked(headers)
         return _NOTHING_ASKED

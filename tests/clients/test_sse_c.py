@@ -241,18 +241,6 @@ def test_a_renamed_object_keeps_its_key(s3: Any, taking: str) -> None:
         assert refusal(s3.get_object, Bucket=taking, Key=f"{name}-3", **B.asked) == (403, "AccessDenied")
 
 
-@pytest.mark.parametrize("method", ["DELETE", "PUT ?tagging", "GET ?acl", "GET ?tagging", "DELETE ?tagging"])
-@pytest.mark.parametrize("prefix", [f"{SSE}-customer-", "x-amz-copy-source-server-side-encryption-customer-"])
-def test_other_operations_refuse_a_key(s3: Any, raw: RawClient, shared: str, method: str, prefix: str) -> None:
-    s3.put_object(Bucket=shared, Key="other", Body=b"1")
-    verb, _, query = method.partition(" ")
-    headers = {name.replace(f"{SSE}-customer-", prefix): value for name, value in A.headers.items()}
-    answer = raw.request(verb, f"/{shared}/other{query}", headers)
-    assert answer.refusal == (400, "InvalidArgument")
-    assert A.base64.encode() not in answer.body
-    assert read(s3, shared, "other") == b"1"
-
-
 def test_selecting_is_refused_to_whoever_has_the_key_too(s3: Any, taking: str) -> None:
     s3.put_object(Bucket=taking, Key="a", Body=b"1", **A.asked)
     asked = {

@@ -4,7 +4,7 @@ import json
 
 import botocore.session
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.protocol.encryption import (
@@ -114,6 +114,7 @@ NEEDS_KMS = (
         ({SSE: "AES256", BUCKET_KEY: "true"}, "InvalidArgument", None),
         ({BUCKET_KEY: ""}, "InvalidArgument", None),
         ({SSE: "aws:kms", BUCKET_KEY: "maybe"}, "InvalidArgument", None),
+        ({**customer(), BUCKET_KEY: "true"}, "InvalidArgument", None),
         ({f"{SSE}-something-new": "x"}, "NotImplemented", None),
         ({f"{CUSTOMER}something-new": "x"}, "NotImplemented", None),
     ],
@@ -323,9 +324,12 @@ def test_the_response_headers_of_sse_c_tell_which_key_came() -> None:
 
 
 NAMES = st.sampled_from([SSE, KEY_ID, CONTEXT, BUCKET_KEY, *customer(), *customer(prefix=COPY_CUSTOMER)])
-VALUES = st.text() | st.sampled_from(["AES256", "aws:kms", "true", CUSTOMER_KEY, CUSTOMER_MD5, encoded({"a": "b"})])
+VALUES = st.text() | st.sampled_from(
+    ["AES256", "aws:kms", "aws:kms:dsse", "true", CUSTOMER_KEY, CUSTOMER_MD5, encoded({"a": "b"})]
+)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(NAMES, VALUES), st.sampled_from([*WRITES, "GetObject", "UploadPart", "ListParts"]))
 def test_nothing_but_s3_errors_and_nothing_ignored(headers: dict[str, str], operation: str) -> None:
     try:
@@ -334,6 +338,7 @@ def test_nothing_but_s3_errors_and_nothing_ignored(headers: dict[str, str], oper
         assert error.status in (400, 403, 501)
         return
     if operation in WRITES and any(name.startswith(CUSTOMER) for name in headers):
-        assert asked.mode is Mode.SSE_C
+        assert (asked.mode, asked.has_bucket_key) == (Mode.SSE_C, None)
+        assert headers.get(BUCKET_KEY, "false").lower() == "false"
     elif operation in WRITES and SSE in headers:
-        assert asked.mode in (Mode.SSE_S3, Mode.SSE_KMS)
+        assert asked.mode in (Mode.SSE_S3, Mode.SSE_KMS, Mode.DSSE_KMS)
