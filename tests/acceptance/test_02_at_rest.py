@@ -10,8 +10,6 @@ import base64
 import hashlib
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,11 +20,13 @@ from urllib.parse import urlencode
 import pytest
 
 from gateway.sealing.ledger import ENVIRONMENT_VARIABLE, repeated_seals
+from gateway.sealing.wraps import split_kms_wrap
 from kms.keys.ciphertext import IDENTITY_BYTES, SALT_BYTES
 from tests.acceptance.disk import Search, forms
+from tests.acceptance.unwrap_kms_keys import kms_keys
 from tests.clients.access import take_customer_keys
 from tests.clients.checks import error_of
-from tests.harness import REPOSITORY, Gateway, clean_environment
+from tests.harness import Gateway
 
 BUCKET = "at-rest"
 PART_BYTES = 5 << 20
@@ -75,7 +75,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
         gateway.stop()
     for line in "".join(path.read_text() for path in ledger.glob("*.keys")).split():
         made.secrets.append(("a key of the gateway's", bytes.fromhex(line)))
-    for line in _kms_keys(gateway):
+    for line in kms_keys(gateway):
         made.secrets.append(("a KMS key", bytes.fromhex(line)))
     made.secrets.append(("a customer's key", CUSTOMER_KEY))
     made.secrets.append(("MD5 of a customer's key", hashlib.md5(CUSTOMER_KEY, usedforsecurity=False).digest()))
@@ -118,6 +118,7 @@ def _traffic(run: Run) -> None:
         "sse-s3": {"ServerSideEncryption": "AES256"},
         "sse-kms": sse_kms,
         "bucket-key": bucket_key,
+        "dsse-kms": {**sse_kms, "ServerSideEncryption": "aws:kms:dsse"},
         "sse-c": customer,
     }
     for mode, encryption in modes.items():
@@ -190,18 +191,6 @@ def _data_key(gateway: Gateway, key: str) -> bytes:
     return plaintext
 
 
-def _kms_keys(gateway: Gateway) -> list[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "tests.acceptance.unwrap_kms_keys", str(gateway.data)],
-        cwd=REPOSITORY,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    ).stdout.split()
-
-
 def test_no_secret_lies_on_the_disk(run: Run) -> None:
     kinds = [name for name, _ in run.secrets]
     assert kinds.count("a key of the gateway's") > 400
@@ -246,6 +235,8 @@ def test_no_ciphertext_of_the_kms_shares_its_salt(run: Run) -> None:
     """
     with closing(sqlite3.connect(run.gateway.data / "index" / "index.sqlite")) as index:
         blobs = {wrapped for (wrapped,) in index.execute("SELECT wrapped FROM object_version WHERE mode = 2")}
+        for (wrapped,) in index.execute("SELECT wrapped FROM object_version WHERE mode = 4"):
+            blobs.add(split_kms_wrap(wrapped)[0])
         blobs |= {wrapped for (wrapped,) in index.execute("SELECT wrapped FROM key_epoch")}
-    assert len(blobs) >= 7
+    assert len(blobs) >= 10
     assert len({blob[IDENTITY_BYTES : IDENTITY_BYTES + SALT_BYTES] for blob in blobs}) == len(blobs)

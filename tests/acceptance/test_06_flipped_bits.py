@@ -75,7 +75,8 @@ def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stock]:
 
 def _fill(stock: Stock, key_id: str) -> None:
     randoms = random.Random(SEED)
-    stock.bodies = {name: randoms.randbytes(size) for name, size in [("inline", 1000), ("file", 600_000), ("empty", 0)]}
+    sizes = {"inline": 1000, "file": 600_000, "empty": 0, "layers": 300_000}
+    stock.bodies = {name: randoms.randbytes(size) for name, size in sizes.items()}
     s3, sse_kms = stock.s3, {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id}
     s3.create_bucket(Bucket=BUCKET)
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_id}}
@@ -85,6 +86,8 @@ def _fill(stock: Stock, key_id: str) -> None:
     s3.put_object(Bucket=BUCKET, Key="inline", Body=stock.bodies["inline"], **plain)
     s3.put_object(Bucket=BUCKET, Key="file", Body=stock.bodies["file"], **sse_kms)
     s3.put_object(Bucket=BUCKET, Key="empty", Body=b"", BucketKeyEnabled=True, **sse_kms)
+    dsse = {**sse_kms, "ServerSideEncryption": "aws:kms:dsse"}
+    s3.put_object(Bucket=BUCKET, Key="layers", Body=stock.bodies["layers"], **dsse)
     s3.copy_object(Bucket=BUCKET, Key="copy", CopySource=f"{BUCKET}/file", ServerSideEncryption="AES256")
     stock.bodies["copy"] = stock.bodies["file"]
     parts = [randoms.randbytes(5 << 20), randoms.randbytes(70_000)]
@@ -139,15 +142,16 @@ def blob_path(stock: Stock, key: str) -> Path:
     return path
 
 
-def segments_end(size: int) -> int:
-    return HEADER_BYTES + size + -(-size // SEGMENT_BYTES) * TAG_BYTES
+def segments_end(size: int, layers: int = 1) -> int:
+    return HEADER_BYTES + size + -(-size // SEGMENT_BYTES) * TAG_BYTES * layers
 
 
-def positions(size: int, randoms: random.Random) -> list[int]:
-    """Every byte of the header, both sides of each segment's edges and of its tag's, and some in between."""
-    end = segments_end(size)
-    edges = range(HEADER_BYTES, end, SEGMENT_BYTES + TAG_BYTES)
-    near = [edge + offset for edge in edges for offset in (-TAG_BYTES - 1, -TAG_BYTES, -1, 0)] + [end - 1]
+def positions(size: int, randoms: random.Random, layers: int = 1) -> list[int]:
+    """Every byte of the header, both sides of each segment's edges and of its tags', and some in between."""
+    end = segments_end(size, layers)
+    edges = range(HEADER_BYTES, end, SEGMENT_BYTES + TAG_BYTES * layers)
+    tags = [-TAG_BYTES * layer for layer in range(layers + 1)]
+    near = [edge + tag + offset for edge in edges for tag in tags for offset in (-1, 0)] + [end - 1]
     some = [randoms.randrange(HEADER_BYTES, end) for _ in range(40)]
     return sorted({*range(HEADER_BYTES), *(place for place in near if place < end), *some})
 
@@ -172,15 +176,16 @@ def flip(place: int, bit: int) -> Callable[[bytearray], object]:
     return change
 
 
-def test_a_flipped_bit_in_a_blob_file_is_never_served(stock: Stock) -> None:
-    path, randoms = blob_path(stock, "file"), random.Random(SEED)
-    places = positions(len(stock.bodies["file"]), randoms)
+@pytest.mark.parametrize(("key", "layers"), [("file", 1), ("layers", 2)])
+def test_a_flipped_bit_in_a_blob_file_is_never_served(stock: Stock, key: str, layers: int) -> None:
+    path, randoms = blob_path(stock, key), random.Random(SEED)
+    places = positions(len(stock.bodies[key]), randoms, layers)
     before = stock.log.events
     for count, place in enumerate(places, 1):
         with changed_file(path, flip(place, randoms.randrange(8))):
-            assert ask(stock.s3.get_object, Key="file") in (DAMAGED, BROKEN), f"byte {place}"
+            assert ask(stock.s3.get_object, Key=key) in (DAMAGED, BROKEN), f"byte {place}"
         assert stock.log.events == before + count, f"byte {place}"
-    assert ask(stock.s3.get_object, Key="file")["Body"] == stock.bodies["file"]
+    assert ask(stock.s3.get_object, Key=key)["Body"] == stock.bodies[key]
 
 
 def test_a_damaged_segment_spoils_no_range_beside_it(stock: Stock) -> None:
@@ -338,7 +343,7 @@ def check(stock: Stock, looks: dict[str, Callable[[], Any]], good: dict[str, Any
 def test_a_flipped_bit_in_a_row_of_an_object_is_never_served(stock: Stock, index: sqlite3.Connection) -> None:
     randoms = random.Random(SEED)
     table = Table(index, "object_version")
-    assert len(table.rows) == 5
+    assert len(table.rows) == 6
     for row in table.rows:
         assert isinstance(row["key"], bytes)
         key = row["key"].decode()
@@ -364,10 +369,11 @@ def test_rows_that_changed_places_are_never_served(stock: Stock, index: sqlite3.
     """Sealed columns of one object in the row of another, one by one and all together."""
     table = Table(index, "object_version")
     rows = {row["key"]: row for row in table.rows}
-    row, other = rows[b"file"], rows[b"copy"]
-    for column in ("row_uid", "wrapped", "sealed"):
-        with table.changed(row, column, other[column]):
-            check(stock, bodies_looks(stock.s3, "file"), {}, EVERY_LOOK)
+    for key, by in ((b"file", b"copy"), (b"layers", b"file")):
+        row, other = rows[key], rows[by]
+        for column in ("row_uid", "wrapped", "sealed"):
+            with table.changed(row, column, other[column]):
+                check(stock, bodies_looks(stock.s3, key.decode()), {}, EVERY_LOOK)
 
 
 def test_text_that_is_no_text_is_never_served(stock: Stock, index: sqlite3.Connection) -> None:

@@ -13,12 +13,17 @@ import random
 import sqlite3
 import struct
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kms.api.errors import KMSError
+from kms.keys.ciphertext import open_blob
+from kms.keys.context import canonical_context
+from tests.acceptance.conftest import StartGateway
+from tests.acceptance.unwrap_kms_keys import kms_keys
 from tests.clients.access import take_customer_keys
 from tests.harness import Gateway, running_gateway
 
@@ -60,15 +65,22 @@ def stored_blobs(gateway: Gateway) -> Iterator[bytes]:
     yield from (blobs[name] for name in sorted(blobs))
 
 
-def opened(gateway: Gateway, blob: bytes, directory: Path) -> tuple[bytes, dict[str, Any]]:
-    """Plaintext and descriptor of a blob, its data key decrypted by the public API of the KMS."""
-    envelope = footer_envelope(blob)
-    (wrap,) = envelope["wraps"]
-    data_key = gateway.client("kms").decrypt(
+def decrypted_by_kms(gateway: Gateway, envelope: dict[str, Any]) -> bytes:
+    """The data key in the first wrap."""
+    wrap = envelope["wraps"][0]
+    plaintext: bytes = gateway.client("kms").decrypt(
         CiphertextBlob=base64.b64decode(wrap["wrapped"]),
         EncryptionContext=envelope["encryption_context"],
         KeyId=wrap["key_arn"],
     )["Plaintext"]
+    return plaintext
+
+
+def opened(gateway: Gateway, blob: bytes, directory: Path) -> tuple[bytes, dict[str, Any]]:
+    """Plaintext and descriptor of a blob, its data key decrypted by the public API of the KMS."""
+    envelope = footer_envelope(blob)
+    assert len(envelope["wraps"]) == 1
+    data_key = decrypted_by_kms(gateway, envelope)
     (directory / "blob").write_bytes(blob)
     (directory / "key").write_bytes(data_key)
     names = [str(directory / name) for name in ("blob", "key", "plaintext", "descriptor")]
@@ -123,6 +135,64 @@ def test_an_object_with_a_bucket_key_is_opened_by_its_blob_and_the_kms(
     gateway.sealgate("blob", "open", names[0], "--bucket-key-file", names[1], "-o", names[2], "--descriptor", names[3])
     assert (tmp_path / "out").read_bytes() == body
     assert json.loads((tmp_path / "descriptor").read_text())["key"] == name
+
+
+def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
+    make_gateway: StartGateway, tmp_path: Path
+) -> None:
+    """Body, parts and manifest by DSSE-KMS, and a body by SSE-S3; the gateway is stopped then, and its root unwraps."""
+    gateway = make_gateway().start()
+    s3, parts = gateway.client("s3"), [random.Random(3).randbytes(PART_BYTES), b"the end"]
+    s3.create_bucket(Bucket=BUCKET)
+    key_id = gateway.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    asked = {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": key_id}
+    asked["SSEKMSEncryptionContext"] = base64.b64encode(b'{"team": "red"}').decode()
+    s3.put_object(Bucket=BUCKET, Key="by the service", Body=parts[1], ServerSideEncryption="AES256")
+    s3.put_object(Bucket=BUCKET, Key="two layers", Body=parts[0][:200_000], **asked)
+    upload = {"Bucket": BUCKET, "Key": "über/parts"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload, **asked)["UploadId"]
+    done = []
+    for number, part in enumerate(parts, 1):
+        answer = s3.upload_part(**upload, PartNumber=number, Body=part)
+        done.append({"PartNumber": number, "ETag": answer["ETag"]})
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+    by_service, *two_layers = stored_blobs(gateway)
+    first_keys = []
+    for blob in two_layers:
+        envelope = footer_envelope(blob)
+        assert [wrap["mode"] for wrap in envelope["wraps"]] == [4, 1]
+        first_keys.append(decrypted_by_kms(gateway, envelope))
+    assert len(set(first_keys)) == 2, "one for the object, one for the upload"
+    gateway.stop()
+    (tmp_path / "service").write_bytes(service_key(gateway))
+
+    def opened_by_service(blob: bytes, *more: str) -> bytes:
+        (tmp_path / "blob").write_bytes(blob)
+        names = [str(tmp_path / name) for name in ("blob", "service", "out", "descriptor")]
+        asked = [names[0], "--service-key-file", names[1], "-o", names[2], "--descriptor", names[3], *more]
+        gateway.sealgate("blob", "open", *asked)
+        return (tmp_path / "out").read_bytes()
+
+    assert opened_by_service(by_service) == parts[1]
+    for blob, key, body in zip(two_layers, first_keys, [parts[0][:200_000], *parts, b""], strict=True):
+        (tmp_path / "first").write_bytes(key)
+        assert opened_by_service(blob, "--key-file", str(tmp_path / "first")) == body
+    descriptor = json.loads((tmp_path / "descriptor").read_text())
+    assert descriptor["key"] == "über/parts"
+    assert [base64.b64decode(blob_id) for blob_id in descriptor["blob_ids"]] == [
+        each[16:32] for each in two_layers[1:3]
+    ]
+
+
+def service_key(gateway: Gateway) -> bytes:
+    """The key of the only epoch for data keys, by what the format says of it; for a stopped gateway."""
+    with closing(sqlite3.connect(gateway.data / "index" / "index.sqlite")) as index:
+        ((epoch, wrapped),) = index.execute("SELECT epoch, wrapped FROM key_epoch WHERE purpose = 'sse-s3'")
+    context = canonical_context({"sealgate:purpose": "sse-s3", "sealgate:epoch": str(epoch)})
+    for kms_key in kms_keys(gateway):
+        with suppress(KMSError):
+            return open_blob(bytes.fromhex(kms_key), wrapped, context=context)
+    raise AssertionError("no KMS key opens it")
 
 
 def test_parts_and_manifest_of_a_multipart_upload_are_opened(gateway: Gateway, key_id: str, tmp_path: Path) -> None:

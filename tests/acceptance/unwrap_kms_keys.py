@@ -8,6 +8,7 @@ A process of its own, because it loads the PKCS#11 module. No gateway may be run
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +19,20 @@ from gateway.kmsd import root_settings
 from kms.daemon.root import recovering_root
 from kms.keys.wrapping import open_record
 from kms.store.interface import ROOT_CHECK_VALUE
+from tests.harness import REPOSITORY, Gateway, clean_environment
+
+
+def kms_keys(gateway: Gateway) -> list[str]:
+    """What this prints of a stopped gateway."""
+    return subprocess.run(
+        [sys.executable, "-m", "tests.acceptance.unwrap_kms_keys", str(gateway.data)],
+        cwd=REPOSITORY,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout.split()
 
 
 def main() -> None:
