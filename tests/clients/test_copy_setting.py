@@ -128,3 +128,5 @@ def test_the_installation_may_seal_all_copies_anew(tmp_path: Path, monkeypatch: 
         assert shown(strict, bucket)["Copy"] == "reencrypt (default)"
         update(strict, bucket, "share")
         assert shares(strict, s3, bucket, bucket)
+    update(strict, bucket, "default")  # while nobody serves it
+    assert shown(strict, bucket)["Copy"] == "reencrypt (default)"

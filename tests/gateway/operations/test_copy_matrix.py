@@ -8,6 +8,7 @@ were rotated. Over real sockets some of them are `tests/clients/test_copy_matrix
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +18,21 @@ import pytest
 from gateway.storage.errors import NoSuchKey
 from gateway.storage.index.records import ObjectRow
 from tests.gateway.gateway_in_process import Answer
-from tests.gateway.operations.copy_model import ELSEWHERE, REQUEST_HEADERS, Case, cases, default_cases, is_etag
+from tests.gateway.operations.copy_model import (
+    ELSEWHERE,
+    REQUEST_HEADERS,
+    Case,
+    Encryption,
+    cases,
+    default_cases,
+    is_etag,
+    targets,
+)
 from tests.gateway.operations.copy_world import World, Written, bucket_path, in_small_letters, told
 from tests.properties.encryption import MODES, SSE
+
+S = 65536
+SIZES = (0, 1, S - 1, S, S + 1, 2 * S, 4 * S, 4 * S + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +194,24 @@ async def test_copies_take_what_the_bucket_says(world: World) -> None:
         with told(case):
             await (await Copying.prepare(world, case, str(number))).check()
     await world.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("shares", [True, False], ids=["share", "reencrypt"])
+async def test_bodies_of_every_size(world: World, shares: bool) -> None:
+    """Around the borders of segments and of what is sealed at a time, from each mode to each."""
+    bucket = bucket_path("source", is_versioned=False, shares=shares)
+    for size, mode in itertools.product(SIZES, MODES):
+        body, source = bytes(range(251)) * (size // 251 + 1), Encryption(mode)
+        written = await world.put(f"{bucket}/source", source, [body[:size]])
+        for target in targets():
+            headers = {
+                "x-amz-copy-source": written.path,
+                **target.asked(world.keys),
+                **source.brought_for_source,
+            }
+            answer = await world.gateway.call("PUT", f"{bucket}/copy", headers=headers)
+            got = await world.gateway.call("GET", f"{bucket}/copy", headers=target.brought)
+            with told((size, mode, target)):
+                assert answer.status == 200, answer.body
+                assert (got.status, got.body) == (200, body[:size])
+                assert is_etag(answer.text("ETag"), body[:size], target)

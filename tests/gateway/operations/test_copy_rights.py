@@ -121,3 +121,20 @@ async def test_copies_of_parts_need_the_keys_of_both_sides(world: World, mode: s
                 check_refused(world, answer, missing)
                 assert stored_files(world.gateway) == before
         assert (await upload.abort()).status == 204
+
+
+@pytest.mark.parametrize("mode", BY_KMS)
+async def test_copies_need_the_key_of_the_bucket_s_default(world: World, mode: str) -> None:
+    """Of the copy's bucket; the source is under no KMS key."""
+    users = await make_users(world, READS, WRITES)
+    bucket, target = bucket_path("source", is_versioned=False, shares=True), Encryption(mode, 2, by_default=True)
+    written = await world.put(f"{bucket}/source", Encryption("AES256"), PIECES[:1])
+    await world.encrypt_by_default(bucket, target)
+    for allowed, credentials in users.items():
+        headers = {"x-amz-copy-source": written.path}
+        answer = await world.gateway.call("PUT", f"{bucket}/copy", headers=headers, credentials=credentials)
+        if WRITES in allowed:
+            assert answer.status == 200, answer.body
+            assert answer.headers["x-amz-server-side-encryption-aws-kms-key-id"] == world.keys[2]
+        else:
+            check_refused(world, answer, [WRITES])
