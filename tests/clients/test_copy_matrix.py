@@ -27,7 +27,7 @@ from tests.gateway.operations.copy_model import (
     cases,
     is_etag,
 )
-from tests.properties.encryption import BUCKET_KEY, CUSTOMERS, MODES, SSE
+from tests.properties.encryption import BUCKET_KEY, MODES, SSE
 
 BODY = random_bytes(300_000)
 """Of several segments, and of more than is sealed at a time."""
@@ -69,9 +69,9 @@ def buckets(s3: Any) -> dict[tuple[bool, bool], str]:
 
 def customer_key(encryption: Encryption, *, of_source: bool = False) -> dict[str, Any]:
     """For reads and parts, or for the source of a copy."""
-    if encryption.mode != BY_CUSTOMER:
+    if encryption.secret is None:
         return {}
-    key = CustomerKey(list(CUSTOMERS.values())[encryption.key - 1])
+    key = CustomerKey(encryption.secret)
     return key.of_source if of_source else key.asked
 
 

@@ -60,6 +60,11 @@ class Encryption:
         """What the other tests call it."""
         return list(CUSTOMERS)[self.key - 1] if self.mode == BY_CUSTOMER else self.mode
 
+    @property
+    def secret(self) -> bytes | None:
+        """The customer's key."""
+        return CUSTOMERS.get(self._name or "")
+
     def asked(self, kms_keys: Mapping[int, str]) -> dict[str, str]:
         """The headers of a write."""
         if self.by_default:

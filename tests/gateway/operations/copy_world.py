@@ -17,6 +17,7 @@ from gateway.protocol.modes import Mode
 from gateway.storage.index.records import ObjectRow
 from gateway.storage.sweep import Sweeper
 from iam.principals import Caller, root_principal
+from kms.api.secrets import SecretBytes
 from kms.api.types import CreateKey, RotateKeyOnDemand
 from tests.gateway.gateway_in_process import ACCOUNT_ID, OTHER_ACCOUNT_ID, InProcessGateway, in_process_gateway
 from tests.gateway.operations.copy_model import BY_CUSTOMER, BY_KMS, ELSEWHERE, SOURCE_HEADERS, Encryption
@@ -130,6 +131,22 @@ class World:
         bucket, _, key = path.removeprefix("/").partition("/")
         found = await self.gateway.index.get_bucket(bucket)
         return await self.gateway.index.get_object(found.bucket_id, key.encode(), version_id)
+
+    async def data_keys(self, path: str, encryption: Encryption) -> set[bytes]:
+        """That of an object, or both."""
+        bucket, _, key = path.removeprefix("/").partition("/")
+        found, row = await self.gateway.index.get_bucket(bucket), await self.row(path)
+        opened = await self.gateway.services.data_keys.open(
+            CALLER,
+            row.wrap,
+            context=self.gateway.services.rows.open_object(row).context or {},
+            account_id=found.account_id,
+            bucket_id=found.bucket_id,
+            row_uid=row.row_uid,
+            object_arn=f"arn:aws:s3:::{bucket}/{key}",
+            customer_key=None if encryption.secret is None else SecretBytes(encryption.secret),
+        )
+        return {each.reveal() for each in (opened.first, opened.second) if each is not None}
 
     def references(self, blob_ids: Sequence[bytes]) -> set[int]:
         """How many rows the index says name each of the blobs."""

@@ -20,7 +20,9 @@ from gateway.storage.index.records import ObjectRow
 from tests.gateway.gateway_in_process import Answer
 from tests.gateway.operations.copy_model import (
     ELSEWHERE,
+    PIECES,
     REQUEST_HEADERS,
+    SHARED,
     Case,
     Encryption,
     cases,
@@ -215,3 +217,21 @@ async def test_bodies_of_every_size(world: World, shares: bool) -> None:
                 assert answer.status == 200, answer.body
                 assert (got.status, got.body) == (200, body[:size])
                 assert is_etag(answer.text("ETag"), body[:size], target)
+
+
+@pytest.mark.parametrize("shares", [True, False], ids=["share", "reencrypt"])
+async def test_data_keys_are_shared_with_the_blobs_alone(world: World, shares: bool) -> None:
+    """What is sealed anew is so under a data key of its own, in both layers where there are two."""
+    bucket = bucket_path("source", is_versioned=False, shares=shares)
+    for mode, target in itertools.product(MODES, targets()):
+        source = Encryption(mode)
+        written = await world.put(f"{bucket}/source", source, PIECES[:1])
+        headers = {"x-amz-copy-source": written.path, **target.asked(world.keys), **source.brought_for_source}
+        answer = await world.gateway.call("PUT", f"{bucket}/copy", headers=headers)
+        old, new = await world.data_keys(f"{bucket}/source", source), await world.data_keys(f"{bucket}/copy", target)
+        with told((mode, target)):
+            assert answer.status == 200, answer.body
+            could_share = mode in SHARED and target.mode in (None, *SHARED)
+            assert (old == new) == (shares and could_share)
+            assert old == new or old.isdisjoint(new)
+            assert len(new) == (2 if target.mode == "aws:kms:dsse" else 1)
