@@ -1,8 +1,8 @@
 """Stored bodies read back: a range of an object's plaintext, out of one blob or many, authenticated before it leaves.
 
-Ciphertext is read one batch ahead of the connection, in the blob store's threads; decrypting a batch costs less than a
-thread hop (about 30 µs for 256 KiB), so it is done on the event loop. Memory for a stream: two batches of ciphertext
-and one of plaintext, whatever the object's size.
+Ciphertext is read one batch ahead of the connection, in the blob store's threads; decrypting a batch costs about as
+much as a thread hop (30 µs for 256 KiB and a layer), so it is done on the event loop. Memory for a stream: two batches
+of ciphertext and one of plaintext, whatever the object's size.
 """
 
 from __future__ import annotations

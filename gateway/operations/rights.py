@@ -13,7 +13,7 @@ from iam.rights import ANY, Right
 
 _SOURCE = "the source"
 _NAMED = "a version is named"
-_UNDER_KMS = "SSE-KMS"
+_UNDER_KMS = "SSE-KMS, DSSE-KMS"
 
 DECRYPTS = Right("kms:Decrypt", "key", when=_UNDER_KMS)
 ENCRYPTS = Right("kms:GenerateDataKey", "key", when=_UNDER_KMS)

@@ -1,8 +1,8 @@
 """Sealing a body into a blob, and opening it again (docs/formats/object.md).
 
 `BlobSealer` is used once, front to back, by one thread at a time: its nonces are a count. `BlobOpener` keeps no
-state, so several threads may open batches at once. Both are plain CPU work (about 7 us a 64 KiB segment): callers
-run batches of 256 KiB to 1 MiB in a thread and small bodies in place.
+state, so several threads may open batches at once. Both are plain CPU work (about 7 us a 64 KiB segment and layer):
+callers run batches of 256 KiB to 1 MiB in a thread and small bodies in place.
 """
 
 from __future__ import annotations

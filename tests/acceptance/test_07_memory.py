@@ -1,5 +1,7 @@
 """Memory of a worker stays flat while 8 streams of 1 GiB go up, and down again: at most 40 MiB above what it had.
 
+Half of them have two layers (DSSE-KMS), which are sealed batch by batch as well.
+
 Bodies are made and checked while they travel; nothing on the client's side is kept either. The data directory takes
 8 GiB for a minute.
 """
@@ -19,7 +21,8 @@ from tests.acceptance.observe import resident_kib
 from tests.acceptance.raw import connect, presign, target
 from tests.harness import Gateway
 
-BUCKET = "memory"
+BUCKETS = {"memory": "aws:kms", "memory-two-layers": "aws:kms:dsse"}
+"""With the modes that are their defaults."""
 STREAMS = 8
 SIZE_BYTES = 1 << 30
 PIECE_BYTES = 1 << 20
@@ -107,24 +110,25 @@ class Memory:
 def warm_up(gateway: Gateway) -> None:
     """What a worker loads and allocates once: threads, caches, code of the first requests."""
     s3 = gateway.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    for number in range(4):
-        s3.put_object(Bucket=BUCKET, Key=f"warm/{number}", Body=bytes(100_000), ServerSideEncryption="aws:kms")
-        assert s3.get_object(Bucket=BUCKET, Key=f"warm/{number}")["Body"].read() == bytes(100_000)
+    for bucket, mode in BUCKETS.items():
+        s3.create_bucket(Bucket=bucket)
+        rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": mode}}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+        for number in range(4):
+            s3.put_object(Bucket=bucket, Key=f"warm/{number}", Body=bytes(100_000))
+            assert s3.get_object(Bucket=bucket, Key=f"warm/{number}")["Body"].read() == bytes(100_000)
 
 
 def test_eight_streams_of_a_gibibyte_take_no_memory(make_gateway: StartGateway) -> None:
     gateway = make_gateway(workers=1).start()
     warm_up(gateway)
-    s3 = gateway.client("s3")
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
-    s3.put_bucket_encryption(Bucket=BUCKET, ServerSideEncryptionConfiguration={"Rules": [rule]})
     bodies = [Body(stream) for stream in range(STREAMS)]
+    places = [{"Bucket": bucket, "Key": f"stream/{n}"} for n in range(STREAMS // 2) for bucket in BUCKETS]
     (worker,) = gateway.children("gateway.worker")
     memory = Memory(worker)
     with memory.watched(), ThreadPoolExecutor(STREAMS) as clients:
         for operation, send in (("put_object", put), ("get_object", get)):
-            urls = [presign(gateway, operation, Bucket=BUCKET, Key=f"stream/{number}") for number in range(STREAMS)]
+            urls = [presign(gateway, operation, **place) for place in places]
             for each in [clients.submit(send, url, body) for url, body in zip(urls, bodies, strict=True)]:
                 each.result(300)
     assert gateway.children("gateway.worker") == [worker]

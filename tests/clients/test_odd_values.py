@@ -21,7 +21,7 @@ ODD = [
     "..", "?", "&", "=", "%", "%00", "%zz", "a,b", ",", ";", ":", "<>&", "]]>", "é", "\u2028", "😀", "\x01", "\x7f",
     "\t", "x" * 1500, "bytes=0-", "bytes=-1", "AAAA", "AAAA====", "=?UTF-8?B?w6k=?=", "Wed, 02 Jan 2030 00:00:00 GMT",
     "2030-01-01T00:00:00Z", "Thu, 32 Foo 99999 25:61:61 GMT", "arn:aws:s3:::x", "arn:aws:kms:us-east-1:1:key/x",
-    "AES256", "aws:kms", "STANDARD", "SHA256", "COMPOSITE", "REPLACE", "url", "e30=", "W10=",
+    "AES256", "aws:kms", "aws:kms:dsse", "STANDARD", "SHA256", "COMPOSITE", "REPLACE", "url", "e30=", "W10=",
 ]  # fmt: skip
 
 STEP = 4

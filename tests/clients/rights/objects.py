@@ -22,6 +22,9 @@ SQL: dict[str, Any] = {
     "OutputSerialization": {"CSV": {}},
 }
 
+UNDER_KMS = {"under a KMS key": "aws:kms", "in two layers": "aws:kms:dsse"}
+"""Variants that the KMS is asked for: what each is called, and the mode as S3 calls it."""
+
 CASES: list[Case] = []
 
 
@@ -84,14 +87,19 @@ _reading("SelectObjectContent", "GetObject", otherwise="MethodNotAllowed", **SQL
 _reading("RestoreObject", "RestoreObject", otherwise="InvalidObjectState", RestoreRequest=RESTORE)
 
 
-@case("GetObject", "under a KMS key")
-def get_under_kms(world: World) -> Prepared:
-    bucket = world.bucket()
-    world.put(bucket, **world.under_kms)
-    return Prepared(
-        ask=ask("GetObject", Bucket=bucket, Key="key"),
-        needs=[*on(bucket, "GetObject"), ("kms:Decrypt", world.kms_key)],
-    )
+def _reading_under_kms(variant: str, sse: str) -> None:
+    @case("GetObject", variant)
+    def get(world: World) -> Prepared:
+        bucket = world.bucket()
+        world.put(bucket, **world.by_kms(sse))
+        return Prepared(
+            ask=ask("GetObject", Bucket=bucket, Key="key"),
+            needs=[*on(bucket, "GetObject"), ("kms:Decrypt", world.kms_key)],
+        )
+
+
+for _variant, _sse in UNDER_KMS.items():
+    _reading_under_kms(_variant, _sse)
 
 
 def _with_tags(operation: str) -> None:
@@ -245,12 +253,19 @@ def _writing(operation: str, given: Callable[[World, str], tuple[list[Need], dic
         needs, data = given(world, bucket)
         return _written(world, operation, bucket, needs, "PutObjectAcl", GrantRead=LOG_DELIVERY, **data)
 
-    @case(operation, "under a KMS key")
+    for variant, sse in UNDER_KMS.items():
+        _writing_under_kms(operation, given, variant, sse)
+
+
+def _writing_under_kms(
+    operation: str, given: Callable[[World, str], tuple[list[Need], dict[str, Any]]], variant: str, sse: str
+) -> None:
+    @case(operation, variant)
     def under_kms(world: World) -> Prepared:
         bucket = world.bucket()
         needs, data = given(world, bucket)
         uses = ("kms:GenerateDataKey", world.kms_key)
-        return _written(world, operation, bucket, [*needs, uses], **data, **world.under_kms)
+        return _written(world, operation, bucket, [*needs, uses], **data, **world.by_kms(sse))
 
 
 _writing("PutObject", _body)
@@ -292,13 +307,17 @@ def copy_version_with_tags(world: World) -> Prepared:
     return _written(world, "CopyObject", bucket, needs, "PutObjectTagging", **data)
 
 
-@case("CopyObject", "from one KMS key to another")
-def copy_between_keys(world: World) -> Prepared:
-    bucket = world.bucket()
-    source = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": world.other_kms_key}
-    needs, data = _source(world, bucket, **source)
-    uses = [("kms:Decrypt", world.other_kms_key), ("kms:GenerateDataKey", world.kms_key)]
-    return _written(world, "CopyObject", bucket, [*needs, *uses], **data, **world.under_kms)
+def _copying_between_keys(variant: str, sse: str) -> None:
+    @case("CopyObject", f"from one KMS key to another{variant}")
+    def copy(world: World) -> Prepared:
+        bucket = world.bucket()
+        needs, data = _source(world, bucket, ServerSideEncryption=sse, SSEKMSKeyId=world.other_kms_key)
+        uses = [("kms:Decrypt", world.other_kms_key), ("kms:GenerateDataKey", world.kms_key)]
+        return _written(world, "CopyObject", bucket, [*needs, *uses], **data, **world.by_kms(sse))
+
+
+_copying_between_keys("", "aws:kms")
+_copying_between_keys(", in two layers", "aws:kms:dsse")
 
 
 def _no_source(operation: str) -> None:
@@ -379,14 +398,19 @@ _of_upload("AbortMultipartUpload", "AbortMultipartUpload")
 _of_upload("ListParts", "ListMultipartUploadParts", changes=False)
 
 
-@case("UploadPart", "under a KMS key")
-def upload_part_under_kms(world: World) -> Prepared:
-    bucket = world.bucket()
-    return Prepared(
-        ask=ask("UploadPart", **_begun(world, bucket, **world.under_kms), PartNumber=1, Body=PART),
-        needs=[*on(bucket, "PutObject"), ("kms:Decrypt", world.kms_key)],
-        observe=world.contents_of(bucket),
-    )
+def _uploading_under_kms(variant: str, sse: str) -> None:
+    @case("UploadPart", variant)
+    def upload_part(world: World) -> Prepared:
+        bucket = world.bucket()
+        return Prepared(
+            ask=ask("UploadPart", **_begun(world, bucket, **world.by_kms(sse)), PartNumber=1, Body=PART),
+            needs=[*on(bucket, "PutObject"), ("kms:Decrypt", world.kms_key)],
+            observe=world.contents_of(bucket),
+        )
+
+
+for _variant, _sse in UNDER_KMS.items():
+    _uploading_under_kms(_variant, _sse)
 
 
 def _copying_part(variant: str, *, versions: bool = False, of_upload: bool = False, of_source: bool = False) -> None:
@@ -410,25 +434,26 @@ _copying_part("a version", versions=True)
 _copying_part("from one KMS key to another", of_upload=True, of_source=True)
 
 
-def _completing(variant: str, *actions: str, under_kms: bool = False) -> None:
+def _completing(variant: str, *actions: str, sse: str = "") -> None:
     @case("CompleteMultipartUpload", variant)
     def complete(world: World) -> Prepared:
         bucket = world.bucket()
         condition: dict[str, Any] = {}
         if "GetObject" in actions:  # before the upload begins: what changes meanwhile is a conflict
             condition["IfMatch"] = world.s3.put_object(Bucket=bucket, Key="key", Body=b"old")["ETag"]
-        named = _begun(world, bucket, parts=1, **(world.under_kms if under_kms else {}))
+        named = _begun(world, bucket, parts=1, **(world.by_kms(sse) if sse else {}))
         parameters = {**named, **condition, "MultipartUpload": _completed(world, named)}
         return Prepared(
             ask=ask("CompleteMultipartUpload", **parameters),
-            needs=[*on(bucket, "PutObject", *actions), *([("kms:Decrypt", world.kms_key)] if under_kms else [])],
+            needs=[*on(bucket, "PutObject", *actions), *([("kms:Decrypt", world.kms_key)] if sse else [])],
             observe=world.contents_of(bucket),
         )
 
 
 _completing("")
 _completing("If-Match", "GetObject")
-_completing("under a KMS key", under_kms=True)
+for _variant, _sse in UNDER_KMS.items():
+    _completing(_variant, sse=_sse)
 
 
 # Deleting and renaming
@@ -468,15 +493,15 @@ _deleting("a version", "DeleteObjectVersion", versions=True)
 _deleting("If-Match", "DeleteObject", "GetObject", compares=True)
 
 
-def _renaming(variant: str, *, tags: bool = False, compares: bool = False, under_kms: bool = False) -> None:
+def _renaming(variant: str, *, tags: bool = False, compares: bool = False, sse: str = "") -> None:
     @case("RenameObject", variant)
     def rename(world: World) -> Prepared:
         bucket = world.bucket()
-        encryption = world.under_kms if under_kms else {}
+        encryption = world.by_kms(sse) if sse else {}
         world.put(bucket, "source", **encryption, **({"Tagging": "a=b"} if tags else {}))
         needs = on(bucket, "GetObject", "DeleteObject", key="source")
         needs += on(bucket, "GetObjectTagging", key="source") + on(bucket, "PutObjectTagging") if tags else []
-        needs += [(action, world.kms_key) for action in ("kms:Decrypt", "kms:GenerateDataKey")] if under_kms else []
+        needs += [(action, world.kms_key) for action in ("kms:Decrypt", "kms:GenerateDataKey")] if sse else []
         condition: dict[str, Any] = {}
         if compares:
             needs += on(bucket, "GetObject")
@@ -487,7 +512,8 @@ def _renaming(variant: str, *, tags: bool = False, compares: bool = False, under
 _renaming("")
 _renaming("tags", tags=True)
 _renaming("a condition", compares=True)
-_renaming("under a KMS key", under_kms=True)
+for _variant, _sse in UNDER_KMS.items():
+    _renaming(_variant, sse=_sse)
 
 
 @case("RenameObject", "no such object")

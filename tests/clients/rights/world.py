@@ -78,7 +78,11 @@ class World:
     @cached_property
     def under_kms(self) -> dict[str, Any]:
         """The parameters of a request that encrypts by `kms_key`."""
-        return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
+        return self.by_kms("aws:kms")
+
+    def by_kms(self, sse: str) -> dict[str, Any]:
+        """As `under_kms`, of the mode that S3 calls so."""
+        return {"ServerSideEncryption": sse, "SSEKMSKeyId": self.kms_key}
 
     @cached_property
     def kms_key(self) -> str:
