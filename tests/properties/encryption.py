@@ -11,8 +11,9 @@ CUSTOMERS = {"customer A": b"a" * 32, "customer B": b"b" * 32}
 """Keys of customers by name, which stands for SSE-C where others have the name of a mode."""
 BUCKET_KEY = "bucket key"
 """Stands for SSE-KMS with one."""
+DSSE = "aws:kms:dsse"
 
-MODES = ("AES256", "aws:kms", BUCKET_KEY, "aws:kms:dsse", "customer A")
+MODES = ("AES256", "aws:kms", BUCKET_KEY, DSSE, "customer A")
 """Every way to encrypt an object."""
 
 _NOTHING: Mapping[str, str] = {}

@@ -63,6 +63,13 @@ class Bucket:
         found = self.versions[key]
         self.versions[key] = [replace(each, tags=tags) if each.version_id == version_id else each for each in found]
 
+    def encrypt(self, key: str, version_id: str, encryption: str) -> None:
+        """UpdateObjectEncryption, which changes nothing else."""
+        found = self.versions[key]
+        self.versions[key] = [
+            replace(each, encryption=encryption) if each.version_id == version_id else each for each in found
+        ]
+
     def refusal(self, key: str, if_match: str | None, if_none_match: bool) -> int | None:
         """The status with which conditions on the key's object are refused: If-Match with a tag, If-None-Match: *."""
         current = self.current(key)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.gateway.gateway_in_process import Answer
-from tests.properties.encryption import asked, brought, brought_for_source
+from tests.properties.encryption import BUCKET_KEY, CUSTOMERS, DSSE, MODES, SSE, asked, brought, brought_for_source
 from tests.properties.in_process import Store, child, children, decoded, root, upload_id_of
 from tests.properties.model import NULL, Bucket, Version
 from tests.properties.strategies import SIZES, body
@@ -22,9 +22,18 @@ KEYS = st.sampled_from(NAMES)
 TAGS = st.dictionaries(st.sampled_from(("a", "b c", "é")), st.sampled_from(("", "x", "y+z")), max_size=2)
 METADATA = st.dictionaries(st.sampled_from(("a", "b")), st.sampled_from(("x", "y z")), max_size=2)
 NUMBERS = st.integers(0, 30)
-ENCRYPTIONS = st.sampled_from(
-    (None, None, "AES256", "aws:kms", "aws:kms:dsse", "bucket key", "customer A", "customer B")
-)
+ENCRYPTIONS = st.sampled_from((None, None, *MODES, "customer B"))
+NOT_UPDATED = (DSSE, *CUSTOMERS)
+"""What UpdateObjectEncryption does not take as a source (API_UpdateObjectEncryption)."""
+
+
+@dataclass
+class Told:
+    """What HEAD says, with and without the encryption, and what attributes, tags and listings do."""
+
+    headers: Mapping[str, str]
+    encryption: Mapping[str, str]
+    documents: list[tuple[int, bytes | str | None]]
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -34,6 +43,7 @@ class StoreMachine(RuleBasedStateMachine):
         super().__init__()
         self._store = store
         self._bucket = store.new_bucket()
+        self._kms_keys = (store.new_kms_key(), store.new_kms_key())
         self._model = Bucket()
         self._known = [NULL]  # version ids that were told once, also of versions that are gone
         self._count = 0
@@ -255,6 +265,57 @@ class StoreMachine(RuleBasedStateMachine):
         told = self._ask("GET", key, query)
         pairs = [each for tag_set in children(root(told), "TagSet") for each in children(tag_set, "Tag")]
         assert {child(each, "Key"): child(each, "Value") for each in pairs} == tags
+
+    @precondition(lambda self: self._model.versions)
+    @rule(
+        key=KEYS,
+        number=NUMBERS,
+        changes=st.lists(st.tuples(st.sampled_from((0, 1)), st.booleans()), min_size=1, max_size=3),
+    )
+    def update_encryption(self, key: str, number: int, changes: list[tuple[int, bool]]) -> None:
+        """By one key or the other, with a bucket key or without: nothing else changes of this version or of another."""
+        version_id = self._version_id(number)
+        objects = [(each, found.version_id) for each, found, _ in self._model.all_versions() if found.body is not None]
+        if objects and number % 4:
+            key, version_id = objects[number % len(objects)]
+        for which, has_bucket_key in changes:
+            before = self._told(key, version_id)
+            expected = self._model.version(key, version_id)
+            arn = self._kms_keys[which]
+            bucket_key = f"<BucketKeyEnabled>{str(has_bucket_key).lower()}</BucketKeyEnabled>"
+            kms = f"<SSE-KMS><KMSKeyArn>{arn}</KMSKeyArn>{bucket_key}</SSE-KMS>"
+            document = f"<ObjectEncryption>{kms}</ObjectEncryption>".encode()
+            query = {"encryption": ""} | ({} if version_id is None else {"versionId": version_id})
+            answer = self._ask("PUT", key, query, body=document, headers={"content-md5": _md5(document)})
+            if expected is None or expected.body is None:
+                wanted = 404 if expected is None or version_id is None else 405
+            else:
+                wanted = 400 if expected.encryption in NOT_UPDATED else 200
+            assert answer.status == wanted, answer.body
+            if expected is not None and wanted == 200:
+                self._model.encrypt(key, expected.version_id, BUCKET_KEY if has_bucket_key else "aws:kms")
+                more = {f"{SSE}-bucket-key-enabled": "true"} if has_bucket_key else {}
+                before.encryption = {SSE: "aws:kms", f"{SSE}-aws-kms-key-id": arn, **more}
+            assert self._told(key, version_id) == before
+
+    def _told(self, key: str, version_id: str | None) -> Told:
+        """All that is told of a version, and of its bucket."""
+        query = {} if version_id is None else {"versionId": version_id}
+        found = self._model.version(key, version_id)
+        bringing = brought(found.encryption if found else None)
+        head = self._ask("HEAD", key, query, headers={**bringing, "x-amz-checksum-mode": "ENABLED"})
+        wanted = {"x-amz-object-attributes": "ETag,Checksum,ObjectParts,StorageClass,ObjectSize"}
+        others = (
+            self._ask("GET", key, {**query, "attributes": ""}, headers={**bringing, **wanted}),
+            self._ask("GET", key, {**query, "tagging": ""}),
+            self._ask("GET", None, {"list-type": "2", "encoding-type": "url"}),
+            self._ask("GET", None, {"versions": "", "encoding-type": "url"}),
+        )
+        return Told(
+            {name: value for name, value in head.headers.items() if not name.startswith(SSE)},
+            {name: value for name, value in head.headers.items() if name.startswith(SSE)},
+            [(each.status, each.body if each.status == 200 else each.code) for each in others],
+        )
 
     @rule(key=KEYS, size=SIZES, tags=TAGS, is_aborted=st.booleans(), encryption=ENCRYPTIONS)
     def upload(self, key: str, size: int, tags: dict[str, str], is_aborted: bool, encryption: str | None) -> None:
