@@ -6,14 +6,15 @@ same over real sockets and processes is `tests/clients`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
-from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
@@ -51,6 +52,7 @@ from kms.store.sqlite import SQLiteKeyStore
 from tests.kms.roots import MemoryRoot
 
 REGION = "us-east-1"
+HOST = "127.0.0.1:9000"
 ACCOUNT_ID = "123456789012"
 OTHER_ACCOUNT_ID = "210987654321"
 CREDENTIALS = {
@@ -121,19 +123,47 @@ class InProcessGateway:
         pieces = body if isinstance(body, list) else [body]
         raw_path = quote(path, safe="/~")
         raw_query = urlencode(query or {}, quote_via=quote)
-        url = f"http://127.0.0.1:9000{raw_path}" + (f"?{raw_query}" if raw_query else "")
+        url = f"http://{HOST}{raw_path}" + (f"?{raw_query}" if raw_query else "")
         length = str(sum(map(len, pieces)))
         request = AWSRequest(method, url, {"Content-Length": length, **(headers or {})}, b"".join(pieces))
         signer = S3SigV4Auth if service == "s3" else SigV4Auth
         signer(credentials or CREDENTIALS[account_id], service, REGION).add_auth(request)
+        headers = {name.lower(): value for name, value in request.headers.items()} | {"host": HOST}
+        return await self._send(method, raw_path, raw_query, headers, pieces)
+
+    async def post_form(self, path: str, fields: Mapping[str, str], data: bytes) -> Answer:
+        """A browser form with these fields, whose policy allows just them; the root user of the account signs."""
+        conditions: list[object] = [{name: value} for name, value in fields.items()]
+        conditions.append({"bucket": path.removeprefix("/")})
+        expiration = (datetime.now(UTC) + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        request = AWSRequest("POST", f"http://{HOST}{path}")
+        request.context["s3-presign-post-fields"] = dict(fields)
+        request.context["s3-presign-post-policy"] = {"expiration": expiration, "conditions": conditions}
+        S3SigV4PostAuth(CREDENTIALS[ACCOUNT_ID], "s3", REGION).add_auth(request)
+        form = b"".join(
+            f'--form\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in request.context["s3-presign-post-fields"].items()
+        )
+        file = (
+            b'--form\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n' + data + b"\r\n--form--\r\n"
+        )
+        headers = {
+            "host": HOST,
+            "content-type": "multipart/form-data; boundary=form",
+            "content-length": str(len(form + file)),
+        }
+        return await self._send("POST", path, "", headers, [form + file])
+
+    async def _send(self, method: str, path: str, query: str, headers: dict[str, str], pieces: list[bytes]) -> Answer:
+        """As it comes off the wire, with names of headers in small letters."""
         response = await self.dispatcher.handle(
             Request(
                 method=method,
-                target_path=raw_path,
-                target_query=raw_query,
-                headers={name.lower(): value for name, value in request.headers.items()} | {"host": "127.0.0.1:9000"},
+                target_path=path,
+                target_query=query,
+                headers=headers,
                 body=PiecesBody([piece for piece in pieces if piece]),
-                content_length=int(request.headers["Content-Length"]),
+                content_length=int(headers["content-length"]),
                 request_id="0123456789ABCDEF",
                 remote_ip="127.0.0.1",
                 is_secure=False,
@@ -151,15 +181,22 @@ async def collect(response: Response) -> Answer:
 
 
 @asynccontextmanager
-async def in_process_gateway(directory: Path, *, inline_limit_bytes: int = 16_384) -> AsyncIterator[InProcessGateway]:
+async def in_process_gateway(
+    directory: Path,
+    *,
+    inline_limit_bytes: int = 16_384,
+    around_kms: Callable[[KeyService], KeyService] = lambda kms: kms,
+) -> AsyncIterator[InProcessGateway]:
+    """`around_kms` puts something in front of the KMS, for all but the opening of the service's own keys."""
     root = MemoryRoot()
     initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=bytes(32))
     key_store = SQLiteKeyStore(directory / "keys.sqlite")
     epoch = SharedEpoch.open_writer(directory / "epoch")
     index = await open_sqlite_index(directory / "index.sqlite", durable=False)
     blobs = FileBlobStore(directory / "store", "test", fsync=False)
-    async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as kms:
-        keys = await open_service_keys(kms, index, request_id="test", make=True)
+    async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as embedded:
+        keys = await open_service_keys(embedded, index, request_id="test", make=True)
+        kms = around_kms(embedded)
         identities = _identities(directory, IndexKeySecretSealer(keys.rows))
         events: list[tuple[str, str]] = []
         tokens = SessionTokens(IndexKeySecretSealer(keys.rows))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from gateway.storage.index.records import ObjectRow
 from gateway.storage.sweep import Sweeper
 from iam.principals import Caller, root_principal
 from kms.api.secrets import SecretBytes
+from kms.api.service import KeyService
 from kms.api.types import CreateKey, RotateKeyOnDemand
 from tests.gateway.gateway_in_process import ACCOUNT_ID, OTHER_ACCOUNT_ID, InProcessGateway, in_process_gateway
 from tests.gateway.operations.copy_model import BY_CUSTOMER, BY_KMS, ELSEWHERE, SOURCE_HEADERS, Encryption
@@ -192,9 +193,11 @@ def _policy(path: str) -> bytes:
 
 
 @asynccontextmanager
-async def made_world(directory: Path) -> AsyncIterator[World]:
+async def made_world(
+    directory: Path, around_kms: Callable[[KeyService], KeyService] = lambda kms: kms
+) -> AsyncIterator[World]:
     """Bodies of more than 1000 bytes are files, smaller ones lie in the index."""
-    async with in_process_gateway(directory, inline_limit_bytes=1000) as gateway:
+    async with in_process_gateway(directory, inline_limit_bytes=1000, around_kms=around_kms) as gateway:
         keys = {number: (await gateway.kms.call(CALLER, CreateKey())).key_arn for number in (1, 2)}
         world = World(gateway, keys)
         await world.make_buckets()
