@@ -88,14 +88,15 @@ def test_response_headers_are_not_nobodys_to_choose(s3: Any, nobody: Any, bucket
     assert s3.get_object(**asked)["ContentType"] == "text/html"
 
 
-def test_nobody_uses_a_kms_key(s3: Any, nobody: Any, bucket: str, kms_key: str) -> None:
+@pytest.mark.parametrize("mode", ["aws:kms", "aws:kms:dsse"])
+def test_nobody_uses_a_kms_key(s3: Any, nobody: Any, bucket: str, kms_key: str, mode: str) -> None:
     let_everyone(s3, bucket, "s3:GetObject", "s3:PutObject")
-    s3.put_object(Bucket=bucket, Key="sealed", Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=kms_key)
+    s3.put_object(Bucket=bucket, Key="sealed", Body=b"x", ServerSideEncryption=mode, SSEKMSKeyId=kms_key)
     assert refusal(nobody.get_object, Bucket=bucket, Key="sealed") == (400, "InvalidArgument")
     assert nobody.head_object(Bucket=bucket, Key="sealed")["SSEKMSKeyId"] == kms_key
     new = {"Bucket": bucket, "Key": "new", "Body": b"x"}
-    assert refusal(nobody.put_object, **new, ServerSideEncryption="aws:kms") == (400, "InvalidArgument")
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": kms_key}}
+    assert refusal(nobody.put_object, **new, ServerSideEncryption=mode) == (400, "InvalidArgument")
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": mode, "KMSMasterKeyID": kms_key}}
     s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
     assert refusal(nobody.put_object, **new) == (400, "InvalidArgument")
     nobody.put_object(**new, ServerSideEncryption="AES256")

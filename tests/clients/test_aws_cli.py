@@ -58,6 +58,24 @@ def test_a_bucket_from_mb_to_rb(gateway: Gateway, s3: Any, tmp_path: Path) -> No
     assert error_of(s3.head_bucket, Bucket=url.removeprefix("s3://"))["Error"]["Code"] == "404"
 
 
+def test_two_layers_by_the_default_of_a_bucket(
+    gateway: Gateway, s3: Any, bucket: str, kms_key: str, tmp_path: Path
+) -> None:
+    """As docs/operations.md says: `aws s3 cp --sse` does not know the mode."""
+    default = {"SSEAlgorithm": "aws:kms:dsse", "KMSMasterKeyID": kms_key}
+    rules = json.dumps({"Rules": [{"ApplyServerSideEncryptionByDefault": default}]})
+    asked = ["--bucket", bucket, "--server-side-encryption-configuration", rules]
+    gateway.aws("s3api", "put-bucket-encryption", *asked)
+    up, down = tmp_path / "up", tmp_path / "down"
+    up.write_bytes(random_bytes(9 << 20))
+    gateway.aws("s3", "cp", str(up), f"s3://{bucket}/file")
+    gateway.aws("s3", "cp", f"s3://{bucket}/file", str(down))
+    assert down.read_bytes() == up.read_bytes()
+    found = s3.head_object(Bucket=bucket, Key="file")
+    assert (found["ServerSideEncryption"], found["SSEKMSKeyId"]) == ("aws:kms:dsse", kms_key)
+    assert found["ETag"].endswith('-2"')
+
+
 def test_a_tree_synced_up_and_down_is_the_same(
     gateway: Gateway, s3: Any, kms_bucket: str, kms_key: str, tree: Path, tmp_path: Path
 ) -> None:
