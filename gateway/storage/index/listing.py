@@ -3,12 +3,12 @@
 A folder of a million keys is one entry of the page, so it must not be read: after the first key whose rest contains
 the delimiter, the scan goes on at the least key above everything that begins with that common prefix. How many rows to
 fetch at once is not known beforehand, so it begins with one after each skip, and takes four times more after each
-fetch that met no common prefix. No I/O here: `fetch` is the engine's.
+fetch that met no common prefix. No I/O here: the engine fetches, in one query of its own for many prefixes if it can.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +22,19 @@ Row = tuple[Any, ...]
 Position = tuple[bytes, bytes]
 """(key, tie): where to begin, inclusive, in the order of rows."""
 
-Fetch = Callable[[Position, bytes, int], Sequence[Row]]
-"""fetch(first position, end key (exclusive), limit): rows in order; fewer than `limit` only at the end."""
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What a listing wants of the engine: rows from `position` to the key `end` (exclusive), in order.
+
+    The answer has `limit` rows, and fewer only at the end. If `skips`, an engine that said it can do so gives of each
+    common prefix one row alone.
+    """
+
+    position: Position
+    end: bytes
+    limit: int
+    skips: bool
 
 
 @dataclass(slots=True)
@@ -62,53 +73,76 @@ def skip_given_prefix(position: Position, *, prefix: bytes, delimiter: bytes, af
 
 
 def list_page(
-    fetch: Fetch,
     position: Position,
     *,
     prefix: bytes,
     delimiter: bytes,
     page_size: int,
     is_full: Callable[[Row], bool] = lambda row: False,
-) -> Listing:
-    """One page of at most `page_size` entries, from `position` on.
+    first_rows: int = 1,
+    engine_skips: bool = False,
+) -> Generator[Fetch, Sequence[Row], Listing]:
+    """One page of at most `page_size` entries, from `position` on: yields what to fetch, is sent it, returns the page.
 
-    `is_full` is asked after each row that was taken, and may end the page early.
+    `is_full` is asked after each row that was taken, and may end the page early. With a delimiter, `first_rows` are
+    fetched at first; an engine to which each fetch costs more than some rows takes more of them, and skips itself.
     """
     page = Listing(room=page_size)
     end = end_of_prefix(prefix)
     position = max(position, (prefix, b""))
-    limit = 1 if delimiter else page_size + 1
+    limit = min(first_rows, page_size + 1) if delimiter else page_size + 1
+    skips = False
     while position[0] < end:
-        rows = fetch(position, end, limit)
+        rows = yield Fetch(position, end, limit, skips)
         common_prefix = _take(page, rows, len(prefix), delimiter, is_full)
-        if common_prefix is not None:
-            page.common_prefixes.append(common_prefix)
-            page.last_prefix = common_prefix
-            page.room -= 1
-            position = (end_of_prefix(common_prefix), b"")
-            limit = 1
-        elif page.is_truncated or len(rows) < limit:
+        if page.is_truncated or len(rows) < limit:
             break
+        if common_prefix is not None:
+            position = (end_of_prefix(common_prefix), b"")
+            skips = engine_skips
+            limit = page.room + 1 if skips else 1
         else:
             position = (rows[-1][0], rows[-1][1] + b"\0")
             limit = min(limit * 4, page.room + 1)
     return page
 
 
+def run(pages: Generator[Fetch, Sequence[Row], Listing], fetch: Callable[[Fetch], Sequence[Row]]) -> Listing:
+    """A page from an engine that answers at once."""
+    try:
+        wanted = next(pages)
+        while True:
+            wanted = pages.send(fetch(wanted))
+    except StopIteration as stop:
+        page: Listing = stop.value
+        return page
+
+
 def _take(
     page: Listing, rows: Sequence[Row], start: int, delimiter: bytes, is_full: Callable[[Row], bool]
 ) -> bytes | None:
-    """Take rows up to the end of the page or to a common prefix, which is returned. `start` is the prefix's length."""
+    """Take rows up to the end of the page; the common prefix in which the last one lies, if it lies in any.
+
+    `start` is the prefix's length.
+    """
+    common_prefix: bytes | None = None
     for row in rows:
+        key: bytes = row[0]
+        if common_prefix is not None and key.startswith(common_prefix):
+            continue
+        common_prefix = None
         if not page.room:
             page.is_truncated = True
             return None
         if delimiter:
-            key: bytes = row[0]
             found = key.find(delimiter, start)
             if found >= 0:
-                return key[: found + len(delimiter)]
+                common_prefix = key[: found + len(delimiter)]
+                page.common_prefixes.append(common_prefix)
+                page.last_prefix = common_prefix
+                page.room -= 1
+                continue
         page.rows.append(row)
         page.last_prefix = None
         page.room = 0 if is_full(row) else page.room - 1
-    return None
+    return common_prefix

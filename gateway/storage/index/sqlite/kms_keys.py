@@ -8,9 +8,10 @@ from typing import Final
 
 from gateway.storage.index.records import KeyedBucketKeys, KeyedObject, KeyedPage, KeyedUpload
 from gateway.storage.index.sqlite.part import IndexPart
-from gateway.storage.index.sqlite.uploads import COLUMNS as UPLOAD_COLUMNS
-from gateway.storage.index.sqlite.uploads import upload_row
-from gateway.storage.index.sqlite.versions import COLUMNS, listed_row
+from gateway.storage.index.sqlite.versions import listed_row
+from gateway.storage.index.upload_columns import COLUMNS as UPLOAD_COLUMNS
+from gateway.storage.index.upload_columns import upload_row
+from gateway.storage.index.version_columns import COLUMNS
 
 _POSITION = struct.Struct(">qq")
 _FIRST: Final = _POSITION.pack(-1, 0)

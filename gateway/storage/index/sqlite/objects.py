@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Change, Precondition
-from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
+from gateway.storage.index.listing import Fetch, Position, Row, list_page, run, skip_given_prefix
+from gateway.storage.index.pages import BlobBudget, object_page, tie_of_vsort, version_page, vsort_of_tie
 from gateway.storage.index.records import (
     ClientToken,
     Deletion,
     NewBlob,
     ObjectPage,
     ObjectRow,
-    VersionEntry,
     VersionPage,
 )
 from gateway.storage.index.sqlite.blob_rows import share_blobs
@@ -22,11 +22,9 @@ from gateway.storage.index.sqlite.bucket_rows import require_bucket
 from gateway.storage.index.sqlite.client_tokens import request_of_token, use_token
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.versions import (
-    COLUMNS,
     GET_CURRENT,
     GET_NEWEST_IN_HISTORY,
     add_blobs,
-    all_blobs,
     change_version,
     current_version,
     find_version,
@@ -36,10 +34,7 @@ from gateway.storage.index.sqlite.versions import (
     remove_version,
     rewrap_version,
 )
-
-MAX_PAGE_BLOBS = 100_000
-"""Blob ids in one page of a listing: it ends early rather than take more. Memory for a page is bounded by this (about
-7 MB), also in a bucket of multipart objects with 10 000 parts each."""
+from gateway.storage.index.version_columns import COLUMNS, all_blobs
 
 _LIST = f"""
     SELECT {COLUMNS} FROM object_version
@@ -53,7 +48,6 @@ _LIST_VERSIONS = f"""
     SELECT {COLUMNS}, vsort, history FROM object_version WHERE {_RANGE.format(history=1)}
     ORDER BY key, vsort LIMIT ?
 """  # noqa: S608  # constants only
-_TIE_BYTES = 8
 
 
 class SQLiteObjects(IndexPart):
@@ -165,35 +159,31 @@ class SQLiteObjects(IndexPart):
     ) -> VersionPage:
         with self._database.snapshot():
             position = self._after_version(bucket_id, after)
-            page = list_page(
-                lambda position, end, limit: self._list_versions(bucket_id, position, end, limit),
+            pages = list_page(
                 skip_given_prefix(position, prefix=prefix, delimiter=delimiter, after=after[0] if after else b""),
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_keys,
-                is_full=_BlobBudget(),
+                is_full=BlobBudget(),
             )
-            entries = tuple(self._entries(bucket_id, page.rows, position))
-        last: tuple[bytes, str | None] | None = None
-        if page.is_truncated:
-            last = (page.last_prefix, None) if page.last_prefix else (entries[-1].row.key, entries[-1].row.version_id)
-        return VersionPage(entries, tuple(page.common_prefixes), last)
+            page = run(pages, lambda fetch: self._list_versions(bucket_id, fetch))
+            rows = [(listed_row(self._database, bucket_id, row[:-2]), row[-1] == 0) for *_, row in page.rows]
+        return version_page(page, rows, position)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
     ) -> ObjectPage:
         with self._database.snapshot():
-            page = list_page(
-                lambda position, end, limit: self._list(bucket_id, position, end, limit),
+            pages = list_page(
                 skip_given_prefix((after, b"\0"), prefix=prefix, delimiter=delimiter, after=after),
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_keys,
-                is_full=_BlobBudget(),
+                is_full=BlobBudget(),
             )
+            page = run(pages, lambda fetch: self._list(bucket_id, fetch))
             rows = tuple([listed_row(self._database, bucket_id, row) for row in page.rows])
-        last = page.last_prefix or (rows[-1].key if rows else None)
-        return ObjectPage(rows, tuple(page.common_prefixes), last if page.is_truncated else None)
+        return object_page(page, rows)
 
     async def read_inline(self, blob_id: bytes) -> bytes:
         found = self._database.row(
@@ -204,10 +194,10 @@ class SQLiteObjects(IndexPart):
         data: bytes = found[0]
         return data
 
-    def _list(self, bucket_id: bytes, position: Position, end: bytes, limit: int) -> Sequence[Row]:
+    def _list(self, bucket_id: bytes, fetch: Fetch) -> Sequence[Row]:
         # One row a key is all there is here: a tie means "after this key".
-        key, tie = position
-        return self._database.rows(_LIST, (bucket_id, key + b"\0" if tie else key, end, limit))
+        key, tie = fetch.position
+        return self._database.rows(_LIST, (bucket_id, key + b"\0" if tie else key, fetch.end, fetch.limit))
 
     def _after_version(self, bucket_id: bytes, after: tuple[bytes, str | None] | None) -> Position:
         if after is None:
@@ -216,23 +206,14 @@ class SQLiteObjects(IndexPart):
         if version_id is None:
             return (key + b"\0", b"")
         version = find_version(self._database, bucket_id, key, version_id)
-        return (key, b"" if version is None else _tie(version.vsort))
+        return (key, b"" if version is None else tie_of_vsort(version.vsort))
 
-    def _list_versions(self, bucket_id: bytes, position: Position, end: bytes, limit: int) -> Sequence[Row]:
+    def _list_versions(self, bucket_id: bytes, fetch: Fetch) -> Sequence[Row]:
         """Rows for `list_page`: key, place among the key's versions, and at the end the columns as they came."""
-        key, tie = position
-        after = int.from_bytes(tie[:_TIE_BYTES], "big") if tie else -1
-        bounds = (bucket_id, key, after, end)
-        rows = self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, limit))
-        return [(row[0], _tie(row[-2]), row[2], row[3], row) for row in rows]
-
-    def _entries(self, bucket_id: bytes, rows: Sequence[Row], first: Position) -> Iterator[VersionEntry]:
-        """The first row of a key is its latest version, unless the page began after another one of that key."""
-        previous = first[0] if first[1] else None
-        for key, _, _, _, row in rows:
-            *columns, _vsort, history = row
-            yield VersionEntry(listed_row(self._database, bucket_id, columns), history == 0 or key != previous)
-            previous = key
+        key, tie = fetch.position
+        bounds = (bucket_id, key, vsort_of_tie(tie), fetch.end)
+        rows = self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, fetch.limit))
+        return [(row[0], tie_of_vsort(row[-2]), row[2], row[3], row) for row in rows]
 
 
 def _delete(
@@ -258,19 +239,3 @@ def _delete(
         return None
     remove_version(connection, version, now_us)
     return version.row
-
-
-def _tie(vsort: int) -> bytes:
-    return vsort.to_bytes(_TIE_BYTES, "big")
-
-
-class _BlobBudget:
-    """Counts the blobs of the rows it is called with; true when a page can take no more."""
-
-    def __init__(self) -> None:
-        self._left = MAX_PAGE_BLOBS
-
-    def __call__(self, row: Row) -> bool:
-        blob_count: int = row[3]
-        self._left -= blob_count
-        return self._left <= 0

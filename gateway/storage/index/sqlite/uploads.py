@@ -4,48 +4,31 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
-from gateway.protocol.modes import Mode, Wrap
-from gateway.storage.errors import Conflict, NoSuchUpload, RowDamaged
+from gateway.storage.errors import Conflict, NoSuchUpload
 from gateway.storage.index.interface import CompletionPrecondition
-from gateway.storage.index.listing import Position, Row, list_page, skip_given_prefix
+from gateway.storage.index.listing import Fetch, Row, list_page, run
+from gateway.storage.index.pages import first_upload, upload_page
 from gateway.storage.index.records import NewBlob, ObjectRow, PartRow, UploadPage, UploadRow
 from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
 from gateway.storage.index.sqlite.bucket_rows import require_bucket
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.versions import current_version, place_version
+from gateway.storage.index.upload_columns import COLUMNS, PART_COLUMNS, column_values, part_values, upload_row
 
-COLUMNS = """
-    key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed
-"""
 _LIST = f"""
     SELECT {COLUMNS} FROM multipart_upload
     WHERE bucket_id = ? AND (key, upload_id) >= (?, ?) AND key < ? ORDER BY key, upload_id LIMIT ?
 """  # noqa: S608  # constants only
-_PART_COLUMNS = "upload_id, part_number, blob_id, size, modified_us, revision, sealed"
 
 
 class SQLiteUploads(IndexPart):
     async def create_upload(self, row: UploadRow) -> None:
         def create(connection: sqlite3.Connection) -> None:
             require_bucket(connection, row.bucket_id)
-            wrap = row.wrap
             connection.execute(
                 f"INSERT INTO multipart_upload ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                (
-                    row.key,
-                    row.upload_id,
-                    row.bucket_id,
-                    row.row_uid,
-                    row.initiated_us,
-                    wrap.mode,
-                    wrap.wrapped,
-                    wrap.key_arn,
-                    wrap.key_version,
-                    row.revision,
-                    row.sealed,
-                ),
+                column_values(row),
             )
 
         await self._database.write(create)
@@ -68,19 +51,15 @@ class SQLiteUploads(IndexPart):
         after: tuple[bytes, bytes | None] | None,
         max_uploads: int,
     ) -> UploadPage:
-        def fetch(position: Position, end: bytes, limit: int) -> Sequence[Row]:
-            return self._database.rows(_LIST, (bucket_id, *position, end, limit))
+        def rows(fetch: Fetch) -> Sequence[Row]:
+            return self._database.rows(_LIST, (bucket_id, *fetch.position, fetch.end, fetch.limit))
 
+        pages = list_page(
+            first_upload(after, prefix, delimiter), prefix=prefix, delimiter=delimiter, page_size=max_uploads
+        )
         with self._database.snapshot():
-            page = list_page(
-                fetch,
-                _first_position(after, prefix, delimiter),
-                prefix=prefix,
-                delimiter=delimiter,
-                page_size=max_uploads,
-            )
-        uploads = tuple([upload_row(row) for row in page.rows])
-        return UploadPage(uploads, tuple(page.common_prefixes), _last(page.last_prefix, uploads, page.is_truncated))
+            page = run(pages, rows)
+        return upload_page(page, [upload_row(row) for row in page.rows])
 
     async def put_part(self, row: PartRow, blob: NewBlob) -> None:
         def put(connection: sqlite3.Connection) -> None:
@@ -94,16 +73,8 @@ class SQLiteUploads(IndexPart):
             ).fetchall()
             add_blob(connection, blob)
             connection.execute(
-                f"INSERT OR REPLACE INTO multipart_part ({_PART_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                (
-                    row.upload_id,
-                    row.part_number,
-                    row.blob_id,
-                    row.size,
-                    row.modified_us,
-                    row.revision,
-                    row.sealed,
-                ),
+                f"INSERT OR REPLACE INTO multipart_part ({PART_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                part_values(row),
             )
             release_blobs(connection, [blob_id for (blob_id,) in replaced], self._clock_us())
 
@@ -111,7 +82,7 @@ class SQLiteUploads(IndexPart):
 
     async def list_parts(self, upload_id: bytes, *, after: int, limit: int) -> Sequence[PartRow]:
         rows = self._database.rows(
-            f"SELECT {_PART_COLUMNS} FROM multipart_part "  # noqa: S608
+            f"SELECT {PART_COLUMNS} FROM multipart_part "  # noqa: S608
             "WHERE upload_id = ? AND part_number > ? ORDER BY part_number LIMIT ?",
             (upload_id, after, limit),
         )
@@ -178,30 +149,3 @@ def _part_blobs(connection: sqlite3.Connection, upload_id: bytes) -> set[bytes]:
 def _forget_upload(connection: sqlite3.Connection, upload_id: bytes) -> None:
     """Its parts go with it: ON DELETE CASCADE."""
     connection.execute("DELETE FROM multipart_upload WHERE upload_id = ?", (upload_id,))
-
-
-def _first_position(after: tuple[bytes, bytes | None] | None, prefix: bytes, delimiter: bytes) -> Position:
-    if after is None:
-        return (b"", b"")
-    key, upload_id = after
-    position = (key + b"\0", b"") if upload_id is None else (key, upload_id + b"\0")
-    return skip_given_prefix(position, prefix=prefix, delimiter=delimiter, after=key)
-
-
-def _last(
-    last_prefix: bytes | None, uploads: Sequence[UploadRow], is_truncated: bool
-) -> tuple[bytes, bytes | None] | None:
-    if not is_truncated:
-        return None
-    if last_prefix is not None:
-        return last_prefix, None
-    return uploads[-1].key, uploads[-1].upload_id
-
-
-def upload_row(columns: tuple[Any, ...]) -> UploadRow:
-    key, upload_id, bucket_id, row_uid, initiated_us, mode, wrapped, key_arn, key_version, revision, sealed = columns
-    try:
-        wrap = Wrap(Mode(mode), wrapped, key_arn, key_version)
-    except ValueError:
-        raise RowDamaged(f"upload {upload_id.hex()} is of mode {mode}") from None
-    return UploadRow(upload_id, bucket_id, key, row_uid, initiated_us, wrap, revision, sealed)

@@ -7,29 +7,25 @@ Invariants, kept here: at most one version of a key has history 0; it is an obje
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.protocol.modes import Mode
 from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
 from gateway.storage.errors import RowDamaged
-from gateway.storage.index.fast_rows import make_object_row, make_wrap
 from gateway.storage.index.listing import Row
 from gateway.storage.index.records import NewBlob, ObjectRow, RowKind
 from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
 from gateway.storage.index.sqlite.connection import Database
-
-_ID_BYTES = 16
-LATEST = 2**63 - 1
-_KINDS = {kind.value: kind for kind in RowKind}
-_MODES = {mode.value: mode for mode in Mode}
-
-# The first two order rows (see `listing.py`), the next two say how to read the rest.
-COLUMNS = """
-    key, row_uid, has_parts, blob_count, version_id, kind, size, modified_us, mode, wrapped, key_arn, key_version,
-    blob_id, manifest_id, part_count, revision, sealed
-"""
+from gateway.storage.index.version_columns import (
+    COLUMNS,
+    LATEST,
+    all_blobs,
+    column_values,
+    has_parts,
+    part_values,
+    row_of_columns,
+)
 
 # The part columns come in the same statement, hence from the same snapshot.
 _WITH_PARTS = f"""
@@ -49,12 +45,10 @@ _GET_VERSION_IN_HISTORY = (
     + "WHERE bucket_id = ? AND history = 1 AND key = ? AND vsort <= ? AND version_id = ? ORDER BY vsort DESC LIMIT 1"
 )
 
-_INSERT = """
-    INSERT INTO object_version (
-        bucket_id, history, key, vsort, row_uid, version_id, kind, size, modified_us, mode, wrapped, key_arn,
-        key_version, blob_id, manifest_id, part_count, revision, blob_count, has_parts, sealed
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+_INSERT = f"""
+    INSERT INTO object_version (bucket_id, history, vsort, {COLUMNS})
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""  # noqa: S608  # constants only
 _DELETE = "DELETE FROM object_version WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
 _CHANGE = """
     UPDATE object_version SET revision = ?, sealed = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
@@ -85,70 +79,17 @@ class StoredVersion:
 def object_row(bucket_id: bytes, columns: Row) -> ObjectRow:
     """From the columns of GET_CURRENT."""
     *listed, blob_ids, sealed_parts, _vsort, _history = columns
-    return _object_row(bucket_id, listed, blob_ids, sealed_parts)
+    return row_of_columns(bucket_id, listed, blob_ids, sealed_parts)
 
 
 def listed_row(database: Database, bucket_id: bytes, columns: Row) -> ObjectRow:
     """From COLUMNS, without `sealed_parts`; asks for the list of blobs where it stands elsewhere."""
-    if not columns[2]:
-        return _object_row(bucket_id, columns, None, None)
+    if not has_parts(columns):
+        return row_of_columns(bucket_id, columns, None, None)
     found = database.row("SELECT blob_ids FROM object_parts WHERE row_uid = ?", (columns[1],))
     if found is None:
         raise RowDamaged(f"the list of blobs of object {columns[1].hex()} is missing")
-    return _object_row(bucket_id, columns, found[0], None)
-
-
-def _object_row(
-    bucket_id: bytes, columns: Sequence[Any], blob_ids: bytes | None, sealed_parts: bytes | None
-) -> ObjectRow:
-    (
-        key,
-        row_uid,
-        _has_parts,
-        _blob_count,
-        version_id,
-        kind,
-        size,
-        modified_us,
-        mode,
-        wrapped,
-        key_arn,
-        key_version,
-        blob_id,
-        manifest_id,
-        part_count,
-        revision,
-        sealed,
-    ) = columns
-    if blob_ids is not None:
-        blobs = tuple([blob_ids[i : i + _ID_BYTES] for i in range(0, len(blob_ids), _ID_BYTES)])
-    else:
-        blobs = () if blob_id is None else (blob_id,)
-    try:
-        named_kind, wrap = _KINDS[kind], make_wrap(_MODES[mode], wrapped, key_arn, key_version)
-    except KeyError:
-        raise RowDamaged(f"object {row_uid.hex()} is of kind {kind} and mode {mode}") from None
-    return make_object_row(
-        bucket_id,
-        key,
-        row_uid,
-        version_id,
-        named_kind,
-        size,
-        modified_us,
-        wrap,
-        blobs,
-        manifest_id,
-        part_count,
-        revision,
-        sealed,
-        sealed_parts,
-    )
-
-
-def all_blobs(row: ObjectRow) -> tuple[bytes, ...]:
-    """Every blob that the version keeps alive: bodies and manifest."""
-    return row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
+    return row_of_columns(bucket_id, columns, found[0], None)
 
 
 def add_blobs(connection: sqlite3.Connection, blobs: Iterable[NewBlob]) -> None:
@@ -240,7 +181,7 @@ def _one(connection: sqlite3.Connection | Database, sql: str, parameters: tuple[
     if columns is None:
         return None
     vsort, history = columns[-2:]
-    return StoredVersion(object_row(parameters[0], columns), vsort, history, has_parts=bool(columns[2]))
+    return StoredVersion(object_row(parameters[0], columns), vsort, history, has_parts=has_parts(columns))
 
 
 def _remove(connection: sqlite3.Connection, version: StoredVersion, now_us: int) -> None:
@@ -251,35 +192,9 @@ def _remove(connection: sqlite3.Connection, version: StoredVersion, now_us: int)
 
 
 def _insert(connection: sqlite3.Connection, row: ObjectRow, vsort: int) -> None:
-    has_parts = len(row.blob_ids) > 1 or row.sealed_parts is not None
-    wrap = row.wrap
-    connection.execute(
-        _INSERT,
-        (
-            row.bucket_id,
-            0 if row.kind is RowKind.OBJECT else 1,
-            row.key,
-            vsort,
-            row.row_uid,
-            row.version_id,
-            row.kind,
-            row.size,
-            row.modified_us,
-            wrap.mode,
-            wrap.wrapped,
-            wrap.key_arn,
-            wrap.key_version,
-            row.blob_ids[0] if row.blob_ids and not has_parts else None,
-            row.manifest_id,
-            row.part_count,
-            row.revision,
-            len(row.blob_ids),
-            has_parts,
-            row.sealed,
-        ),
-    )
-    if has_parts:
+    columns = column_values(row)
+    connection.execute(_INSERT, (row.bucket_id, 0 if row.kind is RowKind.OBJECT else 1, vsort, *columns))
+    if has_parts(columns):
         connection.execute(
-            "INSERT INTO object_parts (row_uid, blob_ids, sealed_parts) VALUES (?, ?, ?)",
-            (row.row_uid, b"".join(row.blob_ids), row.sealed_parts),
+            "INSERT INTO object_parts (row_uid, blob_ids, sealed_parts) VALUES (?, ?, ?)", part_values(row)
         )

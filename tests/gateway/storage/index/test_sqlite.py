@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from gateway.storage.errors import NoSuchKey, StorageUnavailable
+from gateway.storage.index import pages
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import Deletion, NewBlob, ObjectRow
-from gateway.storage.index.sqlite import SQLiteIndex, objects, open_sqlite_index
+from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index
 from gateway.storage.index.sqlite.schema import migrations
 from gateway.storage.index.sqlite.write_lock import WriteLock
 from tests.conformance.index import Clock, IndexSuite, Refused, bucket_row, new_id, object_row, put, refuse
@@ -220,21 +221,21 @@ async def test_files_are_for_their_owner_only(index: SQLiteIndex, bucket_id: byt
 async def test_page_ends_early_rather_than_list_too_many_blobs(
     index: SQLiteIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "MAX_PAGE_BLOBS", 10)
+    monkeypatch.setattr(pages, "MAX_PAGE_BLOBS", 10)
     rows = [
         await put(index, object_row(bucket_id, b"%d" % i, blob_ids=(new_id(), new_id(), new_id()))) for i in range(9)
     ]
     listed: list[ObjectRow] = []
-    after, pages = b"", 0
+    after, count = b"", 0
     while after is not None:
         page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000)
         listed.extend(page.rows)
-        pages += 1
+        count += 1
         if page.next_after is None:
             break
         after = page.next_after
     assert listed == rows
-    assert pages == 3
+    assert count == 3
 
 
 async def test_listing_with_delimiter_reads_a_row_for_each_prefix(index: SQLiteIndex, bucket_id: bytes) -> None:
