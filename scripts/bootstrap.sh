@@ -2,7 +2,7 @@
 # Makes .venv with Sealgate and its dependencies, and installs SoftHSM2 where that is permitted.
 #
 #   scripts/bootstrap.sh        what `make run` needs
-#   scripts/bootstrap.sh dev    what `make test` needs, too: tools, NSS, clients of other makers
+#   scripts/bootstrap.sh dev    what `make test` needs, too: tools, NSS, PostgreSQL, clients of other makers
 #
 # Does nothing when all of it is there: a stamp in .venv holds the hash of pyproject.toml.
 set -eu
@@ -58,6 +58,7 @@ as_root() {
 }
 
 softhsm() { $venv/bin/python -c 'from kms.hsm.provision import find_softhsm; print(find_softhsm() or "")'; }
+postgresql() { $venv/bin/python -c 'from tests.postgresql import find_postgresql; print(find_postgresql() or "")'; }
 nss() { $venv/bin/python -c 'from kms.hsm.nss import find_nss; print(find_nss() or "")'; }
 
 apt_install() {
@@ -88,13 +89,25 @@ install_softhsm() {
     fi
 }
 
-install_nss() {
+install_postgresql() { $venv/bin/python -c 'from tests.postgresql import find_postgresql; print(find_postgresql() or "")'; }
+nss() {
     if [ -z "$(nss)" ] && may_apt; then
         say "installing NSS, the second PKCS#11 token of the tests, by apt-get"
         apt_install libnss3
     fi
     if [ -z "$(nss)" ]; then
         say "NSS (package libnss3, Fedora: nss-softokn) is not installed: tests on a second token are skipped."
+    fi
+}
+
+install_postgresql() {
+    if [ -z "$(postgresql)" ] && may_apt; then
+        say "installing PostgreSQL, which the tests start for themselves, by apt-get"
+        apt_install postgresql
+    fi
+    if [ -z "$(postgresql)" ]; then
+        say "PostgreSQL (package postgresql, Fedora: postgresql-server) is not installed: tests of the index on it are"
+        say "skipped. Its programs may also be named by SEALGATE_POSTGRESQL_BIN."
     fi
 }
 
@@ -129,5 +142,6 @@ install_packages "${extras:-run}"
 install_softhsm
 if [ "$extras" = dev ]; then
     install_nss
+    install_postgresql
     install_clients
 fi

@@ -15,6 +15,7 @@ from gateway.sealing.body_key import BodyKey
 from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.sealing.stream import BlobSealer
+from gateway.storage.errors import OutcomeUnknown
 from gateway.storage.index.records import NewBlob, ObjectRow
 
 
@@ -54,6 +55,8 @@ async def store_manifest(
     manifest = Manifest(NewBlob(blob_id, len(image), image if inline else None))
     try:
         yield manifest
+    except OutcomeUnknown:
+        raise  # a row may name it: the sweep decides, as after a cancellation
     except Exception:
         if not manifest.is_kept and not inline:
             await services.blobs.delete(blob_id)

@@ -26,6 +26,7 @@ from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.sealing.stream import BlobSealer
 from gateway.storage.blobs.interface import BlobStore, BlobWriter
+from gateway.storage.errors import OutcomeUnknown
 from gateway.storage.index.records import NewBlob
 
 BATCH_SEGMENTS = 4
@@ -104,8 +105,10 @@ async def store(
         upload = await sink.store_blob()
     try:
         yield upload
+    except OutcomeUnknown:
+        raise  # a row may name the blob: the sweep decides, as after a cancellation
     except Exception:
-        # The row was refused, so nothing names the blob. After a cancellation nobody knows: the sweep decides.
+        # The row was refused, so nothing names the blob.
         if not upload.is_kept and upload.blob.inline is None:
             await services.blobs.delete(upload.blob.blob_id)
         raise

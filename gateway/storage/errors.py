@@ -53,3 +53,7 @@ class RowDamaged(StorageError):
 
 class StorageUnavailable(StorageError):
     """Disk full, read-only, locked or failing; nothing was changed, trying again later may help."""
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """A write may have happened or not: the database was lost while it committed. What the row names must be kept."""

@@ -2,8 +2,8 @@
 
 Each method is one transaction. A method that returned has made its effect durable (power loss included); a method
 that raised has changed nothing, unless the docstring says otherwise. All raise `StorageUnavailable` when the database
-cannot serve. Listings are ordered by the bytes of the key. Methods may be cancelled: the transaction then either
-happened whole or not at all.
+cannot serve; those that write raise `OutcomeUnknown`, a kind of it, when it was lost while it committed. Listings are
+ordered by the bytes of the key. Methods may be cancelled: the transaction then either happened whole or not at all.
 """
 
 from __future__ import annotations

@@ -1,14 +1,12 @@
-"""Migrations: numbered files, applied in order, recorded in the database, never edited after release."""
+"""The schema of the index on SQLite, and its migration."""
 
 from __future__ import annotations
 
 import sqlite3
 import time
-from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 
 from gateway.storage.errors import StorageUnavailable
+from gateway.storage.index.migrations import Migration, migrations_of, pending
 
 APPLICATION_ID = 0x53474958
 """`SGIX`, in the header of the database file: tells our index from any other SQLite database."""
@@ -16,20 +14,8 @@ APPLICATION_ID = 0x53474958
 _PACKAGE = "gateway.storage.index.sqlite.migrations"
 
 
-@dataclass(frozen=True, slots=True)
-class Migration:
-    number: int
-    name: str
-    sql: str
-
-
-@cache
 def migrations() -> tuple[Migration, ...]:
-    """All migrations that this program knows, in order, numbered from 1 without gaps."""
-    files = sorted((f for f in resources.files(_PACKAGE).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    found = tuple(Migration(int(f.name[:4]), f.name.removesuffix(".sql"), f.read_text()) for f in files)
-    assert [m.number for m in found] == list(range(1, len(found) + 1))
-    return found
+    return migrations_of(_PACKAGE)
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -38,13 +24,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     The caller holds the write lock. Raises StorageUnavailable, with nothing changed, for a database of another
     program, or one that a newer version of this program has changed.
     """
-    applied = _applied(connection)
-    newest = len(migrations())
-    if applied > newest:
-        raise StorageUnavailable(
-            f"index: the database has schema {applied}, this program knows up to {newest}; use the newer program"
-        )
-    for migration in migrations()[applied:]:
+    for migration in pending(migrations(), _applied(connection)):
         _apply(connection, migration)
 
 

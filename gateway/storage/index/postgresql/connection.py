@@ -1,0 +1,203 @@
+"""Connections: the pool of a process, transactions on it, deadlines, and what is tried again.
+
+A method of the index has one deadline for all that it does: waiting for a connection, its statements, and further
+attempts. The server is told the same bound for a single statement and for a transaction that waits for us, so that a
+gateway that vanished holds no lock for longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from gateway.storage.errors import OutcomeUnknown, StorageUnavailable
+from gateway.storage.index.listing import Row
+from gateway.storage.index.postgresql.errors import is_commit_unknown, is_repeatable, translated
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS: Final = 20.0
+"""How long a method may take, before it is refused."""
+
+_ATTEMPTS: Final = 8
+_FIRST_PAUSE_SECONDS: Final = 0.01
+"""Doubled after each attempt, and jittered: those that met once shall not meet again."""
+
+_ROLLBACK_SECONDS: Final = 5.0
+
+STATEMENTS_KEPT: Final = 256
+"""Prepared statements of a connection; the index has fewer."""
+
+
+class Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver is untyped
+    """Given back without a round trip: nothing here leaves settings, cursors or advisory locks behind."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
+class Transaction:
+    """Statements on one connection, each prepared once; parameters are $1, $2, …"""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def rows(self, sql: str, *parameters: object) -> list[Row]:
+        return [tuple(record) for record in await self._connection.fetch(sql, *parameters)]
+
+    async def row(self, sql: str, *parameters: object) -> Row | None:
+        record = await self._connection.fetchrow(sql, *parameters)
+        return None if record is None else tuple(record)
+
+    async def change(self, sql: str, *parameters: object) -> int:
+        """How many rows were inserted, changed or deleted."""
+        status: str = await self._connection.execute(sql, *parameters)
+        return int(status.rpartition(" ")[2])
+
+    async def run(self, script: str) -> None:
+        """Statements without parameters."""
+        await self._connection.execute(script)
+
+
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Database:
+    """What the parts of the index share: a pool, and the ways to use it."""
+
+    def __init__(self, pool: Any, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self._pool = pool
+        self._patience_seconds = patience_seconds
+        self._closed = False
+
+    async def rows(self, sql: str, *parameters: object) -> list[Row]:
+        """All rows of one statement."""
+        return await self._attempted(lambda transaction: transaction.rows(sql, *parameters), _statement)
+
+    async def row(self, sql: str, *parameters: object) -> Row | None:
+        """The first row of a statement that has at most one."""
+        rows = await self.rows(sql, *parameters)
+        return rows[0] if rows else None
+
+    async def ask(self, work: Work[T]) -> T:
+        """Run `work` outside a transaction: for one statement that is chosen on the way."""
+        return await self._attempted(work, _statement)
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work`; its statements see one state of the database."""
+        return await self._attempted(work, _snapshot)
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` in a transaction, which is committed when it returns and rolled back when it raises.
+
+        Isolation is READ COMMITTED: a statement sees what was committed before it began, so what `work` decides upon
+        it locks first. It may run several times. Raises StorageUnavailable with nothing changed, or OutcomeUnknown.
+        """
+        return await self._attempted(work, _committed)
+
+    async def close(self) -> None:
+        """Wait for what is under way. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def _attempted(self, work: Work[T], way: Callable[[Any, Work[T]], Awaitable[T]]) -> T:
+        if self._closed:
+            raise StorageUnavailable("the index is closed")
+        try:
+            async with asyncio.timeout(self._patience_seconds):
+                return await self._repeated(work, way)
+        except TimeoutError as error:
+            if isinstance(error.__cause__, _CommitCancelled):
+                raise OutcomeUnknown("index: the database did not answer to a commit in time") from error
+            raise StorageUnavailable("index: the database does not answer in time") from error
+        except Exception as error:
+            known = translated(error)
+            if known is error:
+                raise
+            raise known from error
+
+    async def _repeated(self, work: Work[T], way: Callable[[Any, Work[T]], Awaitable[T]]) -> T:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return await self._once(work, way)
+            except Exception as error:
+                if self._closed or not is_repeatable(error):
+                    raise
+            pause = _FIRST_PAUSE_SECONDS * 2**attempt
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # spreads load, hides nothing
+        return await self._once(work, way)
+
+    async def _once(self, work: Work[T], way: Callable[[Any, Work[T]], Awaitable[T]]) -> T:
+        async with self._pool.acquire() as connection:
+            return await way(connection, work)
+
+
+async def _statement(connection: Any, work: Work[T]) -> T:
+    return await work(Transaction(connection))
+
+
+async def _snapshot(connection: Any, work: Work[T]) -> T:
+    async with _rolled_back_on_error(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
+        result = await work(Transaction(connection))
+        await connection.execute("COMMIT")
+    return result
+
+
+async def _committed(connection: Any, work: Work[T]) -> T:
+    async with _rolled_back_on_error(connection, "BEGIN ISOLATION LEVEL READ COMMITTED"):
+        result = await work(Transaction(connection))
+        await _commit(connection)
+    return result
+
+
+async def _commit(connection: Any) -> None:
+    """The server may have committed although its answer did not come: then nobody here knows."""
+    try:
+        await connection.execute("COMMIT")
+    except asyncio.CancelledError as error:
+        raise _CommitCancelled from error
+    except Exception as error:
+        if is_commit_unknown(error):
+            raise OutcomeUnknown("index: the connection was lost in a commit") from error
+        raise
+
+
+class _CommitCancelled(asyncio.CancelledError):
+    """A cancellation while the answer to a COMMIT was awaited; so that a deadline is known to have fallen there."""
+
+
+@asynccontextmanager
+async def _rolled_back_on_error(connection: Any, begin: str) -> AsyncIterator[None]:
+    """A connection whose caller gave up is closed, not waited for: the server rolls back by itself."""
+    try:
+        await connection.execute(begin)
+        yield
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    except BaseException:
+        await _roll_back(connection)
+        raise
+
+
+async def _roll_back(connection: Any) -> None:
+    try:
+        await connection.execute("ROLLBACK", timeout=_ROLLBACK_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+
+
+def columns_of(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], ...]:
+    """Rows as arrays of their columns, as `unnest` takes them; there must be one."""
+    return tuple(list(column) for column in zip(*rows, strict=True))

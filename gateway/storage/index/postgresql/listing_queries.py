@@ -1,0 +1,91 @@
+"""The two queries of a listing: a plain range, and one that skips from common prefix to common prefix by itself.
+
+A round trip costs more than some rows here. So a page begins with a plain range, and once it met a common prefix, goes
+on with a recursive query: each step seeks one row, after the row before or, if that one lies in a common prefix,
+after all of that. It needs the least string above the delimiter; a delimiter of 0xFF bytes alone has none and is
+listed by plain ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.storage.index.listing import Fetch, Listing, Row, key_after_prefix
+from gateway.storage.index.postgresql.connection import Transaction
+
+FIRST_ROWS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ListingQueries:
+    """Parameters: $1 bucket_id, $2 first key, $3 end key, $4 limit; $5 delimiter, $6 prefix length and $7 the least
+    string above the delimiter in `skipping`. A `tie` is $5 in `plain` and $8 in `skipping`."""
+
+    plain: str
+    skipping: str
+
+
+def listing_queries(table: str, columns: str, *, tie: str | None = None, where: str = "TRUE") -> ListingQueries:
+    """`tie` is the column that orders rows of one key, if there may be several; positions begin after it."""
+    order = "key" if tie is None else f"key, {tie}"
+
+    def rows(first: str, limit: str) -> str:
+        return f"""
+            SELECT {columns} FROM {table} WHERE bucket_id = $1 AND {where} AND {first} AND key < $3
+            ORDER BY {order} LIMIT {limit}
+        """  # noqa: S608  # constants only
+
+    next_prefix = "substring(step.key FROM 1 FOR $6::integer + step.found - 1) || $7::bytea"
+    if tie is None:
+        plain, first = "key >= $2", "key >= $2"
+        then = f"key >= CASE WHEN step.found > 0 THEN {next_prefix} ELSE step.key || '\\x00'::bytea END"
+    else:
+        plain, first = f"(key, {tie}) > ($2, $5)", f"(key, {tie}) > ($2, $8)"
+        then = f"""(key, {tie}) > (CASE WHEN step.found > 0 THEN {next_prefix} ELSE step.key END,
+            CASE WHEN step.found > 0 THEN {{before_all}} ELSE step.{tie} END)"""
+        then = then.format(before_all="-1" if tie == "vsort" else "''::bytea")
+    found = "position($5::bytea IN substring({key} FROM $6::integer + 1))"
+    skipping = f"""
+        WITH RECURSIVE step AS (
+            (SELECT start.*, {found.format(key="start.key")} AS found, 1 AS number FROM ({rows(first, "1")}) AS start)
+            UNION ALL
+            SELECT next.*, {found.format(key="next.key")}, step.number + 1
+            FROM step, LATERAL ({rows(then, "1")}) AS next WHERE step.number < $4::bigint
+        )
+        SELECT {columns} FROM step ORDER BY number
+    """  # noqa: S608  # constants only
+    return ListingQueries(rows(plain, "$4"), skipping)
+
+
+async def run_listing(
+    transaction: Transaction,
+    queries: ListingQueries,
+    pages: Generator[Fetch, Sequence[Row], Listing],
+    bucket_id: bytes,
+    *,
+    position: Callable[[Fetch], tuple[object, ...]],
+    as_listed: Callable[[Row], Row] = lambda row: row,
+    prefix: bytes,
+    delimiter: bytes,
+) -> Listing:
+    """A page. `position` gives the first key and, where there is one, the tie; `as_listed` the row for `list_page`."""
+    try:
+        fetch = next(pages)
+        while True:
+            key, *tie = position(fetch)
+            bounds = (bucket_id, key, fetch.end, fetch.limit)
+            if fetch.skips:
+                skip = (delimiter, len(prefix), key_after_prefix(delimiter))
+                rows = await transaction.rows(queries.skipping, *bounds, *skip, *tie)
+            else:
+                rows = await transaction.rows(queries.plain, *bounds, *tie)
+            fetch = pages.send([as_listed(row) for row in rows])
+    except StopIteration as stop:
+        page: Listing = stop.value
+        return page
+
+
+def can_skip(delimiter: bytes) -> bool:
+    return key_after_prefix(delimiter) is not None
