@@ -7,16 +7,18 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from tests.gateway.gateway_in_process import Answer, InProcessGateway, in_process_gateway
+from tests.gateway.underneath import check_nothing_is_left, let_copies_share
 
+T = TypeVar("T")
 ASK_SECONDS = 60.0
 
 
@@ -30,8 +32,17 @@ class Store:
 
     def ask(self, method: str, path: str, query: Mapping[str, str] | None = None, **options: Any) -> Answer:
         """`path` is unencoded. What the gateway raises is raised here: nothing is turned into a 500."""
-        asked = self._gateway.call(method, path, query=query, **options)
-        return asyncio.run_coroutine_threadsafe(asked, self._loop).result(ASK_SECONDS)
+        return self._run(self._gateway.call(method, path, query=query, **options))
+
+    def let_copies_share(self, bucket: str, shares: bool) -> None:
+        self._run(let_copies_share(self._gateway, bucket, shares))
+
+    def check_nothing_is_left(self) -> None:
+        """Once all objects are deleted."""
+        self._run(check_nothing_is_left(self._gateway))
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(ASK_SECONDS)
 
     def new_bucket(self) -> str:
         """It takes customers' keys."""

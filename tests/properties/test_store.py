@@ -224,6 +224,11 @@ class StoreMachine(RuleBasedStateMachine):
             is_marker = child(told[place], "DeleteMarker") == "true"
             self._deleted(key, version_id, child(told[place], "DeleteMarkerVersionId"), is_marker=is_marker)
 
+    @rule(shares=st.booleans())
+    def let_copies_share(self, shares: bool) -> None:
+        """Which no answer shows."""
+        self._store.let_copies_share(self._bucket, shares)
+
     @rule(source=KEYS, number=NUMBERS, to=KEYS, metadata=st.none() | METADATA, encryption=ENCRYPTIONS)
     def copy(self, source: str, number: int, to: str, metadata: dict[str, str] | None, encryption: str | None) -> None:
         version_id = self._version_id(number)
@@ -355,6 +360,8 @@ class StoreMachine(RuleBasedStateMachine):
             self._check_get(key, version.version_id)
         for key in NAMES:
             self._check_get(key, None)
+        for key, version, _ in list(self._model.all_versions()):
+            assert self._ask("DELETE", key, {"versionId": version.version_id}).status == 204
 
 
 def _md5(data: bytes) -> str:
@@ -376,3 +383,4 @@ def test_the_store_is_a_dict_with_versions(store: Store) -> None:
             max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
+    store.check_nothing_is_left()

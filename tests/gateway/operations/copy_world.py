@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from gateway.operations.bucket.configuration import alter_document
 from gateway.protocol.modes import Mode
 from gateway.storage.index.records import ObjectRow
-from gateway.storage.sweep import Sweeper
 from iam.principals import Caller, root_principal
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
 from kms.api.types import CreateKey, RotateKeyOnDemand
 from tests.gateway.gateway_in_process import ACCOUNT_ID, OTHER_ACCOUNT_ID, InProcessGateway, in_process_gateway
 from tests.gateway.operations.copy_model import BY_CUSTOMER, BY_KMS, ELSEWHERE, SOURCE_HEADERS, Encryption
-from tests.gateway.operations.uploads import begin, stored_files
+from tests.gateway.operations.uploads import begin
+from tests.gateway.underneath import check_nothing_is_left, index_path, let_copies_share
 from tests.properties.encryption import BUCKET_KEY
 
 CALLER = Caller(root_principal(ACCOUNT_ID), "test")
@@ -39,8 +35,6 @@ TAKES_CUSTOMER_KEYS = (
     b"</BlockedEncryptionTypes></Rule></ServerSideEncryptionConfiguration>"
 )
 VERSIONING = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
-LATER_US = 10 * 86_400 * 1_000_000
-"""After every grace period of a sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ class World:
                     path = bucket_path(place, is_versioned=is_versioned, shares=shares)
                     account = OTHER_ACCOUNT_ID if place == "another account" else ACCOUNT_ID
                     await self._make_bucket(path, account, is_versioned=is_versioned)
-                    await self._let_share(path, shares)
+                    await let_copies_share(self.gateway, path.removeprefix("/"), shares)
 
     async def _make_bucket(self, path: str, account_id: str, *, is_versioned: bool) -> None:
         documents = {"encryption": TAKES_CUSTOMER_KEYS, "policy": _policy(path)}
@@ -93,13 +87,6 @@ class World:
         """In a bucket of the caller's account."""
         document = encryption.configuration(self.keys)
         assert (await self.gateway.call("PUT", path, query={"encryption": ""}, body=document)).status == 200
-
-    async def _let_share(self, path: str, shares: bool) -> None:
-        """As `sealgate bucket update --copy` does."""
-        index, rows = self.gateway.index, self.gateway.services.rows
-        says = "share" if shares else "reencrypt"
-        row = await index.get_bucket(path.removeprefix("/"))
-        await alter_document(index, rows, row, lambda document: msgspec.structs.replace(document, copy=says))
 
     async def put(
         self, path: str, encryption: Encryption, pieces: Sequence[bytes], headers: Mapping[str, str] | None = None
@@ -151,7 +138,7 @@ class World:
 
     def references(self, blob_ids: Sequence[bytes]) -> set[int]:
         """How many rows the index says name each of the blobs."""
-        with closing(sqlite3.connect(self._index_path)) as index:
+        with closing(sqlite3.connect(index_path(self.gateway))) as index:
             found = [index.execute("SELECT refs FROM blob WHERE blob_id = ?", (each,)).fetchone() for each in blob_ids]
         return {refs for (refs,) in found}
 
@@ -163,22 +150,7 @@ class World:
         assert (wrap.key_arn, wrap.key_version) == by
 
     async def check_nothing_is_left(self, *, may_have_orphans: bool = False) -> None:
-        """A sweep once all is deleted leaves neither rows nor bytes, and nothing was damaged on the way.
-
-        Orphans are blobs in files that never had a row.
-        """
-        now_us = time.time_ns() // 1000 + LATER_US
-        sweeper = Sweeper(self.gateway.index, self.gateway.services.blobs, "test", clock_us=lambda: now_us)
-        assert (await sweeper.sweep()).orphans == 0 or may_have_orphans
-        assert stored_files(self.gateway) == set()
-        with closing(sqlite3.connect(self._index_path)) as index:
-            for table in ("blob", "inline_blob", "object_version", "object_parts", "multipart_part"):
-                assert index.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
-        assert self.gateway.events == []
-
-    @property
-    def _index_path(self) -> Path:
-        return self.gateway.blobs_directory.with_name("index.sqlite")
+        await check_nothing_is_left(self.gateway, may_have_orphans=may_have_orphans)
 
 
 def _policy(path: str) -> bytes:
