@@ -21,6 +21,7 @@ from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
 from gateway.operations.key_usage import count_usage
 from gateway.operations.key_watch import KeyWatch
+from gateway.operations.rewrap_job import RewrapJobs, RewrapRunner
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
@@ -65,6 +66,9 @@ from kms.epoch import SharedEpoch
 
 _log = logging.getLogger(__name__)
 
+JOBS_SECONDS = 2.0
+"""Between two looks for jobs that nobody goes on with."""
+
 UNSEAL_PAUSE_SECONDS = 1.0
 """Between two attempts to open the service's own keys while the KMS is away."""
 
@@ -94,6 +98,8 @@ class Application:
         self._untold: list[str] = []
         self._epoch = SharedEpoch.open_reader(settings.epoch_path)
         self._bucket_keys: BucketKeys | None = None
+        self._rewrapping: RewrapRunner | None = None
+        self._owner = ""
         self._key_watch: KeyWatch | None = None
         if settings.kms.on_key_disabled == "abort":
             self._key_watch = KeyWatch(self._service, lambda: self._epoch.value)
@@ -113,16 +119,18 @@ class Application:
 
     async def start(self, instance: str) -> None:
         """Try to unseal once, so that a healthy worker is ready at once; else go on trying beside."""
+        self._owner = f"{instance}-{time.time_ns()}"
         sweeper = Sweeper(
             self._index,
             self._blobs,
-            f"{instance}-{time.time_ns()}",
+            self._owner,
             condemned_grace_seconds=self._settings.storage.condemned_grace_seconds,
             orphan_grace_seconds=self._settings.storage.orphan_grace_seconds,
         )
         if not await self._try_to_unseal():
             self._tasks.append(asyncio.create_task(self._unseal(), name="unseal"))
         self._tasks.append(asyncio.create_task(self._sweep(sweeper), name="sweep"))
+        self._tasks.append(asyncio.create_task(self._go_on_with_jobs(), name="jobs"))
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises but CancelledError."""
@@ -266,6 +274,17 @@ class Application:
             key_watch=self._key_watch,
             copies_share=self._settings.storage.copy == CopySetting.SHARE,
         )
+        self._rewrapping = RewrapRunner(
+            RewrapJobs(self._index, rows),
+            kms=self._service,
+            index=self._index,
+            blobs=self._blobs,
+            rows=rows,
+            data_keys=services.data_keys,
+            inline_limit_bytes=services.inline_limit_bytes,
+            owner=self._owner,
+            via_service=f"s3.{self._settings.region}.amazonaws.com",
+        )
         regions = {KMS.name: self._settings.kms.other_regions}
         regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}
         authenticator = Authenticator(
@@ -282,6 +301,16 @@ class Application:
         while True:
             await asyncio.sleep(WRITE_USES_SECONDS)
             await write_uses(service)
+
+    async def _go_on_with_jobs(self) -> None:
+        while True:
+            await asyncio.sleep(JOBS_SECONDS)
+            if self._rewrapping is None:
+                continue
+            try:
+                await self._rewrapping.run_active()
+            except (StorageError, SealingError) as error:
+                _log.warning("jobs: %s", error)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
         while True:

@@ -18,6 +18,7 @@ from gateway.storage.errors import (
     BucketNotEmpty,
     Conflict,
     NoSuchBucket,
+    NoSuchJob,
     NoSuchKey,
     NoSuchUpload,
     NoSuchVersion,
@@ -26,6 +27,7 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
 from gateway.storage.index.records import (
+    BatchJobRow,
     BucketKeyRow,
     BucketRow,
     ClientToken,
@@ -71,6 +73,7 @@ class MemoryIndex:
         self._tokens: dict[tuple[bytes, str], tuple[bytes, int]] = {}
         self._bucket_keys: dict[tuple[bytes, bytes], BucketKeyRow] = {}
         self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
+        self._batch_jobs: dict[str, BatchJobRow] = {}
         self._jobs: dict[str, tuple[str | None, int]] = {}
 
     async def create_bucket(self, row: BucketRow, *, most: int | None = None) -> None:
@@ -379,14 +382,16 @@ class MemoryIndex:
                 self._buckets[row.bucket_id].name,
                 replace(row, sealed_parts=None),
                 self._blobs[row.blob_ids[0]].refs if row.blob_ids else 0,
+                place,
             )
-            for _, row in page
+            for place, row in page
         ]
         return KeyedPage(tuple(objects), page[-1][0] if len(page) == limit else None)
 
-    async def count_objects_of_key(self, key_arn: str) -> int:
+    async def count_objects_of_key(self, key_arn: str, *, before_version: int | None = None) -> int:
         self._check_open()
-        return sum(row.wrap.key_arn == key_arn for versions in self._versions.values() for row in versions)
+        rows = [row for versions in self._versions.values() for row in versions if row.wrap.key_arn == key_arn]
+        return sum(before_version is None or (row.wrap.key_version or 0) < before_version for row in rows)
 
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
         self._check_open()
@@ -406,6 +411,33 @@ class MemoryIndex:
             if row.key_arn == key_arn
         )
         return [KeyedBucketKeys(*where, count) for where, count in sorted(counted.items())]
+
+    async def add_batch_job(self, row: BatchJobRow) -> None:
+        self._check_open()
+        if row.job_id in self._batch_jobs:
+            raise Conflict
+        self._batch_jobs[row.job_id] = row
+
+    async def get_batch_job(self, job_id: str) -> BatchJobRow:
+        self._check_open()
+        if job_id not in self._batch_jobs:
+            raise NoSuchJob
+        return self._batch_jobs[job_id]
+
+    async def list_batch_jobs(self, *, limit: int) -> Sequence[BatchJobRow]:
+        self._check_open()
+        return sorted(self._batch_jobs.values(), key=lambda row: (-row.created_us, row.job_id))[:limit]
+
+    async def update_batch_job(self, row: BatchJobRow) -> None:
+        self._check_open()
+        stored = self._batch_jobs.get(row.job_id)
+        if stored is None or stored.revision != row.revision - 1:
+            raise Conflict
+        self._batch_jobs[row.job_id] = replace(stored, state=row.state, revision=row.revision, sealed=row.sealed)
+
+    async def delete_batch_job(self, job_id: str) -> None:
+        self._check_open()
+        self._batch_jobs.pop(job_id, None)
 
     async def take_job(self, name: str, owner: str, *, now_us: int, until_us: int) -> bool:
         self._check_open()

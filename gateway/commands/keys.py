@@ -15,7 +15,7 @@ from gateway.commands.failures import Failure, load_settings
 from gateway.commands.identities import ACCOUNT, account_id
 from gateway.commands.identity_store import JSON, PLACE, format_time, opened_store, told_failures
 from gateway.commands.progress import Progress
-from gateway.commands.terminal import printable
+from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
 from gateway.identities import key_service, opened_index
 from gateway.operations.key_usage import KeyUsage, Opened, count_usage, told_usage
@@ -27,7 +27,6 @@ from kms.api.types import DescribeKey, KeyMetadata, ScheduleKeyDeletion
 
 _KEY = click.argument("key", metavar="KEY")
 _PURPOSE = "keys"
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 @click.group()
@@ -49,7 +48,7 @@ def usage_command(place: Path, key: str, account: str | None, as_json: bool) -> 
     """
     settings = load_settings(place)
     with told_failures():
-        caller = _caller(settings, key, account)
+        caller = root_caller(settings, key, account)
         metadata, usage = asyncio.run(_usage(settings, caller, key))
     if as_json:
         click.echo(json.dumps(_document(metadata, usage), indent=2, ensure_ascii=False))
@@ -74,7 +73,7 @@ def schedule_deletion_command(
     """
     settings = load_settings(place)
     with told_failures():
-        caller = _caller(settings, key, account)
+        caller = root_caller(settings, key, account)
         metadata, usage = asyncio.run(_usage(settings, caller, key))
         if metadata is None:
             raise Failure(f"there is no key {key}")
@@ -91,7 +90,7 @@ def schedule_deletion_command(
     )
 
 
-def _caller(settings: Settings, key: str, account: str | None) -> Caller:
+def root_caller(settings: Settings, key: str, account: str | None) -> Caller:
     """The root user of the key's account, for whom an installation's administrator acts."""
     parts = key.split(":")
     if len(parts) >= 6 and account is None:
@@ -103,7 +102,7 @@ def _caller(settings: Settings, key: str, account: str | None) -> Caller:
 async def _usage(settings: Settings, caller: Caller, key: str) -> tuple[KeyMetadata | None, KeyUsage]:
     """None for a key that does not exist any more, which only an ARN can name."""
     async with key_service(settings) as kms:
-        metadata = await _described(kms, caller, key)
+        metadata = await described(kms, caller, key)
     arn = key if metadata is None else metadata.key_arn
     async with opened_index(settings, _PURPOSE) as (index, service_keys):
         total = await index.count_objects_of_key(arn)
@@ -113,7 +112,7 @@ async def _usage(settings: Settings, caller: Caller, key: str) -> tuple[KeyMetad
             )
 
 
-async def _described(kms: KeyService, caller: Caller, key: str) -> KeyMetadata | None:
+async def described(kms: KeyService, caller: Caller, key: str) -> KeyMetadata | None:
     try:
         return await kms.call(caller, DescribeKey(key))
     except KMSError as error:
@@ -142,12 +141,12 @@ def _document(metadata: KeyMetadata | None, usage: KeyUsage) -> dict[str, Any]:
 
 def _told(metadata: KeyMetadata | None, usage: KeyUsage) -> list[str]:
     total, state = usage.total, "does not exist any more" if metadata is None else f"is {metadata.state.value}"
+    opened, only, sent = (size_text(count.bytes) for count in (total.versions, total.only, total.uploads))
     told = [
         f"{usage.key_arn} {state}.",
-        f"It opens {total.versions.number} object versions ({_size(total.versions.bytes)}) in {len(usage.by_bucket)} "
-        f"buckets, {total.only.number} of them ({_size(total.only.bytes)}) only through it; {total.uploads.number} "
-        f"uploads in progress with {total.parts} parts ({_size(total.uploads.bytes)}), and {total.bucket_keys} bucket "
-        "keys.",
+        f"It opens {total.versions.number} object versions ({opened}) in {len(usage.by_bucket)} buckets, "
+        f"{total.only.number} of them ({only}) only through it; {total.uploads.number} uploads in progress with "
+        f"{total.parts} parts ({sent}), and {total.bucket_keys} bucket keys.",
     ]
     if usage.damaged:
         told.append(f"{usage.damaged} rows that name it are damaged, and open nothing.")
@@ -160,9 +159,9 @@ def _told(metadata: KeyMetadata | None, usage: KeyUsage) -> list[str]:
 
 _COLUMNS: tuple[tuple[str, Callable[[Opened], object]], ...] = (
     ("versions", lambda opened: opened.versions.number),
-    ("size", lambda opened: _size(opened.versions.bytes)),
+    ("size", lambda opened: size_text(opened.versions.bytes)),
     ("only", lambda opened: opened.only.number),
-    ("size", lambda opened: _size(opened.only.bytes)),
+    ("size", lambda opened: size_text(opened.only.bytes)),
     ("uploads", lambda opened: opened.uploads.number),
     ("parts", lambda opened: opened.parts),
     ("bucket keys", lambda opened: opened.bucket_keys),
@@ -178,12 +177,3 @@ def _table(what: str, rows: dict[str, Opened]) -> list[str]:
         numbers = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
         lines.append("  ".join([first.ljust(widths[0]), *numbers]))
     return lines
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in _UNITS:
-        if value < 1024 or unit == _UNITS[-1]:
-            break
-        value /= 1024
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"

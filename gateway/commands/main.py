@@ -16,6 +16,7 @@ from gateway.commands.identities import access_key, user
 from gateway.commands.init import init
 from gateway.commands.keys import keys
 from gateway.commands.kms import kms
+from gateway.commands.rewrap import jobs, rewrap
 from gateway.commands.serve import serve
 from gateway.commands.simulate import simulate_command
 from gateway.commands.why import why
@@ -60,6 +61,8 @@ main.add_command(bucket)
 main.add_command(hsm)
 main.add_command(kms)
 main.add_command(keys)
+main.add_command(rewrap)
+main.add_command(jobs)
 main.add_command(account)
 main.add_command(user)
 main.add_command(access_key)

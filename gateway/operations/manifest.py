@@ -7,7 +7,7 @@ blobs. Whoever has the blobs alone finds such objects by their manifests (`docs/
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from gateway.operations.context import Call
@@ -15,6 +15,7 @@ from gateway.sealing.body_key import BodyKey
 from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.sealing.stream import BlobSealer
+from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import OutcomeUnknown
 from gateway.storage.index.records import NewBlob, ObjectRow
 
@@ -34,19 +35,26 @@ class Manifest:
         self.is_kept = True
 
 
-@asynccontextmanager
-async def store_manifest(
+def store_manifest(
     call: Call, data_key: BodyKey, envelope: Envelope, descriptor: bytes
+) -> AbstractAsyncContextManager[Manifest]:
+    """See `seal_manifest`."""
+    services = call.services
+    return seal_manifest(services.blobs, data_key, envelope, descriptor, inline_limit_bytes=services.inline_limit_bytes)
+
+
+@asynccontextmanager
+async def seal_manifest(
+    blobs: BlobStore, data_key: BodyKey, envelope: Envelope, descriptor: bytes, *, inline_limit_bytes: int
 ) -> AsyncIterator[Manifest]:
     """Seal a manifest; on leaving without `keep` it is removed again."""
-    services = call.services
     sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     segments = sealer.seal(b"")
     image = b"".join((sealer.header, segments, sealer.footer(envelope, descriptor)))
     blob_id = sealer.header[16:32]
-    inline = len(image) <= services.inline_limit_bytes
+    inline = len(image) <= inline_limit_bytes
     if not inline:
-        writer = await services.blobs.create(blob_id)
+        writer = await blobs.create(blob_id)
         try:
             await writer.write(image)
             await writer.commit()
@@ -59,5 +67,5 @@ async def store_manifest(
         raise  # a row may name it: the sweep decides, as after a cancellation
     except Exception:
         if not manifest.is_kept and not inline:
-            await services.blobs.delete(blob_id)
+            await blobs.delete(blob_id)
         raise

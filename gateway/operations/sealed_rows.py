@@ -23,7 +23,7 @@ from gateway.operations.documents import (
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import ID_SIZE
 from gateway.sealing.row import RowSealer
-from gateway.storage.index.records import BucketKeyRow, BucketRow, ObjectRow, PartRow, UploadRow
+from gateway.storage.index.records import BatchJobRow, BucketKeyRow, BucketRow, ObjectRow, PartRow, UploadRow
 
 MAX_OPENED_BUCKETS = 1000
 MAX_OPENED_BYTES = 16 << 20
@@ -112,6 +112,13 @@ class SealedRows:
     def verify_bucket_key(self, row: BucketKeyRow) -> None:
         self._sealer.open(row.requester[:ID_SIZE], 0, _bucket_key_columns(row), row.sealed)
 
+    def seal_job(self, row: BatchJobRow, document: msgspec.Struct) -> BatchJobRow:
+        """A job says what is to be done with keys and objects: it is taken from nobody who merely has the database."""
+        return replace(row, sealed=self._seal(bytes.fromhex(row.job_id), row.revision, _job_columns(row), document))
+
+    def open_job(self, row: BatchJobRow, decoder: msgspec.json.Decoder[_Document]) -> _Document:
+        return self._open(bytes.fromhex(row.job_id), row.revision, _job_columns(row), row.sealed, decoder)
+
     def seal_token(self, bucket_id: bytes, position: bytes) -> bytes:
         """A continuation token: a position in a bucket's listing that only this gateway can write."""
         return self._sealer.seal(bucket_id, 0, (b"continuation-token",), position)
@@ -140,6 +147,10 @@ def _bucket_columns(row: BucketRow) -> tuple[bytes, ...]:
 def _bucket_key_columns(row: BucketKeyRow) -> tuple[bytes, ...]:
     numbers = _numbers(row.key_version, row.created_us)
     return (b"bucket key", row.bucket_id, row.requester, row.key_arn.encode(), row.wrapped, numbers)
+
+
+def _job_columns(row: BatchJobRow) -> tuple[bytes, ...]:
+    return (b"batch job", row.job_id.encode(), row.kind.encode(), row.state.encode(), _numbers(row.created_us))
 
 
 def _object_columns(row: ObjectRow) -> tuple[bytes, ...]:

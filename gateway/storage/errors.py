@@ -39,6 +39,10 @@ class NoSuchUpload(StorageError):
     pass
 
 
+class NoSuchJob(StorageError):
+    pass
+
+
 class Conflict(StorageError):
     """The row changed since it was read (its revision is another one); reading it again and retrying may help."""
 

@@ -17,6 +17,7 @@ from gateway.storage.errors import (
     BucketNotEmpty,
     Conflict,
     NoSuchBucket,
+    NoSuchJob,
     NoSuchKey,
     NoSuchUpload,
     NoSuchVersion,
@@ -25,6 +26,7 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
+    BatchJobRow,
     BucketKeyRow,
     BucketRow,
     ClientToken,
@@ -1018,7 +1020,10 @@ class IndexSuite:
         while not is_last:
             page = await index.list_objects_of_key(str(WRAP.key_arn), after=after, limit=limit)
             assert len(page.objects) <= limit
-            found += page.objects
+            if page.objects:
+                again = await index.list_objects_of_key(str(WRAP.key_arn), after=page.objects[0].position, limit=limit)
+                assert again.objects[: limit - 1] == page.objects[1:]
+            found += [replace(each, position=b"") for each in page.objects]
             after = page.next_after
             is_last = after is None
         names = {bucket_id: "photos", other.bucket_id: "other"}
@@ -1028,6 +1033,7 @@ class IndexSuite:
         ]
         assert sorted(found, key=str) == sorted(expected, key=str)
         assert await index.count_objects_of_key(str(WRAP.key_arn)) == len(expected)
+        assert await index.count_objects_of_key(str(WRAP.key_arn), before_version=3) == 2
         versions = [each.row.wrap.key_version or 0 for each in found]
         assert versions == sorted(versions)
 
@@ -1053,6 +1059,29 @@ class IndexSuite:
         await index.put_bucket_key(replace(key, requester=b"d" * 32, key_arn="other"), forget_before_us=0)
         counted = [KeyedBucketKeys("photos", 1, 1), KeyedBucketKeys("photos", 2, 2)]
         assert list(await index.count_bucket_keys_of_key(arn)) == counted
+
+    async def test_batch_jobs_are_changed_by_whoever_read_them_last(self, index: Index) -> None:
+        row = BatchJobRow("b", "rewrap", "Active", NOW_US, 1, b"sealed")
+        others = [replace(row, job_id="a"), replace(row, job_id="c", created_us=NOW_US + 1)]
+        with pytest.raises(NoSuchJob):
+            await index.get_batch_job("b")
+        for each in (row, *others):
+            await index.add_batch_job(each)
+        with pytest.raises(Conflict):
+            await index.add_batch_job(row)
+        assert list(await index.list_batch_jobs(limit=9)) == [others[1], others[0], row]
+        assert list(await index.list_batch_jobs(limit=1)) == [others[1]]
+        changed = replace(row, state="Complete", revision=2, sealed=b"next")
+        await index.update_batch_job(changed)
+        assert await index.get_batch_job("b") == changed
+        for stale in (changed, replace(changed, revision=4), replace(changed, job_id="x")):
+            with pytest.raises(Conflict):
+                await index.update_batch_job(stale)
+        assert await index.get_batch_job("b") == changed
+        await index.delete_batch_job("b")
+        await index.delete_batch_job("b")
+        with pytest.raises(NoSuchJob):
+            await index.get_batch_job("b")
 
     async def test_job_has_one_owner_until_its_lease_ends(self, index: Index) -> None:
         assert await index.take_job("sweep", "a", now_us=100, until_us=200)

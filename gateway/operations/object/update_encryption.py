@@ -1,29 +1,21 @@
 """UpdateObjectEncryption (API reference: API_UpdateObjectEncryption).
 
-The object's data key is wrapped anew, for the same row, and nothing else of the object changes: no data moves. A new
-manifest blob says the new wrap to whoever has the blobs alone, as for a renamed object: of several footers with one row
-uid, that of the youngest blob holds.
+The object's data key is wrapped anew, for the same row, and nothing else of the object changes
+(`gateway.operations.rewrapping`).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import msgspec
-
 from gateway.operations.authorisation import resource_arn
 from gateway.operations.context import Call
-from gateway.operations.documents import encode
-from gateway.operations.encryption import EncryptionChoice, open_data_key, rewrap
-from gateway.operations.first_wrap import first_key_after
-from gateway.operations.footers import object_descriptor, object_envelope
-from gateway.operations.manifest import store_manifest
+from gateway.operations.encryption import EncryptionChoice, require_signature
 from gateway.operations.object_owner import introduce_owner
+from gateway.operations.rewrapping import Rewrapper
 from gateway.operations.versioning import find_version, named_version, read_headers
 from gateway.protocol.encryption import KEY_ID, SSE
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
-from gateway.protocol.modes import BlobKind, Mode
+from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.object_encryption import ObjectEncryption
 from gateway.storage.errors import Conflict, NoSuchKey
 from gateway.storage.index.records import BucketRow, ObjectRow
@@ -110,20 +102,10 @@ async def _find(call: Call, bucket: BucketRow, version_id: str | None) -> Object
 
 async def _update(call: Call, bucket: BucketRow, old: ObjectRow, asked: ObjectEncryption) -> None:
     """Raises storage's Conflict if the version was changed meanwhile."""
-    rows = call.services.rows
-    document = rows.open_object(old)
-    data_key = await open_data_key(call, bucket, old.row_uid, old.wrap, document.context)
+    require_signature(call, old.wrap.mode)
     mode = Mode.SSE_KMS_BUCKET_KEY if asked.has_bucket_key else Mode.SSE_KMS
-    choice = EncryptionChoice(mode, asked.key_arn, document.context or {})
-    wrap = await rewrap(call, bucket, old.row_uid, choice, data_key)
-    document = msgspec.structs.replace(document, first_key=first_key_after(old.wrap, document, wrap))
-    row = replace(old, wrap=wrap, revision=old.revision + 1)
-    parts = None if old.sealed_parts is None else rows.open_parts(old)
-    envelope = object_envelope(
-        bucket, BlobKind.MANIFEST, wrap, row_uid=row.row_uid, context=document.context, object_arn=call.object_arn
+    services = call.services
+    rewrapper = Rewrapper(
+        services.index, services.blobs, services.rows, services.data_keys, services.inline_limit_bytes, call.caller
     )
-    descriptor = object_descriptor(call.key, row, document, parts)
-    async with store_manifest(call, data_key, envelope, encode(descriptor)) as manifest:
-        sealed = rows.seal_object(manifest.attach(row), document, parts)
-        await call.services.index.rewrap_object(old, sealed, manifest.blob)
-        manifest.keep()
+    await rewrapper.rewrap(bucket, old, EncryptionChoice(mode, asked.key_arn), call.object_arn)

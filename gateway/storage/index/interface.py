@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.storage.index.records import (
+    BatchJobRow,
     BucketKeyRow,
     BucketRow,
     ClientToken,
@@ -261,8 +262,8 @@ class KMSKeyIndex(Protocol):
         """Object versions, without `sealed_parts`, by version of the key; `after` is a page's `next_after`."""
         ...
 
-    async def count_objects_of_key(self, key_arn: str) -> int:
-        """How many `list_objects_of_key` has."""
+    async def count_objects_of_key(self, key_arn: str, *, before_version: int | None = None) -> int:
+        """How many `list_objects_of_key` has; those under earlier versions of the key than `before_version`."""
         ...
 
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:
@@ -271,6 +272,28 @@ class KMSKeyIndex(Protocol):
 
     async def count_bucket_keys_of_key(self, key_arn: str) -> Sequence[KeyedBucketKeys]:
         """Bucket keys that are being written with."""
+        ...
+
+
+class BatchJobIndex(Protocol):
+    async def add_batch_job(self, row: BatchJobRow) -> None:
+        """Raises Conflict if one of that id exists."""
+        ...
+
+    async def get_batch_job(self, job_id: str) -> BatchJobRow:
+        """Raises NoSuchJob."""
+        ...
+
+    async def list_batch_jobs(self, *, limit: int) -> Sequence[BatchJobRow]:
+        """The newest first."""
+        ...
+
+    async def update_batch_job(self, row: BatchJobRow) -> None:
+        """Write state and sealed column. Raises Conflict unless the stored revision is `row.revision - 1`."""
+        ...
+
+    async def delete_batch_job(self, job_id: str) -> None:
+        """Idempotent."""
         ...
 
 
@@ -296,6 +319,7 @@ class Index(
     KeyEpochIndex,
     BucketKeyIndex,
     KMSKeyIndex,
+    BatchJobIndex,
     JobIndex,
     Protocol,
 ):

@@ -173,11 +173,12 @@ class BucketKeyRow:
 @dataclass(frozen=True, slots=True)
 class KeyedObject:
     """A version that a KMS key opens. `references` counts the rows that have its first blob, this one among them: more
-    than one where copies share blobs, and with them the data key."""
+    than one where copies share blobs, and with them the data key. `position` is where a listing goes on after it."""
 
     bucket_name: str
     row: ObjectRow
     references: int
+    position: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +206,18 @@ class KeyedBucketKeys:
     bucket_name: str
     key_version: int
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJobRow:
+    """Work on many objects; `sealed` says what, and how far it has come."""
+
+    job_id: str
+    kind: str
+    state: str
+    created_us: int
+    revision: int
+    sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import asyncpg
 
 from gateway.storage.errors import StorageError, StorageUnavailable
+from gateway.storage.index.postgresql.batch_jobs import PostgreSQLBatchJobs
 from gateway.storage.index.postgresql.bucket_keys import PostgreSQLBucketKeys
 from gateway.storage.index.postgresql.buckets import PostgreSQLBuckets
 from gateway.storage.index.postgresql.connection import PATIENCE_SECONDS, STATEMENTS_KEPT, Connection, Database
@@ -32,6 +33,7 @@ class PostgreSQLIndex(
     PostgreSQLKeyEpochs,
     PostgreSQLBucketKeys,
     PostgreSQLKMSKeys,
+    PostgreSQLBatchJobs,
     PostgreSQLJobs,
 ):
     """The index on PostgreSQL; use `open_postgresql_index`. Belongs to the event loop in which it was opened."""

@@ -15,6 +15,7 @@ from gateway.storage.index.version_columns import COLUMNS, row_of_columns
 _POSITION = struct.Struct(">qq")
 _FIRST: Final = _POSITION.pack(-1, 0)
 _MORE_COLUMNS: Final = 6
+_LAST_VERSION: Final = 2**63 - 1
 
 _BLOB_IDS = "(SELECT p.blob_ids FROM object_parts p WHERE p.row_uid = v.row_uid)"
 _FIRST_BLOB = f"coalesce(v.blob_id, substring({_BLOB_IDS} FROM 1 FOR 16))"
@@ -26,7 +27,7 @@ LIST_OBJECTS = f"""
     FROM object_version v
     WHERE key_arn = $1 AND (key_version, version_no) > ($2, $3) ORDER BY key_version, version_no LIMIT $4
 """  # noqa: S608  # constants only
-COUNT_OBJECTS = "SELECT count(*) FROM object_version WHERE key_arn = $1"
+COUNT_OBJECTS = "SELECT count(*) FROM object_version WHERE key_arn = $1 AND key_version < $2"
 LIST_UPLOADS = f"""
     SELECT {UPLOAD_COLUMNS}, (SELECT name FROM bucket b WHERE b.bucket_id = u.bucket_id),
         (SELECT count(*) FROM multipart_part p WHERE p.upload_id = u.upload_id),
@@ -46,13 +47,14 @@ class PostgreSQLKMSKeys(IndexPart):
         objects = []
         for row in rows:
             columns = row[:-_MORE_COLUMNS]
-            blob_ids, bucket_id, name, references, _, _ = row[-_MORE_COLUMNS:]
-            objects.append(KeyedObject(name, row_of_columns(bucket_id, columns, blob_ids, None), references))
-        is_last = len(rows) < limit
-        return KeyedPage(tuple(objects), None if is_last else _POSITION.pack(*rows[-1][-2:]))
+            blob_ids, bucket_id, name, references, *place = row[-_MORE_COLUMNS:]
+            found = row_of_columns(bucket_id, columns, blob_ids, None)
+            objects.append(KeyedObject(name, found, references, _POSITION.pack(*place)))
+        return KeyedPage(tuple(objects), None if len(rows) < limit else objects[-1].position)
 
-    async def count_objects_of_key(self, key_arn: str) -> int:
-        ((count,),) = await self._database.rows(COUNT_OBJECTS, key_arn)
+    async def count_objects_of_key(self, key_arn: str, *, before_version: int | None = None) -> int:
+        before = _LAST_VERSION if before_version is None else before_version
+        ((count,),) = await self._database.rows(COUNT_OBJECTS, key_arn, before)
         return int(count)
 
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:

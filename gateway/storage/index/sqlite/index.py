@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.storage.index.sqlite.batch_jobs import SQLiteBatchJobs
 from gateway.storage.index.sqlite.bucket_keys import SQLiteBucketKeys
 from gateway.storage.index.sqlite.buckets import SQLiteBuckets
 from gateway.storage.index.sqlite.connection import Database, connect
@@ -29,6 +30,7 @@ class SQLiteIndex(
     SQLiteKeyEpochs,
     SQLiteBucketKeys,
     SQLiteKMSKeys,
+    SQLiteBatchJobs,
     SQLiteJobs,
 ):
     """The index on SQLite; use `open_sqlite_index`. Belongs to the event loop in which it was opened."""

@@ -16,6 +16,7 @@ from gateway.storage.index.version_columns import COLUMNS
 _POSITION = struct.Struct(">qq")
 _FIRST: Final = _POSITION.pack(-1, 0)
 _MORE_COLUMNS: Final = 5
+_LAST_VERSION: Final = 2**63 - 1
 
 _REFERENCES = """
     (SELECT refs FROM blob WHERE blob_id = coalesce(v.blob_id,
@@ -33,6 +34,7 @@ _LIST_UPLOADS = f"""
         (SELECT coalesce(sum(size), 0) FROM multipart_part p WHERE p.upload_id = u.upload_id)
     FROM multipart_upload u WHERE key_arn = ? AND upload_id > ? ORDER BY upload_id LIMIT ?
 """  # noqa: S608  # constants only
+_COUNT_OBJECTS = "SELECT count(*) FROM object_version WHERE key_arn = ? AND key_version < ?"
 _COUNT_BUCKET_KEYS = """
     SELECT b.name, k.key_version, count(*) FROM bucket_key k JOIN bucket b USING (bucket_id)
     WHERE k.key_arn = ? GROUP BY b.name, k.key_version ORDER BY b.name, k.key_version
@@ -41,19 +43,19 @@ _COUNT_BUCKET_KEYS = """
 
 class SQLiteKMSKeys(IndexPart):
     async def list_objects_of_key(self, key_arn: str, *, after: bytes | None, limit: int) -> KeyedPage:
-        position = _POSITION.unpack(after or _FIRST)
+        start = _POSITION.unpack(after or _FIRST)
         with self._database.snapshot():
-            rows = self._database.rows(_LIST_OBJECTS, (key_arn, *position, limit))
+            rows = self._database.rows(_LIST_OBJECTS, (key_arn, *start, limit))
             objects = []
             for row in rows:
-                bucket_id, name, references, _, _ = row[-_MORE_COLUMNS:]
+                bucket_id, name, references, *position = row[-_MORE_COLUMNS:]
                 found = listed_row(self._database, bucket_id, row[:-_MORE_COLUMNS])
-                objects.append(KeyedObject(name, found, references))
-        is_last = len(rows) < limit
-        return KeyedPage(tuple(objects), None if is_last else _POSITION.pack(*rows[-1][-2:]))
+                objects.append(KeyedObject(name, found, references, _POSITION.pack(*position)))
+        return KeyedPage(tuple(objects), None if len(rows) < limit else objects[-1].position)
 
-    async def count_objects_of_key(self, key_arn: str) -> int:
-        ((count,),) = self._database.rows("SELECT count(*) FROM object_version WHERE key_arn = ?", (key_arn,))
+    async def count_objects_of_key(self, key_arn: str, *, before_version: int | None = None) -> int:
+        before = _LAST_VERSION if before_version is None else before_version
+        ((count,),) = self._database.rows(_COUNT_OBJECTS, (key_arn, before))
         return int(count)
 
     async def list_uploads_of_key(self, key_arn: str, *, after: bytes, limit: int) -> Sequence[KeyedUpload]:

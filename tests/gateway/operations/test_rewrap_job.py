@@ -1,0 +1,260 @@
+"""Rewrap jobs that are interrupted at every step, and that meet others' writes: nothing but wraps ever changes."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from xml.etree import ElementTree
+
+import pytest
+
+from gateway.operations import rewrap_job
+from gateway.operations.rewrap_job import JobState, RewrapDocument, RewrapJobs, RewrapRunner
+from gateway.storage.blobs.interface import BlobStore
+from gateway.storage.index.interface import Index
+from kms.api.errors import KMSError, KMSUnavailable
+from kms.api.service import KeyService
+from tests.gateway.gateway_in_process import InProcessGateway, in_process_gateway
+
+SSE = "x-amz-server-side-encryption"
+NOT_OF_THE_OBJECT = {f"{SSE}-aws-kms-key-id"}
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing handles it."""
+
+
+@dataclass
+class Steps:
+    """Counts the calls of a job to index, blob store and KMS, and ends it before the call of number `end`."""
+
+    end: int | None = None
+    count: int = 0
+
+    def step(self) -> None:
+        if self.count == self.end:
+            raise Killed
+        self.count += 1
+
+    def counted(self, target: Any) -> Any:
+        steps = self
+
+        class Counted:
+            def __getattr__(self, name: str) -> Any:
+                found = getattr(target, name)
+
+                async def call(*args: Any, **kwargs: Any) -> Any:
+                    steps.step()
+                    return await found(*args, **kwargs)
+
+                return call
+
+        return Counted()
+
+
+@dataclass
+class World:
+    gateway: InProcessGateway
+    source: str
+    target: str
+
+    @property
+    def jobs(self) -> RewrapJobs:
+        return RewrapJobs(self.gateway.index, self.gateway.services.rows)
+
+    def runner(self, steps: Steps | None = None, owner: str = "a", kms: KeyService | None = None) -> RewrapRunner:
+        steps, services = steps or Steps(), self.gateway.services
+        index = cast(Index, steps.counted(self.gateway.index))
+        return RewrapRunner(
+            RewrapJobs(index, services.rows),
+            kms=kms or self.gateway.kms,
+            index=index,
+            blobs=cast(BlobStore, steps.counted(services.blobs)),
+            rows=services.rows,
+            data_keys=services.data_keys,
+            inline_limit_bytes=services.inline_limit_bytes,
+            owner=owner,
+            via_service="s3.us-east-1.amazonaws.com",
+        )
+
+    async def begin(self, **changes: Any) -> str:
+        return (await self.jobs.begin(RewrapDocument(self.source, self.target, **changes))).job_id
+
+    async def put(self, key: str, body: bytes, algorithm: str = "aws:kms", **headers: str) -> None:
+        sse = {SSE: algorithm, f"{SSE}-aws-kms-key-id": self.source}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        assert (await self.gateway.call("PUT", f"/bkt/{key}", headers={**sse, **named}, body=body)).status == 200
+
+    async def everything(self) -> list[Any]:
+        """All versions, bodies and headers that clients can see, but for the name of the KMS key."""
+        listing = (await self.gateway.call("GET", "/bkt", query={"versions": ""})).body
+        told: list[Any] = [listing]
+        for key, version_id in versions_of(listing):
+            answer = await self.gateway.call("GET", f"/bkt/{key}", query={"versionId": version_id})
+            headers = {name: value for name, value in answer.headers.items() if name not in NOT_OF_THE_OBJECT}
+            told.append((key, version_id, answer.status, headers, answer.body))
+        return told
+
+    async def left(self) -> int:
+        return await self.gateway.index.count_objects_of_key(self.source)
+
+
+def versions_of(listing: bytes) -> list[tuple[str, str]]:
+    found = []
+    for element in ElementTree.fromstring(listing):
+        if element.tag.endswith("}Version"):
+            texts = {child.tag.rpartition("}")[2]: child.text or "" for child in element}
+            found.append((texts["Key"], texts["VersionId"]))
+    return found
+
+
+@pytest.fixture
+async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(rewrap_job, "LEASE_SECONDS", 0.0)  # a dead owner's ends at once
+    monkeypatch.setattr(rewrap_job, "NOTE_SECONDS", 0.0)  # a note after each version
+    monkeypatch.setattr(rewrap_job, "PAUSE_SECONDS", 0.01)
+    async with in_process_gateway(tmp_path) as gateway:
+        keys = []
+        for _ in range(2):
+            answer = await gateway.call(
+                "POST", "/", service="kms", headers={"X-Amz-Target": "TrentService.CreateKey"}, body=b"{}"
+            )
+            keys.append(json.loads(answer.body)["KeyMetadata"]["Arn"])
+        made = World(gateway, *keys)
+        assert (await gateway.call("PUT", "/bkt")).status == 200
+        await fill(made)
+        yield made
+        assert gateway.events == []
+
+
+async def fill(world: World) -> None:
+    status = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    assert (await world.gateway.call("PUT", "/bkt", query={"versioning": ""}, body=status)).status == 200
+    for number in range(3):
+        await world.put("versions", bytes(number), x_amz_meta_number=str(number))
+    assert (await world.gateway.call("DELETE", "/bkt/versions")).status == 204
+    await world.put("large", bytes(70_000), "aws:kms:dsse", x_amz_tagging="a=b")
+    await world.put("bucket key", b"x", x_amz_server_side_encryption_bucket_key_enabled="true")
+    for key in ("copy", "copy of it"):
+        source = {"x-amz-copy-source": "/bkt/bucket%20key"}
+        headers: Mapping[str, str] = {**source, SSE: "aws:kms", f"{SSE}-aws-kms-key-id": world.source}
+        assert (await world.gateway.call("PUT", f"/bkt/{key}", headers=headers)).status == 200
+
+
+async def test_ended_at_every_step_it_has_changed_nothing_but_wraps(world: World) -> None:
+    before, total = await world.everything(), await world.left()
+    job_id = await world.begin()
+    end, generation = 0, 0
+    while (await world.jobs.get(job_id)).state is JobState.ACTIVE:
+        # Each attempt comes one step further than the one before; together they must get to the end.
+        steps, generation = Steps(end), generation + 1
+        try:
+            await world.runner(steps, owner=f"owner {generation}").run(job_id)
+        except Killed:
+            end += 1
+            assert await world.everything() == before
+            left = await world.left()
+            assert 0 <= left <= total
+            total = left
+        assert generation < 500
+    assert await world.left() == 0
+    assert await world.everything() == before
+    job = (await world.jobs.get(job_id)).document
+    assert (job.failed, job.waiting) == ({}, None)
+
+
+async def test_what_is_counted_is_what_was_done(world: World) -> None:
+    total = await world.left()
+    job_id = await world.begin()
+    await world.runner().run(job_id)
+    job = await world.jobs.get(job_id)
+    document = job.document
+    assert job.state is JobState.COMPLETE
+    assert (document.total, document.seen, document.done, document.passed) == (total, total, total, 0)
+    assert document.ended_us is not None
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_others_that_write_meanwhile_win(world: World, seed: int) -> None:
+    """Before any of its steps somebody puts, deletes or copies, or gives the object another key himself."""
+    chance = random.Random(seed)
+    written: dict[str, bytes] = {}
+
+    async def interfere() -> None:
+        key = chance.choice(["versions", "large", "bucket key", "copy"])
+        kind = chance.randrange(3)
+        if kind == 0:
+            written[key] = chance.randbytes(20)
+            await world.put(key, written[key])
+        elif kind == 1:
+            listing = (await world.gateway.call("GET", "/bkt", query={"versions": ""})).body
+            versions = [each for each in versions_of(listing) if each[0] == key]
+            if versions and key not in written:
+                await world.gateway.call("DELETE", f"/bkt/{key}", query={"versionId": versions[0][1]})
+        else:
+            body = f"<ObjectEncryption><SSE-KMS><KMSKeyArn>{world.target}</KMSKeyArn></SSE-KMS></ObjectEncryption>"
+            await world.gateway.call("PUT", f"/bkt/{key}", query={"encryption": ""}, body=body.encode())
+
+    class Interfering(Steps):
+        def counted(self, target: Any) -> Any:
+            class Counted:
+                def __getattr__(self, name: str) -> Any:
+                    found = getattr(target, name)
+
+                    async def call(*args: Any, **kwargs: Any) -> Any:
+                        if chance.random() < 0.3:
+                            await interfere()
+                        return await found(*args, **kwargs)
+
+                    return call
+
+            return Counted()
+
+    job_id = await world.begin()
+    await world.runner(Interfering()).run(job_id)
+    document = (await world.jobs.get(job_id)).document
+    assert document.failed.keys() <= {"ChangedMeanwhile"}
+    for key, body in written.items():
+        assert (await world.gateway.call("GET", f"/bkt/{key}")).body == body
+    listing = (await world.gateway.call("GET", "/bkt", query={"versions": ""})).body
+    for key, version_id in versions_of(listing):
+        answer = await world.gateway.call("GET", f"/bkt/{key}", query={"versionId": version_id})
+        assert answer.status == 200
+
+
+class Refusing:
+    """A KMS that refuses so many calls first."""
+
+    def __init__(self, kms: KeyService, error: KMSError, times: int) -> None:
+        self._kms, self._error, self.times = kms, error, times
+
+    async def call(self, *args: Any, **kwargs: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            raise self._error
+        return await self._kms.call(*args, **kwargs)
+
+
+@pytest.mark.parametrize("error", [KMSUnavailable("away", 1), KMSError("ThrottlingException", "enough")])
+async def test_it_waits_for_a_kms_that_is_away_or_has_enough(world: World, error: KMSError) -> None:
+    world.target = world.source  # which asks for the newest version first
+    refusing = Refusing(world.gateway.kms, error, 3)
+    job_id = await world.begin()
+    await world.runner(kms=cast(KeyService, refusing)).run(job_id)
+    job = await world.jobs.get(job_id)
+    assert (job.state, job.document.failed, refusing.times) == (JobState.COMPLETE, {}, 0)
+
+
+async def test_a_job_that_was_tampered_with_is_not_gone_on_with(world: World) -> None:
+    job_id = await world.begin()
+    row = await world.gateway.index.get_batch_job(job_id)
+    forged = type(row)(row.job_id, row.kind, JobState.ACTIVE, row.created_us, row.revision + 1, row.sealed)
+    await world.gateway.index.update_batch_job(forged)
+    with pytest.raises(rewrap_job.SealingError):
+        await world.runner().run(job_id)
+    assert await world.jobs.list() == []
+    assert await world.left() > 0
