@@ -92,7 +92,7 @@ async def key_service(settings: Settings) -> AsyncIterator[KeyService]:
         return
     with contextlib.closing(epoch), contextlib.closing(SQLiteKeyStore(settings.keys_path)) as store:
         root = roots_of(root_settings(settings), store, settings.keys_path.parent)
-        service_settings = ServiceSettings(region=settings.region)
+        service_settings = ServiceSettings(region=settings.region, other_regions=settings.kms.other_regions)
         try:
             async with (
                 AuditTrail(trail_settings(settings), root, lambda: epoch.value) as trail,

@@ -25,8 +25,8 @@ from kms.api.errors import KMSError
 from kms.api.service import KeyService
 from kms.api.types import DescribeKey, KeyMetadata, ScheduleKeyDeletion
 
-_KEY = click.argument("key", metavar="KEY")
-_PURPOSE = "keys"
+KEY = click.argument("key", metavar="KEY")
+PURPOSE = "keys"
 
 
 @click.group()
@@ -36,7 +36,7 @@ def keys() -> None:
 
 @keys.command("usage")
 @PLACE
-@_KEY
+@KEY
 @ACCOUNT
 @JSON
 def usage_command(place: Path, key: str, account: str | None, as_json: bool) -> None:
@@ -59,7 +59,7 @@ def usage_command(place: Path, key: str, account: str | None, as_json: bool) -> 
 
 @keys.command("schedule-deletion")
 @PLACE
-@_KEY
+@KEY
 @ACCOUNT
 @click.option("--days", type=click.IntRange(7, 30), default=30, show_default=True, help="How long it can be cancelled.")
 @click.option("--yes", is_flag=True, help="Do it although the key opens something.")
@@ -92,11 +92,11 @@ def schedule_deletion_command(
 
 def root_caller(settings: Settings, key: str, account: str | None) -> Caller:
     """The root user of the key's account, for whom an installation's administrator acts."""
-    parts = key.split(":")
-    if len(parts) >= 6 and account is None:
-        account = parts[4]
+    parts, region = key.split(":"), None
+    if len(parts) >= 6:
+        region, account = parts[3], account or parts[4]
     with opened_store(settings) as store:
-        return Caller(root_principal(account_id(store, account)), _PURPOSE)
+        return Caller(root_principal(account_id(store, account)), PURPOSE, region=region)
 
 
 async def _usage(settings: Settings, caller: Caller, key: str) -> tuple[KeyMetadata | None, KeyUsage]:
@@ -104,7 +104,7 @@ async def _usage(settings: Settings, caller: Caller, key: str) -> tuple[KeyMetad
     async with key_service(settings) as kms:
         metadata = await described(kms, caller, key)
     arn = key if metadata is None else metadata.key_arn
-    async with opened_index(settings, _PURPOSE) as (index, service_keys):
+    async with opened_index(settings, PURPOSE) as (index, service_keys):
         total = await index.count_objects_of_key(arn)
         with Progress("object versions") as progress:
             return metadata, await count_usage(

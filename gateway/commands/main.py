@@ -10,6 +10,7 @@ from gateway.commands.accounts import account
 from gateway.commands.audit import audit
 from gateway.commands.blob import blob
 from gateway.commands.buckets import bucket
+from gateway.commands.destruction import destruction_statement
 from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
 from gateway.commands.identities import access_key, user
@@ -19,6 +20,7 @@ from gateway.commands.kms import kms
 from gateway.commands.rewrap import jobs, rewrap
 from gateway.commands.serve import serve
 from gateway.commands.simulate import simulate_command
+from gateway.commands.verify_statement import verify_statement
 from gateway.commands.why import why
 
 EPILOG = """\b
@@ -61,6 +63,8 @@ main.add_command(bucket)
 main.add_command(hsm)
 main.add_command(kms)
 main.add_command(keys)
+keys.add_command(destruction_statement)
+keys.add_command(verify_statement)
 main.add_command(rewrap)
 main.add_command(jobs)
 main.add_command(account)

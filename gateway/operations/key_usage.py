@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from gateway.operations.first_wrap import first_key
 from gateway.operations.sealed_rows import SealedRows
@@ -69,31 +69,46 @@ class KeyUsage:
         return self.by_bucket[bucket], self.by_version[version or 0], self.total
 
 
+class Witness(Protocol):
+    """Told of each version that is counted, for a list of them."""
+
+    def see(self, each: KeyedObject, *, is_damaged: bool) -> None:
+        """A row that names the key."""
+        ...
+
+    def only(self, row_uid: bytes) -> None:
+        """One that was seen, and that nothing else opens."""
+        ...
+
+
 @dataclass(slots=True)
 class _Shared:
     """Versions under the key that share blobs with others: whether those are under it as well is known at the end."""
 
     references: int = 0
-    found: list[tuple[str, int | None, int]] = field(default_factory=list)
+    found: list[KeyedObject] = field(default_factory=list)
 
 
 async def count_usage(
-    index: KMSKeyIndex, rows: SealedRows, key_arn: str, progress: Callable[[int], None] = lambda _: None
+    index: KMSKeyIndex,
+    rows: SealedRows,
+    key_arn: str,
+    progress: Callable[[int], None] = lambda _: None,
+    witness: Witness | None = None,
 ) -> KeyUsage:
     """Raises StorageUnavailable. `progress` is given the number of versions counted so far."""
     usage = KeyUsage(key_arn)
     shared: dict[bytes, _Shared] = defaultdict(_Shared)
     done = 0
     async for each in objects_of_key(index, key_arn):
-        _count_object(usage, shared, rows, each)
+        _count_object(usage, shared, rows, each, witness)
         done += 1
         if not done % PAGE:
             progress(done)
     for group in shared.values():
         if len(group.found) >= group.references:
-            for bucket, version, size in group.found:
-                for opened in usage.of(bucket, version):
-                    opened.only.add(size)
+            for found in group.found:
+                _count_only(usage, found, witness)
     async for upload in _uploads_of_key(index, key_arn):
         _count_upload(usage, rows, upload)
     for keys in await index.count_bucket_keys_of_key(key_arn):
@@ -125,23 +140,37 @@ async def _uploads_of_key(index: KMSKeyIndex, key_arn: str) -> AsyncIterator[Key
         await asyncio.sleep(0)
 
 
-def _count_object(usage: KeyUsage, shared: dict[bytes, _Shared], rows: SealedRows, each: KeyedObject) -> None:
+def _count_object(
+    usage: KeyUsage, shared: dict[bytes, _Shared], rows: SealedRows, each: KeyedObject, witness: Witness | None
+) -> None:
     row = each.row
     try:
         first = first_key(row.wrap, rows.open_object(row))
     except SealingError:
         usage.damaged += 1
+        if witness is not None:
+            witness.see(each, is_damaged=True)
         return
-    version = row.wrap.key_version
-    is_only = first == usage.key_arn
-    for opened in usage.of(each.bucket_name, version):
+    if witness is not None:
+        witness.see(each, is_damaged=False)
+    for opened in usage.of(each.bucket_name, row.wrap.key_version):
         opened.versions.add(row.size)
-        if is_only and each.references <= 1:
-            opened.only.add(row.size)
-    if is_only and each.references > 1:
+    if first != usage.key_arn:
+        return
+    if each.references > 1:
         group = shared[row.blob_ids[0]]
         group.references = max(group.references, each.references)
-        group.found.append((each.bucket_name, version, row.size))
+        # Without what of the row is long: groups are kept until the end.
+        group.found.append(replace(each, row=replace(row, sealed=b"", blob_ids=())))
+    else:
+        _count_only(usage, each, witness)
+
+
+def _count_only(usage: KeyUsage, each: KeyedObject, witness: Witness | None) -> None:
+    for opened in usage.of(each.bucket_name, each.row.wrap.key_version):
+        opened.only.add(each.row.size)
+    if witness is not None:
+        witness.only(each.row.row_uid)
 
 
 def _count_upload(usage: KeyUsage, rows: SealedRows, each: KeyedUpload) -> None:

@@ -12,7 +12,7 @@ why the lines after it count as not covered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -118,18 +118,28 @@ class Verifier:
         is_partial: bool = False,
         ends_with_stop: bool = False,
         contains: Head | None = None,
+        on_record: Callable[[Head, Record], None] = lambda head, record: None,
     ) -> None:
-        """`is_partial`: the first files were archived, so that the trail may begin with any line."""
+        """`is_partial`: the first files were archived, so that the trail may begin with any line.
+
+        `on_record` is given each line's place and what it tells, in order; whether it holds, `verify` says at the end.
+        """
         self.report = Report()
         self._keys = dict(keys)
         self._is_partial = is_partial
         self._ends_with_stop = ends_with_stop
         self._contains = contains
+        self._on_record = on_record
         self._has_contained = False
         self._hashes = _Hashes()
         self._node = ""
         self._file = ""
         self._line = 0
+
+    @property
+    def keys(self) -> PublicKeys:
+        """Those that were trusted at first, and by now those that they vouched for."""
+        return self._keys
 
     def verify(self, directory: Path, files: Sequence[Path] | None = None) -> Report:
         """Raises OSError for files that cannot be read; everything else is in the report.
@@ -195,6 +205,7 @@ class Verifier:
         report.first_seq = report.first_seq or seq
         report.head = head
         self._hashes.put(head)
+        self._on_record(head, record)
 
     def _verify_place(self, seq: int, previous: str, first_of_file: int | None) -> None:
         head = self.report.head

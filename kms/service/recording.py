@@ -166,14 +166,14 @@ class Recorder:
             except AuditUnavailable as error:
                 log.error("%s is not in the audit trail yet: %s", name, error)
 
-    async def announce(self, name: str, key_arn: str) -> None:
+    async def announce(self, name: str, key_arn: str, **details: str | int) -> None:
         """Record an act of the service itself that is about to be done and cannot be undone; on the disk on return.
 
         Once for each key, until `done`, however often it must be tried. Raises KMSUnavailable if it cannot be recorded:
         then it is not to be done.
         """
         if self._trail is not None and (name, key_arn) not in self._announced:
-            await self._write(self._own_event(name, key_arn, {}), is_durable=True)
+            await self._write(self._own_event(name, key_arn, details), is_durable=True)
             self._announced.add((name, key_arn))
 
     def done(self, name: str, key_arn: str) -> None:

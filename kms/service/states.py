@@ -13,6 +13,7 @@ from typing import Any
 
 from kms.api.errors import KMSError
 from kms.api.types import CancelKeyDeletion, DisableKey, EnableKey, KeyMetadata, KeyState, ScheduleKeyDeletion
+from kms.audit.evidence import DELETE_KEY
 from kms.keys.state import Operation
 from kms.service.call import Call
 from kms.service.constraints import check_range
@@ -28,7 +29,6 @@ MAX_PENDING_WINDOW_DAYS = 30
 _DAY_US = 86_400 * 1_000_000
 _ATTEMPTS = 5
 _SWEEP_BATCH = 100
-_DELETE_KEY = "DeleteKey"
 
 
 async def enable_key(core: Core, call: Call[EnableKey]) -> None:
@@ -66,14 +66,14 @@ async def destroy_expired_keys(core: Core) -> int:
     while True:
         core.recorder.require_writable()
         for key in core.store.expired_keys(now_us, _SWEEP_BATCH):
-            await core.recorder.announce(_DELETE_KEY, key.metadata.key_arn)
+            await core.recorder.announce(DELETE_KEY, key.metadata.key_arn, keyVersions=key.newest_version)
         keys = await core.change(lambda: core.store.destroy_expired(now_us, _SWEEP_BATCH), is_visible=False)
         if keys:
             core.advance_epoch()
         for key in keys:
             core.leases.drop(key.metadata.key_id)
             log.warning("key %s destroyed at the end of its deletion window", key.metadata.key_arn)
-            core.recorder.done(_DELETE_KEY, key.metadata.key_arn)
+            core.recorder.done(DELETE_KEY, key.metadata.key_arn)
         destroyed += len(keys)
         if len(keys) < _SWEEP_BATCH:
             break

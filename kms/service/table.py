@@ -12,6 +12,7 @@ from kms.service import (
     auditing,
     data_key_pairs,
     data_keys,
+    destruction,
     encryption,
     grants,
     importing,
@@ -31,6 +32,7 @@ from kms.service.core import Core
 Handler = Callable[[Core, Call[Any]], Awaitable[Any]]
 
 HANDLERS: Mapping[type[t.Request[Any]], Handler] = {
+    t.AttestDestruction: destruction.attest_destruction,
     t.CancelKeyDeletion: states.cancel_key_deletion,
     t.CreateAlias: aliases.create_alias,
     t.CreateGrant: grants.create_grant,

@@ -35,6 +35,7 @@ from kms.api.types.data_keys import (
     UnwrapDataKey,
     WrapDataKey,
 )
+from kms.api.types.destruction import AttestDestruction, Destruction
 from kms.api.types.encryption import (
     IGNORE_CIPHERTEXT,
     Ciphertext,
@@ -118,6 +119,7 @@ __all__ = [
     "SERVICE_KEY_ALIAS",
     "Alias",
     "AliasPage",
+    "AttestDestruction",
     "CancelKeyDeletion",
     "Ciphertext",
     "CreateAlias",
@@ -130,6 +132,7 @@ __all__ = [
     "DeleteImportedKeyMaterial",
     "DeriveSharedSecret",
     "DescribeKey",
+    "Destruction",
     "DisableKey",
     "DisableKeyRotation",
     "EnableKey",

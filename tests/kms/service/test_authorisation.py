@@ -413,7 +413,7 @@ PARAMETERS = {
 """Parameters of the API that conditions (and the check of grant tokens) read, and the names they read them by."""
 
 
-OF_SERVICES = {t.UnwrapDataKey, t.WrapDataKey}
+OF_SERVICES = {t.AttestDestruction, t.UnwrapDataKey, t.WrapDataKey}
 OF_THE_API = [request for request in t.REQUESTS if request not in OF_SERVICES and not request.is_about_trail]
 
 
