@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -67,6 +68,16 @@ class Transaction:
 Work = Callable[[Transaction], Awaitable[T]]
 
 
+@dataclass(slots=True)
+class _Progress:
+    """What the deadline of a method must know of it: whether the answer to a COMMIT is awaited."""
+
+    is_committing: bool = False
+
+
+_Way = Callable[[Any, Work[T], _Progress], Awaitable[T]]
+
+
 class Database:
     """What the parts of the index share: a pool, and the ways to use it."""
 
@@ -111,14 +122,15 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    async def _attempted(self, work: Work[T], way: Callable[[Any, Work[T]], Awaitable[T]]) -> T:
+    async def _attempted(self, work: Work[T], way: _Way[T]) -> T:
         if self._closed:
             raise StorageUnavailable("the index is closed")
+        progress = _Progress()
         try:
             async with asyncio.timeout(self._patience_seconds):
-                return await self._repeated(work, way)
+                return await self._repeated(work, way, progress)
         except TimeoutError as error:
-            if isinstance(error.__cause__, _CommitCancelled):
+            if progress.is_committing:
                 raise OutcomeUnknown("index: the database did not answer to a commit in time") from error
             raise StorageUnavailable("index: the database does not answer in time") from error
         except Exception as error:
@@ -127,54 +139,50 @@ class Database:
                 raise
             raise known from error
 
-    async def _repeated(self, work: Work[T], way: Callable[[Any, Work[T]], Awaitable[T]]) -> T:
+    async def _repeated(self, work: Work[T], way: _Way[T], progress: _Progress) -> T:
         for attempt in range(1, _ATTEMPTS):
             try:
-                return await self._once(work, way)
+                return await self._once(work, way, progress)
             except Exception as error:
                 if self._closed or not is_repeatable(error):
                     raise
             pause = _FIRST_PAUSE_SECONDS * 2**attempt
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # spreads load, hides nothing
-        return await self._once(work, way)
+        return await self._once(work, way, progress)
 
-    async def _once(self, work: Work[T], way: Callable[[Any, Work[T]], Awaitable[T]]) -> T:
+    async def _once(self, work: Work[T], way: _Way[T], progress: _Progress) -> T:
         async with self._pool.acquire() as connection:
-            return await way(connection, work)
+            return await way(connection, work, progress)
 
 
-async def _statement(connection: Any, work: Work[T]) -> T:
+async def _statement(connection: Any, work: Work[T], progress: _Progress) -> T:
     return await work(Transaction(connection))
 
 
-async def _snapshot(connection: Any, work: Work[T]) -> T:
+async def _snapshot(connection: Any, work: Work[T], progress: _Progress) -> T:
     async with _rolled_back_on_error(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"):
         result = await work(Transaction(connection))
         await connection.execute("COMMIT")
     return result
 
 
-async def _committed(connection: Any, work: Work[T]) -> T:
+async def _committed(connection: Any, work: Work[T], progress: _Progress) -> T:
     async with _rolled_back_on_error(connection, "BEGIN ISOLATION LEVEL READ COMMITTED"):
         result = await work(Transaction(connection))
-        await _commit(connection)
+        await _commit(connection, progress)
     return result
 
 
-async def _commit(connection: Any) -> None:
+async def _commit(connection: Any, progress: _Progress) -> None:
     """The server may have committed although its answer did not come: then nobody here knows."""
+    progress.is_committing = True
     try:
         await connection.execute("COMMIT")
-    except asyncio.CancelledError as error:
-        raise _CommitCancelled from error
     except Exception as error:
         if is_commit_unknown(error):
             raise OutcomeUnknown("index: the connection was lost in a commit") from error
+        progress.is_committing = False
         raise
-
-
-class _CommitCancelled(asyncio.CancelledError):
-    """A cancellation while the answer to a COMMIT was awaited; so that a deadline is known to have fallen there."""
 
 
 @asynccontextmanager
@@ -184,7 +192,7 @@ async def _rolled_back_on_error(connection: Any, begin: str) -> AsyncIterator[No
         await connection.execute(begin)
         yield
     except asyncio.CancelledError:
-        connection.terminate()
+        _terminate(connection)
         raise
     except BaseException:
         await _roll_back(connection)
@@ -195,6 +203,12 @@ async def _roll_back(connection: Any) -> None:
     try:
         await connection.execute("ROLLBACK", timeout=_ROLLBACK_SECONDS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        _terminate(connection)
+
+
+def _terminate(connection: Any) -> None:
+    # One that broke was taken back by the pool already, and then allows no call: what went wrong first is what counts.
+    with suppress(asyncpg.InterfaceError):
         connection.terminate()
 
 
