@@ -7,10 +7,12 @@ is known; the index, what the key was the last to open; and the key service sign
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -72,7 +74,7 @@ def destruction_statement(
     for path in (output, list_path):
         if path is not None and path.exists():
             raise Failure(f"{path} exists already")
-    with told_failures(), VersionList() as versions:
+    with told_failures(), _told_list_failures(), VersionList() as versions:
         caller = root_caller(settings, key, account)
         found = asyncio.run(_destruction(settings, caller, key))
         evidence = _evidence(settings, found)
@@ -90,6 +92,15 @@ def destruction_statement(
     for line in summary(statement):
         click.echo(printable(line))
     click.echo(f"Signed, in {output}.")
+
+
+@contextlib.contextmanager
+def _told_list_failures() -> Iterator[None]:
+    """Raises Failure where there is no room for the list in the directory for temporary files."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise Failure(f"the list of object versions cannot be kept: {error}") from error
 
 
 async def _destruction(settings: Settings, caller: Caller, key: str) -> Destruction:

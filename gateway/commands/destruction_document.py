@@ -28,6 +28,9 @@ LIMITS: Final = (
     "Whoever imported key material may have kept it.",
     "Data keys, bucket keys and whatever else the key decrypted while it was there may be kept by those who asked for "
     "it, and so may objects that were downloaded.",
+    "A copy of the index or of the blobs that was made before may have rows and manifests that are gone here: of "
+    "copies that shared a data key and were deleted since, or of objects while they were under another key. Their "
+    "wraps open the same data keys.",
     "Versions with other wraps share their data key with a copy under another key, or were first written under one. "
     "They are not claimed to be unreadable; whether those other keys still exist is not told.",
     "The key store's file was overwritten where the wrapped key lay. File systems that keep older blocks, snapshots "
@@ -47,7 +50,7 @@ def document(found: Destruction, evidence: Evidence, usage: KeyUsage, versions: 
             "arn": found.key_arn,
             "created": format_time(found.created_us),
             "destroyed": format_time(found.destroyed_us),
-            "versions": found.versions,
+            "versions": _versions(found, evidence),
         },
         "audit": _audit(evidence),
         "total": _opened(usage.total),
@@ -57,6 +60,13 @@ def document(found: Destruction, evidence: Evidence, usage: KeyUsage, versions: 
         "list": {"sha256": list_digest, "lines": lines},
         "limits": LIMITS,
     }
+
+
+def _versions(found: Destruction, evidence: Evidence) -> int:
+    """Of the material: imported material that waited for its rotation is known to the trail alone."""
+    assert evidence.deleted is not None
+    told = evidence.deleted[1].details.get("keyVersions")
+    return max(found.versions, told) if isinstance(told, int) else found.versions
 
 
 def _audit(evidence: Evidence) -> dict[str, Any]:

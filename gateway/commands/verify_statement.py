@@ -122,6 +122,7 @@ def _file_digest(path: Path) -> str:
 
 
 def trail_verifier(directory: Path, keys: PublicKeys, on_record: Callable[[Head, Record], None]) -> Verifier:
-    """Of a trail whose first files may have been archived."""
+    """Of a trail whose first files may have been archived, and that may be written to."""
     files = trail_files(directory)
-    return Verifier(keys, is_partial=bool(files) and first_seq_of(files[0]) > 1, on_record=on_record)
+    is_partial = bool(files) and first_seq_of(files[0]) > 1
+    return Verifier(keys, is_partial=is_partial, is_growing=True, on_record=on_record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -195,6 +196,27 @@ def deletions(gateway: Gateway, key: str) -> list[Any]:
         return [json.loads(line)["requestParameters"] for line in told.splitlines()]
 
     return list(wait_until(lines, "the line is in the trail"))
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("1234abcd-12ab-34cd-56ef-1234567890ab", "NotFoundException"),
+        ("alias/none", "InvalidArnException"),
+        ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "AccessDeniedException"),
+        (None, "KMSInvalidStateException"),
+    ],
+)
+def test_no_statement_about_what_is_no_destroyed_key(
+    gateway: Gateway, kms: Any, tmp_path: Path, name: str | None, code: str
+) -> None:
+    account, output = ("--account", kms_account(kms)), tmp_path / "statement"
+    named = name or kms.create_key()["KeyMetadata"]["KeyId"]
+    command = ("keys", "destruction-statement", str(gateway.data), named, *account, "-o", str(output))
+    refused = gateway.sealgate(*command, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert code in refused.stderr
+    assert not output.exists()
 
 
 def test_while_it_is_stopped(gateway: Gateway, s3: Any, key: str) -> None:

@@ -468,6 +468,7 @@ def ask(raw: RawClient, target: str | None, body: bytes) -> Any:
     [
         ("TrentService.Explode", b"{}", "UnknownOperationException", ""),
         ("TrentService.", b"{}", "UnknownOperationException", ""),
+        ("TrentService.AttestDestruction", b"{}", "UnknownOperationException", ""),
         ("DynamoDB_20120810.ListKeys", b"{}", "UnknownOperationException", ""),
         ("TrentService.ListKeys", b"{", "SerializationException", "The request body is not valid JSON"),
         ("TrentService.ListKeys", b"\xff", "SerializationException", "The request body is not valid JSON"),

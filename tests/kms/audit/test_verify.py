@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms.audit.files import file_name
 from kms.audit.lines import GENESIS, MAX_CHECKPOINT_LAG, Head, Repair, Trouble, encode_record, line_hash, parse_place
 from kms.audit.verify import MAX_TOLD, Report, Verifier
 from tests.kms.audit.trails import SoftSigner, TrailMaker, event, file_start, lines, small_trail
@@ -328,3 +329,25 @@ def test_how_far_back_a_checkpoint_may_reach(tmp_path: Path, between: int, is_fo
 def test_lines_are_what_the_maker_wrote(tmp_path: Path) -> None:
     small_trail(tmp_path, SIGNER)
     assert len(lines(tmp_path)) == LINES
+
+
+def test_a_trail_that_grows_may_end_within_a_line(tmp_path: Path, files: Files) -> None:
+    *_, last = files
+    torn = files[last].pop()
+    for length in range(len(torn)):
+        write(tmp_path, {**files, last: [*files[last], torn[:length]]})
+        report = check(tmp_path, is_growing=True)
+        assert (report.problems, report.lines) == ([], LINES - 1)
+        assert bool(check(tmp_path).problems) is (length > 0)
+
+
+def test_a_trail_that_grows_may_have_begun_a_file(tmp_path: Path, files: Files) -> None:
+    write(tmp_path, {**files, file_name(LINES + 1): []})
+    assert check(tmp_path, is_growing=True).problems == []
+    assert len(check(tmp_path).problems) == 1
+
+
+def test_only_the_last_file_of_a_trail_grows(tmp_path: Path, files: Files) -> None:
+    first = next(iter(files))
+    write(tmp_path, {**files, first: [*files[first][:-1], files[first][-1][:-1]]})
+    assert check(tmp_path, is_growing=True).problems
