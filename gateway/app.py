@@ -282,6 +282,7 @@ class Application:
             rows=rows,
             data_keys=services.data_keys,
             inline_limit_bytes=services.inline_limit_bytes,
+            integrity_event=integrity_event,
             owner=self._owner,
             via_service=f"s3.{self._settings.region}.amazonaws.com",
         )

@@ -158,15 +158,16 @@ class MemoryIndex:
         if token is not None:
             self._tokens[row.bucket_id, token.token] = (token.request, self._clock_us())
 
-    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, manifest: NewBlob) -> None:
+    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, blobs: Sequence[NewBlob]) -> None:
         self._check_open()
         if self._version(old.bucket_id, old.key, old.version_id) != old:
             raise Conflict
-        self._blobs[manifest.blob_id] = _Blob(manifest)
+        for blob in blobs:
+            self._blobs[blob.blob_id] = _Blob(blob)
         versions = self._versions[old.bucket_id, old.key]
         versions[versions.index(old)] = row
-        if old.manifest_id is not None:
-            self._release([old.manifest_id])
+        kept = set(_blobs_of(row))
+        self._release([blob_id for blob_id in _blobs_of(old) if blob_id not in kept])
 
     async def request_of_token(self, bucket_id: bytes, token: str) -> bytes | None:
         request, used_us = self._tokens.get((bucket_id, token), (None, 0))

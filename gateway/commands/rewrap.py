@@ -57,6 +57,11 @@ class _Opened:
 @click.option(
     "--objects-per-second", type=click.FloatRange(min=0), default=0.0, metavar="N", help="At most.  [default: no limit]"
 )
+@click.option(
+    "--reencrypt",
+    is_flag=True,
+    help="Seal the data anew, each version under a new data key, which no older wrap opens. Reads and writes it all.",
+)
 @click.option("--dry-run", is_flag=True, help="Open each data key, and change nothing: tells what would fail, and why.")
 @click.option("--detach", is_flag=True, help="Leave the work to the gateway that serves DATA, now or later.")
 @ACCOUNT
@@ -70,6 +75,7 @@ def rewrap(
     prefix: str,
     objects_per_second: float,
     dry_run: bool,
+    reencrypt: bool,
     detach: bool,
     account: str | None,
     as_json: bool,
@@ -88,7 +94,13 @@ def rewrap(
                 to=to,
                 account=account,
                 asked=RewrapDocument(
-                    "", "", bucket=bucket, prefix=prefix, dry_run=dry_run, objects_per_second=objects_per_second
+                    "",
+                    "",
+                    bucket=bucket,
+                    prefix=prefix,
+                    dry_run=dry_run,
+                    reencrypt=reencrypt,
+                    objects_per_second=objects_per_second,
                 ),
                 detach=detach,
             )
@@ -235,6 +247,7 @@ async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
             rows=rows,
             data_keys=DataKeys(kms, keys.sse_s3, bucket_keys),
             inline_limit_bytes=settings.storage.inline_bytes,
+            integrity_event=_integrity_event,
             owner=f"{owner}-{time.time_ns()}",
             via_service=f"s3.{settings.region}.amazonaws.com",
         )
@@ -255,6 +268,7 @@ def _document(job: RewrapJob) -> dict[str, Any]:
         "bucket": document.bucket,
         "prefix": document.prefix,
         "dryRun": document.dry_run,
+        "reencrypt": document.reencrypt,
         "total": document.total,
         "seen": document.seen,
         "done": document.done,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags, action_on
-from gateway.operations.context import Call, Services, another_owner, checked_key
+from gateway.operations.context import Call, another_owner, checked_key
 from gateway.operations.customer_keys import key_of_source, secret_of
 from gateway.operations.documents import ObjectDocument
-from gateway.operations.download import BlobSlice, blobs_of, open_range
+from gateway.operations.download import BlobSlice, blobs_of
 from gateway.operations.encryption import require_signature
 from gateway.operations.object_access import tags_in_question
 from gateway.operations.object_owner import introduce_owner
@@ -20,7 +19,6 @@ from gateway.protocol.conditions import check_source
 from gateway.protocol.copy_source import parse_copy_source
 from gateway.protocol.encryption import CustomerKey
 from gateway.protocol.errors import S3Error
-from gateway.protocol.messages import Buffer
 from gateway.protocol.names import BucketName, object_arn
 from gateway.protocol.request_headers import expected_owner
 from gateway.sealing.body_key import BodyKey
@@ -44,28 +42,6 @@ class CopySource:
     is_version_named: bool
     blobs: Sequence[BlobSlice]
     customer_key: CustomerKey | None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRange:
-    """Bytes [start, end) of the source as a body that is sealed anew (`gateway.operations.upload.PlainBody`)."""
-
-    services: Services
-    data_key: BodyKey
-    source: CopySource
-    start: int
-    end: int
-    trailers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def length(self) -> int:
-        return self.end - self.start
-
-    async def pieces(self) -> AsyncGenerator[Buffer]:
-        stream = await open_range(self.services, self.data_key, self.source.blobs, self.start, self.end)
-        async with aclosing(stream):
-            async for piece in stream:
-                yield piece
 
 
 async def find_copy_source(call: Call) -> CopySource:

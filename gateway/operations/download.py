@@ -8,24 +8,45 @@ of ciphertext and one of plaintext, whatever the object's size.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.operations.context import Services
 from gateway.operations.documents import ObjectDocument
+from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.sealing.body_key import BodyKey
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import COMMITMENT_SIZE, HEADER_SIZE, segment_span, segment_spans
 from gateway.sealing.stream import BlobOpener
+from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import BlobMissing
+from gateway.storage.index.interface import Index
 from gateway.storage.index.records import ObjectRow
 
 BATCH_BYTES = 256 << 10
 """Plaintext decrypted at a time: four segments of the default size."""
+
+
+class BodyServices(Protocol):
+    """What reading and writing bodies asks for: a part of `gateway.operations.context.Services`."""
+
+    @property
+    def index(self) -> Index: ...
+
+    @property
+    def blobs(self) -> BlobStore: ...
+
+    @property
+    def rows(self) -> SealedRows: ...
+
+    @property
+    def inline_limit_bytes(self) -> int: ...
+
+    @property
+    def integrity_event(self) -> Callable[[str, str], None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +58,7 @@ class BlobSlice:
     commitment: bytes
 
 
-def blobs_of(services: Services, row: ObjectRow, document: ObjectDocument) -> Sequence[BlobSlice]:
+def blobs_of(services: BodyServices, row: ObjectRow, document: ObjectDocument) -> Sequence[BlobSlice]:
     """The blobs of an object in order of its bytes. Raises AuthenticationFailed for a table that was tampered with."""
     if row.sealed_parts is None:
         (blob_id,) = row.blob_ids
@@ -71,7 +92,7 @@ class RangeStream:
 
 
 async def open_range(
-    services: Services, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
+    services: BodyServices, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> RangeStream:
     """Plaintext bytes [start, end).
 
@@ -82,7 +103,31 @@ async def open_range(
     return RangeStream(await anext(stream), stream)
 
 
-async def read_range(services: Services, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int) -> bytes:
+@dataclass(frozen=True, slots=True)
+class StoredBody:
+    """Bytes [start, end) of an object as a body that is sealed anew (`gateway.operations.upload.PlainBody`)."""
+
+    services: BodyServices
+    data_key: BodyKey
+    blobs: Sequence[BlobSlice]
+    start: int
+    end: int
+    trailers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    async def pieces(self) -> AsyncGenerator[Buffer]:
+        stream = await open_range(self.services, self.data_key, self.blobs, self.start, self.end)
+        async with aclosing(stream):
+            async for piece in stream:
+                yield piece
+
+
+async def read_range(
+    services: BodyServices, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
+) -> bytes:
     """The same as one bytes object, for ranges of at most a batch or two: no tasks, no generators."""
     pieces = []
     for blob, first, last in _slices(blobs, start, end):
@@ -94,7 +139,7 @@ async def read_range(services: Services, data_key: BodyKey, blobs: Sequence[Blob
 
 
 async def _range(
-    services: Services, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
+    services: BodyServices, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
 ) -> AsyncGenerator[Buffer]:
     for blob, first, last in _slices(blobs, start, end):
         try:
@@ -115,14 +160,14 @@ def _slices(blobs: Sequence[BlobSlice], start: int, end: int) -> Iterator[tuple[
             yield blob, first, max(first, last)
 
 
-def _reported(services: Services, blob: BlobSlice, error: AuthenticationFailed | BlobMissing) -> S3Error:
+def _reported(services: BodyServices, blob: BlobSlice, error: AuthenticationFailed | BlobMissing) -> S3Error:
     """Reported here, where the blob is known, and therefore told as what it is to nobody above."""
     segment = getattr(error, "segment", None)
     services.integrity_event("blob", f"{blob.blob_id.hex()} segment {segment}: {type(error).__name__}")
     return S3Error("InternalError")
 
 
-async def _read_slice(services: Services, data_key: BodyKey, blob: BlobSlice, start: int, end: int) -> bytes:
+async def _read_slice(services: BodyServices, data_key: BodyKey, blob: BlobSlice, start: int, end: int) -> bytes:
     source = await _open_source(services, blob, start, end)
     try:
         header = await source.read(0, HEADER_SIZE)
@@ -148,7 +193,7 @@ def _opener(data_key: BodyKey, blob: BlobSlice, header: bytes) -> BlobOpener:
 
 
 async def _blob_range(
-    services: Services, data_key: BodyKey, blob: BlobSlice, start: int, end: int
+    services: BodyServices, data_key: BodyKey, blob: BlobSlice, start: int, end: int
 ) -> AsyncGenerator[Buffer]:
     source = await _open_source(services, blob, start, end)
     ahead: asyncio.Task[bytes] | None = None
@@ -201,7 +246,7 @@ class _InlineSource:
         return None
 
 
-async def _open_source(services: Services, blob: BlobSlice, start: int, end: int) -> _Source:
+async def _open_source(services: BodyServices, blob: BlobSlice, start: int, end: int) -> _Source:
     """Small blobs are looked for in the index first, others in the store; the limit may have changed since writing."""
     if blob.size > services.inline_limit_bytes:
         try:
@@ -214,7 +259,7 @@ async def _open_source(services: Services, blob: BlobSlice, start: int, end: int
         return await _open_stored(services, blob, start, end)
 
 
-async def _open_stored(services: Services, blob: BlobSlice, start: int, end: int) -> _Source:
+async def _open_stored(services: BodyServices, blob: BlobSlice, start: int, end: int) -> _Source:
     """Announces where the plaintext bytes [start, end) lie in a blob of the usual segment size."""
     span = segment_span(start, end, blob.size, two_layers=len(blob.commitment) > COMMITMENT_SIZE)
     stored_end = span.stored_offset + span.stored_length

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from msgspec import UNSET, UnsetType
@@ -39,9 +39,16 @@ def object_envelope(
 
 
 def object_descriptor(
-    key: str, row: ObjectRow, document: ObjectDocument, parts: list[PartEntry] | None
+    key: str,
+    row: ObjectRow,
+    document: ObjectDocument,
+    parts: list[PartEntry] | None,
+    blob_ids: Sequence[bytes] | None = None,
 ) -> ObjectDescriptor:
-    """What a manifest says of the object; `parts` is its part table, if it has one."""
+    """What a manifest says of the object; `parts` is its part table, if it has one, and `blob_ids` None: the row's.
+
+    A body's own blob names no blobs.
+    """
     return ObjectDescriptor(
         key=key,
         row_uid=row.row_uid,
@@ -50,7 +57,7 @@ def object_descriptor(
         size=row.size,
         document=document,
         parts=parts or [],
-        blob_ids=list(row.blob_ids),
+        blob_ids=list(row.blob_ids if blob_ids is None else blob_ids),
     )
 
 

@@ -26,6 +26,7 @@ import msgspec
 from gateway.operations.encryption import EncryptionChoice
 from gateway.operations.rewrapping import Rewrapper
 from gateway.operations.sealed_rows import SealedRows
+from gateway.protocol.errors import S3Error
 from gateway.protocol.names import BucketName, ObjectKey, object_arn
 from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import SealingError
@@ -33,7 +34,7 @@ from gateway.sealing.format import KEY_SIZE
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import Conflict, NoSuchBucket, NoSuchJob, NoSuchKey, NoSuchVersion, StorageError
 from gateway.storage.index.interface import Index
-from gateway.storage.index.records import BatchJobRow, BucketRow, KeyedObject
+from gateway.storage.index.records import BatchJobRow, BucketRow, KeyedObject, ObjectRow
 from iam.principals import Caller, root_principal
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
@@ -84,9 +85,10 @@ class RewrapDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a job does, and how far it has come.
 
     `key_arn` is the key whose versions are looked at, `to` the one that wraps them then: the same, for the newest
-    version of its material, which is `newest` once that is known. `bucket` and `prefix` narrow it. `total` was counted
-    when it began. Of what was `seen`, `done` were wrapped anew (with `dry_run`: would have been), `passed` were not
-    asked for, or deleted or moved by others meanwhile, and `failed` counts the rest by reason. `waiting` says what for.
+    version of its material, which is `newest` once that is known. `bucket` and `prefix` narrow it. With `reencrypt` the
+    data is sealed anew, too, under data keys of its own. `total` was counted when it began. Of what was `seen`, `done`
+    were changed (with `dry_run`: would have been), `passed` were not asked for, or deleted or moved by others
+    meanwhile, and `failed` counts the rest by reason. `waiting` says what for.
     """
 
     key_arn: str
@@ -94,6 +96,7 @@ class RewrapDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     bucket: str | None = None
     prefix: str = ""
     dry_run: bool = False
+    reencrypt: bool = False
     objects_per_second: float = 0.0
     total: int = 0
     newest: int | None = None
@@ -208,6 +211,7 @@ class RewrapRunner:
         rows: SealedRows,
         data_keys: DataKeys,
         inline_limit_bytes: int,
+        integrity_event: Callable[[str, str], None],
         owner: str,
         via_service: str,
     ) -> None:
@@ -218,6 +222,7 @@ class RewrapRunner:
         self._rows = rows
         self._data_keys = data_keys
         self._inline_limit_bytes = inline_limit_bytes
+        self._integrity_event = integrity_event
         self._owner = owner
         self._via_service = via_service
         self._pace = _Pace()
@@ -268,12 +273,15 @@ class RewrapRunner:
         """Some versions, for as long as NOTE_SECONDS; whether they were the last."""
         document = job.document
         began = time.monotonic()
-        if document.to == document.key_arn and tally.newest is None:
+        if document.to == document.key_arn and tally.newest is None and not document.reencrypt:
             await self._begin(tally, document)
         page = await self._index.list_objects_of_key(document.key_arn, after=document.cursor, limit=PAGE)
         for each in page.objects:
             if tally.newest is not None and (each.row.wrap.key_version or 0) >= tally.newest:
                 return True  # they come in order of version: the rest has what is asked for
+            if document.reencrypt and _is_sealed_since(document.begun_us, each.row):
+                tally.cursor = each.position
+                continue  # by this job: under a newer version of the key it comes once more
             await self._pace.wait(document.objects_per_second)
             await self._version(tally, each, job)
             tally.cursor = each.position
@@ -325,7 +333,9 @@ class RewrapRunner:
                     raise _Overloaded(error.code) from error
                 tally.fail(each, f"KMS.{error.code}")
             except SealingError:
-                _log.error("integrity event: row %s, met by job %s", each.row.row_uid.hex(), job.job_id)
+                self._integrity_event("row", f"{each.row.row_uid.hex()}, met by job {job.job_id}")
+                tally.fail(each, "Damaged")
+            except S3Error:  # of a body, which has been reported
                 tally.fail(each, "Damaged")
             except StorageError:
                 raise
@@ -350,13 +360,22 @@ class RewrapRunner:
                 tally.fail(each, target)
                 return
         else:
-            await rewrapper.rewrap(bucket, row, EncryptionChoice(row.wrap.mode, document.to), arn)
+            change = rewrapper.reseal if document.reencrypt else rewrapper.rewrap
+            await change(bucket, row, EncryptionChoice(row.wrap.mode, document.to), arn)
         tally.done += 1
         tally.done_bytes += row.size
 
     def _rewrapper(self, bucket: BucketRow, job: RewrapJob) -> Rewrapper:
         caller = Caller(root_principal(bucket.account_id), f"job-{job.job_id}", via_service=self._via_service)
-        return Rewrapper(self._index, self._blobs, self._rows, self._data_keys, self._inline_limit_bytes, caller)
+        return Rewrapper(
+            self._index,
+            self._blobs,
+            self._rows,
+            self._data_keys,
+            self._inline_limit_bytes,
+            self._integrity_event,
+            caller,
+        )
 
 
 class _Overloaded(Exception):
@@ -421,6 +440,11 @@ def _is_asked_for(document: RewrapDocument, each: KeyedObject) -> bool:
     if document.bucket is not None and each.bucket_name != document.bucket:
         return False
     return each.row.key.startswith(document.prefix.encode())
+
+
+def _is_sealed_since(begun_us: int, row: ObjectRow) -> bool:
+    """Blob ids begin with their time, in milliseconds."""
+    return bool(row.blob_ids) and int.from_bytes(row.blob_ids[0][:6]) * 1000 >= begun_us
 
 
 def _lease(job_id: str) -> str:

@@ -1,24 +1,37 @@
-"""Another wrap for an object version: the same data key under another key, or another version of it; no data moves.
+"""Another key for an object version, in its place: nothing else of it changes.
 
-A new manifest blob says the new wrap to whoever has the blobs alone, as for a renamed object: of several footers with
-one row uid, that of the youngest blob holds.
+*Rewrapping* wraps the same data key by another KMS key, or another version of one; no data moves. A new manifest blob
+says the new wrap to whoever has the blobs alone, as for a renamed object: of several footers with one row uid, that of
+the youngest blob holds. The older wrap stays in the blobs' own footers.
+
+*Resealing* gives the version another data key and seals its data anew, so that no wrap of the old one opens what the
+store holds from then on, once the old blobs are swept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
-from gateway.operations.documents import encode
+from gateway.operations.digests import Digests
+from gateway.operations.documents import ObjectDocument, PartDescriptor, PartDocument, PartEntry, encode
+from gateway.operations.download import BlobSlice, StoredBody, blobs_of
 from gateway.operations.encryption import EncryptionChoice
 from gateway.operations.first_wrap import first_key_after
 from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import seal_manifest
 from gateway.operations.sealed_rows import SealedRows
+from gateway.operations.upload import Digested, FooterOf, Upload, store
+from gateway.protocol.checksums import ChecksumExpectation
+from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.modes import BlobKind, Wrap
 from gateway.sealing.body_key import BodyKey
 from gateway.sealing.data_keys import DataKeys
+from gateway.sealing.footer import Envelope
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow, ObjectRow
@@ -34,6 +47,7 @@ class Rewrapper:
     rows: SealedRows
     data_keys: DataKeys
     inline_limit_bytes: int
+    integrity_event: Callable[[str, str], None]
     caller: Caller
 
     async def open(self, bucket: BucketRow, row: ObjectRow, object_arn: str) -> BodyKey:
@@ -79,6 +93,121 @@ class Rewrapper:
             self.blobs, data_key, envelope, descriptor, inline_limit_bytes=self.inline_limit_bytes
         ) as manifest:
             sealed = self.rows.seal_object(manifest.attach(row), document, parts)
-            await self.index.rewrap_object(old, sealed, manifest.blob)
+            await self.index.rewrap_object(old, sealed, [manifest.blob])
             manifest.keep()
         return wrap
+
+    async def reseal(self, bucket: BucketRow, old: ObjectRow, choice: EncryptionChoice, object_arn: str) -> Wrap:
+        """Seal `old`, which has its part table, anew under a data key of its own, as chosen; or nothing.
+
+        Raises as `rewrap`, and S3Error InternalError for data that is damaged, after it was reported.
+        """
+        document = self.rows.open_object(old)
+        old_key = await self.open(bucket, old, object_arn)
+        new_key, wrap = await self.data_keys.create(
+            self.caller,
+            choice.mode,
+            kms_key_id=choice.kms_key_id,
+            context=document.context or {},
+            account_id=bucket.account_id,
+            bucket_id=bucket.bucket_id,
+            row_uid=old.row_uid,
+            object_arn=object_arn,
+        )
+        sealing = _Resealing(self, bucket, old, document, old_key, new_key, wrap, object_arn)
+        await (sealing.single() if old.sealed_parts is None else sealing.parts())
+        return wrap
+
+
+@dataclass(frozen=True, slots=True)
+class _Resealing:
+    """One version on its way to another data key."""
+
+    services: Rewrapper
+    bucket: BucketRow
+    old: ObjectRow
+    document: ObjectDocument
+    old_key: BodyKey
+    new_key: BodyKey
+    wrap: Wrap
+    object_arn: str
+
+    async def single(self) -> None:
+        (blob,) = blobs_of(self.services, self.old, self.document)
+        row = replace(self.old, wrap=self.wrap, manifest_id=None, revision=self.old.revision + 1)
+
+        def described(digested: Digested) -> ObjectDocument:
+            return msgspec.structs.replace(self.document, commitment=digested.commitment, first_key=None)
+
+        def footer_of(digested: Digested) -> tuple[Envelope, bytes]:
+            envelope = object_envelope(
+                self.bucket,
+                BlobKind.OBJECT,
+                self.wrap,
+                row_uid=row.row_uid,
+                context=self.document.context,
+                object_arn=self.object_arn,
+            )
+            return envelope, encode(object_descriptor(row.key.decode(), row, described(digested), None, ()))
+
+        async with self._sealed(blob, footer_of) as upload:
+            row = replace(row, blob_ids=(upload.blob.blob_id,))
+            sealed = self.services.rows.seal_object(row, described(upload.digested))
+            await self.services.index.rewrap_object(self.old, sealed, [upload.blob])
+            upload.keep()
+
+    async def parts(self) -> None:
+        """One after the other; those that are sealed already go again if a later one, or the transaction, fails."""
+        entries = self.services.rows.open_parts(self.old)
+        uploads: list[Upload] = []
+        async with AsyncExitStack() as unkept:
+            for blob, entry in zip(blobs_of(self.services, self.old, self.document), entries, strict=True):
+                footer_of = partial(self._part_footer, entry)
+                uploads.append(await unkept.enter_async_context(self._sealed(blob, footer_of)))
+            await self._put_parts(entries, uploads)
+            for upload in uploads:
+                upload.keep()
+
+    async def _put_parts(self, entries: list[PartEntry], uploads: list[Upload]) -> None:
+        services = self.services
+        table = [
+            msgspec.structs.replace(entry, commitment=upload.digested.commitment)
+            for entry, upload in zip(entries, uploads, strict=True)
+        ]
+        document = msgspec.structs.replace(self.document, first_key=None)
+        blob_ids = tuple(upload.blob.blob_id for upload in uploads)
+        row = replace(self.old, wrap=self.wrap, blob_ids=blob_ids, revision=self.old.revision + 1)
+        envelope = object_envelope(
+            self.bucket,
+            BlobKind.MANIFEST,
+            self.wrap,
+            row_uid=row.row_uid,
+            context=document.context,
+            object_arn=self.object_arn,
+        )
+        descriptor = encode(object_descriptor(row.key.decode(), row, document, table))
+        async with seal_manifest(
+            services.blobs, self.new_key, envelope, descriptor, inline_limit_bytes=services.inline_limit_bytes
+        ) as manifest:
+            sealed = services.rows.seal_object(manifest.attach(row), document, table)
+            blobs = [*(upload.blob for upload in uploads), manifest.blob]
+            await services.index.rewrap_object(self.old, sealed, blobs)
+            manifest.keep()
+
+    def _part_footer(self, entry: PartEntry, digested: Digested) -> tuple[Envelope, bytes]:
+        part = PartDocument(entry.etag, digested.commitment)
+        envelope = object_envelope(
+            self.bucket,
+            BlobKind.PART,
+            self.wrap,
+            row_uid=self.old.row_uid,
+            context=self.document.context,
+            object_arn=self.object_arn,
+        )
+        named = replace(envelope, upload_id=self.document.upload_id or None, part_number=entry.number)
+        return named, encode(PartDescriptor(self.old.key.decode(), self.old.modified_us, digested.size, part))
+
+    def _sealed(self, blob: BlobSlice, footer_of: FooterOf) -> AbstractAsyncContextManager[Upload]:
+        body = StoredBody(self.services, self.old_key, (blob,), 0, blob.size)
+        digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=False)
+        return store(self.services, self.new_key, body, digests, footer_of)

@@ -15,8 +15,9 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gateway.operations.context import Call, Services
+from gateway.operations.context import Call
 from gateway.operations.digests import Digests
+from gateway.operations.download import BodyServices
 from gateway.operations.payload import Payload
 from gateway.protocol.checksums import Algorithm
 from gateway.protocol.messages import Buffer
@@ -94,7 +95,7 @@ def receive(
 
 @asynccontextmanager
 async def store(
-    services: Services, data_key: BodyKey, body: PlainBody, digests: Digests, footer_of: FooterOf
+    services: BodyServices, data_key: BodyKey, body: PlainBody, digests: Digests, footer_of: FooterOf
 ) -> AsyncIterator[Upload]:
     """Seal and store a body. On leaving without `keep`, the blob is removed again."""
     sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)

@@ -111,6 +111,18 @@ def test_to_another_key(gateway: Gateway, s3: Any, kms: Any, key: str) -> None:
     assert everything(s3, bucket) == before
 
 
+def test_data_sealed_anew(gateway: Gateway, s3: Any, kms: Any, key: str) -> None:
+    bucket, other = make_bucket(s3), kms.create_key()["KeyMetadata"]["Arn"]
+    fill(s3, bucket, key)
+    before = everything(s3, bucket)
+    done = rewrap(gateway, "--key", key, "--to", other, "--reencrypt")
+    assert (done["state"], done["reencrypt"], done["done"], done["refused"]) == ("Complete", True, BY_KEY, {})
+    assert keys_of(gateway, bucket) == {(other, 1): BY_KEY}
+    assert everything(s3, bucket) == before
+    told = json.loads(gateway.sealgate("keys", "usage", str(gateway.data), other, "--json").stdout)["total"]
+    assert told["only"]["number"] == told["versions"]["number"] == BY_KEY
+
+
 def test_to_the_newest_version(gateway: Gateway, s3: Any, kms: Any, key: str) -> None:
     bucket = make_bucket(s3)
     fill(s3, bucket, key)

@@ -523,10 +523,10 @@ class IndexSuite:
         newer = await put(index, object_row(bucket_id, version_id="v2"))
         for old in (older, newer):
             row = rewrapped(old)
-            await index.rewrap_object(old, row, NewBlob(row.manifest_id or b"", 9))
+            await index.rewrap_object(old, row, [NewBlob(row.manifest_id or b"", 9)])
             assert await index.get_object(bucket_id, b"key", old.version_id) == row
             again = rewrapped(row)
-            await index.rewrap_object(row, again, NewBlob(again.manifest_id or b"", 9))
+            await index.rewrap_object(row, again, [NewBlob(again.manifest_id or b"", 9)])
             assert await index.get_object(bucket_id, b"key", old.version_id) == again
             assert await condemned(index) == [row.manifest_id]
             await index.forget_blobs([row.manifest_id or b""])
@@ -534,17 +534,36 @@ class IndexSuite:
         assert current is not None
         assert current.version_id == "v2"
 
+    async def test_an_object_with_other_blobs_is_the_same_version(self, index: Index, bucket_id: bytes) -> None:
+        single = object_row(bucket_id, b"single", manifest_id=new_id())
+        table = b"table"
+        parts = object_row(bucket_id, b"parts", blob_ids=(new_id(), new_id()), sealed_parts=table, manifest_id=new_id())
+        for old in (single, parts):
+            manifest = old.manifest_id or b""
+            await index.put_object(old, [NewBlob(blob_id, 10) for blob_id in (*old.blob_ids, manifest)])
+        kept = parts.blob_ids[1]
+        changed = [
+            replace(rewrapped(single), blob_ids=(new_id(),), manifest_id=None),
+            replace(rewrapped(parts), blob_ids=(new_id(), kept), manifest_id=new_id(), sealed_parts=b"another"),
+        ]
+        for old, row in zip((single, parts), changed, strict=True):
+            fresh = [blob_id for blob_id in (*row.blob_ids, row.manifest_id) if blob_id and blob_id != kept]
+            await index.rewrap_object(old, row, [NewBlob(blob_id, 10) for blob_id in fresh])
+            assert await index.get_object(bucket_id, row.key) == row
+        gone = {*single.blob_ids, single.manifest_id, parts.blob_ids[0], parts.manifest_id}
+        assert set(await index.condemned_blobs(before_us=EVER_US, limit=9)) == gone
+
     async def test_an_object_that_changed_is_not_rewrapped(self, index: Index, bucket_id: bytes) -> None:
         old = await put(index, object_row(bucket_id))
         row = rewrapped(old)
         manifest = NewBlob(row.manifest_id or b"", 9)
         changed = await index.change_object(bucket_id, b"key", None, lambda stored: replace(stored, revision=7))
         with pytest.raises(Conflict):
-            await index.rewrap_object(old, row, manifest)
+            await index.rewrap_object(old, row, [manifest])
         assert await index.get_object(bucket_id, b"key") == changed
         await index.delete_object(bucket_id, Deletion(b"key"))
         with pytest.raises(Conflict):
-            await index.rewrap_object(changed, row, manifest)
+            await index.rewrap_object(changed, row, [manifest])
         assert await index.known_blobs([manifest.blob_id]) == frozenset()
 
     async def test_a_refused_renaming_changes_nothing(self, index: Index, bucket_id: bytes) -> None:

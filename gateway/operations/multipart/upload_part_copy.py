@@ -7,8 +7,9 @@ data key, and the source's blobs are under another.
 from __future__ import annotations
 
 from gateway.operations.context import Call
-from gateway.operations.copy_source import SourceRange, check_copy_size, find_copy_source, open_source_key
+from gateway.operations.copy_source import check_copy_size, find_copy_source, open_source_key
 from gateway.operations.digests import Digests
+from gateway.operations.download import StoredBody
 from gateway.operations.multipart.part_target import find_part_target
 from gateway.operations.render import xml_response
 from gateway.operations.upload import store
@@ -27,7 +28,7 @@ async def handle(call: Call) -> Response:
     chosen = parse_copy_range(call.request.headers.get(RANGE), source.row.size)
     start, end = (chosen.start, chosen.end) if chosen else (0, source.row.size)
     check_copy_size(end - start)
-    body = SourceRange(call.services, await open_source_key(call, source), source, start, end)
+    body = StoredBody(call.services, await open_source_key(call, source), source.blobs, start, end)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=target.md5_etag, also=target.algorithm)
     async with store(call.services, await target.open_data_key(), body, digests, target.footer_of) as stored:
         document = await target.put(stored)

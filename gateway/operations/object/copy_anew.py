@@ -9,9 +9,10 @@ DSSE-KMS, whose two layers are of other bytes than any one layer. Else a bucket 
 from __future__ import annotations
 
 from gateway.operations.context import Call
-from gateway.operations.copy_source import CopySource, SourceRange
+from gateway.operations.copy_source import CopySource
 from gateway.operations.digests import DEFAULT_ALGORITHM, Digests
 from gateway.operations.documents import ObjectDocument
+from gateway.operations.download import StoredBody
 from gateway.operations.encryption import EncryptionChoice
 from gateway.operations.object.single_body import NewObject, SingleBody
 from gateway.operations.render import xml_response
@@ -36,7 +37,7 @@ async def copy_anew(
     """
     wanted = algorithm or next((Algorithm[name] for name in source.document.checksums), DEFAULT_ALGORITHM)
     made = await SingleBody.begin(call, target, wanted)
-    body = SourceRange(call.services, source_key, source, 0, source.row.size)
+    body = StoredBody(call.services, source_key, source.blobs, 0, source.row.size)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=made.wrap.mode is Mode.SSE_S3, also=wanted)
     async with store(call.services, made.data_key, body, digests, made.footer) as stored:
         row, document = await made.put(stored)

@@ -106,6 +106,12 @@ async def _update(call: Call, bucket: BucketRow, old: ObjectRow, asked: ObjectEn
     mode = Mode.SSE_KMS_BUCKET_KEY if asked.has_bucket_key else Mode.SSE_KMS
     services = call.services
     rewrapper = Rewrapper(
-        services.index, services.blobs, services.rows, services.data_keys, services.inline_limit_bytes, call.caller
+        services.index,
+        services.blobs,
+        services.rows,
+        services.data_keys,
+        services.inline_limit_bytes,
+        services.integrity_event,
+        call.caller,
     )
     await rewrapper.rewrap(bucket, old, EncryptionChoice(mode, asked.key_arn), call.object_arn)

@@ -104,11 +104,11 @@ class ObjectIndex(Protocol):
         """
         ...
 
-    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, manifest: NewBlob) -> None:
-        """Put `row` in the place of the version `old`: another revision, with another wrap and the new manifest.
+    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, blobs: Sequence[NewBlob]) -> None:
+        """Put `row` in the place of the version `old`: another revision, with another wrap, manifest, or other blobs.
 
-        All else of both is the same; an older manifest loses its reference. Raises Conflict if the version is gone or
-        was changed since it was read.
+        All else of both is the same, the number of blobs too. `blobs` are new; those of `old` that `row` has no more
+        lose a reference. Raises Conflict if the version is gone or was changed since it was read.
         """
         ...
 

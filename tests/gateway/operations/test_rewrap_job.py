@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
@@ -13,9 +14,11 @@ from xml.etree import ElementTree
 import pytest
 
 from gateway.operations import rewrap_job
+from gateway.operations.key_usage import count_usage
 from gateway.operations.rewrap_job import JobState, RewrapDocument, RewrapJobs, RewrapRunner
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.interface import Index
+from gateway.storage.sweep import Sweeper
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
 from tests.gateway.gateway_in_process import InProcessGateway, in_process_gateway
@@ -77,6 +80,7 @@ class World:
             rows=services.rows,
             data_keys=services.data_keys,
             inline_limit_bytes=services.inline_limit_bytes,
+            integrity_event=services.integrity_event,
             owner=owner,
             via_service="s3.us-east-1.amazonaws.com",
         )
@@ -98,6 +102,24 @@ class World:
             headers = {name: value for name, value in answer.headers.items() if name not in NOT_OF_THE_OBJECT}
             told.append((key, version_id, answer.status, headers, answer.body))
         return told
+
+    async def blobs(self) -> set[bytes]:
+        """Of bodies, whatever key they are under."""
+        found: set[bytes] = set()
+        for key_arn in (self.source, self.target):
+            page = await self.gateway.index.list_objects_of_key(key_arn, after=None, limit=1000)
+            found.update(blob_id for each in page.objects for blob_id in each.row.blob_ids)
+        return found
+
+    async def check_nothing_is_left(self) -> None:
+        """After a sweep the store has the blobs of rows, and no others."""
+        index, blobs = self.gateway.index, self.gateway.services.blobs
+        sweeper = Sweeper(index, blobs, "s", condemned_grace_seconds=-1, orphan_grace_seconds=-1)
+        await sweeper.sweep()
+        stored = {blob_id async for blob_id in blobs.scan(before_ms=2**48 - 1)}
+        named = await self.blobs()
+        assert stored <= named
+        assert len(stored) == 1  # the large one; the others lie in the index
 
     async def left(self) -> int:
         return await self.gateway.index.count_objects_of_key(self.source)
@@ -145,9 +167,12 @@ async def fill(world: World) -> None:
         assert (await world.gateway.call("PUT", f"/bkt/{key}", headers=headers)).status == 200
 
 
-async def test_ended_at_every_step_it_has_changed_nothing_but_wraps(world: World) -> None:
+@pytest.mark.parametrize("reencrypt", [False, True])
+async def test_ended_at_every_step_it_has_changed_nothing_but_keys(world: World, reencrypt: bool) -> None:
     before, total = await world.everything(), await world.left()
-    job_id = await world.begin()
+    blobs = await world.blobs()
+    await asyncio.sleep(0.002)  # blob ids count milliseconds
+    job_id = await world.begin(reencrypt=reencrypt)
     end, generation = 0, 0
     while (await world.jobs.get(job_id)).state is JobState.ACTIVE:
         # Each attempt comes one step further than the one before; together they must get to the end.
@@ -165,6 +190,47 @@ async def test_ended_at_every_step_it_has_changed_nothing_but_wraps(world: World
     assert await world.everything() == before
     job = (await world.jobs.get(job_id)).document
     assert (job.failed, job.waiting) == ({}, None)
+    kept = await world.blobs() & blobs
+    assert kept == (set() if reencrypt else blobs)
+    await world.check_nothing_is_left()
+
+
+async def test_within_one_key_each_version_is_sealed_anew_once(world: World) -> None:
+    world.target = world.source
+    before, total, blobs = await world.everything(), await world.left(), await world.blobs()
+    rotate = json.dumps({"KeyId": world.source}).encode()
+    headers = {"X-Amz-Target": "TrentService.RotateKeyOnDemand"}
+    assert (await world.gateway.call("POST", "/", service="kms", headers=headers, body=rotate)).status == 200
+    await asyncio.sleep(0.002)
+    job_id = await world.begin(reencrypt=True)
+    await world.runner().run(job_id)
+    job = await world.jobs.get(job_id)
+    assert job.state is JobState.COMPLETE
+    assert (job.document.seen, job.document.done, job.document.failed) == (total, total, {})
+    assert not await world.blobs() & blobs
+    assert await world.gateway.index.count_objects_of_key(world.source, before_version=2) == 0
+    assert await world.everything() == before
+    await world.check_nothing_is_left()
+
+
+async def test_what_was_sealed_anew_is_of_no_other_key(world: World) -> None:
+    job_id = await world.begin(reencrypt=True)
+    await world.runner().run(job_id)
+    usage = await count_usage(world.gateway.index, world.gateway.services.rows, world.target)
+    assert usage.total.only == usage.total.versions
+
+
+async def test_damaged_data_is_refused_and_reported(world: World) -> None:
+    for path in world.gateway.blobs_directory.rglob("*"):
+        if path.is_file():
+            path.write_bytes(bytes([path.read_bytes()[0]]) + bytes(path.stat().st_size - 1))
+    job_id = await world.begin(reencrypt=True)
+    await world.runner().run(job_id)
+    document = (await world.jobs.get(job_id)).document
+    assert document.failed == {"Damaged": 1}
+    assert [each.key for each in document.failures] == ["large"]
+    assert [kind for kind, _ in world.gateway.events] == ["blob"]
+    world.gateway.events.clear()
 
 
 async def test_what_is_counted_is_what_was_done(world: World) -> None:

@@ -82,13 +82,13 @@ class PostgreSQLObjects(IndexPart):
 
         await self._database.write(rename)
 
-    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, manifest: NewBlob) -> None:
+    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, blobs: Sequence[NewBlob]) -> None:
         async def rewrap(transaction: Transaction) -> None:
             await lock_keys(transaction, [(old.bucket_id, old.key)])
             version = await find_version(transaction, old.bucket_id, old.key, old.version_id)
             if version is None or version.row != old:
                 raise Conflict("the object was changed since it was read")
-            await add_blobs(transaction, [manifest])
+            await add_blobs(transaction, blobs)
             await rewrap_version(transaction, version, row, self._clock_us())
 
         await self._database.write(rewrap)

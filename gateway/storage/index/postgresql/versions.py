@@ -54,7 +54,8 @@ _AT_POSITION = "WHERE bucket_id = $1 AND key = $2 AND vsort = $3"
 _DELETE = f"DELETE FROM object_version {_AT_POSITION}"  # noqa: S608  # constants only
 _CHANGE = f"UPDATE object_version SET revision = $4, sealed = $5 {_AT_POSITION}"  # noqa: S608  # constants only
 _REWRAP = f"""
-    UPDATE object_version SET mode = $4, wrapped = $5, key_arn = $6, key_version = $7, manifest_id = $8 {_AT_POSITION}
+    UPDATE object_version SET mode = $4, wrapped = $5, key_arn = $6, key_version = $7, manifest_id = $8,
+        blob_id = $9 {_AT_POSITION}
 """  # noqa: S608  # constants only
 _MOVE = f"UPDATE object_version SET is_current = $4 {_AT_POSITION}"  # noqa: S608  # constants only
 _NOTE_CHANGE = """
@@ -137,13 +138,18 @@ async def change_version(transaction: Transaction, version: StoredVersion, row: 
 
 
 async def rewrap_version(transaction: Transaction, version: StoredVersion, row: ObjectRow, now_us: int) -> None:
-    """Write a version's next revision, with its wrap and manifest, whose blob has its reference already."""
+    """Write a version's next revision, with its wrap, manifest and blobs, which have their references already."""
     wrap = row.wrap
     columns = (wrap.mode, wrap.wrapped, wrap.key_arn, wrap.key_version, row.manifest_id)
-    await transaction.change(_REWRAP, *version.position, *columns)
+    blob_id = row.blob_ids[0] if row.blob_ids and not version.has_parts else None
+    await transaction.change(_REWRAP, *version.position, *columns, blob_id)
     await change_version(transaction, version, row)
-    if version.row.manifest_id is not None:
-        await release_blobs(transaction, [version.row.manifest_id], now_us)
+    if version.has_parts and row.blob_ids != version.row.blob_ids:
+        await transaction.change(
+            "UPDATE object_parts SET blob_ids = $2 WHERE row_uid = $1", row.row_uid, b"".join(row.blob_ids)
+        )
+    kept = set(all_blobs(row))
+    await release_blobs(transaction, [blob_id for blob_id in all_blobs(version.row) if blob_id not in kept], now_us)
 
 
 async def remove_version(transaction: Transaction, version: StoredVersion, now_us: int) -> None:

@@ -106,12 +106,12 @@ class SQLiteObjects(IndexPart):
 
         await self._database.write(rename)
 
-    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, manifest: NewBlob) -> None:
+    async def rewrap_object(self, old: ObjectRow, row: ObjectRow, blobs: Sequence[NewBlob]) -> None:
         def rewrap(connection: sqlite3.Connection) -> None:
             version = find_version(connection, old.bucket_id, old.key, old.version_id)
             if version is None or version.row != old:
                 raise Conflict("the object was changed since it was read")
-            add_blobs(connection, [manifest])
+            add_blobs(connection, blobs)
             rewrap_version(connection, version, row, self._clock_us())
 
         await self._database.write(rewrap)

@@ -54,7 +54,7 @@ _CHANGE = """
     UPDATE object_version SET revision = ?, sealed = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
 """
 _REWRAP = """
-    UPDATE object_version SET mode = ?, wrapped = ?, key_arn = ?, key_version = ?, manifest_id = ?
+    UPDATE object_version SET mode = ?, wrapped = ?, key_arn = ?, key_version = ?, manifest_id = ?, blob_id = ?
     WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
 """
 _HAS_CURRENT = "SELECT 1 FROM object_version WHERE bucket_id = ? AND history = 0 AND key = ?"
@@ -151,13 +151,18 @@ def change_version(connection: sqlite3.Connection, version: StoredVersion, row: 
 
 
 def rewrap_version(connection: sqlite3.Connection, version: StoredVersion, row: ObjectRow, now_us: int) -> None:
-    """Write a version's next revision, with its wrap and manifest, whose blob has its reference already."""
+    """Write a version's next revision, with its wrap, manifest and blobs, which have their references already."""
     wrap = row.wrap
     columns = (wrap.mode.value, wrap.wrapped, wrap.key_arn, wrap.key_version, row.manifest_id)
-    connection.execute(_REWRAP, (*columns, *version.position))
+    blob_id = row.blob_ids[0] if row.blob_ids and not version.has_parts else None
+    connection.execute(_REWRAP, (*columns, blob_id, *version.position))
     change_version(connection, version, row)
-    if version.row.manifest_id is not None:
-        release_blobs(connection, [version.row.manifest_id], now_us)
+    if version.has_parts and row.blob_ids != version.row.blob_ids:
+        connection.execute(
+            "UPDATE object_parts SET blob_ids = ? WHERE row_uid = ?", (b"".join(row.blob_ids), row.row_uid)
+        )
+    kept = set(all_blobs(row))
+    release_blobs(connection, [blob_id for blob_id in all_blobs(version.row) if blob_id not in kept], now_us)
 
 
 def remove_version(connection: sqlite3.Connection, version: StoredVersion, now_us: int) -> None:
