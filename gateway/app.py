@@ -16,6 +16,7 @@ from gateway.bucket_key_store import IndexBucketKeys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
+from gateway.index_stores import open_index
 from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
@@ -43,7 +44,6 @@ from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import StorageError, StorageUnavailable
 from gateway.storage.index.interface import Index
-from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
 from iam.face.auditing import CallRecord
@@ -339,7 +339,7 @@ async def open_application(settings: Settings, instance: str, rates: RateTable) 
     Raises StorageUnavailable, and SelfTestFailed before any key is touched.
     """
     run_self_test()
-    index = await open_sqlite_index(settings.index_path, durable=settings.storage.fsync)
+    index = await open_index(settings)
     blobs = open_blob_store(settings, instance)
     kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
     application = Application(settings, index, blobs, kms, rates)

@@ -23,11 +23,14 @@ from pathlib import Path
 from gateway.blob_stores import open_backing_store
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
+from gateway.index_stores import probe_index
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
 from gateway.storage.blobs.s3.probe import probe
 from gateway.storage.errors import StorageUnavailable
+from gateway.storage.index.postgresql.location import hosts_of, is_local
+from gateway.storage.index.postgresql.schema import migrations as postgresql_migrations
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
@@ -68,6 +71,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _pin,
         _configured_identities,
         _databases,
+        _index_on_postgresql,
         _backing_store,
         _root,
     ):
@@ -229,16 +233,17 @@ class _Database:
 
 
 def _known_databases(settings: Settings) -> tuple[_Database, ...]:
-    """The key store first."""
-    return (
+    """The files; the key store first."""
+    stores = (
         _Database(settings.keys_path, "kms.store.migrations"),
         _Database(settings.identities_path, "iam.store.migrations"),
-        _Database(
-            settings.index_path,
-            "gateway.storage.index.sqlite.migrations",
-            "SELECT max(number) FROM schema_migration",
-        ),
     )
+    if settings.storage.index != "sqlite":
+        return stores
+    index = _Database(
+        settings.index_path, "gateway.storage.index.sqlite.migrations", "SELECT max(number) FROM schema_migration"
+    )
+    return (*stores, index)
 
 
 def _databases(settings: Settings) -> Iterator[Finding]:
@@ -264,6 +269,35 @@ def _database(database: _Database) -> Finding:
         return _wrong("database", f"{path} was written by a newer Sealgate (schema {present}): use that one")
     migration = "" if present == newest else f", to be migrated from schema {present} to {newest} at the next start"
     return _well("database", f"{path.name} is sound{migration}")
+
+
+def _index_on_postgresql(settings: Settings) -> Iterator[Finding]:
+    """Is it there, does it keep what it acknowledged, and can nobody listen."""
+    url, schema = settings.storage.index, settings.database.schema
+    if url == "sqlite":
+        return
+    try:
+        found = asyncio.run(probe_index(settings))
+    except StorageUnavailable as error:
+        yield _wrong("index", f"{error}; look at storage.index, [database] and the server")
+        return
+    newest = len(postgresql_migrations())
+    problems = []
+    if found.encoding != "UTF8":
+        problems.append(f"its encoding is {found.encoding}: make a database of encoding UTF8")
+    if not found.is_durable:
+        problems.append("fsync or full_page_writes is off: what is acknowledged is lost with its power; switch them on")
+    if not found.is_encrypted and not all(is_local(host) for host in hosts_of(url)):
+        problems.append("the connection is not encrypted: set sslmode=verify-full, and sslrootcert")
+    if found.schema > newest:
+        problems.append(f"schema {schema} was written by a newer Sealgate (schema {found.schema}): use that one")
+    if settings.worker_count * settings.database.connections > found.max_connections:
+        problems.append("its max_connections is lower than what the workers may open: raise it, or lower ours")
+    for problem in problems:
+        yield _wrong("index", f"PostgreSQL {found.version}: {problem}")
+    if not problems:
+        migration = "" if found.schema == newest else f", to be migrated from schema {found.schema} to {newest}"
+        yield _well("index", f"schema {schema} on PostgreSQL {found.version} can be reached{migration}")
 
 
 def _backing_store(settings: Settings) -> Iterator[Finding]:

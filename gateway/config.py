@@ -17,6 +17,7 @@ from pathlib import Path
 
 from gateway.config_reader import ConfigError, Reader, format_example, setting, toml_value
 from gateway.storage.blobs.s3.location import check_endpoint, parse_location
+from gateway.storage.index.postgresql.location import check_url
 from kms.api.quotas import parse_quotas
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "AuditSettings",
     "BackingSettings",
     "ConfigError",
+    "DatabaseSettings",
     "IssuerSettings",
     "KMSSettings",
     "LimitSettings",
@@ -57,6 +59,11 @@ def _check_networks(networks: tuple[str, ...]) -> None:
 def _check_blobs(text: str) -> None:
     if text != "file":
         parse_location(text, endpoint="", region="us-east-1", addressing="auto")
+
+
+def _check_index(text: str) -> None:
+    if text != "sqlite":
+        check_url(text)
 
 
 def _check_backing_endpoint(text: str) -> None:
@@ -270,6 +277,12 @@ class LimitSettings:
 class StorageSettings:
     """Index and blobs, in the data directory or where these say."""
 
+    index: str = setting(
+        "sqlite",
+        'where the index is: "sqlite", in the data directory, or "postgresql://USER@HOST:PORT/DATABASE?sslmode=…" '
+        "(see [database])",
+        check=_check_index,
+    )
     blobs: str = setting(
         "file",
         'where ciphertext lies: "file", in the data directory, or "s3://BUCKET/PREFIX" (see [backing])',
@@ -295,6 +308,23 @@ class StorageSettings:
         "bytes without an index row stay this long, for uploads that are under way",
         minimum=60,
         maximum=2_592_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseSettings:
+    """The database that holds the index where storage.index names one."""
+
+    password_file: Path | None = setting(
+        None, "file with the password, mode 0600; none: the server asks for none", relative_to_data=True
+    )
+    schema: str = setting(
+        "sealgate", "the schema of ours in it, made if there is none", pattern=r"[a-z_][a-z0-9_]{0,62}"
+    )
+    connections: int = setting(8, "open to it at once, for each worker", minimum=1, maximum=1000)
+    connect_seconds: float = setting(5.0, "deadline of a connection", minimum=0.1, maximum=60)
+    operation_seconds: float = setting(
+        20.0, "deadline of what a request asks of it at once, further attempts included", minimum=0.1, maximum=600
     )
 
 
@@ -391,6 +421,7 @@ class Settings:
     access: AccessSettings = field(default_factory=AccessSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
     backing: BackingSettings = field(default_factory=BackingSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")

@@ -17,9 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import CONFIG_NAME, Settings, format_settings, load
+from gateway.index_stores import open_index
 from gateway.private_files import DEV_ENV, format_dev_env, sync_directory, write_private
+from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY
 from gateway.service_keys import IndexKeySecretSealer, open_service_keys
-from gateway.storage.index.sqlite.index import open_sqlite_index
+from gateway.storage.index.interface import KeyEpochIndex
 from iam.credentials import Account, Credential, new_access_key_id, new_account_id, new_canonical_id, new_secret
 from iam.principals import root_principal
 from iam.store.sqlite import SQLiteIdentityStore
@@ -61,6 +63,9 @@ class Plan:
     pin_file: Path | None = None
     driver_file: Path | None = None
     workers: int = 0
+    index: str = "sqlite"
+    index_schema: str | None = None
+    index_password_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +159,17 @@ def _root_in_token(plan: Plan, staging: Path) -> tuple[dict[str, object], RootDe
 def _config(plan: Plan, kms: dict[str, object]) -> str:
     heading = "# Written by sealgate init. conf/sealgate.example.toml lists every setting.\n\n"
     listen: dict[str, object] = {"address": plan.listen, "workers": plan.workers or None}
-    return heading + format_settings(
-        {"": {"region": plan.region}, "listen": listen, "admin": {"address": plan.admin}, "kms": kms}
-    )
+    settings: dict[str, dict[str, object]] = {
+        "": {"region": plan.region},
+        "listen": listen,
+        "admin": {"address": plan.admin},
+        "kms": kms,
+    }
+    if plan.index != "sqlite":
+        password_file = plan.index_password_file and plan.index_password_file.absolute()
+        settings["storage"] = {"index": plan.index}
+        settings["database"] = {"schema": plan.index_schema, "password_file": password_file}
+    return heading + format_settings(settings)
 
 
 async def _make_account(plan: Plan, settings: Settings, root: Root) -> Made:
@@ -178,8 +191,9 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
     """The identity store, sealed under the service's keys, which the KMS in this process makes."""
     store = SQLiteKeyStore(settings.keys_path)
     epoch = SharedEpoch.open_writer(settings.epoch_path)
-    index = await open_sqlite_index(settings.index_path)
+    index = await open_index(settings)
     try:
+        await _refuse_keys(index, settings)
         async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
             keys = await open_service_keys(service, index, request_id="init", make=True)
             identities = SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
@@ -191,3 +205,11 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
         await index.close()
         epoch.close()
         store.close()
+
+
+async def _refuse_keys(index: KeyEpochIndex, settings: Settings) -> None:
+    """An index that is not in the data directory may belong to another one, whose root wrapped its keys."""
+    if await index.key_epochs(INDEX_KEY) or await index.key_epochs(SERVICE_KEY):
+        raise InitialisationError(
+            f"the schema {settings.database.schema} of the database is that of another data directory: name another one"
+        )

@@ -12,9 +12,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import NoReturn
 
 from gateway.config import Settings
+from gateway.index_stores import open_index
 from gateway.kmsd import root_settings, trail_settings
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
-from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
+from gateway.storage.index.interface import Index
 from iam.credentials import Credential
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
@@ -61,12 +62,12 @@ async def _keep_access_key(settings: Settings, credential: Credential, created_u
 
 
 @contextlib.asynccontextmanager
-async def opened_index(settings: Settings, purpose: str) -> AsyncIterator[tuple[SQLiteIndex, ServiceKeys]]:
+async def opened_index(settings: Settings, purpose: str) -> AsyncIterator[tuple[Index, ServiceKeys]]:
     """The index, and the service's own keys, which open its rows. `purpose` is the request id in the audit trail.
 
     Raises what `open_service_keys` raises, RootError, StoreError, OSError.
     """
-    index = await open_sqlite_index(settings.index_path)
+    index = await open_index(settings)
     try:
         async with key_service(settings) as kms:
             keys = await open_service_keys(kms, index, request_id=purpose)

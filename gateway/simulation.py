@@ -23,8 +23,8 @@ from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID
 from gateway.protocol.errors import S3Error
 from gateway.storage.errors import NoSuchBucket, NoSuchKey
+from gateway.storage.index.interface import BucketIndex, ObjectIndex
 from gateway.storage.index.records import BucketRow, ObjectRow
-from gateway.storage.index.sqlite.index import SQLiteIndex
 from iam.entities import Role, User
 from iam.face.authorisation import Authoriser, resource_tags
 from iam.face.errors import IAMError
@@ -180,14 +180,14 @@ async def _of_s3(settings: Settings, identities: SQLiteIdentityStore, caller: Ca
     return Answer(_told(decisions), tuple(remarks))
 
 
-async def _bucket(index: SQLiteIndex, name: str) -> BucketRow:
+async def _bucket(index: BucketIndex, name: str) -> BucketRow:
     try:
         return await index.get_bucket(name)
     except NoSuchBucket as error:
         raise NotSimulated(f"there is no bucket {name}") from error
 
 
-async def _object(index: SQLiteIndex, bucket: BucketRow, key: str) -> ObjectRow | None:
+async def _object(index: ObjectIndex, bucket: BucketRow, key: str) -> ObjectRow | None:
     if not key:
         return None
     try:

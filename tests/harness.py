@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,12 +66,15 @@ class Gateway:
         workers: int = 1,
         region: str = REGION,
         environment: dict[str, str] | None = None,
+        index: str | None = None,
     ):
+        """`index`: the URL of a PostgreSQL, in which the gateway gets a schema of its own; none: SQLite."""
         self.data = data
         self.root = root
         self.workers = workers
         self.region = region
         self.environment = environment or {}
+        self.index = index
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint_url = ""
         self.admin_url = ""
@@ -89,6 +93,8 @@ class Gateway:
 
     def init(self) -> Gateway:
         options = ["--root", self.root, "--workers", str(self.workers), "--region", self.region]
+        if self.index is not None:
+            options += ["--index", self.index, "--index-schema", f"gateway_{uuid.uuid4().hex}"]
         self.sealgate("init", *options, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", str(self.data))
         return self
 

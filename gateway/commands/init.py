@@ -61,6 +61,18 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     "--workers", type=click.IntRange(0, 256), default=0, help="Worker processes.  [default: one for each core]"
 )
 @click.option("--region", default="us-east-1", show_default=True, help="The AWS region to answer for.")
+@click.option(
+    "--index",
+    default="sqlite",
+    show_default=True,
+    help="Where the index is: in DATA, or postgresql://USER@HOST:PORT/DATABASE?sslmode=MODE, without a password.",
+)
+@click.option("--index-schema", help="For an index on PostgreSQL: its schema, of ours alone.  [default: sealgate]")
+@click.option(
+    "--index-password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="For an index on PostgreSQL: a file of mode 0600 with the password. It is read at each start, and not copied.",
+)
 @click.option("--account-name", default="main", show_default=True, help="Display name of the first account.")
 @click.option("--if-needed", is_flag=True, help="Do nothing, and succeed, if DATA is a data directory already.")
 def init(
@@ -74,6 +86,9 @@ def init(
     admin: str | None,
     workers: int,
     region: str,
+    index: str,
+    index_schema: str | None,
+    index_password_file: Path | None,
     account_name: str,
     if_needed: bool,
 ) -> None:
@@ -97,6 +112,9 @@ def init(
         pin_file=pin_file,
         driver_file=driver_file,
         workers=workers,
+        index=index,
+        index_schema=index_schema,
+        index_password_file=index_password_file,
     )
     try:
         made = initialise(plan)

@@ -40,7 +40,12 @@ def test_example_lists_every_setting_with_its_default() -> None:
     assert (CONF / "sealgate.example.toml").read_text() == config.example()
     assert config.parse(config.example(), PATH) == read("")
     document = tomllib.loads(
-        re.sub("^# (tls_|ca_file|softhsm_conf|driver_file|root_access)", r"\1", config.example(), flags=re.MULTILINE)
+        re.sub(
+            "^# (tls_|ca_file|softhsm_conf|driver_file|root_access|password_file)",
+            r"\1",
+            config.example(),
+            flags=re.MULTILINE,
+        )
     )
     sections = section_types(Settings)
     assert set(document) == {each.name for each in fields(Settings)} - set(table_types(Settings))

@@ -6,7 +6,3 @@ and preconditions hold until the commit. A transaction that the database gave up
 (serialisation failures, deadlocks) or that lost its connection before the commit is run again. Each statement stands as
 text beside the method that runs it.
 """
-
-from gateway.storage.index.postgresql.index import PostgreSQLIndex, open_postgresql_index
-
-__all__ = ["PostgreSQLIndex", "open_postgresql_index"]

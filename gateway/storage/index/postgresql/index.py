@@ -80,14 +80,14 @@ async def open_postgresql_index(
             init=_keep_durable if durable else _not_durable,
         )
     except Exception as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     try:
         async with pool.acquire() as connection:
             await migrate(connection, schema)
     except BaseException as error:
         pool.terminate()
         if isinstance(error, Exception):
-            raise _refused(error) from error
+            raise refused(error) from error
         raise
     return PostgreSQLIndex(Database(pool, patience_seconds), clock_us)
 
@@ -115,7 +115,7 @@ async def _not_durable(connection: Any) -> None:
     await connection.execute("SET synchronous_commit = off")
 
 
-def _refused(error: Exception) -> Exception:
+def refused(error: Exception) -> Exception:
     """What opening raises: whatever the database says against it, it is not available."""
     known = translated(error)
     if isinstance(known, StorageError) or not isinstance(error, (asyncpg.PostgresError, ValueError)):

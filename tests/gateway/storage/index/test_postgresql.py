@@ -16,18 +16,17 @@ import pytest_asyncio
 from gateway.storage.errors import NoSuchBucket, NoSuchVersion, OutcomeUnknown, StorageUnavailable
 from gateway.storage.index.interface import Index
 from gateway.storage.index.postgresql import (
-    PostgreSQLIndex,
     blob_rows,
     bucket_keys,
     garbage,
     kms_keys,
     locks,
     objects,
-    open_postgresql_index,
     uploads,
     versions,
 )
 from gateway.storage.index.postgresql.connection import Transaction
+from gateway.storage.index.postgresql.index import PostgreSQLIndex, open_postgresql_index
 from gateway.storage.index.postgresql.locks import lock_keys
 from gateway.storage.index.postgresql.schema import migrations
 from gateway.storage.index.records import NewBlob, ObjectRow

@@ -1,0 +1,55 @@
+"""Which index the settings name."""
+
+from __future__ import annotations
+
+from gateway.config import Settings
+from gateway.private_files import NotPrivate, read_private
+from gateway.storage.errors import StorageUnavailable
+from gateway.storage.index.interface import Index
+from gateway.storage.index.postgresql.index import open_postgresql_index
+from gateway.storage.index.postgresql.probe import Probe, probe
+from gateway.storage.index.sqlite.index import open_sqlite_index
+
+_MAX_PASSWORD_BYTES = 4096
+
+
+async def open_index(settings: Settings) -> Index:
+    """For one process. Raises StorageUnavailable."""
+    if settings.storage.index == "sqlite":
+        return await open_sqlite_index(settings.index_path, durable=settings.storage.fsync)
+    database = settings.database
+    return await open_postgresql_index(
+        settings.storage.index,
+        password=_password(settings),
+        schema=database.schema,
+        connections=database.connections,
+        connect_seconds=database.connect_seconds,
+        patience_seconds=database.operation_seconds,
+        durable=settings.storage.fsync,
+    )
+
+
+async def probe_index(settings: Settings) -> Probe:
+    """Of an index on PostgreSQL. Raises StorageUnavailable."""
+    database = settings.database
+    return await probe(
+        settings.storage.index,
+        password=_password(settings),
+        schema=database.schema,
+        connect_seconds=database.connect_seconds,
+    )
+
+
+def _password(settings: Settings) -> str | None:
+    """None without a file: the server asks for none, or takes a certificate."""
+    path = settings.database.password_file
+    if path is None:
+        return None
+    try:
+        return read_private(path, _MAX_PASSWORD_BYTES).decode().removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise StorageUnavailable(f"index: cannot read the password file {path}: {error.strerror}") from error
+    except NotPrivate as error:
+        raise StorageUnavailable(f"index: the password file {error}") from error
+    except UnicodeDecodeError:
+        raise StorageUnavailable(f"index: the password file {path} is no text") from None
