@@ -44,7 +44,9 @@ async def open_empty_index(clock: Clock | None = None, **options: Any) -> Postgr
     index = await open_postgresql_index(
         shared_postgresql().url, schema=_SCHEMA, durable=False, clock_us=clock or Clock(), **options
     )
-    await index._database.write(lambda t: t.run(";".join(f"DELETE FROM {table}" for table in (*_TABLES, "bucket_key", "batch_job"))))
+    await index._database.write(
+        lambda t: t.run(";".join(f"DELETE FROM {table}" for table in (*_TABLES, "bucket_key", "batch_job")))
+    )
     return index
 
 
