@@ -265,14 +265,21 @@ class Permissions:
         bucket = self._bucket(resource_arn)
         return self._decide(action, resource_arn, replace(bucket, policy=policy)).is_allowed
 
-    def require_at(self, action: str, address: Address, query: Query, tags: ObjectTags | None = None) -> None:
+    def require_at(
+        self,
+        action: str,
+        address: Address,
+        query: Query,
+        tags: ObjectTags | None = None,
+        more: Context = _NO_CONTEXT,
+    ) -> None:
         """What an operation's row asks for at the request's address; what else it touches, its handler asks for.
 
         Raises S3Error AccessDenied.
         """
         arn = resource_arn(address)
         is_version_named = query.has("versionId")
-        self.require(action_on(action, is_version_named=is_version_named), arn, tags=tags)
+        self.require(action_on(action, is_version_named=is_version_named), arn, tags=tags, more=more)
         if action == "s3:GetObjectAttributes":  # API_GetObjectAttributes, "Permissions": both are needed
             self.require(action_on("s3:GetObject", is_version_named=is_version_named), arn, tags=tags)
 

@@ -20,7 +20,15 @@ from iam.policy.variables import NOTHING_KNOWN, Context, Values
 from iam.principals import Caller
 from iam.scope import Form
 
+_OF_ENCRYPTION = (
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+)
+ENCRYPTION = f"s3:{_OF_ENCRYPTION[0]}"
+"""What the keys begin with that ask how an object is to be encrypted."""
 _FROM_HEADERS = (
+    *_OF_ENCRYPTION,
     "if-match",
     "if-none-match",
     "x-amz-acl",
@@ -34,9 +42,6 @@ _FROM_HEADERS = (
     "x-amz-grant-write-acp",
     "x-amz-metadata-directive",
     "x-amz-object-ownership",
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-storage-class",
     "x-amz-website-redirect-location",
 )
@@ -160,6 +165,17 @@ _KEYS: dict[str, Callable[[RequestContext], str | None]] = {
     **{f"s3:{name}": _parameter(name) for name in ("prefix", "delimiter", "max-keys")},
     **{f"s3:{name}": _header(name) for name in _FROM_HEADERS},
 }
+
+
+def asked_encryption(headers: Mapping[str, str]) -> dict[str, str]:
+    """What a request says of encryption that policies can ask about."""
+    return {name: headers[name] for name in _OF_ENCRYPTION if name in headers}
+
+
+def encryption_of_upload(asked: Mapping[str, str]) -> Context:
+    """What is known about the encryption of a part, or of a completion: what the request that began the upload asked
+    for (`asked_encryption`), and nothing that a later one says."""
+    return {f"s3:{name}": (asked[name],) if name in asked else () for name in _OF_ENCRYPTION}
 
 
 def existing_tags(tags: Mapping[str, str]) -> Context:

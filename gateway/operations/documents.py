@@ -75,7 +75,8 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """What CreateMultipartUpload said about the object to come. `initiator` is the account that began the upload, None
-    for the bucket's own."""
+    for the bucket's own; `asked_encryption` what its headers said of encryption (`condition_keys.asked_encryption`),
+    None for one begun before that was kept."""
 
     headers: dict[str, str] = {}
     metadata: dict[str, str] = {}
@@ -87,6 +88,7 @@ class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     owner: str | None = None
     grants: Grants | None = None
     initiator: str | None = None
+    asked_encryption: dict[str, str] | None = None
 
 
 class PartDocument(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.operations.acl import access_of_new_object
+from gateway.operations.condition_keys import asked_encryption
 from gateway.operations.context import Call
 from gateway.operations.documents import UploadDocument
 from gateway.operations.encryption import choose_encryption, new_data_key
@@ -48,6 +49,7 @@ async def handle(call: Call) -> Response:
         tags=tags,
         owner=access.owner,
         grants=access.grants,
+        asked_encryption=asked_encryption(call.request.headers),
         initiator=None if call.account_id == bucket.account_id else call.account_id,
     )
     await call.services.index.create_upload(call.services.rows.seal_upload(row, document))

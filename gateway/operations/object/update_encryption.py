@@ -7,12 +7,13 @@ The object's data key is wrapped anew, for the same row, and nothing else of the
 from __future__ import annotations
 
 from gateway.operations.authorisation import resource_arn
+from gateway.operations.condition_keys import ENCRYPTION
 from gateway.operations.context import Call
 from gateway.operations.encryption import EncryptionChoice, require_signature
 from gateway.operations.object_owner import introduce_owner
 from gateway.operations.rewrapping import Rewrapper
 from gateway.operations.versioning import find_version, named_version, read_headers
-from gateway.protocol.encryption import KEY_ID, SSE
+from gateway.protocol.encryption import KEY_ID
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import Mode
@@ -23,9 +24,6 @@ from gateway.storage.index.records import BucketRow, ObjectRow
 ACTION = "s3:UpdateObjectEncryption"
 MAX_ATTEMPTS = 5
 """Each one failed because another request changed or replaced the object in between."""
-
-_ASKED = f"s3:{SSE}"
-"""What both condition keys begin with that ask what the document says."""
 
 # AWS's messages: API_UpdateObjectEncryption, "Errors".
 _UNSIGNED = (
@@ -67,7 +65,7 @@ async def handle(call: Call) -> Response:
 async def _read(call: Call) -> ObjectEncryption:
     """The document, if the caller has the right; read before that is known only where a policy asks what it says."""
     await _introduce(call, await call.bucket())
-    is_asked = call.permissions.ask_about(_ASKED, call.bucket_name)
+    is_asked = call.permissions.ask_about(ENCRYPTION, call.bucket_name)
     if not is_asked:
         call.permissions.require(ACTION, resource_arn(call.address))
     asked = ObjectEncryption.parse(await call.read_checked_document())
@@ -82,7 +80,7 @@ async def _introduce(call: Call, bucket: BucketRow) -> None:
 
 def _require(call: Call, asked: ObjectEncryption) -> None:
     """Raises S3Error AccessDenied."""
-    more = {_ASKED: ("aws:kms",), f"s3:{KEY_ID}": (asked.key_arn,)}
+    more = {ENCRYPTION: ("aws:kms",), f"s3:{KEY_ID}": (asked.key_arn,)}
     call.permissions.require(ACTION, resource_arn(call.address), more=more)
 
 
