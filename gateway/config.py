@@ -155,8 +155,8 @@ class KMSSettings:
     )
     on_key_disabled: str = setting(
         "finish",
-        "what becomes of downloads under way when their KMS key is disabled or scheduled for deletion: they end, as on "
-        "AWS, or are broken off within a second",
+        "what becomes of downloads, uploads and copies under way when their KMS key is disabled or scheduled for "
+        "deletion: they end, as on AWS, or are broken off within a second",
         choices=("finish", "abort"),
     )
     other_regions: tuple[str, ...] = setting(

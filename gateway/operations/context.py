@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
 from gateway.operations.documents import BucketDocument
-from gateway.operations.key_watch import KeyWatch
+from gateway.operations.key_watch import KeyInUse, KeyWatch, Stream
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.addressing import Address
 from gateway.protocol.aws_chunked import ChunkVerifier
@@ -19,6 +20,7 @@ from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import ContentSHA256, length_is_missing
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Request
+from gateway.protocol.modes import Wrap
 from gateway.protocol.names import BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
 from gateway.protocol.public_access import ALL_BLOCKED, NOTHING_BLOCKED, ObjectOwnership, PublicAccessBlock
 from gateway.protocol.query import Query
@@ -53,7 +55,7 @@ class Services:
     tells what holds for all that an account owns (`IdentityStore` says what its flag is), and `put_account_block`
     changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every process, when it
     returns. `copies_share` is what holds for buckets that say nothing of it themselves. `key_watch` breaks off those
-    downloads whose KMS key is disabled; None: they end.
+    requests that move data under a KMS key which is disabled; None: they end.
     """
 
     index: Index
@@ -155,6 +157,7 @@ class Call:
     form: BrowserForm | None = None
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
     is_requester_charged: bool = False
+    _keys_in_use: list[KeyInUse] = field(default_factory=list)
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
     _versions: dict[tuple[bytes, str, str | None], ObjectRow | StorageError] = field(default_factory=dict)
 
@@ -249,6 +252,27 @@ class Call:
     def look_again(self) -> None:
         """Forget what was kept, to decide anew about what is there now."""
         self._versions.clear()
+        self._keys_in_use.clear()
+
+    def key_epoch(self) -> int:
+        """To be read before a key is opened, for `note_key`."""
+        watch = self.services.key_watch
+        return 0 if watch is None else watch.epoch()
+
+    def note_key(self, wrap: Wrap, epoch: int) -> None:
+        """The call moves data under the key of `wrap`, from here on."""
+        if wrap.key_arn is not None:
+            self._keys_in_use.append(KeyInUse(wrap.key_arn, epoch))
+
+    def watched(self, stream: Stream) -> Stream:
+        """`stream`, broken off when a KMS key that was noted is no more to be used, where the installation says so."""
+        watch, keys = self.services.key_watch, self._keys_in_use
+        return stream if watch is None or not keys else watch.watched(stream, keys, self.request.request_id)
+
+    def watching(self) -> AbstractContextManager[None]:
+        """The same for a block that moves data."""
+        watch, keys = self.services.key_watch, self._keys_in_use
+        return nullcontext() if watch is None or not keys else watch.watching(keys, self.request.request_id)
 
     def kept_version(self, bucket: BucketRow, key: str, version_id: str | None) -> ObjectRow | None:
         """What `version` keeps, None if nothing. Raises as it does, where it keeps that there is no such version."""

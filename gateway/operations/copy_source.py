@@ -97,7 +97,8 @@ def check_copy_size(size: int) -> None:
 async def open_source_key(call: Call, source: CopySource) -> BodyKey:
     """The source's data key; for SSE-KMS the caller must be allowed to decrypt with the source's KMS key."""
     require_signature(call, source.row.wrap.mode)
-    return await call.services.data_keys.open(
+    epoch = call.key_epoch()
+    data_key = await call.services.data_keys.open(
         call.caller,
         source.row.wrap,
         context=source.document.context or {},
@@ -107,3 +108,5 @@ async def open_source_key(call: Call, source: CopySource) -> BodyKey:
         object_arn=source.arn,
         customer_key=secret_of(source.customer_key),
     )
+    call.note_key(source.row.wrap, epoch)
+    return data_key

@@ -73,7 +73,8 @@ def require_signature(call: Call, mode: Mode) -> None:
 async def new_data_key(call: Call, bucket: BucketRow, row_uid: bytes, choice: EncryptionChoice) -> tuple[BodyKey, Wrap]:
     """A fresh data key for the object that the call writes, wrapped as chosen."""
     require_signature(call, choice.mode)
-    return await call.services.data_keys.create(
+    epoch = call.key_epoch()
+    data_key, wrap = await call.services.data_keys.create(
         call.caller,
         choice.mode,
         kms_key_id=choice.kms_key_id,
@@ -84,6 +85,8 @@ async def new_data_key(call: Call, bucket: BucketRow, row_uid: bytes, choice: En
         object_arn=call.object_arn,
         customer_key=secret_of(choice.customer_key),
     )
+    call.note_key(wrap, epoch)
+    return data_key, wrap
 
 
 async def open_data_key(
@@ -97,7 +100,8 @@ async def open_data_key(
 ) -> BodyKey:
     """The data key of the object or upload that the call names; a customer's key was checked to be its own."""
     require_signature(call, wrap.mode)
-    return await call.services.data_keys.open(
+    epoch = call.key_epoch()
+    data_key = await call.services.data_keys.open(
         call.caller,
         wrap,
         context=context or {},
@@ -107,6 +111,8 @@ async def open_data_key(
         object_arn=call.object_arn,
         customer_key=secret_of(customer_key),
     )
+    call.note_key(wrap, epoch)
+    return data_key
 
 
 async def new_manifest_key(call: Call, bucket: BucketRow, row_uid: bytes) -> tuple[BodyKey, Wrap]:

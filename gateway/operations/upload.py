@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -90,20 +90,27 @@ def receive(
     """
     payload = Payload(call, maximum_bytes)
     digests = Digests(payload.expectation, payload.content_sha256, md5=md5_etag, also=also)
-    return store(call.services, data_key, payload, digests, footer_of)
+    return store(call.services, data_key, payload, digests, footer_of, watching=call.watching())
 
 
 @asynccontextmanager
 async def store(
-    services: BodyServices, data_key: BodyKey, body: PlainBody, digests: Digests, footer_of: FooterOf
+    services: BodyServices,
+    data_key: BodyKey,
+    body: PlainBody,
+    digests: Digests,
+    footer_of: FooterOf,
+    *,
+    watching: AbstractContextManager[None],
 ) -> AsyncIterator[Upload]:
-    """Seal and store a body. On leaving without `keep`, the blob is removed again."""
+    """Seal and store a body. On leaving without `keep`, the blob is removed again.
+
+    `watching` is `Call.watching`, entered while data moves.
+    """
     sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     sink = _Sink(body, digests, sealer, services.blobs, footer_of)
-    if body.length <= services.inline_limit_bytes:
-        upload = await sink.store_inline()
-    else:
-        upload = await sink.store_blob()
+    with watching:
+        upload = await (sink.store_inline() if body.length <= services.inline_limit_bytes else sink.store_blob())
     try:
         yield upload
     except OutcomeUnknown:

@@ -1,4 +1,4 @@
-"""Downloads under way when their KMS key is disabled: they end, or are cut, as `kms.on_key_disabled` says."""
+"""Downloads and uploads under way when their KMS key is disabled end, or are cut, as `kms.on_key_disabled` says."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.acceptance.raw import begin_put, presign
 from tests.clients.checks import random_bytes
 from tests.clients.conftest import make_bucket
 from tests.harness import Gateway, running_gateway, wait_until
 
 SIZE = 64 << 20
 """Far more than the buffers of both ends of a connection hold."""
+
+HALF = 1 << 20
+"""Of the body of an upload: more than would lie in the index."""
 
 CUT_SECONDS = 5.0
 """A second is promised; the machine may be busy."""
@@ -92,7 +97,7 @@ def test_they_are_cut_though_nobody_reads(cutting: Gateway, mode: str, change: s
     key, other = put(cutting, bucket, mode), put(cutting, bucket)
     with closing(Download(cutting, bucket, key)) as cut, closing(Download(cutting, bucket, other)) as kept:
         getattr(kms, change)(KeyId=key)
-        line = f"its download was broken off: {key} is "
+        line = f"it was broken off: {key} is "
         wait_until(lambda: line in cutting.log_path.read_text(), "the download is cut", CUT_SECONDS)
         assert cut.is_cut()
         assert kept.rest() == SIZE
@@ -124,3 +129,68 @@ def test_what_no_kms_key_opens_is_not_watched(cutting: Gateway) -> None:
         cutting.client("kms").disable_key(KeyId=cutting.client("kms").create_key()["KeyMetadata"]["KeyId"])
         time.sleep(1.0)  # longer than a cut would take
         assert download.rest() == SIZE
+
+
+def by_default(gateway: Gateway, mode: str) -> tuple[str, str]:
+    """A bucket in which all is written so, under a key of its own; its name, and the key's ARN."""
+    s3, key = gateway.client("s3"), str(gateway.client("kms").create_key()["KeyMetadata"]["Arn"])
+    bucket = make_bucket(s3)
+    how = {"SSEAlgorithm": MODES[mode]["ServerSideEncryption"], "KMSMasterKeyID": key}
+    rule = {"ApplyServerSideEncryptionByDefault": how, "BucketKeyEnabled": mode == "bucket key"}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
+    return bucket, key
+
+
+def begun(gateway: Gateway, bucket: str, operation: str) -> socket.socket:
+    """An upload that has sent half of its body."""
+    named = {"Bucket": bucket, "Key": "k"}
+    if operation == "upload_part":
+        upload = gateway.client("s3").create_multipart_upload(**named)["UploadId"]
+        named = {**named, "UploadId": upload, "PartNumber": 1}
+    sock = begin_put(presign(gateway, operation, **named), 2 * HALF)
+    sock.sendall(bytes(HALF))
+    return sock
+
+
+def is_cut(sock: socket.socket) -> bool:
+    """An answer would be another thing."""
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def ended(sock: socket.socket) -> bytes:
+    sock.sendall(bytes(HALF))
+    return sock.recv(1 << 16).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("operation", ["put_object", "upload_part"])
+@pytest.mark.parametrize("mode", MODES)
+def test_uploads_are_cut_though_nothing_comes(cutting: Gateway, mode: str, operation: str) -> None:
+    s3, kms = cutting.client("s3"), cutting.client("kms")
+    (bucket, key), (other, _) = by_default(cutting, mode), by_default(cutting, mode)
+    with closing(begun(cutting, bucket, operation)) as cut, closing(begun(cutting, other, operation)) as kept:
+        wait_until(lambda: len(receiving(cutting)) == 2, "both are being received")
+        kms.disable_key(KeyId=key)
+        line = f"it was broken off: {key} is Disabled"
+        wait_until(lambda: line in cutting.log_path.read_text(), "the upload is cut", CUT_SECONDS)
+        assert is_cut(cut)
+        assert ended(kept) == b"HTTP/1.1 200 OK"
+    wait_until(lambda: told(cutting, f'"reason":"broken off because {key} is Disabled'), "it is in the access log")
+    assert receiving(cutting) == []
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+def receiving(gateway: Gateway) -> list[Path]:
+    """Files of bodies that are on their way."""
+    return list((gateway.data / "store" / "tmp").glob("*/*"))
+
+
+def test_by_default_uploads_end(gateway: Gateway, kms: Any) -> None:
+    bucket, key = by_default(gateway, "SSE-KMS")
+    with closing(begun(gateway, bucket, "put_object")) as upload:
+        wait_until(lambda: receiving(gateway), "it is being received")
+        kms.disable_key(KeyId=key)
+        time.sleep(1.0)  # longer than a cut would take
+        assert ended(upload) == b"HTTP/1.1 200 OK"

@@ -22,6 +22,7 @@ from gateway.app import owners, owners_by_id
 from gateway.bucket_key_store import IndexBucketKeys
 from gateway.config import LimitSettings
 from gateway.operations.context import Services
+from gateway.operations.key_watch import KeyWatch
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.messages import Request, Response
@@ -186,8 +187,10 @@ async def in_process_gateway(
     *,
     inline_limit_bytes: int = 16_384,
     around_kms: Callable[[KeyService], KeyService] = lambda kms: kms,
+    cuts: bool = False,
 ) -> AsyncIterator[InProcessGateway]:
-    """`around_kms` puts something in front of the KMS, for all but the opening of the service's own keys."""
+    """`around_kms` puts something in front of the KMS, for all but the opening of the service's own keys.
+    `cuts`: what moves data under a KMS key that is disabled is broken off."""
     root = MemoryRoot()
     initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=bytes(32))
     key_store = SQLiteKeyStore(directory / "keys.sqlite")
@@ -208,6 +211,7 @@ async def in_process_gateway(
         rows = SealedRows(keys.rows)
         store = IndexBucketKeys(index, rows, lambda kind, detail: events.append((kind, detail)))
         bucket_keys = BucketKeys(kms, store, lambda: epoch.value, BucketKeyLimits())
+        key_watch = KeyWatch(kms, lambda: epoch.value) if cuts else None
         services = Services(
             index=index,
             blobs=blobs,
@@ -220,6 +224,7 @@ async def in_process_gateway(
             account_access=identities.account_access,
             put_account_block=identity_service.put_account_block,
             integrity_event=lambda kind, detail: events.append((kind, detail)),
+            key_watch=key_watch,
         )
         sessions = Sessions(tokens, identities)
         authenticator = Authenticator(REGION, identities.find_credential, open_session=sessions.credential)
@@ -236,6 +241,8 @@ async def in_process_gateway(
         )
         yield InProcessGateway(dispatcher, services, index, directory / "store", kms, root, tokens, events)
         bucket_keys.close()
+        if key_watch is not None:
+            await key_watch.close()
         await identity_service.close()
         identities.close()
     await index.close()

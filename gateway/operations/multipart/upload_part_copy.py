@@ -30,7 +30,8 @@ async def handle(call: Call) -> Response:
     check_copy_size(end - start)
     body = StoredBody(call.services, await open_source_key(call, source), source.blobs, start, end)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=target.md5_etag, also=target.algorithm)
-    async with store(call.services, await target.open_data_key(), body, digests, target.footer_of) as stored:
+    data_key = await target.open_data_key()
+    async with store(call.services, data_key, body, digests, target.footer_of, watching=call.watching()) as stored:
         document = await target.put(stored)
     told = target.asked.checksum_algorithm  # recorded: no checksum where the upload was begun without an algorithm
     result = CopyPartResult(

@@ -8,6 +8,8 @@ accounts, where one side is under a customer's key or has two layers, and where 
 
 from __future__ import annotations
 
+from contextlib import aclosing
+
 from gateway.operations.acl import Access, access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.copy_sharing import shares_blobs
@@ -192,9 +194,7 @@ async def _document(
 async def _digest(call: Call, source: CopySource, data_key: BodyKey, algorithm: Algorithm, *, md5: bool) -> Verified:
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=md5, also=algorithm)
     stream = await open_range(call.services, data_key, source.blobs, 0, source.row.size)
-    try:
-        async for piece in stream:
+    async with aclosing(call.watched(stream)) as pieces:
+        async for piece in pieces:
             await digests.update(piece)
-    finally:
-        await stream.aclose()
     return digests.verify({})

@@ -39,7 +39,7 @@ async def copy_anew(
     made = await SingleBody.begin(call, target, wanted)
     body = StoredBody(call.services, source_key, source.blobs, 0, source.row.size)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=made.wrap.mode is Mode.SSE_S3, also=wanted)
-    async with store(call.services, made.data_key, body, digests, made.footer) as stored:
+    async with store(call.services, made.data_key, body, digests, made.footer, watching=call.watching()) as stored:
         row, document = await made.put(stored)
     return copied_response(call, source, row, document, target.choice)
 

@@ -44,8 +44,6 @@ async def handle_get(call: Call) -> Response:
     found = await find_object(call)
     row, document = found.row, found.document
     selection = select(call, row, document)
-    watch = call.services.key_watch
-    epoch = 0 if watch is None else watch.epoch()
     data_key = await open_data_key(
         call, found.bucket, row.row_uid, row.wrap, document.context, customer_key=found.customer_key
     )
@@ -55,11 +53,7 @@ async def handle_get(call: Call) -> Response:
     if end - start <= BATCH_BYTES:
         response.body = await read_range(call.services, data_key, blobs, start, end)
     else:
-        stream = await open_range(call.services, data_key, blobs, start, end)
-        if watch is None or row.wrap.key_arn is None:
-            response.body = stream
-        else:
-            response.body = watch.watched(stream, row.wrap.key_arn, epoch, call.request.request_id)
+        response.body = call.watched(await open_range(call.services, data_key, blobs, start, end))
     return selection.apply(response)
 
 

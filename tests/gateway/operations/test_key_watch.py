@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.operations import key_watch
-from gateway.operations.key_watch import KeyWatch
+from gateway.operations.key_watch import KeyInUse, KeyWatch
 from gateway.protocol.messages import Buffer
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
@@ -42,7 +42,7 @@ class World:
         """Gives how many pieces it had when it was released."""
 
         async def run() -> int:
-            stream = self.watch.watched(pieces(), key, self.epoch if epoch is None else epoch, "request")
+            stream = self.watch.watched(pieces(), [KeyInUse(key, self.epoch if epoch is None else epoch)], "request")
             count = 0
             try:
                 async for _ in stream:
