@@ -92,7 +92,11 @@ def test_response_headers_are_not_nobodys_to_choose(s3: Any, nobody: Any, bucket
 def test_nobody_uses_a_kms_key(s3: Any, nobody: Any, bucket: str, kms_key: str, mode: str) -> None:
     let_everyone(s3, bucket, "s3:GetObject", "s3:PutObject")
     s3.put_object(Bucket=bucket, Key="sealed", Body=b"x", ServerSideEncryption=mode, SSEKMSKeyId=kms_key)
-    assert refusal(nobody.get_object, Bucket=bucket, Key="sealed") == (400, "InvalidArgument")
+    error = error_of(nobody.get_object, Bucket=bucket, Key="sealed")["Error"]
+    assert (error["Code"], error["Message"]) == (
+        "InvalidArgument",
+        "Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4.",
+    )
     assert nobody.head_object(Bucket=bucket, Key="sealed")["SSEKMSKeyId"] == kms_key
     new = {"Bucket": bucket, "Key": "new", "Body": b"x"}
     assert refusal(nobody.put_object, **new, ServerSideEncryption=mode) == (400, "InvalidArgument")
