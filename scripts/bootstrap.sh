@@ -89,8 +89,7 @@ install_softhsm() {
     fi
 }
 
-install_postgresql() { $venv/bin/python -c 'from tests.postgresql import find_postgresql; print(find_postgresql() or "")'; }
-nss() {
+install_nss() {
     if [ -z "$(nss)" ] && may_apt; then
         say "installing NSS, the second PKCS#11 token of the tests, by apt-get"
         apt_install libnss3
