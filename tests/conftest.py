@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import boto3
 import pytest
 
+from tests.harness import REGION, backing_environment
+from tests.moto_server import moto_server
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
 
@@ -12,6 +17,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="sqlite",
         help="what holds the index of the gateway that tests/clients share",
     )
+    parser.addoption(
+        "--blobs",
+        choices=["file", "s3"],
+        default="file",
+        help="where that gateway keeps ciphertext; s3: moto's server",
+    )
+
+
+@pytest.fixture(scope="session")
+def backing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a gateway whose ciphertext lies where --blobs says."""
+    if request.config.getoption("--blobs") == "file":
+        yield {}
+        return
+    access = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
+    with moto_server(tmp_path_factory.mktemp("backing") / "log") as url:
+        client = boto3.client(
+            "s3",
+            endpoint_url=url,
+            region_name=REGION,
+            aws_access_key_id=access["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=access["AWS_SECRET_ACCESS_KEY"],
+        )
+        client.create_bucket(Bucket="backing")
+        yield backing_environment(url, "backing", **access)
 
 
 @pytest.fixture(scope="session")

@@ -25,13 +25,13 @@ from gateway.commands.progress import Progress
 from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
 from gateway.identities import key_service
+from gateway.index_stores import open_index
 from gateway.operations.rewrap_job import ENDED, JobState, RewrapDocument, RewrapJob, RewrapJobs, RewrapRunner
 from gateway.operations.sealed_rows import SealedRows
 from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.service_keys import open_service_keys
 from gateway.storage.errors import NoSuchJob
-from gateway.storage.index.sqlite.index import open_sqlite_index
 from kms.api.service import KeyService
 from kms.epoch import SharedEpoch
 
@@ -221,7 +221,7 @@ async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
     """All that a job needs, beside a gateway that serves or without one."""
     owner = f"command-{os.getpid()}"
     async with contextlib.AsyncExitStack() as ending:
-        index = await open_sqlite_index(settings.index_path, durable=settings.storage.fsync)
+        index = await open_index(settings)
         ending.push_async_callback(index.close)
         kms = await ending.enter_async_context(key_service(settings))
         keys = await open_service_keys(kms, index, request_id="rewrap")

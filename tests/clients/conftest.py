@@ -12,10 +12,12 @@ from tests.harness import Gateway, running_gateway
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory, index_url: str | None) -> Iterator[Gateway]:
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, index_url: str | None, backing: dict[str, str]
+) -> Iterator[Gateway]:
     """One gateway for all tests of a session that do not stop it. None of them may make it answer 500, and
     every refusal says in the log what refused it."""
-    with running_gateway(tmp_path_factory.mktemp("gateway"), index=index_url) as made:
+    with running_gateway(tmp_path_factory.mktemp("gateway"), index=index_url, environment=backing) as made:
         yield made
         assert made.process is not None and made.process.poll() is None
     assert faults(made) == []
