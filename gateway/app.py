@@ -42,7 +42,7 @@ from gateway.server.provider_keys import ProviderKeys
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.blobs.interface import BlobStore
-from gateway.storage.errors import StorageError, StorageUnavailable
+from gateway.storage.errors import RowDamaged, StorageError, StorageUnavailable
 from gateway.storage.index.interface import Index
 from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
@@ -275,7 +275,7 @@ class Application:
             copies_share=self._settings.storage.copy == CopySetting.SHARE,
         )
         self._rewrapping = RewrapRunner(
-            RewrapJobs(self._index, rows),
+            RewrapJobs(self._index, rows, integrity_event),
             kms=self._service,
             index=self._index,
             blobs=self._blobs,
@@ -304,14 +304,19 @@ class Application:
             await write_uses(service)
 
     async def _go_on_with_jobs(self) -> None:
+        reported = ""
         while True:
             await asyncio.sleep(JOBS_SECONDS)
             if self._rewrapping is None:
                 continue
             try:
                 await self._rewrapping.run_active()
-            except (StorageError, SealingError) as error:
-                _log.warning("jobs: %s", error)
+            except StorageError as error:
+                reason = f"jobs: {error}"
+                _log.warning("%s", reason)
+                if isinstance(error, RowDamaged) and reason != reported:
+                    reported = reason
+                    integrity_event("row", reason)
 
     async def _sweep(self, sweeper: Sweeper) -> None:
         while True:

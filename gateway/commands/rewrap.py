@@ -238,7 +238,7 @@ async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
             BucketKeyLimits(of_kms.bucket_key_seconds, of_kms.bucket_key_life_seconds, of_kms.bucket_key_wraps),
         )
         ending.callback(bucket_keys.close)
-        found = RewrapJobs(index, rows)
+        found = RewrapJobs(index, rows, _integrity_event)
         runner = RewrapRunner(
             found,
             kms=kms,

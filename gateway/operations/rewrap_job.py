@@ -13,7 +13,6 @@ as refused, not done.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -59,7 +58,6 @@ MAX_JOBS: Final = 1000
 """That are remembered; the oldest that have ended are forgotten beyond."""
 
 _OVERLOAD: Final = frozenset({"ThrottlingException", "LimitExceededException"})
-_log = logging.getLogger(__name__)
 
 
 class JobState(StrEnum):
@@ -132,9 +130,16 @@ class RewrapJob:
 class RewrapJobs:
     """The jobs in an index."""
 
-    def __init__(self, index: Index, rows: SealedRows, clock_us: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        rows: SealedRows,
+        integrity_event: Callable[[str, str], None],
+        clock_us: Callable[[], int] | None = None,
+    ) -> None:
         self._index = index
         self._rows = rows
+        self._integrity_event = integrity_event
         self._clock_us = clock_us or (lambda: time.time_ns() // 1000)
 
     async def begin(self, document: RewrapDocument) -> RewrapJob:
@@ -154,13 +159,13 @@ class RewrapJobs:
         return self._opened(await self._index.get_batch_job(job_id))
 
     async def list(self) -> list[RewrapJob]:
-        """The newest first; what was tampered with is left out, and told in the log."""
+        """The newest first; what was tampered with is reported, and left out."""
         found = []
         for row in await self._index.list_batch_jobs(limit=2 * MAX_JOBS):
             try:
                 found.append(self._opened(row))
             except SealingError:
-                _log.error("integrity event: job %s is not authentic", row.job_id)
+                self._integrity_event("row", _not_authentic(row.job_id))
         return found
 
     async def active(self) -> Sequence[str]:
@@ -227,15 +232,30 @@ class RewrapRunner:
         self._via_service = via_service
         self._pace = _Pace()
         self._targets: dict[tuple[str, str], int | str] = {}
+        self._reported: set[str] = set()
 
     async def run_active(self) -> None:
         """Do what there is to be done of all active jobs, one after the other. Raises StorageError."""
-        for job_id in await self._jobs.active():
+        active = await self._jobs.active()
+        self._reported.intersection_update(active)
+        for job_id in active:
             await self.run(job_id)
 
     async def run(self, job_id: str) -> None:
-        """Go on with a job until it ends, is paused, or somebody else has it. Raises StorageError."""
+        """Go on with a job until it ends, is paused, or somebody else has it. Raises StorageError.
+
+        A job that was tampered with is reported, once, and keeps no other job waiting.
+        """
         self._targets.clear()
+        try:
+            await self._go_on(job_id)
+        except SealingError:  # of the job's row: those of objects are counted as refused
+            if job_id not in self._reported:
+                self._reported.add(job_id)
+                self._integrity_event("row", _not_authentic(job_id))
+        await self._index.finish_job(_lease(job_id), self._owner, due_us=0)
+
+    async def _go_on(self, job_id: str) -> None:
         while await self._take(job_id):
             try:
                 job = await self._jobs.get(job_id)
@@ -251,7 +271,6 @@ class RewrapRunner:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 await self._note(job, tally.result(), is_last=is_last)
-        await self._index.finish_job(_lease(job_id), self._owner, due_us=0)
 
     async def _take(self, job_id: str) -> bool:
         now_us = time.time_ns() // 1000
@@ -445,6 +464,10 @@ def _is_asked_for(document: RewrapDocument, each: KeyedObject) -> bool:
 def _is_sealed_since(begun_us: int, row: ObjectRow) -> bool:
     """Blob ids begin with their time, in milliseconds."""
     return bool(row.blob_ids) and int.from_bytes(row.blob_ids[0][:6]) * 1000 >= begun_us
+
+
+def _not_authentic(job_id: str) -> str:
+    return f"job {job_id} is not authentic"
 
 
 def _lease(job_id: str) -> str:

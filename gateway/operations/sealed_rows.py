@@ -117,7 +117,11 @@ class SealedRows:
         return replace(row, sealed=self._seal(bytes.fromhex(row.job_id), row.revision, _job_columns(row), document))
 
     def open_job(self, row: BatchJobRow, decoder: msgspec.json.Decoder[_Document]) -> _Document:
-        return self._open(bytes.fromhex(row.job_id), row.revision, _job_columns(row), row.sealed, decoder)
+        try:
+            uid = bytes.fromhex(row.job_id)
+        except ValueError:
+            raise AuthenticationFailed from None
+        return self._open(uid, row.revision, _job_columns(row), row.sealed, decoder)
 
     def seal_token(self, bucket_id: bytes, position: bytes) -> bytes:
         """A continuation token: a position in a bucket's listing that only this gateway can write."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -16,6 +16,7 @@ import pytest
 from gateway.operations import rewrap_job
 from gateway.operations.key_usage import count_usage
 from gateway.operations.rewrap_job import JobState, RewrapDocument, RewrapJobs, RewrapRunner
+from gateway.sealing.errors import SealingError
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.interface import Index
 from gateway.storage.sweep import Sweeper
@@ -67,13 +68,13 @@ class World:
 
     @property
     def jobs(self) -> RewrapJobs:
-        return RewrapJobs(self.gateway.index, self.gateway.services.rows)
+        return RewrapJobs(self.gateway.index, self.gateway.services.rows, self.gateway.services.integrity_event)
 
     def runner(self, steps: Steps | None = None, owner: str = "a", kms: KeyService | None = None) -> RewrapRunner:
         steps, services = steps or Steps(), self.gateway.services
         index = cast(Index, steps.counted(self.gateway.index))
         return RewrapRunner(
-            RewrapJobs(index, services.rows),
+            RewrapJobs(index, services.rows, services.integrity_event),
             kms=kms or self.gateway.kms,
             index=index,
             blobs=cast(BlobStore, steps.counted(services.blobs)),
@@ -315,12 +316,52 @@ async def test_it_waits_for_a_kms_that_is_away_or_has_enough(world: World, error
     assert (job.state, job.document.failed, refusing.times) == (JobState.COMPLETE, {}, 0)
 
 
-async def test_a_job_that_was_tampered_with_is_not_gone_on_with(world: World) -> None:
-    job_id = await world.begin()
-    row = await world.gateway.index.get_batch_job(job_id)
-    forged = type(row)(row.job_id, row.kind, JobState.ACTIVE, row.created_us, row.revision + 1, row.sealed)
-    await world.gateway.index.update_batch_job(forged)
-    with pytest.raises(rewrap_job.SealingError):
-        await world.runner().run(job_id)
-    assert await world.jobs.list() == []
+CHANGES = {
+    "job_id": ["{0}00", "x", "{0[0]}{0[0]}{0}", "ABC"],
+    "state": ["Paused", "Complete", "nonsense", ""],
+    "created_us": [1, -1, 2**62],
+    "revision": [2, 0, -1],
+    "sealed": [b"", bytes(44), b"\xff" * 100],
+}
+"""Of each column that a job's row is not found by; `{0}` is what it was."""
+
+
+@pytest.mark.parametrize("column", CHANGES)
+async def test_a_job_that_was_tampered_with_is_reported_once_and_keeps_no_other_waiting(
+    world: World, column: str
+) -> None:
+    index, runner, events = world.gateway.index, world.runner(), world.gateway.events
+    left = await world.left()
+    for value in CHANGES[column]:
+        row = await index.get_batch_job(await world.begin(bucket="bkt"))
+        changed = value.format(row.job_id) if isinstance(value, str) else value
+        await index.delete_batch_job(row.job_id)
+        await index.add_batch_job(replace(row, **{column: changed}))
+        other = await world.begin(bucket="no such bucket")
+        for _ in range(2):
+            await runner.run_active()
+        assert (await world.jobs.get(other)).state is JobState.COMPLETE
+        job_id = changed if column == "job_id" else row.job_id
+        event = ("row", f"job {job_id} is not authentic")
+        assert events == ([event] if changed not in CHANGES["state"] else [])  # the others are not gone on with
+        assert [job.job_id for job in await world.jobs.list()] == [other]
+        assert events.pop() == event
+        for ask in (world.jobs.get(job_id), world.jobs.set_state(job_id, JobState.CANCELLED)):
+            with pytest.raises(SealingError):
+                await ask
+        events.clear()
+        for each in await index.list_batch_jobs(limit=10):
+            await index.delete_batch_job(each.job_id)
+        assert await world.left() == left
+
+
+async def test_the_document_of_another_job_is_refused(world: World) -> None:
+    """Whole or with its clear columns: a job to another key cannot be made of one that somebody asked for."""
+    index = world.gateway.index
+    first, second = [await index.get_batch_job(await world.begin(dry_run=dry_run)) for dry_run in (True, False)]
+    for forged in (replace(first, sealed=second.sealed), replace(second, job_id=first.job_id)):
+        await index.delete_batch_job(first.job_id)
+        await index.add_batch_job(forged)
+        await world.runner().run(first.job_id)
+        assert world.gateway.events.pop() == ("row", f"job {first.job_id} is not authentic")
     assert await world.left() > 0
