@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from importlib import resources
 
 from gateway.storage.errors import StorageUnavailable
@@ -16,7 +16,7 @@ class Migration:
     sql: str
 
 
-@cache
+@lru_cache(8)
 def migrations_of(package: str) -> tuple[Migration, ...]:
     """All migrations of an engine that this program knows, in order, numbered from 1 without gaps."""
     files = sorted((f for f in resources.files(package).iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
