@@ -1,9 +1,10 @@
-"""Listing against the model: MemoryIndex looks at every key, SQLite seeks and skips."""
+"""Listing against the model: MemoryIndex looks at every key, SQLite seeks and skips, PostgreSQL skips by itself."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,10 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.storage.index.interface import Index
 from gateway.storage.index.listing import ABOVE_ALL_KEYS, end_of_prefix, key_after_prefix
+from gateway.storage.index.postgresql import objects, uploads
+from gateway.storage.index.postgresql.index import open_postgresql_index
 from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index
-from tests.conformance.index import bucket_row, object_row, put, upload_row
+from tests.conformance.index import bucket_row, object_row, put, upload_row, version_row
 from tests.fakes import MemoryIndex
+from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
 # Few letters, so that prefixes, delimiters and keys meet; 0x00 and 0xFF are the edges of the order.
 letters = st.sampled_from([b"\x00", b"/", b"a", b"b", b"\xfe", b"\xff"])
@@ -98,6 +103,62 @@ async def test_uploads_are_listed_as_by_the_model(
                 if page.next_after is None:
                     break
                 position = page.next_after
+
+
+@pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    keys=st.lists(words(1, 4), min_size=5, max_size=15),
+    queries=st.lists(st.tuples(words(0, 1), words(1, 2), words(0, 2), st.integers(2, 12)), min_size=5, max_size=10),
+)
+async def test_postgresql_skips_as_the_model(keys: list[bytes], queries: list[tuple[bytes, bytes, bytes, int]]) -> None:
+    """From the second row on, that is: so few keys as here would come in one plain range."""
+    memory, bucket = MemoryIndex(), bucket_row(f"b-{uuid.uuid4()}")
+    index = await open_postgresql_index(shared_postgresql().url, schema="listing", durable=False)
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(objects, "FIRST_ROWS", 1)
+            patched.setattr(uploads, "FIRST_ROWS", 1)
+            for each in (index, memory):
+                await each.create_bucket(bucket)
+            for number, key in enumerate(keys):
+                version, upload = version_row(bucket.bucket_id, number, key), upload_row(bucket.bucket_id, key)
+                for each in (index, memory):
+                    await put(each, version)
+                    await each.create_upload(upload)
+            for prefix, delimiter, after, size in queries:
+                assert await pages(index, bucket.bucket_id, prefix, delimiter, after, size) == await pages(
+                    memory, bucket.bucket_id, prefix, delimiter, after, size
+                )
+    finally:
+        await index.close()
+
+
+async def pages(
+    index: Index, bucket_id: bytes, prefix: bytes, delimiter: bytes, after: bytes, size: int
+) -> list[object]:
+    """All that follows `after`, page by page: objects, then versions, then uploads."""
+    found: list[object] = []
+    key: bytes | None = after
+    while key is not None:
+        page = await index.list_objects(bucket_id, prefix=prefix, delimiter=delimiter, after=key, max_keys=size)
+        found.append(page)
+        key = page.next_after
+    version: tuple[bytes, str | None] | None = (after, None)
+    while version is not None:
+        of_versions = await index.list_versions(
+            bucket_id, prefix=prefix, delimiter=delimiter, after=version, max_keys=size
+        )
+        found.append(of_versions)
+        version = of_versions.next_after
+    upload: tuple[bytes, bytes | None] | None = (after, None)
+    while upload is not None:
+        of_uploads = await index.list_uploads(
+            bucket_id, prefix=prefix, delimiter=delimiter, after=upload, max_uploads=size
+        )
+        found.append(of_uploads)
+        upload = of_uploads.next_after
+    return found
 
 
 @pytest.mark.parametrize(
