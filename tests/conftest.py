@@ -9,6 +9,8 @@ from tests.harness import REGION, backing_environment
 from tests.moto_server import moto_server
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
+pytest_plugins = ["tests.nonce_ledger"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

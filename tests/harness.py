@@ -20,6 +20,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from gateway.sealing.ledger import SEALS_VARIABLE
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 START_SECONDS = 60.0
@@ -29,8 +31,10 @@ SERVE_ENVIRONMENT = {"SEALGATE_LIMITS_FAILURES": "0"}
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The environment of a child: this one's without any AWS setting of the machine, and with this source tree."""
+    """The environment of a child: this one's without any AWS setting of the machine, and with this source tree. What it
+    seals goes into the ledger of the run."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SEALGATE_"))}
+    environment.update({name: os.environ[name] for name in (SEALS_VARIABLE,) if name in os.environ})
     environment["PYTHONPATH"] = str(REPOSITORY)
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     return {**environment, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": os.devnull, **extra}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
+import pytest
 from cryptography.exceptions import InvalidTag
 
 from gateway.sealing.segment import LayerKeys, segment_opener, segment_sealer
@@ -42,6 +43,7 @@ def opened(key: list[LayerKeys], nonce: bytes, sealed: bytes, aad: bytes) -> byt
     return bytes(plaintext)
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_segments_open_and_seal_by_gcm() -> None:
     wrong = []
     for vector in gcm_vectors():
@@ -56,6 +58,7 @@ def test_segments_open_and_seal_by_gcm() -> None:
     assert len(gcm_vectors()) >= 60
 
 
+@pytest.mark.usefixtures("unrecorded")
 def test_two_layers_are_gcm_twice() -> None:
     """The inner layer is a vector's; the outer one hides whether it is whole."""
     wrong = []

@@ -21,7 +21,7 @@ def test_the_self_test_passes_and_counts_itself() -> None:
 
 
 def test_it_leaves_the_ledger_alone(tmp_path: Path) -> None:
-    ledger = FileLedger(tmp_path)
+    ledger = FileLedger([tmp_path])
     before = set_ledger(ledger)
     try:
         run_self_test()

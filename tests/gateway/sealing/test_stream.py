@@ -26,6 +26,7 @@ def test_what_was_sealed_opens(length: int, two_layers: bool) -> None:
 
 
 @pytest.mark.parametrize("batch_segments", [1, 2, 3, 5])
+@pytest.mark.usefixtures("unrecorded")
 def test_batches_give_the_same_bytes_as_one_call(batch_segments: int) -> None:
     data_key, blob_id, salt = key(), new_id(), os.urandom(32)
     plaintext = body(5 * SMALL + 3)

@@ -38,6 +38,8 @@ from tests.vectors.generate_object import (
     fixed,
 )
 
+pytestmark = pytest.mark.usefixtures("unrecorded")
+
 DIRECTORY = Path(generate_object.__file__).parent / "object-v1"
 VECTORS = json.loads((DIRECTORY / "vectors.json").read_text())
 BLOBS: list[BlobVector] = VECTORS["blobs"]
