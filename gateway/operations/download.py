@@ -60,10 +60,10 @@ class BlobSlice:
 
 def blobs_of(services: BodyServices, row: ObjectRow, document: ObjectDocument) -> Sequence[BlobSlice]:
     """The blobs of an object in order of its bytes. Raises AuthenticationFailed for a table that was tampered with."""
-    if row.sealed_parts is None:
+    parts = services.rows.parts_of(row, document)
+    if parts is None:
         (blob_id,) = row.blob_ids
         return (BlobSlice(blob_id, row.size, document.commitment),)
-    parts = services.rows.open_parts(row)
     return [BlobSlice(blob, part.size, part.commitment) for blob, part in zip(row.blob_ids, parts, strict=True)]
 
 

@@ -84,7 +84,7 @@ class Rewrapper:
         )
         document = msgspec.structs.replace(document, first_key=first_key_after(old.wrap, document, wrap))
         row = replace(old, wrap=wrap, revision=old.revision + 1)
-        parts = None if old.sealed_parts is None else self.rows.open_parts(old)
+        parts = self.rows.parts_of(old, document)
         envelope = object_envelope(
             bucket, BlobKind.MANIFEST, wrap, row_uid=row.row_uid, context=context, object_arn=object_arn
         )
@@ -115,7 +115,7 @@ class Rewrapper:
             object_arn=object_arn,
         )
         sealing = _Resealing(self, bucket, old, document, old_key, new_key, wrap, object_arn)
-        await (sealing.single() if old.sealed_parts is None else sealing.parts())
+        await (sealing.single() if document.commitment else sealing.parts())
         return wrap
 
 

@@ -93,6 +93,10 @@ class SealedRows:
             raise AuthenticationFailed(row_uid=row.row_uid)
         return parts
 
+    def parts_of(self, row: ObjectRow, document: ObjectDocument) -> list[PartEntry] | None:
+        """The part table; None of an object in one body, which `document` says, and no column that is not sealed."""
+        return None if document.commitment else self.open_parts(row)
+
     def seal_upload(self, row: UploadRow, document: UploadDocument) -> UploadRow:
         return replace(row, sealed=self._seal(row.upload_id, row.revision, _upload_columns(row), document))
 

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError, ConnectionError, IncompleteReadErro
 
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.observe import EventLog, integrity_events
+from tests.gateway.changed_rows import Table, flips
 from tests.harness import Gateway, running_gateway
 
 BUCKET = "flips"
@@ -28,9 +29,6 @@ HEADER_BYTES = 128
 SEGMENT_BYTES = 1 << 16
 TAG_BYTES = 16
 SEED = 6
-
-Value = int | str | bytes | None
-Row = dict[str, Value]
 
 pytestmark = pytest.mark.slow
 
@@ -256,61 +254,12 @@ def test_a_missing_blob_is_an_integrity_event(stock: Stock) -> None:
 # --- rows --------------------------------------------------------------------------------------------------------
 
 
-class Table:
-    """The rows of one table of the index, changed and put back by another process's connection."""
-
-    def __init__(self, index: sqlite3.Connection, name: str) -> None:
-        self._index = index
-        self.name = name
-        self.rows: list[Row] = [dict(row) for row in index.execute(f"SELECT * FROM {name}")]
-        info = index.execute(f"PRAGMA table_info({name})").fetchall()
-        self.columns: list[str] = [column["name"] for column in info]
-        self._key = [column["name"] for column in info if column["pk"]]
-
-    @contextmanager
-    def changed(self, row: Row, column: str, value: Value, cast: str = "?") -> Iterator[None]:
-        changed = {**row, column: value}
-        self._replace(row, changed, {column: cast})
-        try:
-            yield
-        finally:
-            self._replace(changed, row, {})
-
-    def _replace(self, old: Row, new: Row, casts: dict[str, str]) -> None:
-        where = " AND ".join(f"{name} = {casts.get(name, '?')}" for name in self._key)
-        values = ", ".join(casts.get(name, "?") for name in self.columns)
-        with self._index:
-            self._index.execute(f"DELETE FROM {self.name} WHERE {where}", [old[name] for name in self._key])
-            self._index.execute(f"INSERT INTO {self.name} VALUES ({values})", [new[name] for name in self.columns])
-
-
 @pytest.fixture
 def index(stock: Stock) -> Iterator[sqlite3.Connection]:
     """Foreign keys are not enforced on this connection: a damaged file does not ask either."""
     with closing(sqlite3.connect(stock.index, timeout=30)) as connection:
         connection.row_factory = sqlite3.Row
         yield connection
-
-
-def flips(value: Value, randoms: random.Random) -> Iterator[Value]:
-    """`value` with one bit changed, at both ends and somewhere in between; something in place of nothing."""
-    match value:
-        case None:
-            yield from ()
-        case int():
-            yield from (value ^ 1 << bit for bit in (0, 1, randoms.randrange(2, 62)))
-        case str():
-            for place in {0, len(value) - 1, randrange(len(value), randoms)} - {-1}:
-                yield value[:place] + chr(ord(value[place]) ^ 1) + value[place + 1 :]
-        case bytes():
-            for place in {0, len(value) - 1, randrange(len(value), randoms), randrange(len(value), randoms)} - {-1}:
-                changed = bytearray(value)
-                changed[place] ^= 1 << randoms.randrange(8)
-                yield bytes(changed)
-
-
-def randrange(length: int, randoms: random.Random) -> int:
-    return randoms.randrange(length) if length else -1
 
 
 EVERY_LOOK = frozenset({"get", "head", "list", "tags"})

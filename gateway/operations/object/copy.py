@@ -104,7 +104,7 @@ async def _copy(call: Call) -> Response:
         revision=0,
         sealed=b"",
     )
-    parts = None if source.row.sealed_parts is None else call.services.rows.open_parts(source.row)
+    parts = call.services.rows.parts_of(source.row, source.document)
     envelope = object_envelope(
         bucket, BlobKind.MANIFEST, wrap, row_uid=row_uid, context=choice.context, object_arn=call.object_arn
     )

@@ -131,7 +131,7 @@ async def _rename(call: Call, bucket: BucketRow, source: _Source, token: ClientT
     precondition = await _check_early(call, bucket)
     keys = await _keys(call, bucket, source)
     row = replace(old, key=call.key.encode(), wrap=keys.wrap, revision=old.revision + 1)
-    parts = None if old.sealed_parts is None else services.rows.open_parts(old)
+    parts = services.rows.parts_of(old, document)
     descriptor = object_descriptor(call.key, row, document, parts)
     envelope = object_envelope(
         bucket,

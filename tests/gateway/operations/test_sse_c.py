@@ -176,18 +176,6 @@ async def test_a_copy_into_another_account(taking: InProcessGateway) -> None:
     assert (await taking.call("GET", "/theirs/k", account_id=OTHER_ACCOUNT_ID)).body == b"body"
 
 
-async def test_the_same_part_twice_gives_unrelated_ciphertexts(in_files: InProcessGateway) -> None:
-    upload = await begin(in_files, "/ledger/k", A)
-    stored = []
-    for _ in range(2):
-        before = stored_files(in_files)
-        assert (await upload.put(1, bytes(S), A)).status == 200
-        (written,) = stored_files(in_files) - before
-        stored.append(written.read_bytes()[128 : 128 + S])
-    agreeing = sum(one == other for one, other in zip(*stored, strict=True))
-    assert agreeing < S // 100  # of unrelated bytes one in 256
-
-
 async def test_the_wrap_is_all_that_is_kept_of_a_key(taking: InProcessGateway) -> None:
     await taking.call("PUT", "/ledger/k", headers=A, body=b"body")
     bucket = await taking.index.get_bucket("ledger")
