@@ -163,6 +163,11 @@ def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
         assert [wrap["mode"] for wrap in envelope["wraps"]] == [4, 1]
         first_keys.append(decrypted_by_kms(gateway, envelope))
     assert len(set(first_keys)) == 2, "one for the object, one for the upload"
+    s3.copy_object(Bucket=BUCKET, Key="copied", CopySource=f"{BUCKET}/by the service", ServerSideEncryption="AES256")
+    copied = newest_manifest(gateway)
+    take_customer_keys(s3, BUCKET)
+    uploaded(s3, "customer's", parts, CUSTOMER, CUSTOMER)
+    customers = newest_manifest(gateway)
     gateway.stop()
     (tmp_path / "service").write_bytes(service_key(gateway))
 
@@ -179,9 +184,75 @@ def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
         assert opened_by_service(blob, "--key-file", str(tmp_path / "first")) == body
     descriptor = json.loads((tmp_path / "descriptor").read_text())
     assert descriptor["key"] == "über/parts"
+    whole = places(gateway)
+    assert opened_by_service(two_layers[-1], "--key-file", str(tmp_path / "first"), *whole) == b"".join(parts)
+    assert opened_by_service(copied, *whole) == parts[1]
+    (tmp_path / "customer").write_bytes(CUSTOMER_KEY)
+    assert opened_by_service(customers, "--customer-key-file", str(tmp_path / "customer"), *whole) == b"".join(parts)
     assert [base64.b64decode(blob_id) for blob_id in descriptor["blob_ids"]] == [
         each[16:32] for each in two_layers[1:3]
     ]
+
+
+def places(gateway: Gateway) -> list[str]:
+    store, index = gateway.data / "store" / "blobs", gateway.data / "index" / "index.sqlite"
+    return ["--blobs", str(store), "--blobs", str(index)]
+
+
+def newest_manifest(gateway: Gateway) -> bytes:
+    *_, newest = stored_blobs(gateway)
+    assert footer_envelope(newest)["kind"] == 3
+    return newest
+
+
+def uploaded(s3: Any, name: str, parts: list[bytes], asked: dict[str, Any], brought: dict[str, Any]) -> None:
+    upload = {"Bucket": BUCKET, "Key": name}
+    upload["UploadId"] = s3.create_multipart_upload(**upload, **asked)["UploadId"]
+    done = []
+    for number, part in enumerate(parts, 1):
+        answer = s3.upload_part(**upload, PartNumber=number, Body=part, **brought)
+        done.append({"PartNumber": number, "ETag": answer["ETag"]})
+    s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
+
+
+@pytest.mark.parametrize("with_bucket_key", [False, True], ids=["object key", "bucket key"])
+def test_whole_objects_are_opened_by_their_manifests_ids_and_the_kms(
+    gateway: Gateway, key_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, with_bucket_key: bool
+) -> None:
+    """Of an upload in parts, of copies of it and of a single body, and after UpdateObjectEncryption."""
+    for name, value in {**gateway.credentials, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setitem(gateway.environment, name, value)
+    s3, parts = gateway.client("s3"), [random.Random(4).randbytes(PART_BYTES), b"the end"]
+    asked = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id, "BucketKeyEnabled": with_bucket_key}
+    asked["SSEKMSEncryptionContext"] = base64.b64encode(b'{"team": "red"}').decode()
+
+    def check(body: bytes) -> None:
+        blob_id = newest_manifest(gateway)[16:32].hex()
+        out = tmp_path / "out"
+        gateway.sealgate(
+            "blob", "open", blob_id, "--kms-endpoint", gateway.endpoint_url, *places(gateway), "-o", str(out)
+        )
+        assert out.read_bytes() == body
+
+    uploaded(s3, "über/whole", parts, asked, {})
+    check(b"".join(parts))
+    s3.copy_object(Bucket=BUCKET, Key="copy of parts", CopySource=f"{BUCKET}/über/whole", **asked)
+    check(b"".join(parts))
+    s3.put_object(Bucket=BUCKET, Key="single", Body=parts[0][:70_000], ServerSideEncryption="AES256")
+    s3.copy_object(Bucket=BUCKET, Key="copy of single", CopySource=f"{BUCKET}/single", **asked)
+    check(parts[0][:70_000])
+    kms = gateway.client("kms")
+    other_key = kms.create_key()["KeyMetadata"]["Arn"]
+    new = {"KMSKeyArn": other_key, "BucketKeyEnabled": with_bucket_key}
+    s3.update_object_encryption(Bucket=BUCKET, Key="über/whole", ObjectEncryption={"SSEKMS": new})
+    check(b"".join(parts))
+    kms.disable_key(KeyId=other_key)
+    blob_id = newest_manifest(gateway)[16:32].hex()
+    refused = gateway.sealgate(
+        "blob", "open", blob_id, "--kms-endpoint", gateway.endpoint_url, *places(gateway), check=False
+    )
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "DisabledException" in refused.stderr
 
 
 def service_key(gateway: Gateway) -> bytes:
