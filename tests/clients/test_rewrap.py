@@ -172,7 +172,7 @@ def test_a_gateway_goes_on_with_it_and_it_is_paused_resumed_and_cancelled(
     bucket, other = make_bucket(s3), kms.create_key()["KeyMetadata"]["Arn"]
     for number in range(40):
         s3.put_object(Bucket=bucket, Key=str(number), Body=b"x", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
-    begun = rewrap(gateway, "--key", key, "--to", other, "--objects-per-second", "10", "--detach")
+    begun = rewrap(gateway, "--key", key, "--to", other, "--objects-per-second", "4", "--detach")  # time to pause it
     job_id = begun["jobId"]
     assert (begun["state"], begun["done"]) == ("Active", 0)
     wait_until(lambda: keys_of(gateway, bucket)[other, 1] > 0, "a worker goes on with it")
