@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +15,11 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
+import pytest
+
 from tests.gateway.gateway_in_process import Answer, InProcessGateway, in_process_gateway
 from tests.gateway.underneath import check_nothing_is_left, let_copies_share
+from tests.properties.encryption import asked, brought
 
 T = TypeVar("T")
 ASK_SECONDS = 60.0
@@ -62,8 +65,8 @@ class Store:
 
 
 @contextmanager
-def running_store(directory: Path) -> Iterator[Store]:
-    """A fresh gateway, on an event loop in a thread of its own."""
+def running_store(directory: Path, **options: Any) -> Iterator[Store]:
+    """A fresh gateway with these options of `in_process_gateway`, on an event loop in a thread of its own."""
     started = threading.Event()
     made: list[Store | BaseException] = []
     stop: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -73,7 +76,7 @@ def running_store(directory: Path) -> Iterator[Store]:
         loop = asyncio.get_running_loop()
         stop.append((loop, ended))
         try:
-            async with in_process_gateway(directory) as gateway:
+            async with in_process_gateway(directory, **options) as gateway:
                 made.append(Store(gateway, loop))
                 started.set()
                 await ended.wait()
@@ -117,6 +120,27 @@ def upload_id_of(answer: Answer) -> str:
     """Of an upload that was begun, under whatever key."""
     assert answer.status == 200, answer.body
     return child(root(answer), "UploadId") or ""
+
+
+def upload_in_parts(store: Store, path: str, encryption: str, bodies: Sequence[bytes]) -> None:
+    """One multipart upload from its begin to its end; parts may be as small as `parts_of_any_size` lets them."""
+    upload_id = upload_id_of(store.ask("POST", path, {"uploads": ""}, headers=asked(encryption)))
+    named = ""
+    for number, part in enumerate(bodies, start=1):
+        named_part = {"uploadId": upload_id, "partNumber": str(number)}
+        answer = store.ask("PUT", path, named_part, body=part, headers=brought(encryption))
+        assert answer.status == 200, answer.body
+        named += f"<Part><PartNumber>{number}</PartNumber><ETag>{answer.headers['ETag']}</ETag></Part>"
+    document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+    answer = store.ask("POST", path, {"uploadId": upload_id}, body=document)
+    assert answer.status == 200, answer.body
+
+
+@contextmanager
+def parts_of_any_size() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 0)
+        yield
 
 
 def decoded(text: str | None) -> str:

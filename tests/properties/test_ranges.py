@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.encryption import MODES, asked, brought, brought_for_source
-from tests.properties.in_process import Store, upload_id_of
+from tests.properties.in_process import Store, parts_of_any_size, upload_id_of, upload_in_parts
 from tests.properties.strategies import body
 
 SEGMENT = 65_536
@@ -37,25 +37,12 @@ def objects(store: Store) -> Objects:
             path, data = f"/{bucket}/{encryption}-{size}", body(size, (encryption, size))
             assert store.ask("PUT", path, headers=asked(encryption), body=data).status == 200
             made.append((path, data, encryption))
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("gateway.operations.multipart.parts.MIN_PART_BYTES", 1)
-            path = f"/{bucket}/{encryption}-parts"
-            made.append((path, _upload(store, path, encryption), encryption))
+        path = f"/{bucket}/{encryption}-parts"
+        parts = [body(size, (path, number)) for number, size in enumerate(PARTS)]
+        with parts_of_any_size():
+            upload_in_parts(store, path, encryption, parts)
+        made.append((path, b"".join(parts), encryption))
     return Objects(made)
-
-
-def _upload(store: Store, path: str, encryption: str) -> bytes:
-    upload_id = upload_id_of(store.ask("POST", path, {"uploads": ""}, headers=asked(encryption)))
-    data, named = b"", ""
-    for number, size in enumerate(PARTS, start=1):
-        part = body(size, (path, number))
-        named_part = {"uploadId": upload_id, "partNumber": str(number)}
-        answer = store.ask("PUT", path, named_part, body=part, headers=brought(encryption))
-        named += f"<Part><PartNumber>{number}</PartNumber><ETag>{answer.headers['ETag']}</ETag></Part>"
-        data += part
-    document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
-    assert store.ask("POST", path, {"uploadId": upload_id}, body=document).status == 200
-    return data
 
 
 BORDERS = st.sampled_from((0, 1, SEGMENT - 1, SEGMENT, SEGMENT + 1, 2 * SEGMENT, 70_000, 70_001, 135_537, 10**12))
