@@ -19,7 +19,7 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
 from gateway.sealing.body_key import BodyKey
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.sealing.format import COMMITMENT_SIZE, HEADER_SIZE, segment_span, segment_spans
+from gateway.sealing.format import COMMITMENT_SIZE, HEADER_SIZE, SegmentSpan, segment_span, segment_spans
 from gateway.sealing.stream import BlobOpener
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import BlobMissing
@@ -173,7 +173,7 @@ async def _read_slice(services: BodyServices, data_key: BodyKey, blob: BlobSlice
         header = await source.read(0, HEADER_SIZE)
         opener = _opener(data_key, blob, header)
         span = segment_span(start, end, blob.size, seg_log2=opener.seg_log2, two_layers=opener.two_layers)
-        plaintext = opener.open(span.first_segment, await source.read(span.stored_offset, span.stored_length))
+        plaintext = opener.open(span.first_segment, await _read_span(source, blob, span))
     finally:
         await source.close()
     if len(plaintext) == span.take_bytes:
@@ -209,12 +209,12 @@ async def _blob_range(
         )
         span = next(spans)
         plaintext = bytearray(opener.plain_size(span.first_segment, span.stored_length))
-        ahead = asyncio.create_task(source.read(span.stored_offset, span.stored_length))
+        ahead = asyncio.create_task(_read_span(source, blob, span))
         while True:
             sealed = await ahead
             following = next(spans, None)
             if following is not None:
-                ahead = asyncio.create_task(source.read(following.stored_offset, following.stored_length))
+                ahead = asyncio.create_task(_read_span(source, blob, following))
             opener.open_into(span.first_segment, sealed, plaintext)
             yield memoryview(plaintext)[span.skip_bytes : span.skip_bytes + span.take_bytes]
             if following is None:
@@ -231,6 +231,15 @@ class _Source(Protocol):
     async def read(self, offset: int, length: int) -> bytes: ...
 
     async def close(self) -> None: ...
+
+
+async def _read_span(source: _Source, blob: BlobSlice, span: SegmentSpan) -> bytes:
+    """Whole segments, all of them. Raises AuthenticationFailed: where a blob was cut between two segments, what is left
+    of it is authentic, and would pass for a shorter answer, or leave what was in a buffer before."""
+    sealed = await source.read(span.stored_offset, span.stored_length)
+    if len(sealed) != span.stored_length:
+        raise AuthenticationFailed(blob_id=blob.blob_id, segment=span.first_segment)
+    return sealed
 
 
 class _InlineSource:

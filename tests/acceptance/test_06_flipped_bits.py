@@ -211,6 +211,12 @@ CUTS: dict[str, Callable[[bytearray], object]] = {
     "empty": bytearray.clear,
     "header only": lambda data: data.__delitem__(slice(HEADER_BYTES, None)),
     "cut in a segment": lambda data: data.__delitem__(slice(300_000, None)),
+    "cut between segments of the first batch": lambda data: data.__delitem__(
+        slice(HEADER_BYTES + 3 * (SEGMENT_BYTES + TAG_BYTES), None)
+    ),
+    "cut between segments of a later batch": lambda data: data.__delitem__(
+        slice(HEADER_BYTES + 6 * (SEGMENT_BYTES + TAG_BYTES), None)
+    ),
     "first segment twice": lambda data: data.__setitem__(
         slice(HEADER_BYTES + SEGMENT_BYTES + TAG_BYTES, HEADER_BYTES + 2 * (SEGMENT_BYTES + TAG_BYTES)),
         data[HEADER_BYTES : HEADER_BYTES + SEGMENT_BYTES + TAG_BYTES],

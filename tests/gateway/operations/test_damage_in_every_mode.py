@@ -19,13 +19,16 @@ import pytest
 
 from gateway.bucket_key_store import IndexBucketKeys
 from gateway.operations.multipart import parts as parts_of_an_upload
+from gateway.operations.rewrap_job import RewrapDocument, RewrapJobs
 from gateway.protocol.errors import S3Error
 from gateway.protocol.modes import Mode
 from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.customer_keys import CUSTOMER_WRAPPED_SIZE
 from gateway.sealing.errors import SealingError
+from gateway.sealing.footer import TAIL_SIZE, parse_footer, parse_tail
 from gateway.sealing.wraps import join_kms_wrap, split_kms_wrap
 from gateway.service_keys import open_service_keys
+from gateway.storage.errors import NoSuchJob
 from gateway.storage.index.records import ObjectRow
 from iam.principals import Caller, root_principal
 from kms.api.secrets import SecretBytes
@@ -247,6 +250,37 @@ async def test_cut_missing_and_swapped_blobs_are_never_served(stock: Stock) -> N
         assert await stock.get("file") == DAMAGED
     finally:
         away.rename(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "segments"), [("file", 0), ("file", 1), ("large", 1), ("large", 3), ("large", 4), ("large", 6)]
+)
+async def test_a_blob_that_was_cut_between_segments_is_never_served(stock: Stock, key: str, segments: int) -> None:
+    """What is left is authentic, but not the whole: in the first batch of an answer, and in a later one."""
+    end = HEADER + segments * stored_segment(stock.mode)
+    with changed_file(stock.blob_path(key), lambda data: data[:end]):
+        assert await stock.get(key) == DAMAGED
+        around = {"Range": f"bytes={max(segments * S - 5, 0)}-{segments * S + 5}"}
+        answer = await stock.gateway.call("GET", f"/ledger/{key}", headers={**brought(stock.mode), **around})
+        assert (answer.status, answer.code) == (500, "InternalError")
+        if segments:
+            before = {"Range": f"bytes=0-{segments * S - 1}"}
+            answer = await stock.gateway.call("GET", f"/ledger/{key}", headers={**brought(stock.mode), **before})
+            assert answer.body == stock.bodies[key][: segments * S]
+
+
+async def test_a_flipped_bit_in_a_footer_is_refused_without_a_key(stock: Stock) -> None:
+    """By whoever reads it: no answer does."""
+    data = stock.blob_path("file").read_bytes()
+    size = parse_tail(data[-TAIL_SIZE:]).footer_length
+
+    def parse(footer: bytes) -> None:
+        parse_footer(data[:HEADER], footer, stored_length=len(data))
+
+    parse(data[-size:])
+    for place in range(size):
+        with pytest.raises(SealingError):
+            parse(flipped(data[-size:], place, place % 8))
 
 
 async def test_damage_in_a_part_is_damage_of_that_part(stock: Stock) -> None:
@@ -549,3 +583,23 @@ async def test_a_changed_key_of_the_gateways_own_is_not_opened(gateway: InProces
                     await open_service_keys(gateway.kms, gateway.index, request_id="test")
                 assert len(Table(index, "key_epoch").rows) == len(rows)
         await open_service_keys(gateway.kms, gateway.index, request_id="test")
+
+
+async def test_a_changed_row_of_a_job_is_not_gone_on_with(gateway: InProcessGateway) -> None:
+    randoms, told = random.Random(SEED), gateway.services.integrity_event
+    jobs = RewrapJobs(gateway.index, gateway.services.rows, told)
+    key = "arn:aws:kms:us-east-1:123456789012:key/k"
+    ids = [(await jobs.begin(RewrapDocument(key, key))).job_id for _ in range(2)]
+    with closing(sqlite3.connect(index_path(gateway), timeout=30)) as index:
+        index.row_factory = sqlite3.Row
+        table = Table(index, "batch_job")
+        row, other = sorted(table.rows, key=lambda each: each["job_id"] != ids[0])
+        changes: list[Row] = [{column: value} for column in table.columns for value in flips(row[column], randoms)]
+        for each in [*changes, {"sealed": other["sealed"]}]:
+            with table.replaced(row, each):
+                gateway.events.clear()
+                with pytest.raises((SealingError, NoSuchJob)):
+                    await jobs.get(ids[0])
+                assert [job.job_id for job in await jobs.list()] == ids[1:], each
+                assert [kind for kind, _ in gateway.events] == ["row"], each
+    assert {job.job_id for job in await jobs.list()} == set(ids)
