@@ -20,9 +20,10 @@ from gateway.index_stores import open_index
 from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
+from gateway.operations.jobs.rewrap_jobs import RewrapJobs
+from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.key_usage import count_usage
 from gateway.operations.key_watch import KeyWatch
-from gateway.operations.rewrap_job import RewrapJobs, RewrapRunner
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID

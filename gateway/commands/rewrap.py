@@ -26,7 +26,8 @@ from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
 from gateway.identities import key_service
 from gateway.index_stores import open_index
-from gateway.operations.rewrap_job import ENDED, JobState, RewrapDocument, RewrapJob, RewrapJobs, RewrapRunner
+from gateway.operations.jobs.rewrap_jobs import ENDED, JobState, RewrapDocument, RewrapJob, RewrapJobs
+from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.sealed_rows import SealedRows
 from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from gateway.bucket_key_store import IndexBucketKeys
+from gateway.operations.jobs.rewrap_jobs import RewrapDocument, RewrapJobs
 from gateway.operations.multipart import parts as parts_of_an_upload
-from gateway.operations.rewrap_job import RewrapDocument, RewrapJobs
 from gateway.protocol.errors import S3Error
 from gateway.protocol.modes import Mode
 from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys

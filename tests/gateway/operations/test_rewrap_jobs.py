@@ -13,9 +13,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from gateway.operations import rewrap_job
+from gateway.operations.jobs import rewrap_runner
+from gateway.operations.jobs.rewrap_jobs import JobState, RewrapDocument, RewrapJobs
+from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.key_usage import count_usage
-from gateway.operations.rewrap_job import JobState, RewrapDocument, RewrapJobs, RewrapRunner
 from gateway.sealing.errors import SealingError
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.interface import Index
@@ -137,9 +138,9 @@ def versions_of(listing: bytes) -> list[tuple[str, str]]:
 
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(rewrap_job, "LEASE_SECONDS", 0.0)  # a dead owner's ends at once
-    monkeypatch.setattr(rewrap_job, "NOTE_SECONDS", 0.0)  # a note after each version
-    monkeypatch.setattr(rewrap_job, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(rewrap_runner, "LEASE_SECONDS", 0.0)  # a dead owner's ends at once
+    monkeypatch.setattr(rewrap_runner, "NOTE_SECONDS", 0.0)  # a note after each version
+    monkeypatch.setattr(rewrap_runner, "PAUSE_SECONDS", 0.01)
     async with in_process_gateway(tmp_path) as gateway:
         keys = []
         for _ in range(2):

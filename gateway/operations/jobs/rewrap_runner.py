@@ -1,8 +1,8 @@
 """Jobs that wrap the data keys of many object versions anew: for the newest version of their KMS key, or another key.
 
-Theory of operation. A job is a row of the index, sealed as the others are: what is to be done, how far it has come, and
-what it counted. Any process of the service may go on with it (a lease, prolonged after each page), and continues at the
-cursor that the row has; what a process had done after its last note when it died is not done again, nor counted.
+Theory of operation. A job is a row of the index (`rewrap_jobs`). Any process of the service may go on with it (a lease,
+prolonged after each page), and continues at the cursor that the row has; what a process had done after its last note
+when it died is not done again, nor counted.
 Each version is one transaction of the index, decided by the row as it was read: whoever changes or deletes it meanwhile
 wins, and the job looks again. Nothing but the wrap changes, so that no reader and no listing can tell.
 
@@ -13,16 +13,23 @@ as refused, not done.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from gateway.operations.encryption import EncryptionChoice
+from gateway.operations.jobs.rewrap_jobs import (
+    KIND,
+    MAX_FAILURES,
+    Failure,
+    JobState,
+    RewrapDocument,
+    RewrapJob,
+    RewrapJobs,
+    not_authentic,
+)
 from gateway.operations.rewrapping import Rewrapper
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.errors import S3Error
@@ -33,13 +40,12 @@ from gateway.sealing.format import KEY_SIZE
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import Conflict, NoSuchBucket, NoSuchJob, NoSuchKey, NoSuchVersion, StorageError
 from gateway.storage.index.interface import Index
-from gateway.storage.index.records import BatchJobRow, BucketRow, KeyedObject, ObjectRow
+from gateway.storage.index.records import BucketRow, KeyedObject, ObjectRow
 from iam.principals import Caller, root_principal
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
 from kms.api.types import GenerateDataKey
 
-KIND: Final = "rewrap"
 PAGE: Final = 100
 NOTE_SECONDS: Final = 1.0
 """Between two notes of how far a job has come; one is made after each page at the latest."""
@@ -51,156 +57,7 @@ PAUSE_SECONDS: Final = 2.0
 ATTEMPTS: Final = 5
 """To wrap a version that others change."""
 
-MAX_FAILURES: Final = 1000
-"""That are told one by one; all are counted."""
-
-MAX_JOBS: Final = 1000
-"""That are remembered; the oldest that have ended are forgotten beyond."""
-
 _OVERLOAD: Final = frozenset({"ThrottlingException", "LimitExceededException"})
-
-
-class JobState(StrEnum):
-    ACTIVE = "Active"
-    PAUSED = "Paused"
-    CANCELLED = "Cancelled"
-    COMPLETE = "Complete"
-
-
-ENDED: Final = frozenset({JobState.CANCELLED, JobState.COMPLETE})
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """A version that still has its old wrap, and why."""
-
-    bucket: str
-    key: str
-    version_id: str
-    reason: str
-
-
-class RewrapDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a job does, and how far it has come.
-
-    `key_arn` is the key whose versions are looked at, `to` the one that wraps them then: the same, for the newest
-    version of its material, which is `newest` once that is known. `bucket` and `prefix` narrow it. With `reencrypt` the
-    data is sealed anew, too, under data keys of its own. `total` was counted when it began. Of what was `seen`, `done`
-    were changed (with `dry_run`: would have been), `passed` were not asked for, or deleted or moved by others
-    meanwhile, and `failed` counts the rest by reason. `waiting` says what for.
-    """
-
-    key_arn: str
-    to: str
-    bucket: str | None = None
-    prefix: str = ""
-    dry_run: bool = False
-    reencrypt: bool = False
-    objects_per_second: float = 0.0
-    total: int = 0
-    newest: int | None = None
-    cursor: bytes | None = None
-    seen: int = 0
-    done: int = 0
-    done_bytes: int = 0
-    passed: int = 0
-    failed: dict[str, int] = {}
-    failures: list[Failure] = []
-    waiting: str | None = None
-    begun_us: int = 0
-    ended_us: int | None = None
-
-
-_decoder = msgspec.json.Decoder(RewrapDocument)
-
-
-@dataclass(frozen=True, slots=True)
-class RewrapJob:
-    row: BatchJobRow
-    document: RewrapDocument
-
-    @property
-    def job_id(self) -> str:
-        return self.row.job_id
-
-    @property
-    def state(self) -> JobState:
-        return JobState(self.row.state)
-
-
-class RewrapJobs:
-    """The jobs in an index."""
-
-    def __init__(
-        self,
-        index: Index,
-        rows: SealedRows,
-        integrity_event: Callable[[str, str], None],
-        clock_us: Callable[[], int] | None = None,
-    ) -> None:
-        self._index = index
-        self._rows = rows
-        self._integrity_event = integrity_event
-        self._clock_us = clock_us or (lambda: time.time_ns() // 1000)
-
-    async def begin(self, document: RewrapDocument) -> RewrapJob:
-        """A new job, which whoever serves the index goes on with."""
-        await self._forget_oldest()
-        now_us = self._clock_us()
-        row = BatchJobRow(os.urandom(16).hex(), KIND, JobState.ACTIVE, now_us, 1, b"")
-        document = msgspec.structs.replace(
-            document, begun_us=now_us, total=await self._index.count_objects_of_key(document.key_arn)
-        )
-        sealed = self._rows.seal_job(row, document)
-        await self._index.add_batch_job(sealed)
-        return RewrapJob(sealed, document)
-
-    async def get(self, job_id: str) -> RewrapJob:
-        """Raises NoSuchJob, AuthenticationFailed."""
-        return self._opened(await self._index.get_batch_job(job_id))
-
-    async def list(self) -> list[RewrapJob]:
-        """The newest first; what was tampered with is reported, and left out."""
-        found = []
-        for row in await self._index.list_batch_jobs(limit=2 * MAX_JOBS):
-            try:
-                found.append(self._opened(row))
-            except SealingError:
-                self._integrity_event("row", _not_authentic(row.job_id))
-        return found
-
-    async def active(self) -> Sequence[str]:
-        """Ids of those to go on with, the oldest first."""
-        rows = await self._index.list_batch_jobs(limit=2 * MAX_JOBS)
-        return [row.job_id for row in reversed(rows) if row.kind == KIND and row.state == JobState.ACTIVE]
-
-    async def set_state(self, job_id: str, state: JobState) -> RewrapJob:
-        """Pause, resume or cancel; a job that has ended stays as it is. Raises NoSuchJob."""
-        while True:
-            job = await self.get(job_id)
-            if job.state in ENDED or job.state is state:
-                return job
-            try:
-                return await self.save(job, job.document, state)
-            except Conflict:
-                continue
-
-    async def save(self, job: RewrapJob, document: RewrapDocument, state: JobState | None = None) -> RewrapJob:
-        """Raises Conflict if somebody else changed it."""
-        new_state = state or job.state
-        if new_state in ENDED and document.ended_us is None:
-            document = msgspec.structs.replace(document, ended_us=self._clock_us())
-        row = replace(job.row, state=new_state, revision=job.row.revision + 1)
-        sealed = self._rows.seal_job(row, document)
-        await self._index.update_batch_job(sealed)
-        return RewrapJob(sealed, document)
-
-    def _opened(self, row: BatchJobRow) -> RewrapJob:
-        return RewrapJob(row, self._rows.open_job(row, _decoder))
-
-    async def _forget_oldest(self) -> None:
-        for row in (await self._index.list_batch_jobs(limit=2 * MAX_JOBS))[MAX_JOBS - 1 :]:
-            if row.state in ENDED:
-                await self._index.delete_batch_job(row.job_id)
 
 
 class RewrapRunner:
@@ -252,7 +109,7 @@ class RewrapRunner:
         except SealingError:  # of the job's row: those of objects are counted as refused
             if job_id not in self._reported:
                 self._reported.add(job_id)
-                self._integrity_event("row", _not_authentic(job_id))
+                self._integrity_event("row", not_authentic(job_id))
         await self._index.finish_job(_lease(job_id), self._owner, due_us=0)
 
     async def _go_on(self, job_id: str) -> None:
@@ -464,10 +321,6 @@ def _is_asked_for(document: RewrapDocument, each: KeyedObject) -> bool:
 def _is_sealed_since(begun_us: int, row: ObjectRow) -> bool:
     """Blob ids begin with their time, in milliseconds."""
     return bool(row.blob_ids) and int.from_bytes(row.blob_ids[0][:6]) * 1000 >= begun_us
-
-
-def _not_authentic(job_id: str) -> str:
-    return f"job {job_id} is not authentic"
 
 
 def _lease(job_id: str) -> str:

@@ -1,0 +1,1 @@
+"""Work on many objects that outlives whoever began it."""
