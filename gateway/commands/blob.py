@@ -9,6 +9,7 @@ import click
 from gateway.blob_open import BlobError, Keys, open_blob, open_source, read_envelope, read_keys, wrapped_bucket_key
 from gateway.commands.blob_keys import KMSRefusal, keys_from_kms
 from gateway.commands.failures import Failure
+from gateway.commands.service_key import service_key_command
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _BLOB = click.Path(dir_okay=False, path_type=Path)
@@ -117,3 +118,6 @@ def bucket_key_command(path: Path) -> None:
             click.echo(wrapped_bucket_key(file))
     except (BlobError, OSError) as error:
         raise Failure(f"{path}: {error}") from error
+
+
+blob.add_command(service_key_command)

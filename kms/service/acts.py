@@ -38,6 +38,7 @@ NAMES = frozenset(
         "EnableAccessKey",
         "DisableAccessKey",
         "DeleteAccessKey",
+        "ExportServiceKey",
     }
 )
 """Acts of commands. Any other name in the key store was put there by somebody else, and is told as UnknownAct: what

@@ -25,7 +25,7 @@ from kms.keys.context import canonical_context
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.unwrap_kms_keys import kms_keys
 from tests.clients.access import take_customer_keys
-from tests.harness import Gateway, running_gateway
+from tests.harness import Gateway, running_gateway, wait_until
 
 BUCKET = "opened"
 PART_BYTES = 5 << 20
@@ -169,7 +169,17 @@ def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
     uploaded(s3, "customer's", parts, CUSTOMER, CUSTOMER)
     customers = newest_manifest(gateway)
     gateway.stop()
-    (tmp_path / "service").write_bytes(service_key(gateway))
+    asked_file = ["blob", "service-key", str(gateway.data), "-o", str(tmp_path / "service")]
+    told = gateway.sealgate(*asked_file)
+    expected = service_key(gateway)
+    assert bytes.fromhex((tmp_path / "service").read_text()) == expected
+    assert (tmp_path / "service").stat().st_mode & 0o777 == 0o600
+    assert expected.hex() not in told.stdout + told.stderr
+    again = gateway.sealgate(*asked_file, check=False)
+    assert (again.returncode, again.stdout) == (1, "")
+    other = ["blob", "service-key", str(gateway.data), "--epoch", "9", "-o", str(tmp_path / "none")]
+    assert gateway.sealgate(*other, check=False).returncode == 1
+    assert not (tmp_path / "none").exists()
 
     def opened_by_service(blob: bytes, *more: str) -> bytes:
         (tmp_path / "blob").write_bytes(blob)
@@ -192,6 +202,21 @@ def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
     assert [base64.b64decode(blob_id) for blob_id in descriptor["blob_ids"]] == [
         each[16:32] for each in two_layers[1:3]
     ]
+
+
+def test_taking_the_services_key_from_a_serving_gateway_is_told_to_the_audit_trail(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    gateway.sealgate("blob", "service-key", str(gateway.data), "-o", str(tmp_path / "service"))
+
+    def lines() -> list[str]:
+        tail = gateway.sealgate("audit", "tail", "--json", str(gateway.data)).stdout
+        return [line for line in tail.split("\n") if '"ExportServiceKey"' in line]
+
+    wait_until(lines, "the act in the audit trail")
+    [line] = lines()
+    assert json.loads(line)["serviceEventDetails"] == {"epoch": "1"}
+    assert (tmp_path / "service").read_text().strip() not in line
 
 
 def places(gateway: Gateway) -> list[str]:
