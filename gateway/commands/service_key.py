@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,6 @@ from gateway.commands.failures import Failure, load_settings
 from gateway.commands.identity_store import PLACE, told_act, told_failures
 from gateway.config import Settings
 from gateway.identities import opened_index
-from gateway.private_files import write_private
 from kms.api.secrets import SecretBytes
 
 PURPOSE: Final = "blob service-key"
@@ -21,23 +21,21 @@ PURPOSE: Final = "blob service-key"
 @click.command("service-key")
 @PLACE
 @click.option("--epoch", type=click.IntRange(1, (1 << 32) - 1), help="An older one of the keys.  [default: the newest]")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="A new file, which only its owner may read."
-)
-def service_key_command(place: Path, *, epoch: int | None, output: Path) -> None:
-    """Have the root open the service's key, while the gateway serves or is stopped, and write it to a file.
+def service_key_command(place: Path, *, epoch: int | None) -> None:
+    """Have the root open the service's key, while the gateway serves or is stopped, and write it to a pipe.
 
-    It opens every object by SSE-S3, the second layer of every one by DSSE-KMS and the manifests of those by SSE-C:
-    remove the file as soon as the objects are open. The audit trail tells that it was taken out.
+    It opens every object by SSE-S3, the second layer of every one by DSSE-KMS and the manifests of those by SSE-C. The
+    next program is `sealgate blob open --service-key-file -`, so that the key is on no disk; a terminal gets nothing.
+    The audit trail tells that it was taken out.
     """
     settings = load_settings(place)
+    if sys.stdout.isatty():
+        raise click.UsageError("Standard output is a terminal: pipe it into `sealgate blob open --service-key-file -`.")
     with told_failures():
-        if output.exists() or output.is_symlink():
-            raise Failure(f"{output} exists already")
         found, key = asyncio.run(_service_key(settings, epoch))
         with told_act(settings, "ExportServiceKey", epoch=str(found)):
-            write_private(output, f"{key.reveal().hex()}\n")
-    click.echo(f"The service's key of epoch {found} is in {output}: remove it after use.", err=True)
+            sys.stdout.write(f"{key.reveal().hex()}\n")
+            sys.stdout.flush()
 
 
 async def _service_key(settings: Settings, epoch: int | None) -> tuple[int, SecretBytes]:

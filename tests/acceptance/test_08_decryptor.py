@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import pty
 import random
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -25,7 +29,7 @@ from kms.keys.context import canonical_context
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.unwrap_kms_keys import kms_keys
 from tests.clients.access import take_customer_keys
-from tests.harness import Gateway, running_gateway, wait_until
+from tests.harness import Gateway, clean_environment, running_gateway, wait_until
 
 BUCKET = "opened"
 PART_BYTES = 5 << 20
@@ -169,17 +173,13 @@ def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
     uploaded(s3, "customer's", parts, CUSTOMER, CUSTOMER)
     customers = newest_manifest(gateway)
     gateway.stop()
-    asked_file = ["blob", "service-key", str(gateway.data), "-o", str(tmp_path / "service")]
-    told = gateway.sealgate(*asked_file)
+    told = gateway.sealgate("blob", "service-key", str(gateway.data))
     expected = service_key(gateway)
-    assert bytes.fromhex((tmp_path / "service").read_text()) == expected
-    assert (tmp_path / "service").stat().st_mode & 0o777 == 0o600
-    assert expected.hex() not in told.stdout + told.stderr
-    again = gateway.sealgate(*asked_file, check=False)
-    assert (again.returncode, again.stdout) == (1, "")
-    other = ["blob", "service-key", str(gateway.data), "--epoch", "9", "-o", str(tmp_path / "none")]
-    assert gateway.sealgate(*other, check=False).returncode == 1
-    assert not (tmp_path / "none").exists()
+    assert bytes.fromhex(told.stdout) == expected
+    assert expected.hex() not in told.stderr
+    (tmp_path / "service").write_text(told.stdout)
+    other = gateway.sealgate("blob", "service-key", str(gateway.data), "--epoch", "9", check=False)
+    assert (other.returncode, other.stdout) == (1, "")
 
     def opened_by_service(blob: bytes, *more: str) -> bytes:
         (tmp_path / "blob").write_bytes(blob)
@@ -204,10 +204,8 @@ def test_an_object_of_two_layers_is_opened_by_the_kms_and_the_services_key(
     ]
 
 
-def test_taking_the_services_key_from_a_serving_gateway_is_told_to_the_audit_trail(
-    gateway: Gateway, tmp_path: Path
-) -> None:
-    gateway.sealgate("blob", "service-key", str(gateway.data), "-o", str(tmp_path / "service"))
+def test_taking_the_services_key_from_a_serving_gateway_is_told_to_the_audit_trail(gateway: Gateway) -> None:
+    key = gateway.sealgate("blob", "service-key", str(gateway.data)).stdout.strip()
 
     def lines() -> list[str]:
         tail = gateway.sealgate("audit", "tail", "--json", str(gateway.data)).stdout
@@ -216,7 +214,20 @@ def test_taking_the_services_key_from_a_serving_gateway_is_told_to_the_audit_tra
     wait_until(lines, "the act in the audit trail")
     [line] = lines()
     assert json.loads(line)["serviceEventDetails"] == {"epoch": "1"}
-    assert (tmp_path / "service").read_text().strip() not in line
+    assert key not in line
+
+
+def test_a_terminal_is_not_told_the_services_key(gateway: Gateway) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gateway", "blob", "service-key", str(gateway.data)]
+    done = subprocess.run(command, env=clean_environment(), stdout=theirs, stderr=subprocess.PIPE, check=False)
+    os.close(theirs)
+    os.set_blocking(ours, False)
+    with pytest.raises(OSError):  # nothing was written, and nobody can write any more
+        os.read(ours, 1000)
+    os.close(ours)
+    assert done.returncode == 2
+    assert b"is a terminal" in done.stderr
 
 
 def places(gateway: Gateway) -> list[str]:
