@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.blob_stores import open_blob_store
-from gateway.bucket_key_store import IndexBucketKeys
+from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
@@ -29,7 +29,7 @@ from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.public_access import ObjectOwnership
-from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
+from gateway.sealing.bucket_keys import BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import SealingError
 from gateway.sealing.selftest import run_self_test
@@ -245,12 +245,13 @@ class Application:
     ) -> Unsealed:
         rows = SealedRows(keys.rows)
         self._deletions.count = partial(count_usage, self._index, rows)
-        kms = self._settings.kms
-        self._bucket_keys = BucketKeys(
+        self._bucket_keys = open_bucket_keys(
+            self._settings.kms,
             self._service,
-            IndexBucketKeys(self._index, rows, integrity_event),
-            lambda: self._epoch.value,
-            BucketKeyLimits(kms.bucket_key_seconds, kms.bucket_key_life_seconds, kms.bucket_key_wraps),
+            self._index,
+            rows,
+            epoch=lambda: self._epoch.value,
+            integrity_event=integrity_event,
         )
         services = Services(
             index=self._index,

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.config import KMSSettings
 from gateway.operations.sealed_rows import SealedRows
-from gateway.sealing.bucket_keys import BucketKey
+from gateway.sealing.bucket_keys import BucketKey, BucketKeyLimits, BucketKeys
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.storage.index.interface import BucketKeyIndex
 from gateway.storage.index.records import BucketKeyRow
+from kms.api.service import KeyService
+
+
+def open_bucket_keys(
+    settings: KMSSettings,
+    kms: KeyService,
+    index: BucketKeyIndex,
+    rows: SealedRows,
+    *,
+    epoch: Callable[[], int],
+    integrity_event: Callable[[str, str], None],
+) -> BucketKeys:
+    """Those of a process, shared by the index, as the settings bound them."""
+    limits = BucketKeyLimits(settings.bucket_key_seconds, settings.bucket_key_life_seconds, settings.bucket_key_wraps)
+    return BucketKeys(kms, IndexBucketKeys(index, rows, integrity_event), epoch, limits)
 
 
 class IndexBucketKeys:

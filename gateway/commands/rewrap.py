@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from gateway.blob_stores import open_blob_store
-from gateway.bucket_key_store import IndexBucketKeys
+from gateway.bucket_key_store import open_bucket_keys
 from gateway.commands.failures import PROBLEM, Failure, load_settings
 from gateway.commands.identities import ACCOUNT
 from gateway.commands.identity_store import JSON, PLACE, format_time, told_failures
@@ -29,7 +29,6 @@ from gateway.index_stores import open_index
 from gateway.operations.jobs.rewrap_jobs import ENDED, JobState, RewrapDocument, RewrapJob, RewrapJobs
 from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.sealed_rows import SealedRows
-from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.service_keys import open_service_keys
 from gateway.storage.errors import NoSuchJob
@@ -231,12 +230,8 @@ async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
         rows = SealedRows(keys.rows)
         epoch = SharedEpoch.open_reader(settings.epoch_path)
         ending.callback(epoch.close)
-        of_kms = settings.kms
-        bucket_keys = BucketKeys(
-            kms,
-            IndexBucketKeys(index, rows, _integrity_event),
-            lambda: epoch.value,
-            BucketKeyLimits(of_kms.bucket_key_seconds, of_kms.bucket_key_life_seconds, of_kms.bucket_key_wraps),
+        bucket_keys = open_bucket_keys(
+            settings.kms, kms, index, rows, epoch=lambda: epoch.value, integrity_event=_integrity_event
         )
         ending.callback(bucket_keys.close)
         found = RewrapJobs(index, rows, _integrity_event)

@@ -13,13 +13,21 @@ from datetime import UTC, datetime
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.xml.reader import Element, boolean, children, read_document, text_of
+from gateway.storage.errors import StorageUnavailable
 
 MAX_PAGE_ELEMENTS = 32_000
 """Of a page of 1 000 entries, some of which have owners, storage classes and checksums."""
 
 
-class NotADocument(ValueError):
+class NotADocument(StorageUnavailable):
     """The answer is not what the API promises."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the backing store's answer is not S3's: {what}")
+
+
+class NotCompleted(Exception):
+    """An upload was not completed, though the status said that all is well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +104,13 @@ def read_upload_id(body: bytes) -> str:
 def check_completed(body: bytes) -> None:
     """CompleteMultipartUpload answers 200 before it has done its work: the document says how it ended.
 
-    Raises NotADocument, with the error's code, if it failed.
+    Raises NotCompleted, with the error's code, if it failed.
     """
     try:
         read_document(body.strip(), "CompleteMultipartUploadResult")
     except S3Error:
         code, message = read_error(body.strip())
-        raise NotADocument(f"{code}: {message}") from None
+        raise NotCompleted(f"{code}: {message}") from None
 
 
 def read_versioning(body: bytes) -> str:

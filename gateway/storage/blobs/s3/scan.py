@@ -10,7 +10,6 @@ from gateway.storage.blobs.ids import created_ms
 from gateway.storage.blobs.s3.backend import Backend, Refused
 from gateway.storage.blobs.s3.documents import (
     ListedUpload,
-    NotADocument,
     read_newest_part_ms,
     read_object_page,
     read_upload_page,
@@ -50,10 +49,7 @@ async def _shard(backend: Backend, shard: str, before_ms: int) -> AsyncIterator[
         if after:
             query.append(("start-after", after))
         answer = await backend.call("GET", query=query)
-        try:
-            entries, is_truncated = read_object_page(answer.body)
-        except NotADocument as error:
-            raise _not_s3(error) from error
+        entries, is_truncated = read_object_page(answer.body)
         for entry in entries:
             blob_id = location.blob_id(entry.key)
             if blob_id is None:
@@ -78,10 +74,7 @@ async def discard_unfinished(backend: Backend, before_ms: int) -> int:
         if marker[0]:
             query += [("key-marker", marker[0]), ("upload-id-marker", marker[1])]
         answer = await backend.call("GET", query=query)
-        try:
-            page = read_upload_page(answer.body)
-        except NotADocument as error:
-            raise _not_s3(error) from error
+        page = read_upload_page(answer.body)
         for upload in page.uploads:
             if backend.location.blob_id(upload.key) is None or upload.initiated_ms + _SECOND_MS > before_ms:
                 continue
@@ -94,22 +87,14 @@ async def discard_unfinished(backend: Backend, before_ms: int) -> int:
 
 async def _discard(backend: Backend, upload: ListedUpload, before_ms: int) -> bool:
     """Its newest part is the last one listed, whose number is the highest: parts are sent in order."""
-    newest_ms = 0
     query = [("uploadId", upload.upload_id)]
     try:
         answer = await backend.call("GET", upload.key, query=query)
-        newest_ms = read_newest_part_ms(answer.body)
-        if newest_ms + _SECOND_MS > before_ms:
+        if read_newest_part_ms(answer.body) + _SECOND_MS > before_ms:
             return False
         await backend.call("DELETE", upload.key, query=query)
-    except NotADocument as error:
-        raise _not_s3(error) from error
     except Refused as error:
         if error.status == 404:  # ended meanwhile
             return False
         raise
     return True
-
-
-def _not_s3(error: NotADocument) -> StorageUnavailable:
-    return StorageUnavailable(f"the backing store's answer is not S3's: {error}")

@@ -17,7 +17,7 @@ from gateway.storage.blobs.interface import Buffer
 from gateway.storage.blobs.s3.backend import Answer, Backend, Refused
 from gateway.storage.blobs.s3.bodies import Document
 from gateway.storage.blobs.s3.documents import (
-    NotADocument,
+    NotCompleted,
     UploadedPart,
     check_completed,
     read_upload_id,
@@ -30,7 +30,7 @@ PART_BYTES: Final = 8 << 20
 """S3 takes 10 000 parts of at least 5 MiB: 78 GiB a blob, where a client's body has 5 GiB at most."""
 
 MAX_PARTS: Final = 10_000
-_ALGORITHM: Final = ("x-amz-checksum-algorithm", "CRC32C")
+_ALGORITHM: Final = {"x-amz-checksum-algorithm": "CRC32C"}
 _CHECKSUM: Final = "x-amz-checksum-crc32c"
 _IF_NEW: Final = {"if-none-match": "*"}
 _COMPLETING_ATTEMPTS: Final = 3
@@ -128,11 +128,8 @@ class S3BlobWriter:
         return upload_id
 
     async def _create(self) -> str:
-        answer = await self._backend.call("POST", self._key, query=[("uploads", "")], headers=dict([_ALGORITHM]))
-        try:
-            return read_upload_id(answer.body)
-        except NotADocument as error:
-            raise StorageUnavailable(f"the backing store's answer is not S3's: {error}") from error
+        answer = await self._backend.call("POST", self._key, query=[("uploads", "")], headers=_ALGORITHM)
+        return read_upload_id(answer.body)
 
     async def _settle(self) -> None:
         if self._sending is not None:
@@ -157,7 +154,7 @@ class S3BlobWriter:
             try:
                 answer = await self._backend.call("POST", self._key, query=query, headers=_IF_NEW, body=document)
                 check_completed(answer.body)
-            except NotADocument as error:
+            except NotCompleted as error:
                 problem = error
             except Refused as error:
                 if number + error.attempts == 1 or not await self._was_made(error):
