@@ -13,6 +13,7 @@ RUN apt-get update \
 
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
+COPY database database
 COPY gateway gateway
 COPY iam iam
 COPY kms kms

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from database.location import hosts_of, is_local
 from gateway.blob_stores import open_backing_store
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
@@ -29,8 +30,7 @@ from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
 from gateway.storage.blobs.s3.probe import probe
 from gateway.storage.errors import StorageUnavailable
-from gateway.storage.index.postgresql.location import hosts_of, is_local
-from gateway.storage.index.postgresql.schema import migrations as postgresql_migrations
+from gateway.storage.index.postgresql.schema import MIGRATIONS as INDEX_MIGRATIONS
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
@@ -281,7 +281,7 @@ def _index_on_postgresql(settings: Settings) -> Iterator[Finding]:
     except StorageUnavailable as error:
         yield _wrong("index", f"{error}; look at storage.index, [database] and the server")
         return
-    newest = len(postgresql_migrations())
+    newest = len(INDEX_MIGRATIONS.all())
     problems = []
     if found.encoding != "UTF8":
         problems.append(f"its encoding is {found.encoding}: make a database of encoding UTF8")

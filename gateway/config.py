@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
 
+from database.location import check_url
 from gateway.config_reader import ConfigError, Reader, format_example, setting, toml_value
 from gateway.storage.blobs.s3.location import check_endpoint, parse_location
-from gateway.storage.index.postgresql.location import check_url
 from kms.api.quotas import parse_quotas
 
 __all__ = [

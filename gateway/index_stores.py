@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from database.probe import Probe, probe
 from gateway.config import Settings
 from gateway.private_files import NotPrivate, read_private
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.interface import Index
 from gateway.storage.index.postgresql.index import open_postgresql_index
-from gateway.storage.index.postgresql.probe import Probe, probe
+from gateway.storage.index.postgresql.schema import ERRORS, MIGRATIONS
 from gateway.storage.index.sqlite.index import open_sqlite_index
 
 _MAX_PASSWORD_BYTES = 4096
@@ -34,6 +35,8 @@ async def probe_index(settings: Settings) -> Probe:
     database = settings.database
     return await probe(
         settings.storage.index,
+        ERRORS,
+        MIGRATIONS,
         password=_password(settings),
         schema=database.schema,
         connect_seconds=database.connect_seconds,

@@ -60,7 +60,7 @@ def _load(is_instrumented: bool) -> dict[str, Target]:
     if is_instrumented:
         import atheris
 
-        with atheris.instrument_imports(include=["gateway", "iam", "kms"]):
+        with atheris.instrument_imports(include=["database", "gateway", "iam", "kms"]):
             import tests.fuzz.targets
     else:
         import tests.fuzz.targets  # noqa: F401

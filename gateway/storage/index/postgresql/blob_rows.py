@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from database.connection import Transaction, columns_of
 from gateway.storage.errors import Conflict
-from gateway.storage.index.postgresql.connection import Transaction, columns_of
 from gateway.storage.index.records import NewBlob
 
 _ADD = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.storage.index.postgresql.connection import Transaction
+from database.connection import Transaction
 from gateway.storage.index.postgresql.locks import hold_bucket
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.records import BucketKeyRow

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from database.connection import Transaction
 from gateway.storage.errors import BucketExists, BucketNotEmpty, Conflict, NoSuchBucket, TooManyBuckets
 from gateway.storage.index.postgresql.bucket_keys import forget_bucket_keys_of_bucket
-from gateway.storage.index.postgresql.connection import Transaction
 from gateway.storage.index.postgresql.locks import lock_keys
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.postgresql.uploads import forget_uploads_of_bucket

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from database.connection import Database, Transaction
 from gateway.storage.errors import Conflict
-from gateway.storage.index.postgresql.connection import Database, Transaction
 from gateway.storage.index.records import ClientToken
 
 REMEMBERED_US: Final = 24 * 3600 * 1_000_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.storage.index.postgresql.connection import Transaction
+from database.connection import Transaction
 from gateway.storage.index.postgresql.part import IndexPart
 
 CONDEMNED = """

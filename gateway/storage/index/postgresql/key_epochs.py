@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from database.connection import Transaction
 from gateway.storage.errors import Conflict
-from gateway.storage.index.postgresql.connection import Transaction
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.records import KeyEpochRow
 

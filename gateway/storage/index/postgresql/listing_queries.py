@@ -12,8 +12,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from database.connection import Transaction
 from gateway.storage.index.listing import Fetch, Listing, Row, key_after_prefix
-from gateway.storage.index.postgresql.connection import Transaction
 
 FIRST_ROWS: Final = 64
 

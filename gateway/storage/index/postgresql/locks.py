@@ -13,8 +13,8 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final
 
+from database.connection import Transaction
 from gateway.storage.errors import NoSuchBucket
-from gateway.storage.index.postgresql.connection import Transaction
 
 _SLOT_BYTES: Final = 2
 """65 536 slots, as the first migration made. All gateways of a database must agree: never changed, nor is `slot_of`."""

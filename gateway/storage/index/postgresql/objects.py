@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from database.connection import Transaction
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchBucket, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Change, Precondition
 from gateway.storage.index.listing import Fetch, Position, list_page, skip_given_prefix
 from gateway.storage.index.pages import BlobBudget, object_page, tie_of_vsort, version_page, vsort_of_tie
 from gateway.storage.index.postgresql.blob_rows import add_blobs, share_blobs
 from gateway.storage.index.postgresql.client_tokens import request_of_token, use_token
-from gateway.storage.index.postgresql.connection import Transaction
 from gateway.storage.index.postgresql.listing_queries import FIRST_ROWS, can_skip, listing_queries, run_listing
 from gateway.storage.index.postgresql.locks import lock_keys, lock_keys_in_bucket
 from gateway.storage.index.postgresql.part import IndexPart

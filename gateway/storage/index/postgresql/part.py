@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.storage.index.postgresql.connection import Database
+from database.connection import Database
 
 
 class IndexPart:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from database.connection import Transaction
 from gateway.storage.errors import Conflict, NoSuchUpload
 from gateway.storage.index.interface import CompletionPrecondition
 from gateway.storage.index.listing import list_page
 from gateway.storage.index.pages import first_upload, upload_page
 from gateway.storage.index.postgresql.blob_rows import add_blobs, release_blobs
-from gateway.storage.index.postgresql.connection import Transaction
 from gateway.storage.index.postgresql.listing_queries import FIRST_ROWS, can_skip, listing_queries, run_listing
 from gateway.storage.index.postgresql.locks import hold_bucket, lock_keys, lock_keys_in_bucket
 from gateway.storage.index.postgresql.part import IndexPart

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from database.connection import Transaction
 from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
 from gateway.storage.errors import RowDamaged
 from gateway.storage.index.listing import Row
 from gateway.storage.index.postgresql.blob_rows import release_blobs
-from gateway.storage.index.postgresql.connection import Transaction
 from gateway.storage.index.records import ObjectRow, RowKind
 from gateway.storage.index.version_columns import (
     COLUMNS,

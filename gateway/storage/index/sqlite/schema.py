@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 
+from database.migrations import Migration, NewerSchema, migrations_of, pending
 from gateway.storage.errors import StorageUnavailable
-from gateway.storage.index.migrations import Migration, migrations_of, pending
 
 APPLICATION_ID = 0x53474958
 """`SGIX`, in the header of the database file: tells our index from any other SQLite database."""
@@ -24,7 +24,11 @@ def migrate(connection: sqlite3.Connection) -> None:
     The caller holds the write lock. Raises StorageUnavailable, with nothing changed, for a database of another
     program, or one that a newer version of this program has changed.
     """
-    for migration in pending(migrations(), _applied(connection)):
+    try:
+        missing = pending(migrations(), _applied(connection))
+    except NewerSchema as error:
+        raise StorageUnavailable(f"index: {error}") from error
+    for migration in missing:
         _apply(connection, migration)
 
 

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from database.connection import Transaction
 from gateway.storage.errors import NoSuchBucket, NoSuchVersion, OutcomeUnknown, StorageUnavailable
 from gateway.storage.index.interface import Index
 from gateway.storage.index.postgresql import (
@@ -25,10 +26,9 @@ from gateway.storage.index.postgresql import (
     uploads,
     versions,
 )
-from gateway.storage.index.postgresql.connection import Transaction
 from gateway.storage.index.postgresql.index import PostgreSQLIndex, open_postgresql_index
 from gateway.storage.index.postgresql.locks import lock_keys
-from gateway.storage.index.postgresql.schema import migrations
+from gateway.storage.index.postgresql.schema import MIGRATIONS
 from gateway.storage.index.records import NewBlob, ObjectRow
 from tests.conformance.index import Clock, IndexSuite, Refused, bucket_row, object_row, put, version_row
 from tests.postgresql import MISSING, PostgreSQLServer, find_postgresql, shared_postgresql, start_postgresql
@@ -330,14 +330,14 @@ async def test_many_open_a_new_schema_together(administrator: Any) -> None:
     await indexes[0].create_bucket(row)
     assert await indexes[5].get_bucket(row.name) == row
     applied = await administrator.fetch("SELECT number FROM fresh.schema_migration ORDER BY number")
-    assert [number for (number,) in applied] == [migration.number for migration in migrations()]
+    assert [number for (number,) in applied] == [migration.number for migration in MIGRATIONS.all()]
     await asyncio.gather(*(index.close() for index in indexes))
 
 
 async def test_newer_schema_is_refused_and_left_alone(administrator: Any) -> None:
     await administrator.execute("DROP SCHEMA IF EXISTS newer CASCADE")
     await (await open_postgresql_index(shared_postgresql().url, schema="newer", durable=False)).close()
-    await administrator.execute(f"INSERT INTO newer.schema_migration VALUES ({len(migrations()) + 1}, 'later', 0)")
+    await administrator.execute(f"INSERT INTO newer.schema_migration VALUES ({len(MIGRATIONS.all()) + 1}, 'later', 0)")
     with pytest.raises(StorageUnavailable, match="newer program"):
         await open_postgresql_index(shared_postgresql().url, schema="newer")
 

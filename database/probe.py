@@ -1,13 +1,13 @@
-"""What `sealgate doctor` asks of a database that holds the index. Nothing is changed."""
+"""What `sealgate doctor` asks of a database that holds a store. Nothing is changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import asyncpg
 
-from gateway.storage.index.postgresql.index import refused
+from database.errors import StoreErrors
+from database.schema import Migrations
 
 _LOOK = """
     SELECT current_setting('server_version'), current_setting('server_encoding'),
@@ -29,22 +29,25 @@ class Probe:
     schema: int
 
 
-async def probe(url: str, *, password: str | None, schema: str, connect_seconds: float) -> Probe:
-    """Raises StorageUnavailable."""
+async def probe(
+    url: str,
+    errors: StoreErrors,
+    migrations: Migrations,
+    *,
+    password: str | None,
+    schema: str,
+    connect_seconds: float,
+) -> Probe:
+    """Raises `errors.unavailable`."""
     try:
         connection = await asyncpg.connect(
             url, password=password, timeout=connect_seconds, command_timeout=connect_seconds
         )
         try:
             version, encoding, is_durable, is_encrypted, most = await connection.fetchrow(_LOOK)
-            return Probe(version, encoding, is_durable, is_encrypted, most, await _migration(connection, schema))
+            applied = await migrations.applied(connection, schema)
+            return Probe(version, encoding, is_durable, is_encrypted, most, applied)
         finally:
             await connection.close(timeout=connect_seconds)
     except Exception as error:
-        raise refused(error) from error
-
-
-async def _migration(connection: Any, schema: str) -> int:
-    if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{schema}.schema_migration"):
-        return 0
-    return int(await connection.fetchval(f"SELECT coalesce(max(number), 0) FROM {schema}.schema_migration"))  # noqa: S608
+        raise errors.refused(error) from error

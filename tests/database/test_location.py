@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.storage.index.postgresql.location import check_url, hosts_of, is_local
+from database.location import check_url, hosts_of, is_local
 
 
 @pytest.mark.parametrize(

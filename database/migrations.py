@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
-from gateway.storage.errors import StorageUnavailable
+
+class NewerSchema(Exception):
+    """A newer version of this program was there; nothing was changed. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,9 @@ def migrations_of(package: str) -> tuple[Migration, ...]:
 
 
 def pending(migrations: tuple[Migration, ...], applied: int) -> tuple[Migration, ...]:
-    """Those after number `applied`. Raises StorageUnavailable if a newer version of this program was there."""
+    """Those after number `applied`. Raises NewerSchema."""
     if applied > len(migrations):
-        raise StorageUnavailable(
-            f"index: the database has schema {applied}, this program knows up to {len(migrations)}; "
-            "use the newer program"
+        raise NewerSchema(
+            f"the database has schema {applied}, this program knows up to {len(migrations)}; use the newer program"
         )
     return migrations[applied:]

@@ -1,4 +1,4 @@
-"""Where an index on PostgreSQL is: a URL as PostgreSQL's own clients take it, but never with a password.
+"""Where a store on PostgreSQL is: a URL as PostgreSQL's own clients take it, but never with a password.
 
 https://www.postgresql.org/docs/current/libpq-connect.html, "Connection URIs"
 """

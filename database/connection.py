@@ -1,6 +1,6 @@
 """Connections: the pool of a process, transactions on it, deadlines, and what is tried again.
 
-A method of the index has one deadline for all that it does: waiting for a connection, its statements, and further
+A method of a store has one deadline for all that it does: waiting for a connection, its statements, and further
 attempts. The server is told the same bound for a single statement and for a transaction that waits for us, so that a
 gateway that vanished holds no lock for longer.
 """
@@ -16,11 +16,11 @@ from typing import Any, Final, TypeVar
 
 import asyncpg
 
-from gateway.storage.errors import OutcomeUnknown, StorageUnavailable
-from gateway.storage.index.listing import Row
-from gateway.storage.index.postgresql.errors import is_commit_unknown, is_repeatable, translated
+from database.errors import StoreErrors, is_commit_unknown, is_repeatable
 
 T = TypeVar("T")
+
+Row = tuple[Any, ...]
 
 PATIENCE_SECONDS: Final = 20.0
 """How long a method may take, before it is refused."""
@@ -32,7 +32,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.01
 _ROLLBACK_SECONDS: Final = 5.0
 
 STATEMENTS_KEPT: Final = 256
-"""Prepared statements of a connection; the index has fewer."""
+"""Prepared statements of a connection; no store has as many."""
 
 
 class Connection(asyncpg.Connection):  # type: ignore[misc]  # the driver is untyped
@@ -72,6 +72,7 @@ Work = Callable[[Transaction], Awaitable[T]]
 class _Progress:
     """What the deadline of a method must know of it: whether the answer to a COMMIT is awaited."""
 
+    errors: StoreErrors
     is_committing: bool = False
 
 
@@ -79,10 +80,14 @@ _Way = Callable[[Any, Work[T], _Progress], Awaitable[T]]
 
 
 class Database:
-    """What the parts of the index share: a pool, and the ways to use it."""
+    """What the parts of a store share: a pool, and the ways to use it.
 
-    def __init__(self, pool: Any, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    In the docstrings "unavailable" and "unknown" are what the store's `StoreErrors` have under these names.
+    """
+
+    def __init__(self, pool: Any, errors: StoreErrors, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._pool = pool
+        self._errors = errors
         self._patience_seconds = patience_seconds
         self._closed = False
 
@@ -107,7 +112,7 @@ class Database:
         """Run `work` in a transaction, which is committed when it returns and rolled back when it raises.
 
         Isolation is READ COMMITTED: a statement sees what was committed before it began, so what `work` decides upon
-        it locks first. It may run several times. Raises StorageUnavailable with nothing changed, or OutcomeUnknown.
+        it locks first. It may run several times. Raises unavailable with nothing changed, or unknown.
         """
         return await self._attempted(work, _committed)
 
@@ -123,18 +128,19 @@ class Database:
             self._pool.terminate()
 
     async def _attempted(self, work: Work[T], way: _Way[T]) -> T:
+        errors = self._errors
         if self._closed:
-            raise StorageUnavailable("the index is closed")
-        progress = _Progress()
+            raise errors.unavailable(f"the {errors.what} is closed")
+        progress = _Progress(errors)
         try:
             async with asyncio.timeout(self._patience_seconds):
                 return await self._repeated(work, way, progress)
         except TimeoutError as error:
             if progress.is_committing:
-                raise OutcomeUnknown("index: the database did not answer to a commit in time") from error
-            raise StorageUnavailable("index: the database does not answer in time") from error
+                raise errors.unknown(f"{errors.what}: the database did not answer to a commit in time") from error
+            raise errors.unavailable(f"{errors.what}: the database does not answer in time") from error
         except Exception as error:
-            known = translated(error)
+            known = errors.translated(error)
             if known is error:
                 raise
             raise known from error
@@ -180,7 +186,7 @@ async def _commit(connection: Any, progress: _Progress) -> None:
         await connection.execute("COMMIT")
     except Exception as error:
         if is_commit_unknown(error):
-            raise OutcomeUnknown("index: the connection was lost in a commit") from error
+            raise progress.errors.unknown(f"{progress.errors.what}: the connection was lost in a commit") from error
         progress.is_committing = False
         raise
 

@@ -5,11 +5,10 @@ Codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
-
-from gateway.storage.errors import RowDamaged, StorageUnavailable
 
 _DAMAGED: Final = frozenset({"XX001", "XX002"})
 """data_corrupted, index_corrupted."""
@@ -50,15 +49,36 @@ def is_commit_unknown(error: BaseException) -> bool:
     return is_connection_lost(error) or isinstance(error, TimeoutError) or code_of(error) == _UNKNOWN_COMPLETION
 
 
-def translated(error: Exception) -> Exception:
-    """`error` itself, or the StorageUnavailable or RowDamaged that it amounts to, the cause kept for the log."""
-    code = code_of(error)
-    made: Exception
-    if code in _DAMAGED:
-        made = RowDamaged(f"index: {type(error).__name__} {code}: {getattr(error, 'message', None)}")
-    elif is_connection_lost(error) or code[:2] in _UNAVAILABLE_CLASSES or code in _UNAVAILABLE:
-        made = StorageUnavailable(f"index: {type(error).__name__} {code}: {getattr(error, 'message', None) or error}")
-    else:
-        return error
-    made.__cause__ = error
-    return made
+@dataclass(frozen=True, slots=True)
+class StoreErrors:
+    """What a store raises in place of the driver's errors. `what` is what its messages begin with.
+
+    `unavailable`: nothing was changed, and trying again later may help. `unknown`: the database was lost in a commit,
+    which may have happened. `damaged`: the database says that what it holds is.
+    """
+
+    what: str
+    unavailable: type[Exception]
+    unknown: type[Exception]
+    damaged: type[Exception]
+
+    def translated(self, error: Exception) -> Exception:
+        """`error` itself, or what it amounts to, the cause kept for the log."""
+        code = code_of(error)
+        made: Exception
+        if code in _DAMAGED:
+            made = self.damaged(f"{self.what}: {type(error).__name__} {code}: {getattr(error, 'message', None)}")
+        elif is_connection_lost(error) or code[:2] in _UNAVAILABLE_CLASSES or code in _UNAVAILABLE:
+            told = getattr(error, "message", None) or error
+            made = self.unavailable(f"{self.what}: {type(error).__name__} {code}: {told}")
+        else:
+            return error
+        made.__cause__ = error
+        return made
+
+    def refused(self, error: Exception) -> Exception:
+        """What opening raises: whatever the database says against it, it is not available."""
+        known = self.translated(error)
+        if known is not error or not isinstance(error, (asyncpg.PostgresError, ValueError)):
+            return known
+        return self.unavailable(f"{self.what}: {type(error).__name__}: {error}")
