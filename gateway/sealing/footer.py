@@ -42,6 +42,8 @@ class Envelope:
     object's and one of its own. `encryption_context` is the whole context as
     the KMS was given it. `row_uid` is in the associated data of the gateway's own wraps, and with a bucket key
     `object_key` is, which is told for that mode alone. `upload_id` and `part_number` are set for parts only.
+    `segments_crc64` is the sealer's to set: CRC-64/NVME of all stored segments, 8 bytes; blobs of earlier releases have
+    none.
     """
 
     account_id: str
@@ -54,6 +56,7 @@ class Envelope:
     upload_id: bytes | None = None
     part_number: int | None = None
     object_key: str | msgspec.UnsetType = msgspec.UNSET
+    segments_crc64: bytes | msgspec.UnsetType = msgspec.UNSET
     version: int = ENVELOPE_VERSION
 
 

@@ -16,7 +16,7 @@ from typing import TypedDict
 
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing.customer_keys import _wrap as _customer_wrap
-from gateway.sealing.footer import Envelope
+from gateway.sealing.footer import Envelope, seal_footer
 from gateway.sealing.format import lp
 from gateway.sealing.row import RowSealer
 from gateway.sealing.stream import BlobSealer
@@ -35,7 +35,11 @@ SIZES = [
     *((f"default-{size}", size, 16, False) for size in (0, 1, LARGE - 1, LARGE, LARGE + 1, 5 * LARGE + 7)),
     ("two-layers-default", 2 * LARGE + 1, 16, True),
     ("large-segments", (1 << 20) + 1, 20, False),
+    ("summed", SMALL + 1, 14, False),
+    ("summed-two-layers", SMALL + 1, 14, True),
 ]
+SUMMED = frozenset({"summed", "summed-two-layers"})
+"""Of these the envelope has the checksum of the segments, as all have that are written since it was introduced."""
 
 
 class BlobVector(TypedDict):
@@ -138,7 +142,11 @@ def blob_vector(name: str, size: int, seg_log2: int, *, two_layers: bool) -> tup
         salt=salt,
     )
     segments = sealer.seal(plaintext)
-    footer = sealer.footer(envelope(name, two_layers=two_layers), descriptor)
+    told = envelope(name, two_layers=two_layers)
+    if name in SUMMED:
+        footer = sealer.footer(told, descriptor)
+    else:
+        footer = seal_footer(sealer._layers[0].footer_key(), sealer.header, size, told, descriptor)
     blob = sealer.header + segments + footer
     vector = BlobVector(
         name=name,

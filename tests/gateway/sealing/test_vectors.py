@@ -7,12 +7,14 @@ import hmac
 import io
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from msgspec import UNSET
 
 from gateway.blob_open import Blob
 from gateway.protocol.modes import Mode, Wrap
@@ -125,7 +127,21 @@ def test_the_gateway_opens_every_version_ever_written(vector: BlobVector) -> Non
     assert hashlib.sha256(opener.open(0, stored[HEADER_SIZE:end])).hexdigest() == vector["plain_sha256"]
     parsed = parse_footer(header, footer, stored_length=len(stored))
     assert open_descriptor(first, header, parsed, second_key=second_key).decode() == vector["descriptor"]
-    assert parse_envelope(parsed.envelope) == generate_object.envelope(vector["name"], two_layers=bool(second_key))
+    told = parse_envelope(parsed.envelope)
+    if vector["name"] in generate_object.SUMMED:
+        assert told.segments_crc64 == crc64_by_hand(stored[HEADER_SIZE:end])
+        told = replace(told, segments_crc64=UNSET)
+    assert told == generate_object.envelope(vector["name"], two_layers=bool(second_key))
+
+
+def crc64_by_hand(data: bytes) -> bytes:
+    """CRC-64/NVME, bit by bit: polynomial 0xAD93D23594C93659, reflected, all ones before and after."""
+    crc = 2**64 - 1
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x9A6C9329AC4BC9B5 if crc & 1 else 0)
+    return (crc ^ 2**64 - 1).to_bytes(8)
 
 
 def lp(fields: list[bytes]) -> bytes:
