@@ -1,7 +1,8 @@
 """Manifest blobs: an empty body whose footer holds an object's metadata and its list of blobs.
 
 Written for every object whose own blobs do not describe it: a completed multipart upload, and a copy that shares
-blobs. Whoever has the blobs alone finds such objects by their manifests (`docs/formats/object.md`, "Footer").
+blobs. Whoever has the blobs alone finds such objects by their manifests (`docs/formats/object.md`, "Footer"): so
+a manifest lies where the body lies, in the index only if that does.
 """
 
 from __future__ import annotations
@@ -36,23 +37,39 @@ class Manifest:
 
 
 def store_manifest(
-    call: Call, data_key: BodyKey, envelope: Envelope, descriptor: bytes
+    call: Call, data_key: BodyKey, envelope: Envelope, descriptor: bytes, *, single_bytes: int | None
 ) -> AbstractAsyncContextManager[Manifest]:
     """See `seal_manifest`."""
     services = call.services
-    return seal_manifest(services.blobs, data_key, envelope, descriptor, inline_limit_bytes=services.inline_limit_bytes)
+    return seal_manifest(
+        services.blobs,
+        data_key,
+        envelope,
+        descriptor,
+        single_bytes=single_bytes,
+        inline_limit_bytes=services.inline_limit_bytes,
+    )
 
 
 @asynccontextmanager
 async def seal_manifest(
-    blobs: BlobStore, data_key: BodyKey, envelope: Envelope, descriptor: bytes, *, inline_limit_bytes: int
+    blobs: BlobStore,
+    data_key: BodyKey,
+    envelope: Envelope,
+    descriptor: bytes,
+    *,
+    single_bytes: int | None,
+    inline_limit_bytes: int,
 ) -> AsyncIterator[Manifest]:
-    """Seal a manifest; on leaving without `keep` it is removed again."""
+    """Seal a manifest; on leaving without `keep` it is removed again.
+
+    `single_bytes` is the size of an object in one body, None for one of several blobs, which never lie in the index.
+    """
     sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     segments = sealer.seal(b"")
     image = b"".join((sealer.header, segments, sealer.footer(envelope, descriptor)))
     blob_id = sealer.header[16:32]
-    inline = len(image) <= inline_limit_bytes
+    inline = single_bytes is not None and max(single_bytes, len(image)) <= inline_limit_bytes
     if not inline:
         writer = await blobs.create(blob_id)
         try:

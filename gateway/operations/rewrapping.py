@@ -90,7 +90,12 @@ class Rewrapper:
         )
         descriptor = encode(object_descriptor(old.key.decode(), row, document, parts))
         async with seal_manifest(
-            self.blobs, data_key, envelope, descriptor, inline_limit_bytes=self.inline_limit_bytes
+            self.blobs,
+            data_key,
+            envelope,
+            descriptor,
+            single_bytes=row.size if parts is None else None,
+            inline_limit_bytes=self.inline_limit_bytes,
         ) as manifest:
             sealed = self.rows.seal_object(manifest.attach(row), document, parts)
             await self.index.rewrap_object(old, sealed, [manifest.blob])
@@ -150,7 +155,7 @@ class _Resealing:
             )
             return envelope, encode(object_descriptor(row.key.decode(), row, described(digested), None, ()))
 
-        async with self._sealed(blob, footer_of) as upload:
+        async with self._sealed(blob, footer_of, may_be_inline=True) as upload:
             row = replace(row, blob_ids=(upload.blob.blob_id,))
             sealed = self.services.rows.seal_object(row, described(upload.digested))
             await self.services.index.rewrap_object(self.old, sealed, [upload.blob])
@@ -163,7 +168,8 @@ class _Resealing:
         async with AsyncExitStack() as unkept:
             for blob, entry in zip(blobs_of(self.services, self.old, self.document), entries, strict=True):
                 footer_of = partial(self._part_footer, entry)
-                uploads.append(await unkept.enter_async_context(self._sealed(blob, footer_of)))
+                sealed = self._sealed(blob, footer_of, may_be_inline=False)
+                uploads.append(await unkept.enter_async_context(sealed))
             await self._put_parts(entries, uploads)
             for upload in uploads:
                 upload.keep()
@@ -187,7 +193,12 @@ class _Resealing:
         )
         descriptor = encode(object_descriptor(row.key.decode(), row, document, table))
         async with seal_manifest(
-            services.blobs, self.new_key, envelope, descriptor, inline_limit_bytes=services.inline_limit_bytes
+            services.blobs,
+            self.new_key,
+            envelope,
+            descriptor,
+            single_bytes=None,
+            inline_limit_bytes=services.inline_limit_bytes,
         ) as manifest:
             sealed = services.rows.seal_object(manifest.attach(row), document, table)
             blobs = [*(upload.blob for upload in uploads), manifest.blob]
@@ -207,8 +218,18 @@ class _Resealing:
         named = replace(envelope, upload_id=self.document.upload_id or None, part_number=entry.number)
         return named, encode(PartDescriptor(self.old.key.decode(), self.old.modified_us, digested.size, part))
 
-    def _sealed(self, blob: BlobSlice, footer_of: FooterOf) -> AbstractAsyncContextManager[Upload]:
+    def _sealed(
+        self, blob: BlobSlice, footer_of: FooterOf, *, may_be_inline: bool
+    ) -> AbstractAsyncContextManager[Upload]:
         body = StoredBody(self.services, self.old_key, (blob,), 0, blob.size)
         digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=False)
         # What an operator's job began ends, whatever becomes of the keys meanwhile: no data leaves by it.
-        return store(self.services, self.new_key, body, digests, footer_of, watching=nullcontext())
+        return store(
+            self.services,
+            self.new_key,
+            body,
+            digests,
+            footer_of,
+            watching=nullcontext(),
+            may_be_inline=may_be_inline,
+        )

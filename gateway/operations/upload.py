@@ -81,16 +81,25 @@ def receive(
     md5_etag: bool,
     footer_of: FooterOf,
     also: Algorithm | None = None,
+    may_be_inline: bool = True,
 ) -> AbstractAsyncContextManager[Upload]:
     """Read, verify, seal and store the body of a request.
 
     `md5_etag` asks for the MD5 of the plaintext as ETag (SSE-S3), else the ETag is opaque; `also` is an algorithm to
-    compute whatever the client declared. Raises S3Error for every way in which the body is not what was declared; then
-    nothing was stored.
+    compute whatever the client declared; `may_be_inline` as for `store`. Raises S3Error for every way in which the body
+    is not what was declared; then nothing was stored.
     """
     payload = Payload(call, maximum_bytes)
     digests = Digests(payload.expectation, payload.content_sha256, md5=md5_etag, also=also)
-    return store(call.services, data_key, payload, digests, footer_of, watching=call.watching())
+    return store(
+        call.services,
+        data_key,
+        payload,
+        digests,
+        footer_of,
+        watching=call.watching(),
+        may_be_inline=may_be_inline,
+    )
 
 
 @asynccontextmanager
@@ -102,15 +111,18 @@ async def store(
     footer_of: FooterOf,
     *,
     watching: AbstractContextManager[None],
+    may_be_inline: bool = True,
 ) -> AsyncIterator[Upload]:
     """Seal and store a body. On leaving without `keep`, the blob is removed again.
 
-    `watching` is `Call.watching`, entered while data moves.
+    `watching` is `Call.watching`, entered while data moves. A small body goes into the index if it `may_be_inline`: a
+    part may not, so that an object whose other parts lie in the blob store can be found there whole.
     """
     sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     sink = _Sink(body, digests, sealer, services.blobs, footer_of)
     with watching:
-        upload = await (sink.store_inline() if body.length <= services.inline_limit_bytes else sink.store_blob())
+        is_inline = may_be_inline and body.length <= services.inline_limit_bytes
+        upload = await (sink.store_inline() if is_inline else sink.store_blob())
     try:
         yield upload
     except OutcomeUnknown:

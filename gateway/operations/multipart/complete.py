@@ -104,7 +104,7 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         object_arn=call.object_arn,
         manifest_wrap=manifest_wrap,
     )
-    async with store_manifest(call, manifest_key, envelope, encode(descriptor)) as manifest:
+    async with store_manifest(call, manifest_key, envelope, encode(descriptor), single_bytes=None) as manifest:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, chosen.entries)
         await call.services.index.complete_upload(upload.upload_id, sealed, manifest.blob, precondition)
         manifest.keep()

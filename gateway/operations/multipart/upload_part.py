@@ -25,6 +25,7 @@ async def handle(call: Call) -> Response:
         md5_etag=target.md5_etag,
         also=target.algorithm,
         footer_of=target.footer_of,
+        may_be_inline=False,
     ) as received:
         document = await target.put(received)
     shown = declared or target.algorithm

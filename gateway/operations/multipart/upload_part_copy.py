@@ -31,7 +31,9 @@ async def handle(call: Call) -> Response:
     body = StoredBody(call.services, await open_source_key(call, source), source.blobs, start, end)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=target.md5_etag, also=target.algorithm)
     data_key = await target.open_data_key()
-    async with store(call.services, data_key, body, digests, target.footer_of, watching=call.watching()) as stored:
+    async with store(
+        call.services, data_key, body, digests, target.footer_of, watching=call.watching(), may_be_inline=False
+    ) as stored:
         document = await target.put(stored)
     told = target.asked.checksum_algorithm  # recorded: no checksum where the upload was begun without an algorithm
     result = CopyPartResult(

@@ -108,9 +108,9 @@ async def _copy(call: Call) -> Response:
     envelope = object_envelope(
         bucket, BlobKind.MANIFEST, wrap, row_uid=row_uid, context=choice.context, object_arn=call.object_arn
     )
-    async with store_manifest(
-        call, data_key, envelope, encode(object_descriptor(call.key, row, document, parts))
-    ) as manifest:
+    descriptor = encode(object_descriptor(call.key, row, document, parts))
+    single_bytes = row.size if parts is None else None
+    async with store_manifest(call, data_key, envelope, descriptor, single_bytes=single_bytes) as manifest:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, parts)
         await call.services.index.put_object(sealed, [manifest.blob], precondition)
         manifest.keep()

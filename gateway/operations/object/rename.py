@@ -142,7 +142,10 @@ async def _rename(call: Call, bucket: BucketRow, source: _Source, token: ClientT
         object_arn=call.object_arn,
         manifest_wrap=keys.manifest_wrap,
     )
-    async with store_manifest(call, keys.manifest_key, envelope, encode(descriptor)) as manifest:
+    single_bytes = row.size if parts is None else None
+    async with store_manifest(
+        call, keys.manifest_key, envelope, encode(descriptor), single_bytes=single_bytes
+    ) as manifest:
         sealed = services.rows.seal_object(manifest.attach(row), document, parts)
         await services.index.rename_object(old, sealed, manifest.blob, precondition, token)
         manifest.keep()
