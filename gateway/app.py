@@ -16,6 +16,7 @@ from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
+from gateway.index_notes import NoteKeeper, NoteTaking
 from gateway.index_stores import open_index
 from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
@@ -101,6 +102,7 @@ class Application:
         self._bucket_keys: BucketKeys | None = None
         self._rewrapping: RewrapRunner | None = None
         self._owner = ""
+        self._notes = NoteTaking(NoteKeeper(settings.notes_path, index), settings.run_directory / "notes.lock")
         self._key_watch: KeyWatch | None = None
         if settings.kms.on_key_disabled == "abort":
             self._key_watch = KeyWatch(self._service, lambda: self._epoch.value)
@@ -131,6 +133,7 @@ class Application:
         if not await self._try_to_unseal():
             self._tasks.append(asyncio.create_task(self._unseal(), name="unseal"))
         self._tasks.append(asyncio.create_task(self._sweep(sweeper), name="sweep"))
+        self._tasks.append(asyncio.create_task(self._notes.run(), name="notes"))
         self._tasks.append(asyncio.create_task(self._go_on_with_jobs(), name="jobs"))
 
     async def handle(self, request: Request) -> Response:
@@ -156,6 +159,7 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._notes.close()
         await self._provider_keys.close()
         if self._bucket_keys is not None:
             self._bucket_keys.close()

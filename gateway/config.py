@@ -443,6 +443,11 @@ class Settings:
         return self.data_directory / "store"
 
     @property
+    def notes_path(self) -> Path:
+        """What a rebuild of the index needs beside the blobs (`gateway.index_notes`)."""
+        return self.data_directory / "store" / "index-notes"
+
+    @property
     def identities_path(self) -> Path:
         return self.data_directory / "iam" / "identities.sqlite"
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import CONFIG_NAME, Settings, format_settings, load
+from gateway.index_notes import NoteKeeper
 from gateway.index_stores import open_index
 from gateway.private_files import DEV_ENV, format_dev_env, sync_directory, write_private
 from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY
@@ -196,6 +197,7 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
         await _refuse_keys(index, settings)
         async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
             keys = await open_service_keys(service, index, request_id="init", make=True)
+            await NoteKeeper(settings.notes_path, index).keep()
             identities = SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
             try:
                 yield identities

@@ -98,6 +98,10 @@ class MemoryIndex:
         rows = [row for row in rows if row.name.startswith(prefix) and row.name > after]
         return sorted(rows, key=lambda row: row.name)[:limit]
 
+    async def all_buckets(self, *, after: str, limit: int) -> Sequence[BucketRow]:
+        self._check_open()
+        return sorted((row for row in self._buckets.values() if row.name > after), key=lambda row: row.name)[:limit]
+
     async def update_bucket(self, row: BucketRow) -> None:
         self._check_open()
         stored = self._buckets.get(row.bucket_id)
@@ -346,6 +350,11 @@ class MemoryIndex:
         blob_ids = self._condemned(before_us, is_inline=True)[:limit]
         await self.forget_blobs(blob_ids)
         return len(blob_ids)
+
+    async def hold_blobs(self, blobs: Sequence[NewBlob]) -> None:
+        self._check_open()
+        for blob in blobs:
+            self._blobs.setdefault(blob.blob_id, _Blob(blob))
 
     async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:
         self._check_open()
@@ -606,6 +615,9 @@ class MemoryBlobWriter:
 class MemoryBlobReader:
     def __init__(self, data: bytes) -> None:
         self._data = data
+
+    def stored_bytes(self) -> int:
+        return len(self._data)
 
     async def read(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]

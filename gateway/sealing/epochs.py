@@ -67,7 +67,7 @@ async def load_epochs(kms: KeyService, store: EpochStore, purpose: str, *, reque
     """As `load_or_create_epochs`, but raises EpochsMissing where there is none."""
     wrapped = await store.load(purpose)
     if not wrapped:
-        raise EpochsMissing(f"the index has no key of purpose {purpose!r}: restore it from a backup")
+        raise EpochsMissing(f"the index has no key of purpose {purpose!r}: restore it from a backup, or rebuild it")
     keys = {epoch: await _unwrap(kms, purpose, epoch, blob, request_id) for epoch, blob in wrapped}
     return EpochKeys(keys, max(keys))
 

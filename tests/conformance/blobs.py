@@ -49,6 +49,7 @@ class BlobSuite:
         blob_id, data = blob_id_at(now_ms()), os.urandom(size)
         await store_blob(store, blob_id, data)
         reader = await store.open(blob_id)
+        assert reader.stored_bytes() == size
         for offset in (0, 1, size // 2, 69_000, size - 1, size, size + 1):
             if offset < 0:
                 continue

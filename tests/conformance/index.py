@@ -241,6 +241,14 @@ class IndexSuite:
         assert await names("", "b-3", 10) == ["c-1"]
         assert await names("d", "", 10) == []
 
+    async def test_buckets_of_all_accounts_are_listed_by_page(self, index: Index) -> None:
+        rows = [bucket_row(name, account_id=account) for name, account in (("b", "1" * 12), ("c", "2" * 12), ("a", ""))]
+        for row in rows:
+            await index.create_bucket(row)
+        assert await index.all_buckets(after="", limit=2) == [rows[2], rows[0]]
+        assert await index.all_buckets(after="b", limit=2) == [rows[1]]
+        assert await index.all_buckets(after="c", limit=2) == []
+
     async def test_update_bucket_needs_the_revision_before(self, index: Index) -> None:
         row = bucket_row()
         await index.create_bucket(row)
@@ -377,6 +385,19 @@ class IndexSuite:
         assert await index.get_object(bucket_id, b"key") == new
         assert sorted(await condemned(index)) == sorted([*old.blob_ids, old.manifest_id or b""])
         assert await index.known_blobs([*old.blob_ids, *new.blob_ids, new_id()]) == {*old.blob_ids, *new.blob_ids}
+
+    async def test_held_blobs_are_no_garbage(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id))
+        held = [NewBlob(new_id(), 7), NewBlob(new_id(), 8), NewBlob(row.blob_ids[0], 5)]
+        await index.hold_blobs(held)
+        await index.hold_blobs([*held, NewBlob(new_id(), 1)])
+        await index.hold_blobs([])
+        ids = [blob.blob_id for blob in held]
+        assert await index.known_blobs(ids) == set(ids)
+        await index.delete_object(bucket_id, Deletion(b"key"))
+        assert await condemned(index) == list(row.blob_ids)
+        await index.forget_blobs(ids)
+        assert await index.known_blobs(ids) == set(ids[:2])
 
     async def test_same_row_uid_can_be_written_again(self, index: Index, bucket_id: bytes) -> None:
         row = await put(index, object_row(bucket_id, sealed_parts=b"1", manifest_id=new_id(), part_count=1))

@@ -31,6 +31,10 @@ class BlobReader(Protocol):
     """An open blob. One that is deleted meanwhile stays readable where the store can hold it (files), else BlobMissing
     may be raised: the sweep's grace is what readers rely on."""
 
+    def stored_bytes(self) -> int:
+        """The length of the whole blob. Raises StorageUnavailable."""
+        ...
+
     async def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`; fewer only where the blob ends."""
         ...

@@ -57,6 +57,10 @@ class BucketIndex(Protocol):
         """At most `limit` buckets of the account with name > `after`, ordered by name."""
         ...
 
+    async def all_buckets(self, *, after: str, limit: int) -> Sequence[BucketRow]:
+        """The same of every account."""
+        ...
+
     async def update_bucket(self, row: BucketRow) -> None:
         """Replace configuration (`sealed`). Raises Conflict unless the stored revision is `row.revision - 1`."""
         ...
@@ -228,6 +232,13 @@ class GarbageIndex(Protocol):
 
     async def forget_inline_blobs(self, *, before_us: int, limit: int) -> int:
         """Drop up to `limit` inline blobs without references since before `before_us`, bytes and all; how many."""
+        ...
+
+    async def hold_blobs(self, blobs: Sequence[NewBlob]) -> None:
+        """Record blobs of the blob store with a reference that no row has, so that no sweep deletes them.
+
+        Those that have a row already stay as they are.
+        """
         ...
 
     async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:

@@ -39,6 +39,10 @@ class S3BlobReader:
         self._stream = stream
         self._position = len(head)
 
+    def stored_bytes(self) -> int:
+        """See BlobReader."""
+        return self._size
+
     async def read(self, offset: int, length: int) -> bytes:
         """See BlobReader."""
         end = min(offset + length, self._size)

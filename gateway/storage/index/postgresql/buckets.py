@@ -23,6 +23,7 @@ LIST = f"""
     SELECT {_COLUMNS} FROM bucket WHERE account_id = $1 AND name > $2 AND name >= $3 AND name < $4
     ORDER BY name LIMIT $5
 """  # noqa: S608  # constants only
+LIST_ALL = f"SELECT {_COLUMNS} FROM bucket WHERE name > $1 ORDER BY name LIMIT $2"  # noqa: S608  # constants only
 _CREATE = f"INSERT INTO bucket ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)"  # noqa: S608  # constants only
 _COUNT = "SELECT count(*) FROM bucket WHERE account_id = $1"
 _UPDATE = "UPDATE bucket SET revision = $2, sealed = $3 WHERE bucket_id = $1 AND revision = $4"
@@ -56,6 +57,10 @@ class PostgreSQLBuckets(IndexPart):
             return []
         after = after.partition("\0")[0]  # no name has a NUL: after "a\0" is after "a"
         rows = await self._database.rows(LIST, account_id, after, prefix, prefix + _AFTER_ALL_NAMES, limit)
+        return [BucketRow(*row) for row in rows]
+
+    async def all_buckets(self, *, after: str, limit: int) -> Sequence[BucketRow]:
+        rows = await self._database.rows(LIST_ALL, after.partition("\0")[0], limit)
         return [BucketRow(*row) for row in rows]
 
     async def update_bucket(self, row: BucketRow) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from database.connection import Transaction
+from database.connection import Transaction, columns_of
 from gateway.storage.index.postgresql.part import IndexPart
+from gateway.storage.index.records import NewBlob
 
 CONDEMNED = """
     SELECT blob_id FROM blob WHERE NOT is_inline AND condemned_us < $1 ORDER BY condemned_us LIMIT $2
@@ -18,6 +19,11 @@ FORGET_INLINE = """
         SELECT blob_id FROM blob WHERE is_inline AND condemned_us < $1 ORDER BY condemned_us LIMIT $2
         FOR UPDATE SKIP LOCKED
     ))
+"""
+_HOLD = """
+    INSERT INTO blob (blob_id, stored_bytes, is_inline, refs)
+    SELECT held.blob_id, held.stored_bytes, FALSE, 1
+    FROM unnest($1::bytea[], $2::bigint[]) AS held (blob_id, stored_bytes) ON CONFLICT DO NOTHING
 """
 _TAKE = """
     INSERT INTO job AS present (name, owner, until_us) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE
@@ -41,6 +47,14 @@ class PostgreSQLGarbage(IndexPart):
             return await transaction.change(FORGET_INLINE, before_us, limit)
 
         return await self._database.write(forget)
+
+    async def hold_blobs(self, blobs: Sequence[NewBlob]) -> None:
+        async def hold(transaction: Transaction) -> None:
+            columns = columns_of([(blob.blob_id, blob.stored_bytes) for blob in blobs])
+            await transaction.change(_HOLD, *columns)
+
+        if blobs:
+            await self._database.write(hold)
 
     async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:
         return frozenset([blob_id for (blob_id,) in await self._database.rows(KNOWN, list(blob_ids))])

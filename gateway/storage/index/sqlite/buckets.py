@@ -47,6 +47,13 @@ class SQLiteBuckets(IndexPart):
         )
         return [_bucket_row(row) for row in rows]
 
+    async def all_buckets(self, *, after: str, limit: int) -> Sequence[BucketRow]:
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM bucket WHERE name > ? ORDER BY name LIMIT ?",  # noqa: S608  # constants only
+            (after, limit),
+        )
+        return [_bucket_row(row) for row in rows]
+
     async def update_bucket(self, row: BucketRow) -> None:
         def update(connection: sqlite3.Connection) -> None:
             cursor = connection.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
+from gateway.storage.index.records import NewBlob
 from gateway.storage.index.sqlite.part import IndexPart
 
 _IDS_PER_QUERY = 500
@@ -36,6 +37,15 @@ class SQLiteGarbage(IndexPart):
             return cursor.rowcount  # the bytes go with the row: ON DELETE CASCADE
 
         return await self._database.write(forget)
+
+    async def hold_blobs(self, blobs: Sequence[NewBlob]) -> None:
+        def hold(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO blob (blob_id, stored_bytes, is_inline, refs) VALUES (?, ?, 0, 1) ON CONFLICT DO NOTHING",
+                [(blob.blob_id, blob.stored_bytes) for blob in blobs],
+            )
+
+        await self._database.write(hold)
 
     async def known_blobs(self, blob_ids: Sequence[bytes]) -> frozenset[bytes]:
         known: set[bytes] = set()
