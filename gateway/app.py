@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from gateway.batch_roles import StoredRoles
 from gateway.blob_stores import open_blob_store
 from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
@@ -21,11 +22,12 @@ from gateway.index_stores import open_index
 from gateway.metered import MeteredKeyService
 from gateway.operations.context import Owner, PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
+from gateway.operations.jobs.batch_runner import BatchRunner
 from gateway.operations.jobs.rewrap_jobs import RewrapJobs
 from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.key_usage import count_usage
 from gateway.operations.key_watch import KeyWatch
-from gateway.operations.rows import OPERATIONS
+from gateway.operations.rows import OPERATIONS, UPDATE_OBJECT_ENCRYPTION
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
 from gateway.protocol.messages import Request, Response
@@ -101,6 +103,7 @@ class Application:
         self._epoch = SharedEpoch.open_reader(settings.epoch_path)
         self._bucket_keys: BucketKeys | None = None
         self._rewrapping: RewrapRunner | None = None
+        self._batches: BatchRunner | None = None
         self._owner = ""
         self._notes = NoteTaking(NoteKeeper(settings.notes_path, index), settings.run_directory / "notes.lock")
         self._key_watch: KeyWatch | None = None
@@ -135,6 +138,7 @@ class Application:
         self._tasks.append(asyncio.create_task(self._sweep(sweeper), name="sweep"))
         self._tasks.append(asyncio.create_task(self._notes.run(), name="notes"))
         self._tasks.append(asyncio.create_task(self._go_on_with_jobs(), name="jobs"))
+        self._tasks.append(asyncio.create_task(self._go_on_with_batches(), name="batches"))
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises but CancelledError."""
@@ -280,6 +284,7 @@ class Application:
             key_watch=self._key_watch,
             copies_share=self._settings.storage.copy == CopySetting.SHARE,
         )
+        via_service = f"s3.{self._settings.region}.amazonaws.com"
         self._rewrapping = RewrapRunner(
             RewrapJobs(self._index, rows, integrity_event),
             kms=self._service,
@@ -290,7 +295,10 @@ class Application:
             inline_limit_bytes=services.inline_limit_bytes,
             integrity_event=integrity_event,
             owner=self._owner,
-            via_service=f"s3.{self._settings.region}.amazonaws.com",
+            via_service=via_service,
+        )
+        self._batches = BatchRunner(
+            services, StoredRoles(identities), UPDATE_OBJECT_ENCRYPTION, owner=self._owner, via_service=via_service
         )
         regions = {KMS.name: self._settings.kms.other_regions}
         regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}
@@ -319,6 +327,24 @@ class Application:
                 await self._rewrapping.run_active()
             except StorageError as error:
                 reason = f"jobs: {error}"
+                _log.warning("%s", reason)
+                if isinstance(error, RowDamaged) and reason != reported:
+                    reported = reason
+                    integrity_event("row", reason)
+
+    async def _go_on_with_batches(self) -> None:
+        """Round after round while there are jobs; in a task of its own, as neither kind may wait for the other."""
+        reported = ""
+        is_busy = False
+        while True:
+            await asyncio.sleep(0 if is_busy else JOBS_SECONDS)
+            if self._batches is None:
+                continue
+            try:
+                is_busy = await self._batches.run_open()
+            except (StorageError, StoreUnavailable) as error:
+                is_busy = False
+                reason = f"batch jobs: {error}"
                 _log.warning("%s", reason)
                 if isinstance(error, RowDamaged) and reason != reported:
                     reported = reason

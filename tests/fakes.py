@@ -434,9 +434,16 @@ class MemoryIndex:
             raise NoSuchJob
         return self._batch_jobs[job_id]
 
-    async def list_batch_jobs(self, *, limit: int) -> Sequence[BatchJobRow]:
+    async def list_batch_jobs(
+        self, *, limit: int, kind: str | None = None, states: Sequence[str] | None = None
+    ) -> Sequence[BatchJobRow]:
         self._check_open()
-        return sorted(self._batch_jobs.values(), key=lambda row: (-row.created_us, row.job_id))[:limit]
+        found = [
+            row
+            for row in self._batch_jobs.values()
+            if kind in (None, row.kind) and (states is None or row.state in states)
+        ]
+        return sorted(found, key=lambda row: (-row.created_us, row.job_id))[:limit]
 
     async def update_batch_job(self, row: BatchJobRow) -> None:
         self._check_open()

@@ -40,6 +40,8 @@ async def admit(call: Call, operation: Operation) -> None:
         )
     if operation.name == "CreateBucket" and not call.is_anonymous:
         return  # decided once its document was read, which says what policies may ask for (s3:LocationConstraint)
+    if call.address.bucket is None and operation.authorises_each:
+        return  # decided by the handler, which knows what it is about: a job
     if call.address.bucket is None or operation.name == "CreateBucket":
         call.permissions.require_of_account(operation.action, resource_arn(call.address))
         return

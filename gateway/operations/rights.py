@@ -62,6 +62,9 @@ REWRAPS = (
     Right("kms:Decrypt", "key", when="the object is by SSE-KMS"),
     Right("kms:GenerateDataKey", "key"),
 )
+PASSES_ROLE = (Right("iam:PassRole", "role"),)
+"""Of the role that a job of S3 Batch Operations acts as: what it does then is a matter of that role's rights."""
+
 MAKES_BUCKET = (
     Right("s3:TagResource", "bucket", when="tags"),
     Right("s3:PutBucketOwnershipControls", "bucket", when="x-amz-object-ownership"),
@@ -73,7 +76,16 @@ READS_ATTRIBUTES = (
     Right("s3:GetObjectVersion", "object", when=f"{_NAMED}, in place of s3:GetObject"),
 )
 
-_OF_NO_BUCKET = frozenset({"s3:GetAccountPublicAccessBlock", "s3:ListAllMyBuckets", "s3:PutAccountPublicAccessBlock"})
+_OF_NO_BUCKET = frozenset(
+    {
+        "s3:CreateJob",
+        "s3:GetAccountPublicAccessBlock",
+        "s3:ListAllMyBuckets",
+        "s3:ListJobs",
+        "s3:PutAccountPublicAccessBlock",
+    }
+)
+_OF_JOBS = frozenset({"s3:DescribeJob", "s3:UpdateJobPriority", "s3:UpdateJobStatus"})
 
 
 def rights_of(row: Operation) -> tuple[Right, ...]:
@@ -92,6 +104,8 @@ def rights_of(row: Operation) -> tuple[Right, ...]:
 def _kind(action: str) -> str:
     if action in _OF_NO_BUCKET:
         return ANY
+    if action in _OF_JOBS:
+        return "job"
     return "object" if action in OBJECT_ACTIONS else "bucket"
 
 

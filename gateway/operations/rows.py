@@ -40,6 +40,19 @@ from gateway.operations.unserved import UNSERVED
 SERVICE, BUCKET, OBJECT = Target.SERVICE, Target.BUCKET, Target.OBJECT
 
 
+UPDATE_OBJECT_ENCRYPTION = Operation(
+    "UpdateObjectEncryption",
+    "PUT",
+    OBJECT,
+    update_encryption.ACTION,
+    ("encryption",),
+    body=Body.DOCUMENT,
+    authorises_each=True,
+    accepts=(VERSION_ID,),
+    also=rights.REWRAPS,
+    handler=update_encryption.handle,
+)
+
 SERVED = (
     Operation("ListBuckets", "GET", SERVICE, "s3:ListAllMyBuckets", handler=list_buckets.handle),
     Operation(
@@ -296,18 +309,7 @@ SERVED = (
     Operation(
         "RenameObject", "PUT", OBJECT, "s3:PutObject", ("renameObject",), also=rights.RENAMES, handler=rename.handle
     ),
-    Operation(
-        "UpdateObjectEncryption",
-        "PUT",
-        OBJECT,
-        update_encryption.ACTION,
-        ("encryption",),
-        body=Body.DOCUMENT,
-        authorises_each=True,
-        accepts=(VERSION_ID,),
-        also=rights.REWRAPS,
-        handler=update_encryption.handle,
-    ),
+    UPDATE_OBJECT_ENCRYPTION,
     Operation(
         "DeleteObject",
         "DELETE",

@@ -20,6 +20,9 @@ PREFIX = "/v20180820/"
 TAGS_PREFIX = f"{PREFIX}tags/"
 """What has tags is named in the rest of the path, by its ARN."""
 
+JOBS_PATH = f"{PREFIX}jobs"
+"""Of S3 Batch Operations; what has its own path under it is one job."""
+
 _BUCKET_ARN = re.compile(r"arn:aws:s3:::([A-Za-z0-9._-]{3,255})")
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 
@@ -45,3 +48,11 @@ def tagged_bucket(target_path: str) -> str | None:
         return None
     named = _BUCKET_ARN.fullmatch(decode(target_path.removeprefix(TAGS_PREFIX)))
     return None if named is None else named[1]
+
+
+def named_job(target_path: str) -> tuple[str, str] | None:
+    """The id and the rest of a path under that of jobs: `status`, `priority`, or nothing. Raises S3Error InvalidURI."""
+    if not target_path.startswith(f"{JOBS_PATH}/"):
+        return None
+    job_id, _, rest = target_path.removeprefix(f"{JOBS_PATH}/").partition("/")
+    return decode(job_id), rest

@@ -109,6 +109,14 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     "KMS.KMSInvalidStateException": (400, "The state of the KMS key does not permit this operation."),
     "KMS.NotFoundException": (400, "The KMS key could not be found."),
     "KMS.UnsupportedOperationException": (400, "The KMS key does not support this operation."),
+    # S3 Control: 400, 404, 429
+    "BadRequestException": (400, "The request is not valid."),
+    "IdempotencyException": (400, "The request was made before with other parameters."),
+    "InvalidNextTokenException": (400, "The continuation token provided is incorrect."),
+    "InvalidRequestException": (400, "The request is not valid."),
+    "JobStatusException": (400, "The job is not in a status that allows this."),
+    "NotFoundException": (404, "The specified resource does not exist."),
+    "TooManyRequestsException": (429, "Too many requests."),
     # 403
     "AccessDenied": (403, "Access Denied"),
     "AccessForbidden": (403, "CORSResponse: This CORS request is not allowed."),

@@ -100,6 +100,10 @@ def _first_bad_resource(statements: Iterable[Object]) -> PolicyError | None:
     return None
 
 
+_IN_REGIONS = ("access-grants/", "accesspoint/", "async-request/", "job/", "storage-lens/", "storage-lens-group/")
+"""What S3 has in a region (Service Authorization Reference, "Resource types defined by Amazon S3"): no buckets."""
+
+
 def _check_resource(resource: str) -> None:
     if resource == "*":
         return
@@ -117,7 +121,7 @@ def _check_resource(resource: str) -> None:
     path = account_and_path.partition(":")[2]
     if vendor == "iam" and region:
         _refuse(Fault.IAM_REGION, resource)
-    if vendor == "s3" and region and not path.startswith("accesspoint/"):
+    if vendor == "s3" and region and not path.startswith(_IN_REGIONS):
         _refuse(Fault.S3_REGION, resource)
     if vendor == "iam" and region_and_path and not path.startswith((*IAM_PATHS, "*")):
         _refuse(Fault.IAM_PATH)

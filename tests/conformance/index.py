@@ -1111,6 +1111,9 @@ class IndexSuite:
             await index.add_batch_job(row)
         assert list(await index.list_batch_jobs(limit=9)) == [others[1], others[0], row]
         assert list(await index.list_batch_jobs(limit=1)) == [others[1]]
+        assert list(await index.list_batch_jobs(limit=9, kind=row.kind, states=(row.state, "x")))[-1:] == [row]
+        for nothing in ({"kind": "x"}, {"states": ("x",)}, {"states": ()}):
+            assert not await index.list_batch_jobs(limit=9, **nothing)
         changed = replace(row, state="Complete", revision=2, sealed=b"next")
         await index.update_batch_job(changed)
         assert await index.get_batch_job("b") == changed

@@ -14,9 +14,10 @@ from typing import Final
 
 import msgspec
 
+from gateway.operations.jobs.integrity import not_authentic
 from gateway.operations.sealed_rows import SealedRows
 from gateway.sealing.errors import SealingError
-from gateway.storage.errors import Conflict
+from gateway.storage.errors import Conflict, NoSuchJob
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BatchJobRow
 
@@ -125,12 +126,15 @@ class RewrapJobs:
 
     async def get(self, job_id: str) -> RewrapJob:
         """Raises NoSuchJob, AuthenticationFailed."""
-        return self._opened(await self._index.get_batch_job(job_id))
+        row = await self._index.get_batch_job(job_id)
+        if row.kind != KIND:
+            raise NoSuchJob
+        return self._opened(row)
 
     async def list(self) -> list[RewrapJob]:
         """The newest first; what was tampered with is reported, and left out."""
         found = []
-        for row in await self._index.list_batch_jobs(limit=2 * MAX_JOBS):
+        for row in await self._index.list_batch_jobs(limit=2 * MAX_JOBS, kind=KIND):
             try:
                 found.append(self._opened(row))
             except SealingError:
@@ -139,8 +143,8 @@ class RewrapJobs:
 
     async def active(self) -> Sequence[str]:
         """Ids of those to go on with, the oldest first."""
-        rows = await self._index.list_batch_jobs(limit=2 * MAX_JOBS)
-        return [row.job_id for row in reversed(rows) if row.kind == KIND and row.state == JobState.ACTIVE]
+        rows = await self._index.list_batch_jobs(limit=2 * MAX_JOBS, kind=KIND, states=(JobState.ACTIVE,))
+        return [row.job_id for row in reversed(rows)]
 
     async def set_state(self, job_id: str, state: JobState) -> RewrapJob:
         """Pause, resume or cancel; a job that has ended stays as it is. Raises NoSuchJob."""
@@ -167,11 +171,6 @@ class RewrapJobs:
         return RewrapJob(row, self._rows.open_job(row, _decoder))
 
     async def _forget_oldest(self) -> None:
-        for row in (await self._index.list_batch_jobs(limit=2 * MAX_JOBS))[MAX_JOBS - 1 :]:
+        for row in (await self._index.list_batch_jobs(limit=2 * MAX_JOBS, kind=KIND))[MAX_JOBS - 1 :]:
             if row.state in ENDED:
                 await self._index.delete_batch_job(row.job_id)
-
-
-def not_authentic(job_id: str) -> str:
-    """What an integrity event says of a job that was tampered with."""
-    return f"job {job_id} is not authentic"

@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from gateway.operations.encryption import EncryptionChoice
+from gateway.operations.jobs.integrity import not_authentic
 from gateway.operations.jobs.rewrap_jobs import (
     KIND,
     MAX_FAILURES,
@@ -28,7 +29,6 @@ from gateway.operations.jobs.rewrap_jobs import (
     RewrapDocument,
     RewrapJob,
     RewrapJobs,
-    not_authentic,
 )
 from gateway.operations.rewrapping import Rewrapper
 from gateway.operations.sealed_rows import SealedRows

@@ -41,8 +41,18 @@ _OTHER_ACCOUNT = (
 
 
 async def handle(call: Call) -> Response:
+    return await _change(call, await _read(call))
+
+
+async def update(call: Call, asked: ObjectEncryption) -> Response:
+    """The same for what was asked for otherwise than by the call's own document: by a job."""
+    await _introduce(call, await call.bucket())
+    _require(call, asked)
+    return await _change(call, asked)
+
+
+async def _change(call: Call, asked: ObjectEncryption) -> Response:
     """One transaction, which finds the version as it was when its data key was opened, or changes nothing."""
-    asked = await _read(call)
     bucket = await call.bucket()
     if call.is_anonymous:
         raise S3Error("InvalidRequest", _UNSIGNED)

@@ -295,8 +295,10 @@ class BatchJobIndex(Protocol):
         """Raises NoSuchJob."""
         ...
 
-    async def list_batch_jobs(self, *, limit: int) -> Sequence[BatchJobRow]:
-        """The newest first."""
+    async def list_batch_jobs(
+        self, *, limit: int, kind: str | None = None, states: Sequence[str] | None = None
+    ) -> Sequence[BatchJobRow]:
+        """The newest first: of one kind, in one of these states, if they are named."""
         ...
 
     async def update_batch_job(self, row: BatchJobRow) -> None:

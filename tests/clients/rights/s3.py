@@ -8,6 +8,7 @@ from typing import Any
 from tests.clients.access import policy_text, statement
 from tests.clients.rights.case import Case, Prepared, method_of, told
 from tests.clients.rights.world import World
+from tests.harness import REGION, wait_until
 
 Parameters = Mapping[str, Any]
 
@@ -274,7 +275,56 @@ def _tagging(operation: str, *, before: bool | None = None, **more: Any) -> Case
     return Case(service="s3control", operation=operation, prepare=prepare)
 
 
+def _job(operation: str, *, is_change: bool = True, **more: Any) -> Case:
+    """A job that waits to be confirmed, so that what is asked for is all that is done to it."""
+
+    def prepare(world: World) -> Prepared:
+        job = {"AccountId": world.account_id, "JobId": world.control.create_job(**_new_job(world))["JobId"]}
+        wait_until(lambda: told(world.control.describe_job, **job)["Job"]["Status"] == "Suspended", "it was prepared")
+        return Prepared(
+            ask=lambda clients: method_of(clients("s3control"), operation)(**job, **more),
+            needs=[(f"s3:{operation}", f"arn:aws:s3:{REGION}:{world.account_id}:job/{job['JobId']}")],
+            observe=(lambda: told(world.control.describe_job, **job)) if is_change else None,
+        )
+
+    return Case(service="s3control", operation=operation, prepare=prepare)
+
+
+def _new_job(world: World) -> dict[str, Any]:
+    generator = {"SourceBucket": bucket_arn(world.bucket()), "EnableManifestOutput": False}
+    return {
+        "AccountId": world.account_id,
+        "ClientRequestToken": world.name("job"),
+        "ConfirmationRequired": True,
+        "ManifestGenerator": {"S3JobManifestGenerator": generator},
+        "Operation": {"S3UpdateObjectEncryption": {"ObjectEncryption": {"SSEKMS": {"KMSKeyArn": world.kms_key}}}},
+        "Priority": 1,
+        "Report": {"Enabled": False},
+        "RoleArn": world.batch_role,
+    }
+
+
+def _create_job(world: World) -> Prepared:
+    asked = _new_job(world)
+    return Prepared(
+        ask=lambda clients: clients("s3control").create_job(**asked),
+        needs=[("s3:CreateJob", "*"), ("iam:PassRole", world.batch_role)],
+        observe=lambda: [each["JobId"] for each in world.control.list_jobs(AccountId=world.account_id).get("Jobs", ())],
+    )
+
+
+def _list_jobs(world: World) -> Prepared:
+    return Prepared(
+        ask=lambda clients: clients("s3control").list_jobs(AccountId=world.account_id), needs=[("s3:ListJobs", "*")]
+    )
+
+
 CASES += [
+    Case(service="s3control", operation="CreateJob", prepare=_create_job),
+    Case(service="s3control", operation="ListJobs", prepare=_list_jobs),
+    _job("DescribeJob", is_change=False),
+    _job("UpdateJobPriority", Priority=2),
+    _job("UpdateJobStatus", RequestedJobStatus="Cancelled"),
     _tagging("ListTagsForResource"),
     _tagging("TagResource", before=False, Tags=TAGGING["TagSet"]),
     _tagging("UntagResource", before=True, TagKeys=["a"]),

@@ -92,6 +92,16 @@ class World:
     def other_kms_key(self) -> str:
         return self.keys.key()
 
+    @cached_property
+    def batch_role(self) -> str:
+        """The ARN of a role that jobs of S3 Batch Operations may act as; it may only have buckets listed."""
+        name = self.name("role")
+        trust = _trust_in("batchoperations.s3.amazonaws.com")
+        arn = str(self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"])
+        policy = POLICY.replace("s3:GetObject", "s3:PutInventoryConfiguration")
+        self.iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=policy)
+        return arn
+
     def configuration_of(self, bucket: str) -> Callable[[], object]:
         return lambda: [told(getattr(self.s3, each), Bucket=bucket) for each in CONFIGURATIONS]
 
@@ -174,6 +184,11 @@ class World:
     def state_of_policy(self, arn: str) -> Callable[[], object]:
         read = ("get_policy", "list_entities_for_policy", "list_policy_tags", "list_policy_versions")
         return lambda: [told(getattr(self.iam, each), PolicyArn=arn) for each in read]
+
+
+def _trust_in(service: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def _trust(account: str, *actions: str) -> str:

@@ -140,19 +140,20 @@ def versions_of(listing: bytes) -> list[tuple[str, str]]:
     return found
 
 
+async def create_key(gateway: InProcessGateway) -> str:
+    """The ARN of a new KMS key."""
+    target = {"X-Amz-Target": "TrentService.CreateKey"}
+    answer = await gateway.call("POST", "/", service="kms", headers=target, body=b"{}")
+    return str(json.loads(answer.body)["KeyMetadata"]["Arn"])
+
+
 @pytest.fixture
 async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(rewrap_runner, "LEASE_SECONDS", 0.0)  # a dead owner's ends at once
     monkeypatch.setattr(rewrap_runner, "NOTE_SECONDS", 0.0)  # a note after each version
     monkeypatch.setattr(rewrap_runner, "PAUSE_SECONDS", 0.01)
     async with in_process_gateway(tmp_path) as gateway:
-        keys = []
-        for _ in range(2):
-            answer = await gateway.call(
-                "POST", "/", service="kms", headers={"X-Amz-Target": "TrentService.CreateKey"}, body=b"{}"
-            )
-            keys.append(json.loads(answer.body)["KeyMetadata"]["Arn"])
-        made = World(gateway, *keys)
+        made = World(gateway, await create_key(gateway), await create_key(gateway))
         assert (await gateway.call("PUT", "/bkt")).status == 200
         await fill(made)
         yield made

@@ -178,6 +178,7 @@ TAKEN: list[dict[str, Any]] = [
     with_(Resource="arn:aws:cloudwatch:us-east-1::example_bucket"),
     with_(Resource="arn:aws:invalid-service:us-east-1::example_bucket"),
     with_(Resource="arn:aws:s3:us-east-1:111122223333:accesspoint/a"),
+    with_(Resource="arn:aws:s3:us-east-1:111122223333:job/0f0e0d0c-1111-4222-8333-abcdefabcdef"),
     with_(Condition={}),
     with_(Condition={"DateGreaterThan": {}}),
     with_(Condition={"a": {}}),

@@ -48,19 +48,20 @@ class ObjectEncryption:
     @classmethod
     def parse(cls, body: bytes) -> Self:
         """Raises S3Error MalformedXML, InvalidRequest."""
-        named = list(children(read_document(body, "ObjectEncryption")))
-        if len(named) > 1:
-            raise malformed()
-        name, element = named[0] if named else ("", None)
-        if name in _NEVER:
-            raise S3Error("InvalidRequest", _OTHER_TARGET)
-        if name != _KMS or element is None:
-            raise S3Error("InvalidRequest", _NO_TARGET)
-        return cls._of(element)
+        return cls.of(read_document(body, "ObjectEncryption"))
 
     @classmethod
-    def _of(cls, element: Element) -> Self:
-        members = texts(element, ("KMSKeyArn", "BucketKeyEnabled"))
+    def of(cls, element: Element) -> Self:
+        """What an element ObjectEncryption says. Raises S3Error MalformedXML, InvalidRequest."""
+        named = list(children(element))
+        if len(named) > 1:
+            raise malformed()
+        name, by_kms = named[0] if named else ("", None)
+        if name in _NEVER:
+            raise S3Error("InvalidRequest", _OTHER_TARGET)
+        if name != _KMS or by_kms is None:
+            raise S3Error("InvalidRequest", _NO_TARGET)
+        members = texts(by_kms, ("KMSKeyArn", "BucketKeyEnabled"))
         key_arn = members.get("KMSKeyArn", "").strip()
         if not key_arn:
             raise S3Error("InvalidRequest", _NO_ARN)

@@ -11,7 +11,11 @@ from gateway.storage.index.records import BatchJobRow
 
 _COLUMNS = "job_id, kind, state, created_us, revision, sealed"
 GET_BATCH_JOB = f"SELECT {_COLUMNS} FROM batch_job WHERE job_id = $1"  # noqa: S608  # constants only
-_LIST = f"SELECT {_COLUMNS} FROM batch_job ORDER BY created_us DESC, job_id LIMIT $1"  # noqa: S608  # constants only
+_LIST = f"""
+    SELECT {_COLUMNS} FROM batch_job
+    WHERE ($1::text IS NULL OR kind = $1) AND ($2::text[] IS NULL OR state = ANY($2))
+    ORDER BY created_us DESC, job_id LIMIT $3
+"""  # noqa: S608  # constants only
 _ADD = f"""
     INSERT INTO batch_job ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job_id) DO NOTHING
 """  # noqa: S608  # constants only
@@ -33,8 +37,10 @@ class PostgreSQLBatchJobs(IndexPart):
             raise NoSuchJob
         return BatchJobRow(*found)
 
-    async def list_batch_jobs(self, *, limit: int) -> Sequence[BatchJobRow]:
-        return [BatchJobRow(*row) for row in await self._database.rows(_LIST, limit)]
+    async def list_batch_jobs(
+        self, *, limit: int, kind: str | None = None, states: Sequence[str] | None = None
+    ) -> Sequence[BatchJobRow]:
+        return [BatchJobRow(*row) for row in await self._database.rows(_LIST, kind, states, limit)]
 
     async def update_batch_job(self, row: BatchJobRow) -> None:
         async def update(transaction: Transaction) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -11,7 +12,11 @@ from gateway.storage.index.sqlite.part import IndexPart
 
 _COLUMNS = "job_id, kind, state, created_us, revision, sealed"
 _GET = f"SELECT {_COLUMNS} FROM batch_job WHERE job_id = ?"  # noqa: S608  # constants only
-_LIST = f"SELECT {_COLUMNS} FROM batch_job ORDER BY created_us DESC, job_id LIMIT ?"  # noqa: S608  # constants only
+_LIST = f"""
+    SELECT {_COLUMNS} FROM batch_job
+    WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR state IN (SELECT value FROM json_each(?2)))
+    ORDER BY created_us DESC, job_id LIMIT ?3
+"""  # noqa: S608  # constants only
 _ADD = f"INSERT INTO batch_job ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # constants only
 _UPDATE = "UPDATE batch_job SET state = ?, revision = ?, sealed = ? WHERE job_id = ? AND revision = ?"
 
@@ -31,8 +36,11 @@ class SQLiteBatchJobs(IndexPart):
             raise NoSuchJob
         return BatchJobRow(*found)
 
-    async def list_batch_jobs(self, *, limit: int) -> Sequence[BatchJobRow]:
-        return [BatchJobRow(*row) for row in self._database.rows(_LIST, (limit,))]
+    async def list_batch_jobs(
+        self, *, limit: int, kind: str | None = None, states: Sequence[str] | None = None
+    ) -> Sequence[BatchJobRow]:
+        wanted = None if states is None else json.dumps(list(states))
+        return [BatchJobRow(*row) for row in self._database.rows(_LIST, (kind, wanted, limit))]
 
     async def update_batch_job(self, row: BatchJobRow) -> None:
         def update(connection: sqlite3.Connection) -> None:
