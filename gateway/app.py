@@ -28,6 +28,9 @@ from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.key_usage import count_usage
 from gateway.operations.key_watch import KeyWatch
 from gateway.operations.rows import OPERATIONS, UPDATE_OBJECT_ENCRYPTION
+from gateway.operations.scrub.deep import DeepScrub
+from gateway.operations.scrub.passes import Pass, Telling
+from gateway.operations.scrub.shallow import ShallowScrub
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
 from gateway.protocol.messages import Request, Response
@@ -73,6 +76,11 @@ _log = logging.getLogger(__name__)
 JOBS_SECONDS = 2.0
 """Between two looks for jobs that nobody goes on with."""
 
+SCRUB_LOOK_SECONDS = 5.0
+"""Between two looks whether a scrub is due, or one that nobody goes on with."""
+
+DAY_SECONDS = 86_400.0
+
 UNSEAL_PAUSE_SECONDS = 1.0
 """Between two attempts to open the service's own keys while the KMS is away."""
 
@@ -104,6 +112,7 @@ class Application:
         self._bucket_keys: BucketKeys | None = None
         self._rewrapping: RewrapRunner | None = None
         self._batches: BatchRunner | None = None
+        self._deep_scrub: DeepScrub | None = None
         self._owner = ""
         self._notes = NoteTaking(NoteKeeper(settings.notes_path, index), settings.run_directory / "notes.lock")
         self._key_watch: KeyWatch | None = None
@@ -139,6 +148,7 @@ class Application:
         self._tasks.append(asyncio.create_task(self._notes.run(), name="notes"))
         self._tasks.append(asyncio.create_task(self._go_on_with_jobs(), name="jobs"))
         self._tasks.append(asyncio.create_task(self._go_on_with_batches(), name="batches"))
+        self._tasks.append(asyncio.create_task(self._scrub(), name="scrub"))
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises but CancelledError."""
@@ -300,6 +310,16 @@ class Application:
         self._batches = BatchRunner(
             services, StoredRoles(identities), UPDATE_OBJECT_ENCRYPTION, owner=self._owner, via_service=via_service
         )
+        self._deep_scrub = DeepScrub(
+            self._index,
+            self._blobs,
+            telling(DeepScrub.name),
+            self._owner,
+            rows=rows,
+            data_keys=services.data_keys,
+            inline_limit_bytes=services.inline_limit_bytes,
+            via_service=via_service,
+        )
         regions = {KMS.name: self._settings.kms.other_regions}
         regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}
         authenticator = Authenticator(
@@ -361,6 +381,26 @@ class Application:
             metrics.count_swept("condemned", report.condemned_blobs + report.inline_blobs)
             metrics.count_swept("orphan", report.orphans + report.unfinished)
 
+    async def _scrub(self) -> None:
+        settings = self._settings.scrub
+        is_asked = settings.schedule == "always" or (
+            settings.schedule == "files" and self._settings.storage.blobs == "file"
+        )
+        shallow = ShallowScrub(self._index, self._blobs, telling(ShallowScrub.name), self._owner)
+        while True:
+            await asyncio.sleep(SCRUB_LOOK_SECONDS)
+            if is_asked:
+                await self._scrub_if_due(shallow, settings.every_days)
+            if settings.deep_every_days and self._deep_scrub is not None:
+                await self._scrub_if_due(self._deep_scrub, settings.deep_every_days)
+
+    async def _scrub_if_due(self, scrub: Pass, every_days: float) -> None:
+        try:
+            if await scrub.is_due(every_days * DAY_SECONDS):
+                await scrub.run(bytes_per_second=self._settings.scrub.bytes_per_second)
+        except (StorageError, SealingError) as error:
+            _log.warning("%s: %s", scrub.name, error)
+
 
 async def write_uses(service: IdentityService) -> None:
     """When keys were last used is not worth a failure."""
@@ -408,6 +448,11 @@ def integrity_event(kind: str, detail: str) -> None:
     """Stored bytes that are not what was written: logged, counted, never served."""
     metrics.count_integrity_event(kind)
     _log.error("integrity event: %s %s", kind, detail)
+
+
+def telling(scrub: str) -> Telling:
+    """What a scrub of that name finds: logged, and counted."""
+    return Telling(integrity_event, partial(metrics.count_scrubbed, scrub), metrics.SCRUBBED_BYTES.inc)
 
 
 def owners(identities: IdentityStore) -> Callable[[str], Owner]:

@@ -34,6 +34,7 @@ __all__ = [
     "LimitSettings",
     "ListenSettings",
     "LogSettings",
+    "ScrubSettings",
     "Settings",
     "StorageSettings",
     "UserSettings",
@@ -312,6 +313,23 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScrubSettings:
+    """Looking for stored bytes that are not what was written, while serving; `sealgate scrub` does so at once."""
+
+    schedule: str = setting(
+        "files",
+        "whether all blobs are checked by their checksums every so often: where they are files (a backing S3 may "
+        "charge for what is read, and checks its disks itself), always or never",
+        choices=("files", "always", "never"),
+    )
+    every_days: float = setting(30.0, "from the end of such a pass to the next one", minimum=0.001, maximum=3650)
+    deep_every_days: float = setting(
+        0.0, "the same for passes that authenticate every object, with the keys of the KMS; 0: none", maximum=3650
+    )
+    bytes_per_second: int = setting(8 << 20, "read at most so fast; 0: no limit", minimum=0, maximum=1 << 40)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
     """The database that holds the index where storage.index names one."""
 
@@ -423,6 +441,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     backing: BackingSettings = field(default_factory=BackingSettings)
+    scrub: ScrubSettings = field(default_factory=ScrubSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")
     webidentity: WebIdentitySettings = field(default_factory=WebIdentitySettings)

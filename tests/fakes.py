@@ -27,7 +27,9 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
 from gateway.storage.index.records import (
+    BadBlob,
     BatchJobRow,
+    BlobRow,
     BucketKeyRow,
     BucketRow,
     ClientToken,
@@ -75,6 +77,8 @@ class MemoryIndex:
         self._epochs: dict[tuple[str, int], KeyEpochRow] = {}
         self._batch_jobs: dict[str, BatchJobRow] = {}
         self._jobs: dict[str, tuple[str | None, int]] = {}
+        self._notes: dict[str, bytes] = {}
+        self._bad_blobs: dict[bytes, BadBlob] = {}
 
     async def create_bucket(self, row: BucketRow, *, most: int | None = None) -> None:
         self._check_open()
@@ -344,6 +348,7 @@ class MemoryIndex:
         for blob_id in blob_ids:
             if blob_id in self._blobs and not self._blobs[blob_id].refs:
                 del self._blobs[blob_id]
+                self._bad_blobs.pop(blob_id, None)
 
     async def forget_inline_blobs(self, *, before_us: int, limit: int) -> int:
         self._check_open()
@@ -469,6 +474,43 @@ class MemoryIndex:
         if self._jobs.get(name, (None, 0))[0] == owner:
             self._jobs[name] = (None, due_us)
 
+    async def job_note(self, name: str) -> bytes | None:
+        self._check_open()
+        return self._notes.get(name)
+
+    async def note_job(self, name: str, owner: str, note: bytes) -> bool:
+        self._check_open()
+        if self._jobs.get(name, (None, 0))[0] != owner:
+            return False
+        self._notes[name] = note
+        return True
+
+    async def list_blobs(self, *, after: bytes, limit: int) -> Sequence[BlobRow]:
+        self._check_open()
+        return [self._blob_row(blob_id) for blob_id in sorted(self._blobs) if blob_id > after][:limit]
+
+    async def get_blob(self, blob_id: bytes) -> BlobRow | None:
+        self._check_open()
+        return self._blob_row(blob_id) if blob_id in self._blobs else None
+
+    async def count_blobs(self) -> int:
+        self._check_open()
+        return len(self._blobs)
+
+    async def put_bad_blob(self, bad: BadBlob) -> None:
+        self._check_open()
+        if bad.blob_id in self._blobs:
+            earlier = self._bad_blobs.get(bad.blob_id, bad)
+            self._bad_blobs[bad.blob_id] = replace(bad, found_us=earlier.found_us)
+
+    async def list_bad_blobs(self, *, after: bytes, limit: int) -> Sequence[BadBlob]:
+        self._check_open()
+        return [bad for blob_id, bad in sorted(self._bad_blobs.items()) if blob_id > after][:limit]
+
+    async def forget_bad_blob(self, blob_id: bytes) -> None:
+        self._check_open()
+        self._bad_blobs.pop(blob_id, None)
+
     async def ping(self) -> None:
         self._check_open()
 
@@ -519,6 +561,10 @@ class MemoryIndex:
         parts = self._parts.pop(upload_id).values()
         self._release(part.blob_id for part in parts if part.blob_id not in keep)
         del self._uploads[upload_id]
+
+    def _blob_row(self, blob_id: bytes) -> BlobRow:
+        blob = self._blobs[blob_id]
+        return BlobRow(blob_id, blob.new.stored_bytes, blob.new.inline is not None, blob.refs, blob.condemned_us)
 
     def _condemned(self, before_us: int, *, is_inline: bool) -> list[bytes]:
         found = [

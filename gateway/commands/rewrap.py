@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +13,18 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.blob_stores import open_blob_store
-from gateway.bucket_key_store import open_bucket_keys
 from gateway.commands.failures import PROBLEM, Failure, load_settings
 from gateway.commands.identities import ACCOUNT
 from gateway.commands.identity_store import JSON, PLACE, format_time, told_failures
 from gateway.commands.keys import described, root_caller
+from gateway.commands.opened import opened_keys, opened_stores, print_integrity_event
 from gateway.commands.progress import Progress
 from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
-from gateway.identities import key_service
-from gateway.index_stores import open_index
 from gateway.operations.jobs.rewrap_jobs import ENDED, JobState, RewrapDocument, RewrapJob, RewrapJobs
 from gateway.operations.jobs.rewrap_runner import RewrapRunner
-from gateway.operations.sealed_rows import SealedRows
-from gateway.sealing.data_keys import DataKeys
-from gateway.service_keys import open_service_keys
 from gateway.storage.errors import NoSuchJob
 from kms.api.service import KeyService
-from kms.epoch import SharedEpoch
 
 LOOK_SECONDS = 0.5
 """Between two looks at a job that another process goes on with."""
@@ -219,39 +210,24 @@ async def _change(settings: Settings, job_id: str, state: JobState | None) -> Re
 @contextlib.asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
     """All that a job needs, beside a gateway that serves or without one."""
-    owner = f"command-{os.getpid()}"
-    async with contextlib.AsyncExitStack() as ending:
-        index = await open_index(settings)
-        ending.push_async_callback(index.close)
-        kms = await ending.enter_async_context(key_service(settings))
-        keys = await open_service_keys(kms, index, request_id="rewrap")
-        blobs = open_blob_store(settings, owner)
-        ending.push_async_callback(blobs.close)
-        rows = SealedRows(keys.rows)
-        epoch = SharedEpoch.open_reader(settings.epoch_path)
-        ending.callback(epoch.close)
-        bucket_keys = open_bucket_keys(
-            settings.kms, kms, index, rows, epoch=lambda: epoch.value, integrity_event=_integrity_event
-        )
-        ending.callback(bucket_keys.close)
-        found = RewrapJobs(index, rows, _integrity_event)
+    async with (
+        opened_stores(settings) as stores,
+        opened_keys(settings, stores.index, request_id="rewrap") as keys,
+    ):
+        found = RewrapJobs(stores.index, keys.rows, print_integrity_event)
         runner = RewrapRunner(
             found,
-            kms=kms,
-            index=index,
-            blobs=blobs,
-            rows=rows,
-            data_keys=DataKeys(kms, keys.sse_s3, bucket_keys),
+            kms=keys.kms,
+            index=stores.index,
+            blobs=stores.blobs,
+            rows=keys.rows,
+            data_keys=keys.data_keys,
             inline_limit_bytes=settings.storage.inline_bytes,
-            integrity_event=_integrity_event,
-            owner=f"{owner}-{time.time_ns()}",
+            integrity_event=print_integrity_event,
+            owner=stores.owner,
             via_service=f"s3.{settings.region}.amazonaws.com",
         )
-        yield _Opened(kms, found, runner)
-
-
-def _integrity_event(kind: str, detail: str) -> None:
-    click.echo(printable(f"integrity event: {kind} {detail}"), err=True)
+        yield _Opened(keys.kms, found, runner)
 
 
 def _document(job: RewrapJob) -> dict[str, Any]:

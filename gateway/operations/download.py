@@ -227,13 +227,13 @@ async def _blob_range(
         await source.close()
 
 
-class _Source(Protocol):
+class Source(Protocol):
     async def read(self, offset: int, length: int) -> bytes: ...
 
     async def close(self) -> None: ...
 
 
-async def _read_span(source: _Source, blob: BlobSlice, span: SegmentSpan) -> bytes:
+async def _read_span(source: Source, blob: BlobSlice, span: SegmentSpan) -> bytes:
     """Whole segments, all of them. Raises AuthenticationFailed: where a blob was cut between two segments, what is left
     of it is authentic, and would pass for a shorter answer, or leave what was in a buffer before."""
     sealed = await source.read(span.stored_offset, span.stored_length)
@@ -242,7 +242,7 @@ async def _read_span(source: _Source, blob: BlobSlice, span: SegmentSpan) -> byt
     return sealed
 
 
-class _InlineSource:
+class InlineSource:
     """A blob that lies in the index."""
 
     def __init__(self, blob: bytes) -> None:
@@ -255,20 +255,20 @@ class _InlineSource:
         return None
 
 
-async def _open_source(services: BodyServices, blob: BlobSlice, start: int, end: int) -> _Source:
+async def _open_source(services: BodyServices, blob: BlobSlice, start: int, end: int) -> Source:
     """Small blobs are looked for in the index first, others in the store; the limit may have changed since writing."""
     if blob.size > services.inline_limit_bytes:
         try:
             return await _open_stored(services, blob, start, end)
         except BlobMissing:
-            return _InlineSource(await services.index.read_inline(blob.blob_id))
+            return InlineSource(await services.index.read_inline(blob.blob_id))
     try:
-        return _InlineSource(await services.index.read_inline(blob.blob_id))
+        return InlineSource(await services.index.read_inline(blob.blob_id))
     except BlobMissing:
         return await _open_stored(services, blob, start, end)
 
 
-async def _open_stored(services: BodyServices, blob: BlobSlice, start: int, end: int) -> _Source:
+async def _open_stored(services: BodyServices, blob: BlobSlice, start: int, end: int) -> Source:
     """Announces where the plaintext bytes [start, end) lie in a blob of the usual segment size."""
     span = segment_span(start, end, blob.size, two_layers=len(blob.commitment) > COMMITMENT_SIZE)
     stored_end = span.stored_offset + span.stored_length

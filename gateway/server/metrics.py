@@ -87,6 +87,13 @@ DELAYED = Counter(
     registry=REGISTRY,
 )
 SWEPT = Counter("sealgate_swept_blobs", "Blobs removed by the sweep, by reason.", ["reason"], registry=REGISTRY)
+SCRUBBED = Counter(
+    "sealgate_scrubbed_blobs",
+    "Blobs looked at by the scrub, by kind of pass and outcome.",
+    ["scrub", "outcome"],
+    registry=REGISTRY,
+)
+SCRUBBED_BYTES = Counter("sealgate_scrubbed_bytes", "Bytes read by the scrub.", registry=REGISTRY)
 
 _UNKNOWN = "unknown"
 
@@ -137,6 +144,11 @@ def count_throttled(service: str, limit: str) -> None:
 def count_swept(reason: str, blobs: int) -> None:
     """`reason` is "condemned" (deleted objects) or "orphan" (no row)."""
     SWEPT.labels(reason).inc(blobs)
+
+
+def count_scrubbed(scrub: str, outcome: str) -> None:
+    """`scrub` is the name of the pass, `outcome` as `gateway.operations.scrub.passes.ScrubNote` counts them."""
+    SCRUBBED.labels(scrub, outcome).inc()
 
 
 def render() -> tuple[str, bytes]:

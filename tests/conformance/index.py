@@ -26,7 +26,9 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
+    BadBlob,
     BatchJobRow,
+    BlobRow,
     BucketKeyRow,
     BucketRow,
     ClientToken,
@@ -998,6 +1000,49 @@ class IndexSuite:
         assert await index.known_blobs([*ids, *row.blob_ids]) == set(row.blob_ids)
         assert await index.known_blobs([]) == frozenset()
 
+    async def test_blobs_are_listed_in_order_whoever_names_them(
+        self, index: Index, bucket_id: bytes, clock: Clock
+    ) -> None:
+        shared = await put(index, object_row(bucket_id, b"a"))
+        await index.put_object(object_row(bucket_id, b"b", blob_ids=shared.blob_ids), [])
+        inline = await put(index, object_row(bucket_id, b"c"), inline=b"bytes")
+        gone = await put(index, object_row(bucket_id, b"d"))
+        await index.delete_object(bucket_id, Deletion(b"d"))
+        upload = upload_row(bucket_id)
+        await index.create_upload(upload)
+        (part,) = await put_parts(index, upload, range(1, 2))
+        expected = sorted(
+            [
+                BlobRow(shared.blob_ids[0], 5, False, 2, None),
+                BlobRow(inline.blob_ids[0], 5, True, 1, None),
+                BlobRow(gone.blob_ids[0], 5, False, 0, clock.now_us),
+                BlobRow(part.blob_id, part.size, False, 1, None),
+            ],
+            key=lambda row: row.blob_id,
+        )
+        assert list(await index.list_blobs(after=b"", limit=9)) == expected
+        assert list(await index.list_blobs(after=expected[1].blob_id, limit=1)) == expected[2:3]
+        assert [await index.get_blob(row.blob_id) for row in expected] == expected
+        assert await index.get_blob(new_id()) is None
+        assert await index.count_blobs() == 4
+
+    async def test_bad_blobs_are_kept_until_they_are_well_or_gone(self, index: Index, bucket_id: bytes) -> None:
+        row = await put(index, object_row(bucket_id, blob_ids=tuple(sorted(new_id() for _ in range(3)))))
+        for blob_id in row.blob_ids:
+            await index.put_bad_blob(BadBlob(blob_id, "damaged", 5))
+        await index.put_bad_blob(BadBlob(row.blob_ids[1], "missing", 9))
+        await index.put_bad_blob(BadBlob(new_id(), "damaged", 5))
+        expected = [BadBlob(blob_id, "damaged", 5) for blob_id in row.blob_ids]
+        expected[1] = replace(expected[1], problem="missing")
+        assert list(await index.list_bad_blobs(after=b"", limit=9)) == expected
+        assert list(await index.list_bad_blobs(after=row.blob_ids[0], limit=1)) == expected[1:2]
+        await index.forget_bad_blob(row.blob_ids[0])
+        await index.forget_bad_blob(row.blob_ids[0])
+        assert list(await index.list_bad_blobs(after=b"", limit=9)) == expected[1:]
+        await index.delete_object(bucket_id, Deletion(row.key))
+        await index.forget_blobs(row.blob_ids)
+        assert list(await index.list_bad_blobs(after=b"", limit=9)) == []
+
     async def test_key_epochs_are_kept_by_purpose(self, index: Index) -> None:
         rows = [KeyEpochRow("index", epoch, b"wrapped %d" % epoch, NOW_US) for epoch in (2, 1, 10)]
         for row in rows:
@@ -1135,6 +1180,20 @@ class IndexSuite:
         assert await index.take_job("sweep", "b", now_us=250, until_us=300)
         await index.finish_job("sweep", "a", due_us=0)  # lost it: no effect
         assert not await index.take_job("sweep", "a", now_us=251, until_us=300)
+
+    async def test_only_who_has_the_lease_notes_how_far_a_job_is(self, index: Index) -> None:
+        assert await index.job_note("scrub") is None
+        assert not await index.note_job("scrub", "a", b"one")
+        assert await index.take_job("scrub", "a", now_us=100, until_us=200)
+        assert await index.job_note("scrub") is None
+        assert await index.note_job("scrub", "a", b"one")
+        assert await index.take_job("scrub", "b", now_us=200, until_us=300)
+        assert not await index.note_job("scrub", "a", b"two")
+        assert await index.job_note("scrub") == b"one"
+        assert await index.note_job("scrub", "b", b"two")
+        await index.finish_job("scrub", "b", due_us=0)
+        assert not await index.note_job("scrub", "b", b"three")
+        assert await index.job_note("scrub") == b"two"
 
     async def test_finished_job_waits_until_it_is_due(self, index: Index) -> None:
         assert await index.take_job("sweep", "a", now_us=100, until_us=200)

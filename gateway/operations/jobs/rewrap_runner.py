@@ -57,7 +57,7 @@ PAUSE_SECONDS: Final = 2.0
 ATTEMPTS: Final = 5
 """To wrap a version that others change."""
 
-_OVERLOAD: Final = frozenset({"ThrottlingException", "LimitExceededException"})
+OVERLOAD: Final = frozenset({"ThrottlingException", "LimitExceededException"})
 
 
 class RewrapRunner:
@@ -183,7 +183,7 @@ class RewrapRunner:
             except KMSUnavailable:
                 raise
             except KMSError as error:
-                if error.code in _OVERLOAD:
+                if error.code in OVERLOAD:
                     raise _Overloaded(error.code) from error
                 known = f"KMS.{error.code}"
             self._targets[document.to, account_id] = known
@@ -205,7 +205,7 @@ class RewrapRunner:
             except KMSUnavailable:
                 raise
             except KMSError as error:
-                if error.code in _OVERLOAD:
+                if error.code in OVERLOAD:
                     raise _Overloaded(error.code) from error
                 tally.fail(each, f"KMS.{error.code}")
             except SealingError:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.storage.index.records import (
+    BadBlob,
     BatchJobRow,
+    BlobRow,
     BucketKeyRow,
     BucketRow,
     ClientToken,
@@ -246,6 +248,33 @@ class GarbageIndex(Protocol):
         ...
 
 
+class BlobIndex(Protocol):
+    """Blobs as such, whoever names them, and those that were found to be bad."""
+
+    async def list_blobs(self, *, after: bytes, limit: int) -> Sequence[BlobRow]:
+        """Blobs with id > `after`, condemned ones too, in order of id, which begins with their time."""
+        ...
+
+    async def get_blob(self, blob_id: bytes) -> BlobRow | None: ...
+
+    async def count_blobs(self) -> int:
+        """How many there are; of very many, an estimate."""
+        ...
+
+    async def put_bad_blob(self, bad: BadBlob) -> None:
+        """Note a blob as bad; one that was noted before keeps its time. The note goes with its blob: no effect for one
+        that is gone."""
+        ...
+
+    async def list_bad_blobs(self, *, after: bytes, limit: int) -> Sequence[BadBlob]:
+        """Those with id > `after` in order of id."""
+        ...
+
+    async def forget_bad_blob(self, blob_id: bytes) -> None:
+        """It is well again. Idempotent."""
+        ...
+
+
 class KeyEpochIndex(Protocol):
     async def key_epochs(self, purpose: str) -> Sequence[KeyEpochRow]:
         """In order of epoch."""
@@ -323,12 +352,21 @@ class JobIndex(Protocol):
         """Give the lease back; nobody gets it before `due_us`. No effect if it was lost meanwhile."""
         ...
 
+    async def job_note(self, name: str) -> bytes | None:
+        """What was noted last of a job."""
+        ...
+
+    async def note_job(self, name: str, owner: str, note: bytes) -> bool:
+        """Note how far a job has come; False, and nothing is noted, if `owner` has not its lease any more."""
+        ...
+
 
 class Index(
     BucketIndex,
     ObjectIndex,
     UploadIndex,
     GarbageIndex,
+    BlobIndex,
     KeyEpochIndex,
     BucketKeyIndex,
     KMSKeyIndex,

@@ -221,6 +221,26 @@ class BatchJobRow:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobRow:
+    """What the index knows of a blob. `references` counts the rows that name it; at 0 `condemned_us` is since when."""
+
+    blob_id: bytes
+    stored_bytes: int
+    is_inline: bool
+    references: int
+    condemned_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BadBlob:
+    """A blob whose bytes are not what was written; `problem` is one word."""
+
+    blob_id: bytes
+    problem: str
+    found_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeyEpochRow:
     """A key of the gateway's own (index key, SSE-S3 service key), wrapped by the KMS as a ciphertext blob."""
 

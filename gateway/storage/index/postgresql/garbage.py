@@ -29,6 +29,7 @@ _TAKE = """
     INSERT INTO job AS present (name, owner, until_us) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE
     SET owner = excluded.owner, until_us = excluded.until_us WHERE present.owner = $2 OR present.until_us <= $4
 """
+_NOTE = "UPDATE job SET note = $3 WHERE name = $1 AND owner = $2"
 _FINISH = "UPDATE job SET owner = NULL, until_us = $3 WHERE name = $1 AND owner = $2"
 
 
@@ -72,3 +73,13 @@ class PostgreSQLJobs(IndexPart):
             await transaction.change(_FINISH, name, owner, due_us)
 
         await self._database.write(finish)
+
+    async def job_note(self, name: str) -> bytes | None:
+        found = await self._database.row("SELECT note FROM job WHERE name = $1", name)
+        return None if found is None else found[0]
+
+    async def note_job(self, name: str, owner: str, note: bytes) -> bool:
+        async def write(transaction: Transaction) -> bool:
+            return await transaction.change(_NOTE, name, owner, note) > 0
+
+        return await self._database.write(write)

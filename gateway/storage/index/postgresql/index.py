@@ -16,6 +16,7 @@ from gateway.storage.index.postgresql.key_epochs import PostgreSQLKeyEpochs
 from gateway.storage.index.postgresql.kms_keys import PostgreSQLKMSKeys
 from gateway.storage.index.postgresql.objects import PostgreSQLObjects
 from gateway.storage.index.postgresql.schema import ERRORS, MIGRATIONS
+from gateway.storage.index.postgresql.scrubbing import PostgreSQLBlobs
 from gateway.storage.index.postgresql.uploads import PostgreSQLUploads
 
 CONNECTIONS: Final = 8
@@ -26,6 +27,7 @@ class PostgreSQLIndex(
     PostgreSQLObjects,
     PostgreSQLUploads,
     PostgreSQLGarbage,
+    PostgreSQLBlobs,
     PostgreSQLKeyEpochs,
     PostgreSQLBucketKeys,
     PostgreSQLKMSKeys,

@@ -76,6 +76,19 @@ class SQLiteJobs(IndexPart):
 
         await self._database.write(finish)
 
+    async def job_note(self, name: str) -> bytes | None:
+        found = self._database.row("SELECT note FROM job WHERE name = ?", (name,))
+        return None if found is None else found[0]
+
+    async def note_job(self, name: str, owner: str, note: bytes) -> bool:
+        def write(connection: sqlite3.Connection) -> bool:
+            return (
+                connection.execute("UPDATE job SET note = ? WHERE name = ? AND owner = ?", (note, name, owner)).rowcount
+                > 0
+            )
+
+        return await self._database.write(write)
+
 
 def _slices(ids: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
     return (ids[i : i + size] for i in range(0, len(ids), size))

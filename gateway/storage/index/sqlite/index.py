@@ -17,6 +17,7 @@ from gateway.storage.index.sqlite.key_epochs import SQLiteKeyEpochs
 from gateway.storage.index.sqlite.kms_keys import SQLiteKMSKeys
 from gateway.storage.index.sqlite.objects import SQLiteObjects
 from gateway.storage.index.sqlite.schema import migrate
+from gateway.storage.index.sqlite.scrubbing import SQLiteBlobs
 from gateway.storage.index.sqlite.uploads import SQLiteUploads
 from gateway.storage.index.sqlite.write_lock import WriteLock
 from gateway.storage.index.sqlite.writer import PATIENCE_SECONDS, GroupWriter
@@ -27,6 +28,7 @@ class SQLiteIndex(
     SQLiteObjects,
     SQLiteUploads,
     SQLiteGarbage,
+    SQLiteBlobs,
     SQLiteKeyEpochs,
     SQLiteBucketKeys,
     SQLiteKMSKeys,

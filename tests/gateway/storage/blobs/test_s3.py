@@ -12,6 +12,8 @@ import pytest
 from aiohttp import web
 from awscrt.auth import AwsCredentialsProvider
 
+from gateway.operations.scrub.checksums import check_stored
+from gateway.sealing.errors import SealingError
 from gateway.storage.blobs.s3 import backend, writer
 from gateway.storage.blobs.s3.backend import Timing
 from gateway.storage.blobs.s3.location import Location, parse_location
@@ -19,6 +21,7 @@ from gateway.storage.blobs.s3.store import S3BlobStore
 from gateway.storage.errors import BlobMissing, StorageUnavailable
 from tests.conformance.blobs import BlobSuite, blob_id_at, load_blob, now_ms, scanned, store_blob
 from tests.faulty_proxy import Fault, FaultyProxy
+from tests.gateway.sealing.material import sealed_blob
 from tests.moto_server import moto_server
 
 CREDENTIALS = AwsCredentialsProvider.new_static("AKIAEXAMPLEEXAMPLE00", "secret" * 6)
@@ -346,3 +349,27 @@ def test_location(url: str, endpoint: str, addressing: str, expected: tuple[str,
 def test_no_location(url: str, endpoint: str) -> None:
     with pytest.raises(ValueError, match=r"must be|has a scheme"):
         parse_location(url, endpoint=endpoint, region="us-east-1", addressing="auto")
+
+
+@pytest.mark.parametrize("size", [1000, 3 << 20])
+async def test_a_blob_is_checked_by_its_checksums_without_a_key(
+    store: S3BlobStore, moto: str, bucket: str, proxy: FaultyProxy, size: int
+) -> None:
+    blob = sealed_blob(size)
+    await store_blob(store, blob.blob_id, blob.stored)
+    read: list[int] = []
+
+    async def spend(count: int) -> None:
+        read.append(count)
+
+    proxy.seen.clear()
+    assert await check_stored(store, blob.blob_id, len(blob.stored), spend)
+    assert len(proxy.seen) <= 4
+    assert size <= sum(read) <= len(blob.stored)
+    (name,) = names(moto, bucket)
+    for place in (200, len(blob.stored) - 100):
+        changed = bytearray(blob.stored)
+        changed[place] ^= 1
+        client(moto).put_object(Bucket=bucket, Key=name, Body=bytes(changed))
+        with pytest.raises(SealingError):
+            await check_stored(store, blob.blob_id, len(blob.stored), spend)

@@ -36,7 +36,17 @@ from tests.postgresql import MISSING, PostgreSQLServer, find_postgresql, shared_
 pytestmark = pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
 
 _SCHEMA = "conformance"
-_TABLES = ("object_version", "object_parts", "blob", "multipart_upload", "bucket", "key_epoch", "job", "client_token")
+_TABLES = (
+    "object_version",
+    "object_parts",
+    "bad_blob",
+    "blob",
+    "multipart_upload",
+    "bucket",
+    "key_epoch",
+    "job",
+    "client_token",
+)
 
 
 async def open_empty_index(clock: Clock | None = None, **options: Any) -> PostgreSQLIndex:

@@ -1,0 +1,1 @@
+"""Looking at all that is stored, for what is not what was written."""

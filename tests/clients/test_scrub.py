@@ -1,0 +1,104 @@
+"""`sealgate scrub` beside a gateway that serves and without one, and the passes that a gateway makes by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.clients.checks import random_bytes
+from tests.clients.conftest import make_bucket
+from tests.harness import Gateway, running_gateway, wait_until
+
+BODY = random_bytes(300_000)
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with running_gateway(tmp_path_factory.mktemp("scrub"), root="file", workers=2) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def stock(gateway: Gateway) -> str:
+    """The name of a bucket with three objects, two of which are files."""
+    s3 = gateway.client("s3")
+    bucket = make_bucket(s3)
+    s3.put_object(Bucket=bucket, Key="small", Body=b"small")
+    s3.put_object(Bucket=bucket, Key="managed", Body=BODY)
+    s3.put_object(Bucket=bucket, Key="kms", Body=BODY, ServerSideEncryption="aws:kms")
+    return bucket
+
+
+def scrub(gateway: Gateway, *arguments: str, status: int = 0) -> Any:
+    ran = gateway.sealgate("scrub", str(gateway.data), *arguments, "--json", check=False)
+    assert ran.returncode == status, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def files(gateway: Gateway) -> list[Path]:
+    return sorted(path for path in (gateway.data / "store" / "blobs").rglob("*") if path.is_file())
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_bad_blob_is_found_listed_and_still_not_served(gateway: Gateway, stock: str) -> None:
+    assert scrub(gateway)["well"] == 3
+    assert scrub(gateway, "--deep")["well"] == 3
+    assert scrub(gateway, "--list-bad") == []
+    first, second = files(gateway)
+    flip(first, 290_000)
+    found = scrub(gateway, status=1)
+    assert (found["seen"], found["well"], found["bad"]) == (3, 2, 1)
+    assert scrub(gateway, "--status", status=1) == found
+    assert [(each["blobId"], each["problem"]) for each in scrub(gateway, "--list-bad", status=1)] == [
+        (first.name, "damaged")
+    ]
+    told = gateway.sealgate("scrub", str(gateway.data), "--deep", check=False)
+    assert told.returncode == 1
+    assert "1 are bad: `sealgate scrub --list-bad` names them." in told.stdout
+    assert f"integrity event: blob {first.name}: inauthentic" in told.stderr
+    s3 = gateway.client("s3")
+    with pytest.raises(ClientError, match="InternalError"):
+        s3.get_object(Bucket=stock, Key="managed", Range="bytes=280000-")
+    assert s3.get_object(Bucket=stock, Key="managed", Range="bytes=0-9")["Body"].read() == BODY[:10]
+    assert files(gateway) == [first, second]
+    flip(first, 290_000)
+    assert scrub(gateway, "--deep")["bad"] == 0
+    assert scrub(gateway, "--list-bad") == []
+
+
+def test_a_gateway_scrubs_by_itself_and_a_command_without_gateway_and_keys(tmp_path: Path) -> None:
+    environment = {"SEALGATE_SCRUB_SCHEDULE": "files", "SEALGATE_SCRUB_DEEP_EVERY_DAYS": "30"}
+    with running_gateway(tmp_path, root="file", environment=environment) as gateway:
+        s3 = gateway.client("s3")
+        bucket = make_bucket(s3)
+        s3.put_object(Bucket=bucket, Key="key", Body=BODY)
+        (path,) = files(gateway)
+        flip(path, 1000)
+
+        def metric(scrub: str, outcome: str) -> bool:
+            with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=10) as answer:
+                text = answer.read().decode()
+            return f'sealgate_scrubbed_blobs_total{{outcome="{outcome}",scrub="{scrub}"}} 1.0' in text
+
+        wait_until(lambda: metric("scrub", "bad") and metric("scrub-deep", "bad"), "both passes found it")
+        assert [each["blobId"] for each in scrub(gateway, "--list-bad", status=1)] == [path.name]
+        assert f"integrity event: blob {path.name}: damaged, met by scrub" in gateway.log_path.read_text()
+        gateway.stop()
+        for each in (gateway.data / "kms").iterdir():
+            each.unlink()
+        path.unlink()
+        assert scrub(gateway, status=1)["bad"] == 1
+        told = gateway.sealgate("scrub", str(gateway.data), "--list-bad", check=False)
+        assert re.fullmatch(rf"{path.name}  \d{{4}}-\S+Z  missing\n", told.stdout)
