@@ -116,6 +116,36 @@ class Database:
         """
         return await self._attempted(work, _committed)
 
+    async def listen(self, channel: str, wake: Callable[[], object]) -> None:
+        """Call `wake` whenever the channel is notified, until the connection is lost; it takes one of the pool's.
+
+        What is missed in between nobody tells: callers ask now and then as well. Raises unavailable.
+        """
+        lost = asyncio.Event()
+
+        def notified(*_: object) -> None:
+            wake()
+
+        def terminated(_: object) -> None:
+            lost.set()
+
+        try:
+            async with self._pool.acquire(timeout=self._patience_seconds) as connection:
+                connection.add_termination_listener(terminated)
+                async with asyncio.timeout(self._patience_seconds):
+                    await connection.add_listener(channel, notified)
+                wake()
+                try:
+                    await lost.wait()
+                except asyncio.CancelledError:
+                    with suppress(asyncpg.InterfaceError):  # it was lost as well
+                        connection.remove_termination_listener(terminated)
+                        await connection.remove_listener(channel, notified)
+                    raise
+        except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise self._errors.refused(error) from error
+        raise self._errors.unavailable(f"{self._errors.what}: the connection that listens was lost")
+
     async def close(self) -> None:
         """Wait for what is under way. Idempotent."""
         if self._closed:

@@ -23,7 +23,10 @@ def grantee_forms(principal: Principal) -> tuple[str, ...]:
 
 
 class KeyCache:
-    """Reads through to `store`. A key or alias that does not exist is not remembered: it may exist a moment later."""
+    """Reads through to `store`, and tells nothing while that may be outdated: raises StoreUnavailable then.
+
+    A key or alias that does not exist is not remembered: it may exist a moment later.
+    """
 
     def __init__(self, store: KeyStore, epoch: Epoch) -> None:
         self._store = store
@@ -78,6 +81,7 @@ class KeyCache:
             rows.clear()
 
     def _compare_epoch(self) -> None:
+        self._store.require_current()
         epoch = self._epoch.value
         is_full = max(len(self._keys), len(self._aliases), len(self._names), len(self._grants)) > MAX_ROWS
         if epoch != self._seen or is_full:

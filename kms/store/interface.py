@@ -28,6 +28,10 @@ class StoreUnavailable(StoreError):
     """Disk full, I/O error, database locked for too long or damaged. The cause is chained."""
 
 
+class OutcomeUnknown(StoreUnavailable):
+    """The database was lost in a commit, which may have happened."""
+
+
 class StoreTooNew(StoreError):
     """The database was written by a later release, whose rows this one cannot understand."""
 
@@ -246,8 +250,16 @@ class KeyStore(Protocol):
         """Their lines are on the disk. Twice is the same as once."""
         ...
 
+    def take_job(self, name: str, holder: str, *, now_us: int, until_us: int) -> bool:
+        """Whether `name` is `holder`'s to do until `until_us`: nobody else's lease on it goes beyond `now_us`."""
+        ...
+
     def meta(self, name: str) -> bytes | None: ...
 
     def set_meta(self, name: str, value: bytes) -> None: ...
+
+    def require_current(self) -> None:
+        """Raises StoreUnavailable while what it says may be outdated: other nodes' changes may not have come."""
+        ...
 
     def close(self) -> None: ...

@@ -19,8 +19,8 @@ def migrations() -> list[tuple[int, str]]:
     return [(int(f.name[:4]), f.read_text("utf-8")) for f in files]
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database to this release's schema; safe when several processes start at once.
+def migrate(connection: sqlite3.Connection, *, schema: int | None = None) -> None:
+    """Bring the database to this release's schema, or up to `schema`; safe when several processes start at once.
 
     `connection` is in autocommit mode. Raises StoreTooNew for a database of a later release.
     """
@@ -30,7 +30,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         (present,) = connection.execute("PRAGMA user_version").fetchone()
         if present > known[-1][0]:
             raise StoreTooNew(f"the key store has schema {present}, this release knows {known[-1][0]}")
-        for number, sql in known:
+        for number, sql in known[:schema]:
             if number > present:
                 for statement in _statements(sql):
                     connection.execute(statement)

@@ -360,6 +360,15 @@ class KeyStoreSuite:
         store.put_usage([StoredUsage(key_id, REGION, "Encrypt", NOW + 1, "late")])
         assert store.usage(key_id, REGION) == newest
 
+    def test_a_job_is_one_holders_until_its_lease_ends(self, store: KeyStore) -> None:
+        assert store.take_job("sweep", "a", now_us=NOW, until_us=NOW + 10)
+        assert store.take_job("other", "b", now_us=NOW, until_us=NOW + 10)
+        assert not store.take_job("sweep", "b", now_us=NOW + 9, until_us=NOW + 20)
+        assert store.take_job("sweep", "a", now_us=NOW + 9, until_us=NOW + 15)
+        assert not store.take_job("sweep", "b", now_us=NOW + 14, until_us=NOW + 30)
+        assert store.take_job("sweep", "b", now_us=NOW + 15, until_us=NOW + 30)
+        assert not store.take_job("sweep", "a", now_us=NOW + 16, until_us=NOW + 40)
+
     def test_meta_is_overwritten(self, store: KeyStore) -> None:
         store.set_meta("name", b"\0one")
         store.set_meta("name", b"two")

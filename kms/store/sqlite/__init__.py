@@ -37,7 +37,13 @@ class SQLiteKeyStore(
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(Database(path))
+        super().__init__(self._opened(path))
+
+    def _opened(self, path: Path) -> Database:
+        return Database(path)
+
+    def require_current(self) -> None:
+        self._database.require_current()
 
     def close(self) -> None:
         self._database.close()

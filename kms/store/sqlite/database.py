@@ -15,6 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from database.shared.sharing import transaction
 from kms.store.interface import StoreUnavailable
 from kms.store.migration import migrate
 
@@ -38,15 +39,8 @@ class Database:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._must_empty_log = True
+        self._writer = open_writer(path)
         try:
-            path.touch(mode=0o600)
-            self._writer = _connect(path)
-        except (sqlite3.Error, OSError) as error:
-            raise StoreUnavailable(f"key store {path}: {error}") from error
-        try:
-            # WAL: readers never wait for the writer, and a commit costs one fsync.
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            migrate(self._writer)
             self._reader = _connect(path)
         except BaseException as error:
             self._writer.close()
@@ -54,6 +48,9 @@ class Database:
                 raise StoreUnavailable(f"key store {path}: {error}") from error
             raise
         self._reader.execute("PRAGMA query_only = ON")
+
+    def require_current(self) -> None:
+        """What a file of this machine holds is always current."""
 
     def empty_log(self) -> None:
         """Checkpoint and truncate the write-ahead log, in which older pages still lie.
@@ -86,27 +83,49 @@ class Database:
 
     def one(self, sql: str, parameters: tuple[object, ...]) -> tuple[Any, ...] | None:
         """The first row of a query, or None."""
+        self.require_current()
         with self._read_lock:
             row: tuple[Any, ...] | None = self._reader.execute(sql, parameters).fetchone()
         return row
 
     def all(self, sql: str, parameters: dict[str, object]) -> list[tuple[Any, ...]]:
         """All rows of a query."""
+        self.require_current()
         with self._read_lock:
             return self._reader.execute(sql, parameters).fetchall()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: IMMEDIATE, so that what it reads stays true until it commits."""
-        with self._write_lock:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
+        with self._write_lock, self._begun():
+            yield self._writer
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
+        with transaction(self._writer):
+            yield
+
+
+def open_writer(path: Path, *, schema: int | None = None) -> sqlite3.Connection:
+    """The database at `path`, made (mode 0600) and migrated, up to `schema` if that is given.
+
+    Raises StoreUnavailable, StoreTooNew.
+    """
+    try:
+        path.touch(mode=0o600)
+        connection = _connect(path)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreUnavailable(f"key store {path}: {error}") from error
+    try:
+        # WAL: readers never wait for the writer, and a commit costs one fsync.
+        connection.execute("PRAGMA journal_mode = WAL")
+        migrate(connection, schema=schema)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(f"key store {path}: {error}") from error
+        raise
+    return connection
 
 
 def _connect(path: Path) -> sqlite3.Connection:

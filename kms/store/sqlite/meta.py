@@ -20,3 +20,14 @@ class SQLiteMeta(StorePart):
                 "INSERT INTO kms_meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = ?",
                 (name, value, value),
             )
+
+    @translated
+    def take_job(self, name: str, holder: str, *, now_us: int, until_us: int) -> bool:
+        with self._database.transaction() as connection:
+            taken = connection.execute(
+                "INSERT INTO kms_job (name, holder, until_us) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                " SET holder = excluded.holder, until_us = excluded.until_us"
+                " WHERE holder = excluded.holder OR until_us <= ?",
+                (name, holder, until_us, now_us),
+            )
+            return bool(taken.rowcount)
