@@ -131,6 +131,9 @@ def test_places_of_clients_in_the_table_of_rates() -> None:
 class EmptyStore:
     """A key store in which nothing is."""
 
+    def require_current(self) -> None:
+        pass
+
     def key(self, key_id: str, region: str) -> None:
         return None
 
