@@ -4,11 +4,12 @@
 #   make test     everything that a change must pass
 #   make quick    the fast tests alone
 #   make fuzz     fuzz every parser, each for so long   (SECONDS=)
+#   make bench    measure this gateway and the machine, into bench/results/   (BENCH=, see python -m bench --help)
 #   make format   format and sort imports
 #   make clean    remove what the verbs made, but never data
 
 .POSIX:
-.PHONY: run test quick fuzz format clean bootstrap bootstrap-dev
+.PHONY: run test quick fuzz bench format clean bootstrap bootstrap-dev
 
 LISTEN =
 DATA =
@@ -16,6 +17,7 @@ ROOT =
 WORKERS =
 PYTHON =
 SECONDS = 60
+BENCH =
 BIN = .venv/bin
 
 run: bootstrap
@@ -33,6 +35,9 @@ quick: bootstrap-dev
 
 fuzz: bootstrap-dev
 	$(BIN)/python -m tests.fuzz all --seconds $(SECONDS)
+
+bench: bootstrap-dev
+	$(BIN)/python -m bench $(BENCH)
 
 format: bootstrap-dev
 	$(BIN)/ruff check --fix --select I .

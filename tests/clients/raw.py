@@ -13,10 +13,10 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
-from tests.harness import REGION, Gateway
+from tests.harness import REGION
 
 UNSIGNED = "UNSIGNED-PAYLOAD"
 STREAMING = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
@@ -140,10 +140,20 @@ class Signed:
         return _hmac(self.key, "\n".join(text)).hex()
 
 
+class Served(Protocol):
+    """A `Gateway`, or anything else that says where it is and who may ask it."""
+
+    @property
+    def endpoint_url(self) -> str: ...
+
+    @property
+    def credentials(self) -> dict[str, str]: ...
+
+
 class RawClient:
     """Requests of the first account, or of whatever credentials are given, each on a connection of its own."""
 
-    def __init__(self, gateway: Gateway, access_key_id: str | None = None, secret: str | None = None) -> None:
+    def __init__(self, gateway: Served, access_key_id: str | None = None, secret: str | None = None) -> None:
         parts = urlsplit(gateway.endpoint_url)
         assert parts.hostname is not None and parts.port is not None
         self.address = (parts.hostname, parts.port)

@@ -1,0 +1,63 @@
+"""The benchmark runs, small, against a gateway of its own; and its load generator takes no refusal for an answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.load import Prepared, drive
+
+CASES = {"PUT 4 KiB", "GET 4 KiB", "GET 4 KiB, one client", "HEAD", "mixed", "DELETE", "KMS GenerateDataKey"}
+
+
+@pytest.mark.slow
+def test_a_small_run_measures_each_case_and_writes_its_report(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    sizes = ["--operations", "40", "--clients", "4", "--runs", "1", "--keys", "50", "--large", "2", "--settle", "0"]
+    main(["small", "listing", "large", "kms", "--no-floors", *sizes, "--results", str(results)])
+    [report] = results.iterdir()
+    found = {each["name"]: each for each in json.loads((report / "results.json").read_text())["results"]}
+    assert found.keys() >= CASES
+    assert all(
+        each["operations"] and each["whole_ms"]["p50"] >= each["first_byte_ms"]["p50"] for each in found.values()
+    )
+    assert found["PUT 4 KiB"]["peak_mib"]["workers"] > 10
+    assert {each.name for each in report.iterdir()} >= {"results.md", "small.svg", "large.svg"}
+
+
+def answering(*answers: bytes) -> tuple[str, int]:
+    """A server of one connection that gives these answers in turn, in pieces."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with listening, listening.accept()[0] as connection:
+            for answer in answers:
+                connection.recv(65_536)
+                connection.sendall(answer[:30])
+                connection.sendall(answer[30:])
+
+    threading.Thread(target=serve, daemon=True).start()
+    address: tuple[str, int] = listening.getsockname()
+    return address
+
+
+GET = Prepared(b"GET / HTTP/1.1\r\n\r\n")
+
+
+def test_answers_end_where_they_say() -> None:
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    run = drive(answering(whole, chunked, whole), [GET, GET, GET], connections=1)
+    assert run.count == 3
+    assert run.received_bytes == 2 * len(whole) + len(chunked)
+
+
+def test_another_status_ends_the_run() -> None:
+    refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nAccessDenied"
+    with pytest.raises(RuntimeError, match="403, not 200"):
+        drive(answering(refusal), [GET], connections=1)
