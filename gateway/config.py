@@ -292,7 +292,10 @@ class StorageSettings:
     fsync: bool = setting(True, "an acknowledged write survives power loss; false only for tests and benchmarks")
     buckets_per_account: int = setting(10_000, "how many buckets an account may have", minimum=1, maximum=1_000_000)
     inline_bytes: int = setting(
-        16_384, "largest body kept inside the index, bytes of ciphertext", minimum=0, maximum=1_048_576
+        16_384,
+        "largest body kept inside the index, bytes; 0: none, so that the index can be rebuilt whole",
+        minimum=0,
+        maximum=1_048_576,
     )
     copy: str = setting(
         "share",

@@ -14,6 +14,7 @@ from gateway.commands.destruction import destruction_statement
 from gateway.commands.doctor import doctor
 from gateway.commands.hsm import hsm
 from gateway.commands.identities import access_key, user
+from gateway.commands.index import index_group
 from gateway.commands.init import init
 from gateway.commands.keys import keys
 from gateway.commands.kms import kms
@@ -62,6 +63,7 @@ main.add_command(audit)
 main.add_command(blob)
 main.add_command(bucket)
 main.add_command(hsm)
+main.add_command(index_group)
 main.add_command(kms)
 main.add_command(keys)
 keys.add_command(destruction_statement)

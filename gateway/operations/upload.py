@@ -121,7 +121,8 @@ async def store(
     sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
     sink = _Sink(body, digests, sealer, services.blobs, footer_of)
     with watching:
-        is_inline = may_be_inline and body.length <= services.inline_limit_bytes
+        limit = services.inline_limit_bytes
+        is_inline = may_be_inline and 0 < limit >= body.length  # with a limit of 0 not even an empty one
         upload = await (sink.store_inline() if is_inline else sink.store_blob())
     try:
         yield upload

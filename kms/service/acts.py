@@ -39,6 +39,7 @@ NAMES = frozenset(
         "DisableAccessKey",
         "DeleteAccessKey",
         "ExportServiceKey",
+        "RebuildIndex",
     }
 )
 """Acts of commands. Any other name in the key store was put there by somebody else, and is told as UnknownAct: what

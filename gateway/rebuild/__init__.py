@@ -1,0 +1,1 @@
+"""An index made anew from the footers of the blobs (docs/rebuild.md)."""
