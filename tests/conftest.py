@@ -25,6 +25,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="file",
         help="where that gateway keeps ciphertext; s3: moto's server",
     )
+    parser.addoption(
+        "--every-fault",
+        action="store_true",
+        help="let every step of every call of an HSM fail with every code, not with some of them in turn: 10 minutes",
+    )
 
 
 @pytest.fixture(scope="session")
