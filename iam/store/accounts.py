@@ -15,17 +15,16 @@ from iam.credentials import (
     check_display_name,
     check_email,
 )
-from iam.store.database import transaction, translated_failures
 from iam.store.interface import AccountExists, AliasExists, EmailExists, NoSuchAccount, NoSuchAlias
+from iam.store.part import StorePart
 
 _ACCOUNTS = "SELECT account_id, canonical_id, display_name, created_us, email, is_active FROM account"
 _NOBODY = AccountAccess(is_active=True, public_access_block=None)
 
 
-class SQLiteAccounts:
+class SQLiteAccounts(StorePart):
     """See `IdentityStore` for what the methods promise. A change empties what is cached."""
 
-    _connection: sqlite3.Connection
     _access_cache: dict[str, AccountAccess]
 
     @abstractmethod
@@ -37,7 +36,7 @@ class SQLiteAccounts:
         """Keep nothing that another connection may have changed since it was read."""
 
     def create_account(self, account: Account) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._insert_account(account)
         self._forget()
 
@@ -73,25 +72,25 @@ class SQLiteAccounts:
         return self._one_account(f"{_ACCOUNTS} WHERE email = ? COLLATE NOCASE", email)
 
     def management_account(self) -> Account:
-        with translated_failures():
+        with self._reading():
             row = self._connection.execute(f"{_ACCOUNTS} WHERE is_management = 1").fetchone()
         if row is None:
             raise NoSuchAccount("there is no account yet")
         return _account_of(row)
 
     def _one_account(self, query: str, identifier: str) -> Account:
-        with translated_failures():
+        with self._reading():
             row = self._connection.execute(query, (identifier,)).fetchone() if identifier.isascii() else None
         if row is None:
             raise NoSuchAccount(f"there is no account {identifier[:80]!r}")
         return _account_of(row)
 
     def accounts(self) -> Sequence[Account]:
-        with translated_failures():
+        with self._reading():
             return [_account_of(row) for row in self._connection.execute(f"{_ACCOUNTS} ORDER BY account_id")]
 
     def update_account(self, account_id: str, *, display_name: str | None = None, email: str | None = None) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             account = self.account(account_id)
             changed_email = account.email if email is None else check_email(email)
             self._require_free_email(changed_email, account_id)
@@ -123,7 +122,7 @@ class SQLiteAccounts:
         )
 
     def _change_account(self, account_id: str, column: str, value: int | str | None) -> None:
-        with translated_failures():
+        with self._changing():
             changed = self._connection.execute(
                 f"UPDATE account SET {column} = ? WHERE account_id = ?",  # noqa: S608  # the columns are those above
                 (value, account_id),
@@ -133,7 +132,7 @@ class SQLiteAccounts:
             raise NoSuchAccount(f"there is no account {account_id[:80]!r}")
 
     def account_access(self, account_id: str, is_checked: bool = False) -> AccountAccess:
-        with translated_failures():
+        with self._reading():
             if not is_checked:
                 self._check_caches()
             access = self._access_cache.get(account_id)
@@ -156,7 +155,7 @@ class SQLiteAccounts:
 
     def create_account_alias(self, account_id: str, alias: str) -> None:
         check_account_alias(alias)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self.account(account_id)
             try:
                 self._connection.execute("UPDATE account SET alias = ? WHERE account_id = ?", (alias, account_id))
@@ -164,7 +163,7 @@ class SQLiteAccounts:
                 raise AliasExists(f"another account has the alias {alias}", alias) from error
 
     def delete_account_alias(self, account_id: str, alias: str) -> None:
-        with translated_failures():
+        with self._changing():
             deleted = self._connection.execute(
                 "UPDATE account SET alias = NULL WHERE account_id = ? AND alias = ?", (account_id, alias)
             ).rowcount
@@ -172,7 +171,7 @@ class SQLiteAccounts:
             raise NoSuchAlias(f"account {account_id} has no alias {alias[:80]!r}", alias)
 
     def account_alias(self, account_id: str) -> str | None:
-        with translated_failures():
+        with self._reading():
             self.account(account_id)
             (alias,) = self._connection.execute(
                 "SELECT alias FROM account WHERE account_id = ?", (account_id,)

@@ -24,7 +24,6 @@ from iam.entities import (
 from iam.policy.document import PolicyKind
 from iam.policy.parse import parse_policy
 from iam.principals import PolicyText
-from iam.store.database import transaction, translated_failures
 from iam.store.interface import (
     NO_SUCH_ENTITY,
     EntityExists,
@@ -34,6 +33,7 @@ from iam.store.interface import (
     TooManyEntities,
     TooManyTags,
 )
+from iam.store.part import StorePart
 from iam.tags import MAX_TAGS, Fold, Tags, check_tags, disregard_case, with_tags, without_tags
 
 Row = tuple[str, str, str, str, str, int, str, str | None, str, str, int, int | None, str | None]
@@ -82,10 +82,8 @@ def size_of(document: str) -> int:
     return len("".join(document.split()))
 
 
-class SQLiteEntities:
+class SQLiteEntities(StorePart):
     """See `IdentityStore` for what the methods promise. Every change empties the cache of credentials."""
-
-    _connection: sqlite3.Connection
 
     @abstractmethod
     def account(self, account_id: str) -> Account: ...
@@ -105,11 +103,11 @@ class SQLiteEntities:
     # Making and finding
 
     def create_user(self, user: User) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._insert(user, user.tags, user.boundary_arn)
 
     def create_group(self, group: Group) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._insert(group)
 
     def _insert(self, entity: Entity, tags: Tags = (), boundary_arn: str | None = None) -> None:
@@ -154,7 +152,7 @@ class SQLiteEntities:
         return found
 
     def _entity(self, kind: EntityKind, account_id: str, name: str) -> Entity:
-        with translated_failures():
+        with self._reading():
             found: list[Entity] = []
             if account_id.isascii() and name.isascii():
                 found = self._entities("e.account_id = ? AND e.kind = ? AND e.name = ?", account_id, kind, name)
@@ -163,7 +161,7 @@ class SQLiteEntities:
         return found[0]
 
     def entity_by_id(self, entity_id: str) -> Entity | None:
-        with translated_failures():
+        with self._reading():
             found = self._entities("e.entity_id = ?", entity_id) if entity_id.isascii() else []
         return found[0] if found else None
 
@@ -177,7 +175,7 @@ class SQLiteEntities:
         return [each for each in self._of_account(EntityKind.ROLE, account_id) if isinstance(each, Role)]
 
     def _of_account(self, kind: EntityKind, account_id: str) -> list[Entity]:
-        with translated_failures():
+        with self._reading():
             self.account(account_id)
             return self._entities("e.account_id = ? AND e.kind = ?", account_id, kind)
 
@@ -196,7 +194,7 @@ class SQLiteEntities:
     # Changing and deleting
 
     def rename(self, entity: User | Group, *, new_name: str | None, new_path: str | None) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             found = self._require(entity)
             name = check_entity_name(entity.kind, new_name or found.name)
             row = (name, check_path(new_path or found.path), found.entity_id)
@@ -209,12 +207,12 @@ class SQLiteEntities:
 
     def tag(self, entity: User | Role, tags: Tags) -> None:
         check_tags(tags)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._set_tags(entity, with_tags(self._tags(entity), tags))
         self._forget()
 
     def untag(self, entity: User | Role, keys: Sequence[str]) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._set_tags(entity, without_tags(self._tags(entity), keys))
         self._forget()
 
@@ -229,7 +227,7 @@ class SQLiteEntities:
         )
 
     def set_boundary(self, entity: User | Role, arn: str | None) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._require(entity)
             if arn is not None:
                 self._require_policy(entity.account_id, arn)
@@ -237,7 +235,7 @@ class SQLiteEntities:
         self._forget()
 
     def delete_entity(self, entity: Entity) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             found = self._require(entity)
             for first, query in _BEFORE_AN_ENTITY:
                 if self._connection.execute(query, (found.entity_id,)).fetchone() is not None:
@@ -254,7 +252,7 @@ class SQLiteEntities:
         check_policy_name(policy.name)
         parse_policy(policy.text, PolicyKind.IDENTITY)
         most = MAX_INLINE_CHARACTERS[entity.kind]
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             found = self._require(entity)
             others = [each.text for each in self._inline_policies(found) if each.name != policy.name]
             size = sum(map(size_of, (*others, policy.text)))
@@ -268,7 +266,7 @@ class SQLiteEntities:
         self._forget()
 
     def inline_policies(self, entity: Entity) -> Sequence[PolicyText]:
-        with translated_failures():
+        with self._reading():
             return self._inline_policies(self._require(entity))
 
     def _inline_policies(self, entity: Entity) -> list[PolicyText]:
@@ -278,7 +276,7 @@ class SQLiteEntities:
         return [PolicyText(*row) for row in rows]
 
     def delete_inline_policy(self, entity: Entity, policy_name: str) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._require(entity)
             deleted = self._connection.execute(
                 "DELETE FROM inline_policy WHERE entity_id = ? AND name = ?", (entity.entity_id, policy_name)

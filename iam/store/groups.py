@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from iam.entities import MAX_GROUPS_OF_USER, Group, User
-from iam.store.database import transaction, translated_failures
 from iam.store.entities import SQLiteEntities
 from iam.store.interface import TooManyGroups
 
@@ -14,7 +13,7 @@ class SQLiteGroups(SQLiteEntities):
     """See `IdentityStore` for what the methods promise. Every change empties the cache of credentials."""
 
     def add_member(self, group: Group, user: User) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._require(group)
             self._require(user)
             others = [each for each in self._groups_of(user) if each.group_id != group.group_id]
@@ -24,7 +23,7 @@ class SQLiteGroups(SQLiteEntities):
         self._forget()
 
     def remove_member(self, group: Group, user: User) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._require(group)
             self._require(user)
             self._connection.execute(
@@ -33,13 +32,13 @@ class SQLiteGroups(SQLiteEntities):
         self._forget()
 
     def members(self, group: Group) -> Sequence[User]:
-        with translated_failures():
+        with self._reading():
             self._require(group)
             found = self._entities("e.entity_id IN (SELECT user_id FROM membership WHERE group_id = ?)", group.group_id)
             return [each for each in found if isinstance(each, User)]
 
     def groups_of(self, user: User) -> Sequence[Group]:
-        with translated_failures():
+        with self._reading():
             self._require(user)
             return self._groups_of(user)
 

@@ -17,7 +17,6 @@ from iam.oidc_providers import (
     check_provider_url,
     check_thumbprint,
 )
-from iam.store.database import transaction, translated_failures
 from iam.store.entities import format_tags, parse_tags
 from iam.store.interface import (
     NoSuchProvider,
@@ -26,15 +25,14 @@ from iam.store.interface import (
     TooManyProviders,
     TooManyThumbprints,
 )
+from iam.store.part import StorePart
 from iam.tags import Tags, check_tags, regard_case, with_tags, without_tags
 
 _PROVIDERS = "SELECT account_id, url, created_us, client_ids, thumbprints, tags FROM oidc_provider"
 
 
-class SQLiteProviders:
+class SQLiteProviders(StorePart):
     """See `IdentityStore` for what the methods promise."""
-
-    _connection: sqlite3.Connection
 
     @abstractmethod
     def account(self, account_id: str) -> Account: ...
@@ -42,7 +40,7 @@ class SQLiteProviders:
     def create_oidc_provider(self, provider: OIDCProvider) -> None:
         check_provider_url(provider.url)
         row = (provider.account_id, provider.name, provider.url, provider.created_us, *_lists(provider))
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self.account(provider.account_id)
             (count,) = self._connection.execute(
                 "SELECT count(*) FROM oidc_provider WHERE account_id = ?", (provider.account_id,)
@@ -56,7 +54,7 @@ class SQLiteProviders:
 
     def oidc_provider(self, account_id: str, arn: str) -> OIDCProvider:
         name = arn.removeprefix(f"arn:aws:iam::{account_id}:oidc-provider/")
-        with translated_failures():
+        with self._reading():
             row = None
             if name != arn and arn.isascii():
                 row = self._connection.execute(
@@ -67,13 +65,13 @@ class SQLiteProviders:
         return _provider_of(row)
 
     def oidc_providers(self, account_id: str) -> Sequence[OIDCProvider]:
-        with translated_failures():
+        with self._reading():
             self.account(account_id)
             rows = self._connection.execute(f"{_PROVIDERS} WHERE account_id = ? ORDER BY name", (account_id,))
             return [_provider_of(row) for row in rows]
 
     def delete_oidc_provider(self, account_id: str, arn: str) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             provider = self.oidc_provider(account_id, arn)
             self._connection.execute(
                 "DELETE FROM oidc_provider WHERE account_id = ? AND name = ?", (account_id, provider.name)
@@ -96,7 +94,7 @@ class SQLiteProviders:
         self._change(account_id, arn, lambda found: replace(found, tags=without_tags(found.tags, keys, regard_case)))
 
     def _change(self, account_id: str, arn: str, change: Callable[[OIDCProvider], OIDCProvider]) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             changed = change(self.oidc_provider(account_id, arn))
             self._connection.execute(
                 "UPDATE oidc_provider SET client_ids = ?, thumbprints = ?, tags = ? WHERE account_id = ? AND name = ?",

@@ -8,7 +8,6 @@ from iam.credentials import Account
 from iam.entities import Role
 from iam.organizations import MAX_ACCOUNTS, MAX_FAILED_REQUESTS, AccountRequest, Failure
 from iam.store.accounts import SQLiteAccounts
-from iam.store.database import transaction, translated_failures
 from iam.store.interface import NoSuchAccountRequest, TooManyAccounts
 
 
@@ -20,7 +19,7 @@ class SQLiteOrganizations(SQLiteAccounts):
         """See `IdentityStore.create_role`. In a transaction of the caller's."""
 
     def create_member_account(self, request: AccountRequest, account: Account, role: Role, policy_arn: str) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             (count,) = self._connection.execute("SELECT count(*) FROM account").fetchone()
             if count >= MAX_ACCOUNTS:
                 raise TooManyAccounts(f"there are at most {MAX_ACCOUNTS} accounts")
@@ -31,7 +30,7 @@ class SQLiteOrganizations(SQLiteAccounts):
         self._forget()
 
     def note_failed_account_request(self, request: AccountRequest) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._insert_request(request)
             self._connection.execute(
                 "DELETE FROM account_request WHERE failure IS NOT NULL AND request_id NOT IN (SELECT request_id"
@@ -46,7 +45,7 @@ class SQLiteOrganizations(SQLiteAccounts):
         )
 
     def account_request(self, request_id: str) -> AccountRequest:
-        with translated_failures():
+        with self._reading():
             row = self._connection.execute(
                 "SELECT request_id, account_name, requested_us, account_id, failure FROM account_request"
                 " WHERE request_id = ?",

@@ -19,7 +19,6 @@ from iam.managed_policies import (
 from iam.policy.document import PolicyKind
 from iam.policy.parse import parse_policy
 from iam.principals import IdentityPolicies, PolicyText
-from iam.store.database import transaction, translated_failures
 from iam.store.entities import format_tags, parse_tags, size_of
 from iam.store.groups import SQLiteGroups
 from iam.store.interface import (
@@ -63,7 +62,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             1,
             format_tags(policy.tags, regard_case),
         )
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self.account(policy.account_id)
             (count,) = self._connection.execute(
                 "SELECT count(*) FROM policy WHERE account_id = ?", (policy.account_id,)
@@ -79,11 +78,11 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             )
 
     def policy(self, account_id: str, arn: str) -> ManagedPolicy:
-        with translated_failures():
+        with self._reading():
             return self._counted(account_id, self._policy(account_id, arn))
 
     def policies(self, account_id: str) -> Sequence[ManagedPolicy]:
-        with translated_failures():
+        with self._reading():
             self.account(account_id)
             rows = self._connection.execute(f"{_POLICIES} WHERE account_id = ? ORDER BY name", (account_id,))
             found = [_policy_of(row) for row in rows] + [policy for policy, _ in AWS_MANAGED.values()]
@@ -120,7 +119,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         return policy
 
     def policy_versions(self, account_id: str, arn: str) -> Sequence[PolicyVersion]:
-        with translated_failures():
+        with self._reading():
             policy = self._policy(account_id, arn)
             if arn in AWS_MANAGED:
                 return [AWS_MANAGED[arn][1]]
@@ -139,7 +138,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
     def create_policy_version(
         self, account_id: str, arn: str, document: str, *, is_default: bool, created_us: int
     ) -> PolicyVersion:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             policy = self._own_policy(account_id, arn)
             _check_document(document, policy.name)
             if len(self._versions(policy)) >= MAX_VERSIONS:
@@ -158,7 +157,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         return PolicyVersion(number, document, is_default, created_us)
 
     def set_default_policy_version(self, account_id: str, arn: str, number: int, *, now_us: int) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             policy = self._own_policy(account_id, arn)
             self._require_version(policy, number)
             self._set_default(policy, number, now_us)
@@ -177,7 +176,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             )
 
     def delete_policy_version(self, account_id: str, arn: str, number: int) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             policy = self._own_policy(account_id, arn)
             self._require_version(policy, number)
             if number == policy.default_version:
@@ -187,7 +186,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             )
 
     def delete_policy(self, account_id: str, arn: str) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             policy = self._counted(account_id, self._own_policy(account_id, arn))
             if policy.attachments or policy.boundary_uses:
                 raise PolicyInUse(f"policy {policy.name} is still attached", PolicyUse.ATTACHED)
@@ -198,12 +197,12 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
 
     def tag_policy(self, account_id: str, arn: str, tags: Tags) -> None:
         check_tags(tags, regard_case)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             policy = self._own_policy(account_id, arn)
             self._set_policy_tags(policy, with_tags(policy.tags, tags, regard_case))
 
     def untag_policy(self, account_id: str, arn: str, keys: Sequence[str]) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             policy = self._own_policy(account_id, arn)
             self._set_policy_tags(policy, without_tags(policy.tags, keys, regard_case))
 
@@ -213,7 +212,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         )
 
     def attach_policy(self, entity: Entity, arn: str) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             found = self._require(entity)
             self._policy(found.account_id, arn)
             attached = self._attached(found)
@@ -225,7 +224,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         self._forget()
 
     def detach_policy(self, entity: Entity, arn: str) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             found = self._require(entity)
             detached = self._connection.execute(
                 "DELETE FROM attachment WHERE entity_id = ? AND policy_arn = ?", (found.entity_id, arn)
@@ -235,7 +234,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         self._forget()
 
     def attached_policies(self, entity: Entity) -> Sequence[ManagedPolicy]:
-        with translated_failures():
+        with self._reading():
             return [self._policy(entity.account_id, arn) for arn in self._attached(self._require(entity))]
 
     def _attached(self, entity: Entity) -> list[str]:
@@ -245,7 +244,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         return [arn for (arn,) in rows]
 
     def entities_of_policy(self, account_id: str, arn: str, *, as_boundary: bool) -> Sequence[Entity]:
-        with translated_failures():
+        with self._reading():
             self._policy(account_id, arn)
             return self._entities(_BOUNDED if as_boundary else _ATTACHED, account_id, arn)
 
@@ -253,7 +252,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
         self._policy(account_id, arn)
 
     def policies_in_force(self, entity: User | Role) -> IdentityPolicies:
-        with translated_failures():
+        with self._reading():
             found = self._require(entity)
             assert not isinstance(found, Group)
             return self._policies_of(found)

@@ -7,7 +7,6 @@ from iam.policy.document import PolicyKind
 from iam.policy.errors import Fault, PolicyError
 from iam.policy.parse import parse_policy
 from iam.policy.principals import principal_set
-from iam.store.database import transaction, translated_failures
 from iam.store.entities import SQLiteEntities, size_of
 from iam.store.interface import NoSuchAccount, NoSuchEntity, TrustPolicyTooLong
 from iam.trust import replace_principals, trusted_principals
@@ -25,7 +24,7 @@ class SQLiteRoles(SQLiteEntities):
     """See `IdentityStore` for what the methods promise."""
 
     def create_role(self, role: Role) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._insert_role(role)
 
     def _insert_role(self, role: Role) -> None:
@@ -39,7 +38,7 @@ class SQLiteRoles(SQLiteEntities):
     def update_role(self, role: Role, *, description: str | None, max_session_seconds: int | None) -> None:
         if max_session_seconds is not None:
             check_session_seconds(max_session_seconds)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._require(role)
             self._connection.execute(
                 "UPDATE role SET description = coalesce(?, description),"
@@ -50,22 +49,23 @@ class SQLiteRoles(SQLiteEntities):
 
     def set_trust_policy(self, role: Role, text: str) -> None:
         _check_trust_policy(text, role.name)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._require(role)
             self._require_principals(text)
             self._connection.execute("UPDATE role SET trust_policy = ? WHERE role_id = ?", (text, role.role_id))
         self._forget()
 
     def note_role_use(self, role: Role, used_us: int, region: str) -> None:
-        with translated_failures():
+        with self._reading():
             known = self._connection.execute(
                 "SELECT used_us, used_region FROM role WHERE role_id = ?", (role.role_id,)
             ).fetchone()
-            if known in {None, (None, None)}:
-                is_news = known is not None
-            else:
-                is_news = used_us > known[0] + (USE_PRECISION_US if known[1] == region else 0)
-            if is_news:
+        if known in {None, (None, None)}:
+            is_news = known is not None
+        else:
+            is_news = used_us > known[0] + (USE_PRECISION_US if known[1] == region else 0)
+        if is_news:
+            with self._changing():
                 self._connection.execute(
                     "UPDATE role SET used_us = ?, used_region = ? WHERE role_id = ?", (used_us, region, role.role_id)
                 )

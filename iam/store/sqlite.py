@@ -23,7 +23,7 @@ from iam.credentials import (
 from iam.entities import Group, Role, User
 from iam.principals import NO_POLICIES, IdentityPolicies, PolicyText, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
-from iam.store.database import open_database, transaction, translated_failures
+from iam.store.database import open_database
 from iam.store.interface import (
     AccessKeyExists,
     NoSuchAccessKey,
@@ -64,7 +64,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
     def create_access_key(self, credential: Credential, created_us: int, *, at_most: int | None = None) -> None:
         principal, access_key_id = credential.principal, check_access_key_id(credential.access_key_id)
         sealed = self._seal(credential)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             user_id = self._keeper(principal)
             if at_most is not None and len(self._keys_of(principal.account_id, user_id)) >= at_most:
                 raise TooManyAccessKeys(f"{principal.arn} has {at_most} access keys already")
@@ -95,7 +95,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
 
     def put_configured_access_key(self, credential: Credential, created_us: int) -> bool:
         access_key_id = check_access_key_id(credential.access_key_id)
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             user_id = self._keeper(credential.principal)
             row = self._connection.execute(
                 "SELECT account_id, user_id, sealed_secret, is_active, is_configured FROM access_key"
@@ -125,7 +125,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         return True
 
     def disable_configured_access_keys_except(self, access_key_ids: Set[str]) -> Sequence[str]:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             rows = self._connection.execute(
                 "SELECT access_key_id FROM access_key WHERE is_configured = 1 AND is_active = 1 ORDER BY access_key_id"
             )
@@ -148,12 +148,12 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         return found if isinstance(found, User) else None
 
     def access_keys(self, account_id: str) -> Sequence[AccessKey]:
-        with translated_failures():
+        with self._reading():
             self.account(account_id)
             return self._access_keys("k.account_id = ?", account_id)
 
     def access_keys_of(self, account_id: str, name: str | None) -> Sequence[AccessKey]:
-        with translated_failures():
+        with self._reading():
             self.account(account_id)
             return self._keys_of(account_id, None if name is None else self.user(account_id, name).user_id)
 
@@ -161,7 +161,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         return self._access_keys("k.account_id = ? AND k.user_id IS ?", account_id, user_id)
 
     def access_key(self, access_key_id: str) -> AccessKey:
-        with translated_failures():
+        with self._reading():
             found = self._access_keys("k.access_key_id = ?", access_key_id) if access_key_id.isascii() else []
         if not found:
             raise _no_such_access_key(access_key_id)
@@ -177,7 +177,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         return [AccessKey(key, account, bool(active), created, user) for key, account, active, created, user in rows]
 
     def access_key_use(self, access_key_id: str) -> AccessKeyUse | None:
-        with translated_failures():
+        with self._reading():
             row = self._connection.execute(
                 "SELECT access_key_id, used_us, service, region FROM access_key_use WHERE access_key_id = ?",
                 (access_key_id,),
@@ -185,7 +185,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         return None if row is None else AccessKeyUse(*row)
 
     def note_access_key_uses(self, uses: Sequence[AccessKeyUse]) -> None:
-        with translated_failures(), transaction(self._connection):
+        with self._changing():
             self._connection.executemany(
                 "INSERT INTO access_key_use SELECT access_key_id, ?, ?, ? FROM access_key WHERE access_key_id = ?"
                 " ON CONFLICT (access_key_id) DO UPDATE SET"
@@ -195,7 +195,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
             )
 
     def find_credential(self, access_key_id: str) -> Credential | None:
-        with translated_failures():
+        with self._reading():
             self._check_caches()
             credential = self._cache.get(access_key_id)
             return credential if credential is not None else self._load(access_key_id)
@@ -230,7 +230,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         return credential
 
     def find_principal(self, entity_id: str) -> tuple[User | Role, IdentityPolicies] | None:
-        with translated_failures():
+        with self._reading():
             self._check_caches()
             found = self._principals.get(entity_id)
             if found is None:
@@ -241,7 +241,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
             return found
 
     def find_policy(self, account_id: str, arn: str) -> PolicyText | None:
-        with translated_failures():
+        with self._reading():
             self._check_caches()
             found = self._texts.get((account_id, arn))
             if found is None:
@@ -267,7 +267,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         self._change_access_key("DELETE FROM access_key WHERE access_key_id = ?1", access_key_id)
 
     def _change_access_key(self, statement: str, access_key_id: str, *further: int) -> None:
-        with translated_failures():
+        with self._changing():
             changed = self._connection.execute(statement, (access_key_id, *further)).rowcount
         self._forget()
         if not changed:
