@@ -26,7 +26,7 @@ from iam.oidc_providers import OIDCProvider
 from iam.policy.decisions import Decisions
 from iam.principals import Caller, PrincipalKind
 from iam.session_tokens import SessionTokens
-from iam.store.interface import IdentityStore, IdentityStoreError, StoreUnavailable
+from iam.store.interface import IdentityStore, IdentityStoreError, OutcomeUnknown, StoreUnavailable
 from iam.web_identity import KeySource, KeysUnavailable, KeysWrong
 
 _log = logging.getLogger(__name__)
@@ -136,6 +136,9 @@ class IdentityService:
             if caller.principal.kind is not PrincipalKind.ANONYMOUS or decisions.principal is not None:
                 await trail.record(_named(caller, decisions), refused)
             raise
+        except OutcomeUnknown:
+            await trail.record(_named(caller, decisions), _unknown(replace(record, decided=decisions.told)))
+            raise
         told = replace(record, answer=told_answer(answer), decided=decisions.told)
         await trail.record(_named(caller, decisions), told)
         return answer
@@ -185,11 +188,17 @@ class IdentityService:
             await self._trail.require(caller)
         loop = asyncio.get_running_loop()
         account_id = caller.principal.account_id
-        await loop.run_in_executor(self._thread, self._put_account_block, account_id, settings)
+        name = "DeleteAccountPublicAccessBlock" if settings is None else "PutAccountPublicAccessBlock"
+        told = json.dumps({"accountId": account_id, **({} if settings is None else {"settings": sorted(settings)})})
+        record = CallRecord("s3.amazonaws.com", name, told)
+        try:
+            await loop.run_in_executor(self._thread, self._put_account_block, account_id, settings)
+        except OutcomeUnknown:
+            if self._trail is not None:
+                await self._trail.record(caller, _unknown(record))
+            raise
         if self._trail is not None:
-            name = "DeleteAccountPublicAccessBlock" if settings is None else "PutAccountPublicAccessBlock"
-            told = json.dumps({"accountId": account_id, **({} if settings is None else {"settings": sorted(settings)})})
-            await self._trail.record(caller, CallRecord("s3.amazonaws.com", name, told))
+            await self._trail.record(caller, record)
 
     def _put_account_block(self, account_id: str, settings: frozenset[str] | None) -> None:
         self._opened_store().set_account_public_access_block(account_id, settings)
@@ -212,6 +221,11 @@ class IdentityService:
     def _close(self) -> None:
         if self._store is not None:
             self._store.close()
+
+
+def _unknown(record: CallRecord) -> CallRecord:
+    """What is told of a change that the database may have made: no change is without its line."""
+    return replace(record, error_code="ServiceUnavailable", error_message="It is not known whether this was done.")
 
 
 def _named(caller: Caller, decisions: Decisions) -> Caller:

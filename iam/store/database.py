@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from database.shared.sharing import transaction
 from iam.store.interface import IdentityStoreError, StoreUnavailable
 
 BUSY_SECONDS = 5.0
@@ -17,10 +18,11 @@ BUSY_SECONDS = 5.0
 _MIGRATION = re.compile(r"([0-9]{4})_[a-z0-9_]+\.sql")
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, *, schema: int | None = None) -> sqlite3.Connection:
     """Open or create the database, bring its schema up to date, and return a connection in autocommit mode.
 
-    The file is made readable by its owner alone. Raises StoreUnavailable, also for a schema newer than this program.
+    The file is made readable by its owner alone. `schema` stops at that migration. Raises StoreUnavailable, also for a
+    schema newer than this program.
     """
     try:
         path.touch(mode=0o600, exist_ok=True)
@@ -35,16 +37,20 @@ def open_database(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA trusted_schema = OFF")
-            _migrate(connection)
+            _migrate(connection, _migrations()[:schema])
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def newest_schema() -> int:
+    """The number of the last migration that this program knows."""
+    return len(_migrations())
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
     """Apply what is missing, in one transaction that other processes wait for; a crash leaves the schema as it was."""
-    migrations = _migrations()
     with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(migrations):
@@ -76,19 +82,6 @@ def _statements(script: str) -> Iterator[str]:
             yield pending
             pending = ""
     assert not pending.strip(), "a migration ends with a complete statement"
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One write transaction: begun at once, so that what is read inside stays true until the commit."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """What an identity store does: one contract, one conformance suite (`tests/conformance/identities.py`).
 
 Each method is one transaction. One that returned has made its effect durable, power loss included; one that raised
-has changed nothing. What one process changed, every other process sees at its next call: nothing is cached beyond
-that. All raise `StoreUnavailable` when the database cannot serve; trying again later may help.
+has changed nothing, but for OutcomeUnknown. What one process changed, every other process of the node sees at its next
+call, those of other nodes within seconds: nothing is cached beyond that. All raise `StoreUnavailable` when the database
+cannot serve; trying again later may help.
 
-The methods do not wait for a network: a store that lives on one keeps a local copy.
+What reads does not wait for a network: a store that lives on one keeps a local copy. What changes may.
 """
 
 from __future__ import annotations
@@ -204,6 +205,10 @@ class TooManyThumbprints(IdentityStoreError):
 
 class StoreUnavailable(IdentityStoreError):
     """The database cannot serve, or a sealed secret does not open: nobody can be identified, so nobody is let in."""
+
+
+class OutcomeUnknown(StoreUnavailable):
+    """A change may have been made or not: the database was lost while it committed."""
 
 
 class SecretSealer(Protocol):

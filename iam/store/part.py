@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from iam.store.database import transaction, translated_failures
+from database.shared.sharing import transaction
+from iam.store.database import translated_failures
 
 
 class StorePart:

@@ -19,7 +19,7 @@ from iam.face.shapes import Kind, Model
 from iam.key_uses import AccessKeyUses
 from iam.principals import Caller, root_principal
 from iam.session_tokens import SessionTokens
-from iam.store.interface import NoSuchUser
+from iam.store.interface import NoSuchUser, OutcomeUnknown
 from iam.store.sqlite import SQLiteIdentityStore
 from tests.conformance.identities import ACCOUNT
 from tests.iam.store.test_sqlite import AESGCMSecretSealer
@@ -120,6 +120,27 @@ async def test_nothing_is_acknowledged_that_was_not_told(asked: Asked) -> None:
     with pytest.raises(TrailUnavailable):
         await asked.ask("CreateUser", UserName="ann")
     assert asked.store.user(ACCOUNT.account_id, "ann").name == "ann"
+    await asked.service.close()
+
+
+async def test_what_the_database_may_have_done_is_told(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be the only line that there will be of a change."""
+
+    def lost(*_: object, **__: object) -> None:
+        raise OutcomeUnknown("lost in a commit")
+
+    monkeypatch.setattr(SQLiteIdentityStore, "create_user", lost)
+    monkeypatch.setattr(SQLiteIdentityStore, "set_account_public_access_block", lost)
+    with pytest.raises(OutcomeUnknown):
+        await asked.ask("CreateUser", UserName="ann")
+    with pytest.raises(OutcomeUnknown):
+        await asked.service.put_account_block(CALLER, None)
+    told = [(record.event_name, record.error_code, record.parameters) for record in asked.trail.records]
+    assert told == [
+        ("CreateUser", "ServiceUnavailable", '{"userName":"ann"}'),
+        ("DeleteAccountPublicAccessBlock", "ServiceUnavailable", json.dumps({"accountId": ACCOUNT.account_id})),
+    ]
+    assert all("not known" in str(record.error_message) for record in asked.trail.records)
     await asked.service.close()
 
 
