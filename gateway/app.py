@@ -17,6 +17,7 @@ from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
+from gateway.identity_stores import IdentityStores
 from gateway.index_notes import NoteKeeper, NoteTaking
 from gateway.index_stores import open_index
 from gateway.metered import MeteredKeyService
@@ -64,7 +65,6 @@ from iam.scope import GLOBAL_REGION, IAM, KMS, ORGANIZATIONS, STS
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
 from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, StoreUnavailable
-from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.quotas import parse_quotas
 from kms.api.types import HealthState
@@ -102,6 +102,7 @@ class Application:
         self._kms = kms
         self._service = MeteredKeyService(kms, KMSQuotas(rates, parse_quotas(settings.limits.kms_quotas)))
         self._deletions = UsageTellingKeyService(self._service, settings.region)
+        self._identity_stores = IdentityStores(settings)
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
         self._uses = AccessKeyUses()
@@ -164,6 +165,10 @@ class Application:
             await self._blobs.ping()
         except StorageUnavailable as error:
             reasons.append(f"storage: {error}")
+        try:
+            self._identity_stores.require_current()
+        except StoreUnavailable as error:
+            reasons.append(str(error))
         health = await self._kms.health()
         if health.state is not HealthState.READY:
             reasons.append(f"kms {health.state.value}: {health.detail}")
@@ -188,6 +193,7 @@ class Application:
             await self._identity_service.close()
         if self._identities is not None:
             self._identities.close()
+        await asyncio.to_thread(self._identity_stores.close)
 
     def _require_unsealed(self) -> Unsealed:
         if self._unsealed is None:
@@ -256,7 +262,7 @@ class Application:
             return apply_configured(store, configured, time.time_ns() // 1000)
 
     def _open_identities(self, keys: ServiceKeys) -> IdentityStore:
-        return SQLiteIdentityStore(self._settings.identities_path, IndexKeySecretSealer(keys.rows))
+        return self._identity_stores.open(IndexKeySecretSealer(keys.rows))
 
     def _wire(
         self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService, sessions: Sessions

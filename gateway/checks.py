@@ -24,6 +24,7 @@ from database.location import hosts_of, is_local
 from gateway.blob_stores import open_backing_store
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
+from gateway.identity_stores import CONNECTIONS, probe_identities
 from gateway.index_stores import probe_index
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
@@ -31,6 +32,8 @@ from gateway.sockets import BindError, bind, unix_path_problem
 from gateway.storage.blobs.s3.probe import probe
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.postgresql.schema import MIGRATIONS as INDEX_MIGRATIONS
+from iam.store.interface import StoreUnavailable
+from iam.store.postgresql.sharing import MIGRATIONS as IDENTITY_MIGRATIONS
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
@@ -72,6 +75,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _configured_identities,
         _databases,
         _index_on_postgresql,
+        _identities_on_postgresql,
         _backing_store,
         _root,
     ):
@@ -234,12 +238,11 @@ class _Database:
 
 def _known_databases(settings: Settings) -> tuple[_Database, ...]:
     """The files; the key store first."""
-    stores = (
-        _Database(settings.keys_path, "kms.store.migrations"),
-        _Database(settings.identities_path, "iam.store.migrations"),
-    )
+    stores = [_Database(settings.keys_path, "kms.store.migrations")]
+    if settings.storage.identities == "sqlite":
+        stores.append(_Database(settings.identities_path, "iam.store.migrations"))
     if settings.storage.index != "sqlite":
-        return stores
+        return tuple(stores)
     index = _Database(
         settings.index_path, "gateway.storage.index.sqlite.migrations", "SELECT max(number) FROM schema_migration"
     )
@@ -291,13 +294,34 @@ def _index_on_postgresql(settings: Settings) -> Iterator[Finding]:
         problems.append("the connection is not encrypted: set sslmode=verify-full, and sslrootcert")
     if found.schema > newest:
         problems.append(f"schema {schema} was written by a newer Sealgate (schema {found.schema}): use that one")
-    if settings.worker_count * settings.database.connections > found.max_connections:
+    connections = settings.database.connections + (CONNECTIONS if settings.storage.identities == "postgresql" else 0)
+    if settings.worker_count * connections > found.max_connections:
         problems.append("its max_connections is lower than what the workers may open: raise it, or lower ours")
     for problem in problems:
         yield _wrong("index", f"PostgreSQL {found.version}: {problem}")
     if not problems:
         migration = "" if found.schema == newest else f", to be migrated from schema {found.schema} to {newest}"
         yield _well("index", f"schema {schema} on PostgreSQL {found.version} can be reached{migration}")
+
+
+def _identities_on_postgresql(settings: Settings) -> Iterator[Finding]:
+    """Whether this program knows what is there. The server itself is the index's, too."""
+    if settings.storage.identities == "sqlite":
+        return
+    schema = settings.database.schema
+    try:
+        found = asyncio.run(probe_identities(settings))
+    except StoreUnavailable as error:
+        yield _wrong("identities", f"{error}; look at storage.index, [database] and the server")
+        return
+    newest = len(IDENTITY_MIGRATIONS.all())
+    if found.schema > newest:
+        yield _wrong("identities", f"schema {schema} was written by a newer Sealgate: use that one")
+    elif not found.schema:
+        yield _wrong("identities", f"schema {schema} holds none: name the one that was made with this data directory")
+    else:
+        migration = "" if found.schema == newest else f", to be migrated from schema {found.schema} to {newest}"
+        yield _well("identities", f"they are in schema {schema} of the index's database{migration}")
 
 
 def _backing_store(settings: Settings) -> Iterator[Finding]:

@@ -276,13 +276,19 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
-    """Index and blobs, in the data directory or where these say."""
+    """Index, identities and blobs, in the data directory or where these say."""
 
     index: str = setting(
         "sqlite",
         'where the index is: "sqlite", in the data directory, or "postgresql://USER@HOST:PORT/DATABASE?sslmode=…" '
         "(see [database])",
         check=_check_index,
+    )
+    identities: str = setting(
+        "sqlite",
+        "where accounts, users, roles and policies are: in the data directory, or in the database that storage.index "
+        "names, for all its gateways",
+        choices=("sqlite", "postgresql"),
     )
     blobs: str = setting(
         "file",
@@ -334,7 +340,7 @@ class ScrubSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
-    """The database that holds the index where storage.index names one."""
+    """The database that holds the index, and what else is there, where storage.index names one."""
 
     password_file: Path | None = setting(
         None, "file with the password, mode 0600; none: the server asks for none", relative_to_data=True
@@ -474,6 +480,11 @@ class Settings:
         return self.data_directory / "iam" / "identities.sqlite"
 
     @property
+    def identities_copy_path(self) -> Path:
+        """What this node knows of identities that are on PostgreSQL."""
+        return self.data_directory / "iam" / "copy.sqlite"
+
+    @property
     def keys_path(self) -> Path:
         return self.data_directory / "kms" / "keys.sqlite"
 
@@ -522,6 +533,8 @@ def _check_together(settings: Settings, path: Path) -> None:
     """Rules that join several settings."""
     if settings.listen.tls_key is not None and settings.listen.tls_certificate is None:
         raise ConfigError(f"{path}: listen.tls_key is set without listen.tls_certificate")
+    if settings.storage.identities == "postgresql" and settings.storage.index == "sqlite":
+        raise ConfigError(f"{path}: storage.identities is postgresql, but storage.index names no database")
     if settings.kms.root == "pkcs11" and "pin-value" in settings.kms.uri:
         raise ConfigError(f"{path}: kms.uri must not hold a PIN (pin-value); put it into the file kms.pin_file")
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gateway.config import CONFIG_NAME, Settings, format_settings, load
+from gateway.identities import opened_identities
 from gateway.index_notes import NoteKeeper
 from gateway.index_stores import open_index
 from gateway.private_files import DEV_ENV, format_dev_env, sync_directory, write_private
@@ -67,6 +68,7 @@ class Plan:
     index: str = "sqlite"
     index_schema: str | None = None
     index_password_file: Path | None = None
+    identities: str = "sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _config(plan: Plan, kms: dict[str, object]) -> str:
     }
     if plan.index != "sqlite":
         password_file = plan.index_password_file and plan.index_password_file.absolute()
-        settings["storage"] = {"index": plan.index}
+        settings["storage"] = {"index": plan.index, "identities": plan.identities}
         settings["database"] = {"schema": plan.index_schema, "password_file": password_file}
     return heading + format_settings(settings)
 
@@ -198,11 +200,8 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
         async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
             keys = await open_service_keys(service, index, request_id="init", make=True)
             await NoteKeeper(settings.notes_path, index).keep()
-            identities = SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
-            try:
+            with opened_identities(settings, IndexKeySecretSealer(keys.rows)) as identities:
                 yield identities
-            finally:
-                identities.close()
     finally:
         await index.close()
         epoch.close()

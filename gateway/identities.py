@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import NoReturn
 
 from gateway.config import Settings
+from gateway.identity_stores import IdentityStores
 from gateway.index_stores import open_index
 from gateway.kmsd import root_settings, trail_settings
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.index.interface import Index
 from iam.credentials import Credential
+from iam.store.interface import SecretSealer
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
 from kms.audit.trail import AuditTrail
@@ -41,7 +43,14 @@ class _NoSecrets:
 @contextlib.contextmanager
 def identities_without_secrets(settings: Settings) -> Iterator[SQLiteIdentityStore]:
     """Everything but making access keys and finding credentials. Raises StoreUnavailable."""
-    with contextlib.closing(SQLiteIdentityStore(settings.identities_path, _NoSecrets())) as store:
+    with opened_identities(settings, _NoSecrets()) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def opened_identities(settings: Settings, sealer: SecretSealer) -> Iterator[SQLiteIdentityStore]:
+    """The store, for one thing to be done. Raises StoreUnavailable."""
+    with contextlib.closing(IdentityStores(settings)) as stores, contextlib.closing(stores.open(sealer)) as store:
         yield store
 
 
@@ -55,9 +64,7 @@ def keep_access_key(settings: Settings, credential: Credential, created_us: int)
 
 async def _keep_access_key(settings: Settings, credential: Credential, created_us: int) -> None:
     async with opened_index(settings, "access-key") as (_, keys):
-        with contextlib.closing(
-            SQLiteIdentityStore(settings.identities_path, IndexKeySecretSealer(keys.rows))
-        ) as store:
+        with opened_identities(settings, IndexKeySecretSealer(keys.rows)) as store:
             store.create_access_key(credential, created_us)
 
 

@@ -21,7 +21,7 @@ async def open_index(settings: Settings) -> Index:
     database = settings.database
     return await open_postgresql_index(
         settings.storage.index,
-        password=_password(settings),
+        password=database_password(settings),
         schema=database.schema,
         connections=database.connections,
         connect_seconds=database.connect_seconds,
@@ -37,22 +37,22 @@ async def probe_index(settings: Settings) -> Probe:
         settings.storage.index,
         ERRORS,
         MIGRATIONS,
-        password=_password(settings),
+        password=database_password(settings),
         schema=database.schema,
         connect_seconds=database.connect_seconds,
     )
 
 
-def _password(settings: Settings) -> str | None:
-    """None without a file: the server asks for none, or takes a certificate."""
+def database_password(settings: Settings) -> str | None:
+    """None without a file: the server asks for none, or takes a certificate. Raises StorageUnavailable."""
     path = settings.database.password_file
     if path is None:
         return None
     try:
         return read_private(path, _MAX_PASSWORD_BYTES).decode().removesuffix("\n").removesuffix("\r")
     except OSError as error:
-        raise StorageUnavailable(f"index: cannot read the password file {path}: {error.strerror}") from error
+        raise StorageUnavailable(f"database: cannot read the password file {path}: {error.strerror}") from error
     except NotPrivate as error:
-        raise StorageUnavailable(f"index: the password file {error}") from error
+        raise StorageUnavailable(f"database: the password file {error}") from error
     except UnicodeDecodeError:
-        raise StorageUnavailable(f"index: the password file {path} is no text") from None
+        raise StorageUnavailable(f"database: the password file {path} is no text") from None

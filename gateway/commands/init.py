@@ -73,6 +73,12 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="For an index on PostgreSQL: a file of mode 0600 with the password. It is read at each start, and not copied.",
 )
+@click.option(
+    "--identities",
+    type=click.Choice(["sqlite", "postgresql"]),
+    help="Where accounts, users and roles are: in DATA, or in the database of the index, for all its gateways.  "
+    "[default: with the index]",
+)
 @click.option("--account-name", default="main", show_default=True, help="Display name of the first account.")
 @click.option("--if-needed", is_flag=True, help="Do nothing, and succeed, if DATA is a data directory already.")
 def init(
@@ -89,6 +95,7 @@ def init(
     index: str,
     index_schema: str | None,
     index_password_file: Path | None,
+    identities: str | None,
     account_name: str,
     if_needed: bool,
 ) -> None:
@@ -99,6 +106,8 @@ def init(
     """
     if if_needed and (data / CONFIG_NAME).exists():
         return
+    if identities == "postgresql" and index == "sqlite":
+        raise click.UsageError("--identities postgresql are where the index is: --index names no database")
     if root == "auto":
         root = "softhsm" if find_softhsm() is not None else "file"
     plan = Plan(
@@ -115,6 +124,7 @@ def init(
         index=index,
         index_schema=index_schema,
         index_password_file=index_password_file,
+        identities=identities or ("sqlite" if index == "sqlite" else "postgresql"),
     )
     try:
         made = initialise(plan)

@@ -47,6 +47,12 @@ def problems(result: Result) -> list[str]:
 # init
 
 
+def test_init_puts_identities_into_a_database_only_with_the_index(tmp_path: Path) -> None:
+    refused = run("init", tmp_path / "data", "--root", "file", "--identities", "postgresql")
+    assert (refused.exit_code, (tmp_path / "data").exists()) == (2, False)
+    assert "names no database" in refused.output
+
+
 def test_init_makes_a_private_directory(made: Path) -> None:
     for path in [made, *made.rglob("*")]:
         assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
