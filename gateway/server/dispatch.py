@@ -43,7 +43,7 @@ from gateway.server.explanation import (
     explain_sealed,
     explain_throttled,
 )
-from gateway.server.iam_edge import IAMEdge, is_query_request
+from gateway.server.iam_edge import RETRY_AFTER_SECONDS, IAMEdge, is_query_request
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
 from gateway.server.organizations_edge import OrganizationsExchange, is_organizations_request
 from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
@@ -139,9 +139,10 @@ class Dispatcher:
             response = self._render(_slow_down(error), request, entry)
         except (StorageError, SealingError, KMSError) as error:
             response = self._render(self._translated(error, request, entry), request, entry)
-        except StoreUnavailable:
-            _log.exception("request %s: the identity store", request.request_id)
-            response = self._render(S3Error("ServiceUnavailable"), request, entry)
+        except StoreUnavailable as error:
+            _log.error("request %s: the identity store: %s", request.request_id, error)
+            later = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            response = self._render(S3Error("ServiceUnavailable", headers=later), request, entry)
         except Exception:
             _log.exception("request %s failed", request.request_id)
             response = self._render(S3Error("InternalError"), request, entry)

@@ -85,8 +85,8 @@ class IAMEdge:
             return exchange.failure(IAMError(code, error.message))
         except TrailUnavailable as error:
             return exchange.unavailable(str(error), error.retry_after_seconds)
-        except StoreUnavailable:
-            _log.exception("request %s: the identity store", request.request_id)
+        except StoreUnavailable as error:
+            _log.error("request %s: the identity store: %s", request.request_id, error)
             return exchange.unavailable("The identity store is not available.", RETRY_AFTER_SECONDS)
         except Exception:
             _log.exception("request %s failed", request.request_id)

@@ -57,8 +57,8 @@ class KMSEdge:
         except S3Error as error:
             # The body reader's errors: too slow, or cut short.
             face = refusal(400, "SerializationException", error.message, request.request_id)
-        except StoreUnavailable:
-            _log.exception("request %s: the identity store", request.request_id)
+        except StoreUnavailable as error:
+            _log.error("request %s: the identity store: %s", request.request_id, error)
             return sealed_response(KMSUnavailable("The identity store is not available."), request.request_id)
         except Exception:
             _log.exception("request %s failed", request.request_id)

@@ -133,5 +133,14 @@ def test_a_server_that_restarts_is_503_in_between_and_loses_nothing(front_s3: An
             assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
     finally:
         server.start()
-    assert wait_until(lambda: front_s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"before", "it is back")
+
+    def is_back() -> bool:
+        """Identities are asked for every second."""
+        try:
+            return bool(front_s3.get_object(Bucket=bucket, Key="k")["Body"].read() == b"before")
+        except ClientError as error:
+            assert error.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        return False
+
+    wait_until(is_back, "it is back")
     front_s3.put_object(Bucket=bucket, Key="k", Body=b"after")
