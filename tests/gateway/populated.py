@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from gateway.operations.documents import ObjectDocument, PartEntry
 from gateway.protocol.modes import Mode
 from gateway.storage.index.interface import Index
-from gateway.storage.index.records import ObjectRow, RowKind
+from gateway.storage.index.records import ObjectRow, RowKind, VersionEntry
 from iam.principals import Caller, root_principal
 from kms.api.types import CreateKey
 from tests.gateway.gateway_in_process import ACCOUNT_ID, InProcessGateway
@@ -149,15 +149,23 @@ async def everything(gateway: InProcessGateway, index: Index) -> list[Version]:
     """All versions of all buckets in the order of listings, with revisions and seals left out."""
     rows, told = gateway.services.rows, []
     for bucket in await index.all_buckets(after="", limit=1000):
-        page = await index.list_versions(bucket.bucket_id, prefix=b"", delimiter=b"", after=None, max_keys=1000)
-        assert page.next_after is None
-        for entry in page.entries:
+        async for entry in _entries(index, bucket.bucket_id):
             row = await index.get_object(bucket.bucket_id, entry.row.key, entry.row.version_id)
             document = rows.open_object(row)
             is_object = row.kind is RowKind.OBJECT
             parts = rows.parts_of(row, document) if is_object else None
             told.append(Version(_unsealed(row), document if is_object else None, parts, entry.is_latest))
     return told
+
+
+async def _entries(index: Index, bucket_id: bytes) -> AsyncIterator[VersionEntry]:
+    after: tuple[bytes, str | None] | None = None
+    while True:
+        page = await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000)
+        for entry in page.entries:
+            yield entry
+        if (after := page.next_after) is None:
+            return
 
 
 def _unsealed(row: ObjectRow) -> ObjectRow:
