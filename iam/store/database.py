@@ -55,7 +55,8 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > len(migrations):
             raise StoreUnavailable(
-                f"the identity database has schema {version}; this program knows schemas up to {len(migrations)}"
+                f"the identity database has schema {version}, this program knows up to {len(migrations)}; "
+                "use the newer program"
             )
         for number, script in enumerate(migrations[version:], start=version + 1):
             for statement in _statements(script):

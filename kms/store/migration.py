@@ -29,7 +29,9 @@ def migrate(connection: sqlite3.Connection, *, schema: int | None = None) -> Non
     try:
         (present,) = connection.execute("PRAGMA user_version").fetchone()
         if present > known[-1][0]:
-            raise StoreTooNew(f"the key store has schema {present}, this release knows {known[-1][0]}")
+            raise StoreTooNew(
+                f"the key store has schema {present}, this release knows up to {known[-1][0]}; use the newer program"
+            )
         for number, sql in known[:schema]:
             if number > present:
                 for statement in _statements(sql):

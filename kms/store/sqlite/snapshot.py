@@ -62,4 +62,6 @@ def schema_of(connection: sqlite3.Connection) -> int:
 def _require_known_schema(connection: sqlite3.Connection) -> None:
     present, known = schema_of(connection), migrations()[-1][0]
     if present > known:
-        raise StoreTooNew(f"the key store has schema {present}, this release knows {known}")
+        raise StoreTooNew(
+            f"the key store has schema {present}, this release knows up to {known}; use the newer program"
+        )
