@@ -1,0 +1,55 @@
+"""The files under conf/ that others read: systemd, HAProxy, Docker Compose; as far as this machine can tell."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.harness import REPOSITORY
+
+CONF = REPOSITORY / "conf"
+MOST_EXPOSED = 20
+"""Tenths of what `systemd-analyze security` counts; the worst is 100."""
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit, whose program is there, unlike that of a machine where nothing was installed."""
+    text = (CONF / "systemd" / "sealgate.service").read_text(encoding="utf-8")
+    made = tmp_path / "sealgate.service"
+    made.write_text(text.replace("/opt/sealgate/bin/sealgate", "/bin/true"), encoding="utf-8")
+    return made
+
+
+def run(*command: str | Path) -> str:
+    if shutil.which(str(command[0])) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_unit_is_one(unit: Path) -> None:
+    assert run("systemd-analyze", "verify", unit) == ""
+
+
+def test_the_unit_may_do_little(unit: Path) -> None:
+    run("systemd-analyze", "security", "--offline=true", f"--threshold={MOST_EXPOSED}", unit)
+
+
+def test_the_unit_gives_the_gateway_what_it_asks_for() -> None:
+    text = (CONF / "systemd" / "sealgate.service").read_text(encoding="utf-8")
+    settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+    assert (settings["LimitMEMLOCK"], settings["LimitCORE"], settings["KillMode"]) == ("infinity", "0", "mixed")
+    assert int(settings["TimeoutStopSec"]) > 30  # listen.drain_seconds
+
+
+def test_haproxys_configuration(tmp_path: Path) -> None:
+    text = (CONF / "haproxy.cfg").read_text(encoding="utf-8")
+    made = tmp_path / "haproxy.cfg"
+    made.write_text(re.sub(r"gateway-\d:9000", "127.0.0.1:9000", text), encoding="utf-8")
+    run("haproxy", "-c", "-f", made)
