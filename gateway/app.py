@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.batch_roles import StoredRoles
-from gateway.blob_stores import open_blob_store
+from gateway.blob_stores import lie_in_files, open_blob_store
 from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
@@ -389,9 +389,7 @@ class Application:
 
     async def _scrub(self) -> None:
         settings = self._settings.scrub
-        is_asked = settings.schedule == "always" or (
-            settings.schedule == "files" and self._settings.storage.blobs == "file"
-        )
+        is_asked = settings.schedule == "always" or (settings.schedule == "files" and lie_in_files(self._settings))
         shallow = ShallowScrub(self._index, self._blobs, telling(ShallowScrub.name), self._owner)
         while True:
             await asyncio.sleep(SCRUB_LOOK_SECONDS)
@@ -423,7 +421,7 @@ async def open_application(settings: Settings, instance: str, rates: RateTable) 
     """
     run_self_test()
     index = await open_index(settings)
-    blobs = open_blob_store(settings, instance)
+    blobs = open_blob_store(settings, instance, partial(integrity_event, "blob"))
     kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
     application = Application(settings, index, blobs, kms, rates)
     await application.start(instance)

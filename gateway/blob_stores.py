@@ -2,30 +2,67 @@
 
 from __future__ import annotations
 
-from gateway.config import Settings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from gateway.config import BackingSettings, Settings
 from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.blobs.interface import BlobStore
+from gateway.storage.blobs.mirror import MirrorBlobStore
+from gateway.storage.blobs.naming import directory_of, is_in_files, locations_of
 from gateway.storage.blobs.s3.backend import Timing
 from gateway.storage.blobs.s3.location import parse_location
 from gateway.storage.blobs.s3.store import S3BlobStore
+from gateway.storage.errors import StorageUnavailable
 
 
-def open_blob_store(settings: Settings, instance: str) -> BlobStore:
-    """For one process, which calls itself `instance`. Raises StorageUnavailable; a backing store is not asked yet."""
-    if settings.storage.blobs == "file":
-        return FileBlobStore(settings.blobs_directory, instance, fsync=settings.storage.fsync)
-    return open_backing_store(settings, instance)
+def open_blob_store(settings: Settings, instance: str, told: Callable[[str], None] = lambda _: None) -> BlobStore:
+    """For one process, which calls itself `instance`. Raises StorageUnavailable; a backing store is not asked yet.
+
+    `told` is given a sentence when a mirror lacks a copy of a blob.
+    """
+    first, *second = _with_backing(settings)
+    store = _open(settings, instance, *first)
+    return MirrorBlobStore(store, _open(settings, instance, *second[0]), told) if second else store
 
 
-def open_backing_store(settings: Settings, instance: str) -> S3BlobStore:
-    """The bucket that storage.blobs names."""
-    backing = settings.backing
-    location = parse_location(
-        settings.storage.blobs, endpoint=backing.endpoint, region=backing.region, addressing=backing.addressing
-    )
+def open_backing_stores(settings: Settings, instance: str) -> Iterator[tuple[str, S3BlobStore]]:
+    """Each bucket that storage.blobs names, by its location."""
+    for location, backing in _with_backing(settings):
+        if not is_in_files(location):
+            yield location, _open_backing(settings, instance, location, backing)
+
+
+def file_roots(settings: Settings) -> Sequence[Path]:
+    """Directories in which blob stores keep what is being written, and those that are files all else."""
+    named = (directory_of(location) for location in locations_of(settings.storage.blobs))
+    return (settings.blobs_directory, *(directory for directory in named if directory is not None))
+
+
+def lie_in_files(settings: Settings) -> bool:
+    """Whether all blobs do, and none in a backing S3."""
+    return all(is_in_files(location) for location in locations_of(settings.storage.blobs))
+
+
+def _with_backing(settings: Settings) -> list[tuple[str, BackingSettings]]:
+    """Each location, and how its S3 is reached if it is one."""
+    return list(zip(locations_of(settings.storage.blobs), (settings.backing, settings.mirror), strict=False))
+
+
+def _open(settings: Settings, instance: str, location: str, backing: BackingSettings) -> BlobStore:
+    if not is_in_files(location):
+        return _open_backing(settings, instance, location, backing)
+    directory = directory_of(location)
+    if directory is not None and not directory.is_dir():  # as where a disk is not mounted: never made here
+        raise StorageUnavailable(f"blobs: there is no directory {directory}")
+    return FileBlobStore(directory or settings.blobs_directory, instance, fsync=settings.storage.fsync)
+
+
+def _open_backing(settings: Settings, instance: str, location: str, backing: BackingSettings) -> S3BlobStore:
+    place = parse_location(location, endpoint=backing.endpoint, region=backing.region, addressing=backing.addressing)
     timing = Timing(
         connect_seconds=backing.connect_seconds,
         idle_seconds=backing.idle_seconds,
         attempt_seconds=backing.attempt_seconds,
     )
-    return S3BlobStore(location, settings.blobs_directory, instance, connections=backing.connections, timing=timing)
+    return S3BlobStore(place, settings.blobs_directory, instance, connections=backing.connections, timing=timing)

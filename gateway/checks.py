@@ -21,7 +21,7 @@ from importlib import resources
 from pathlib import Path
 
 from database.location import hosts_of, is_local
-from gateway.blob_stores import open_backing_store
+from gateway.blob_stores import open_backing_stores
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
 from gateway.identity_stores import CONNECTIONS, probe_identities
@@ -326,24 +326,24 @@ def _identities_on_postgresql(settings: Settings) -> Iterator[Finding]:
 
 def _backing_store(settings: Settings) -> Iterator[Finding]:
     """The one thing that is written anywhere: a blob, which is deleted again."""
-    if settings.storage.blobs == "file":
-        return
-    try:
-        problem = asyncio.run(_probe_backing_store(settings))
-    except StorageUnavailable as error:
-        problem = f"{error}; look at storage.blobs, [backing] and the credentials in the environment"
-    if problem is None:
-        yield _well("backing store", f"{settings.storage.blobs} takes blobs, and never overwrites one")
-    else:
-        yield _wrong("backing store", f"{settings.storage.blobs}: {problem}")
+    for location, problem in asyncio.run(_probe_backing_stores(settings)):
+        if problem is None:
+            yield _well("backing store", f"{location} takes blobs, and never overwrites one")
+        else:
+            yield _wrong("backing store", f"{location}: {problem}")
 
 
-async def _probe_backing_store(settings: Settings) -> str | None:
-    store = open_backing_store(settings, "doctor")
-    try:
-        return await probe(store)
-    finally:
-        await store.close()
+async def _probe_backing_stores(settings: Settings) -> list[tuple[str, str | None]]:
+    problems: list[tuple[str, str | None]] = []
+    for location, store in open_backing_stores(settings, "doctor"):
+        try:
+            problem = await probe(store)
+        except StorageUnavailable as error:
+            problem = f"{error}; look at storage.blobs, [backing], [mirror] and the credentials in the environment"
+        finally:
+            await store.close()
+        problems.append((location, problem))
+    return problems
 
 
 def _root(settings: Settings) -> Iterator[Finding]:

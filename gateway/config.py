@@ -17,6 +17,7 @@ from pathlib import Path
 
 from database.location import check_url
 from gateway.config_reader import ConfigError, Reader, format_example, setting, toml_value
+from gateway.storage.blobs.naming import directory_of, is_in_files, locations_of
 from gateway.storage.blobs.s3.location import check_endpoint, parse_location
 from kms.api.quotas import parse_quotas
 
@@ -34,6 +35,7 @@ __all__ = [
     "LimitSettings",
     "ListenSettings",
     "LogSettings",
+    "MirrorSettings",
     "ScrubSettings",
     "Settings",
     "StorageSettings",
@@ -58,8 +60,10 @@ def _check_networks(networks: tuple[str, ...]) -> None:
 
 
 def _check_blobs(text: str) -> None:
-    if text != "file":
-        parse_location(text, endpoint="", region="us-east-1", addressing="auto")
+    for location in locations_of(text):
+        if not is_in_files(location):
+            parse_location(location, endpoint="", region="us-east-1", addressing="auto")
+        directory_of(location)
 
 
 def _check_index(text: str) -> None:
@@ -292,7 +296,8 @@ class StorageSettings:
     )
     blobs: str = setting(
         "file",
-        'where ciphertext lies: "file", in the data directory, or "s3://BUCKET/PREFIX" (see [backing])',
+        'where ciphertext lies: "file", in the data directory, "file:/DIRECTORY", or "s3://BUCKET/PREFIX" (see '
+        '[backing]); "mirror(A, B)": in two of these at once (an S3 that is B: see [mirror])',
         check=_check_blobs,
     )
     fsync: bool = setting(True, "an acknowledged write survives power loss; false only for tests and benchmarks")
@@ -375,6 +380,11 @@ class BackingSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorSettings(BackingSettings):
+    """The S3 that is the second location of storage.blobs = "mirror(A, B)"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """Logs; every line goes to standard error unless a file is named."""
 
@@ -450,6 +460,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     backing: BackingSettings = field(default_factory=BackingSettings)
+    mirror: MirrorSettings = field(default_factory=MirrorSettings)
     scrub: ScrubSettings = field(default_factory=ScrubSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")
@@ -531,6 +542,8 @@ def parse(text: str, path: Path, environment: Mapping[str, str] | None = None) -
 
 def _check_together(settings: Settings, path: Path) -> None:
     """Rules that join several settings."""
+    if any(directory_of(each) == settings.blobs_directory for each in locations_of(settings.storage.blobs)):
+        raise ConfigError(f'{path}: storage.blobs: that directory is "file"')
     if settings.listen.tls_key is not None and settings.listen.tls_certificate is None:
         raise ConfigError(f"{path}: listen.tls_key is set without listen.tls_certificate")
     if settings.storage.identities == "postgresql" and settings.storage.index == "sqlite":

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gateway
+from gateway.blob_stores import file_roots
 from gateway.config import Settings
 from gateway.kmsd import follow_moved_tokens, kmsd_command
 from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, encode_order
@@ -151,7 +152,8 @@ class Supervisor:
         settings = self._settings
         if follow_moved_tokens(settings):
             log.info("the data directory was moved: SoftHSM's configuration follows")
-        purge_all_temporary(settings.blobs_directory)
+        for root in file_roots(settings):
+            purge_all_temporary(root)
         shutil.rmtree(settings.metrics_directory, ignore_errors=True)
         settings.metrics_directory.mkdir(mode=0o700, parents=True)
 
@@ -175,7 +177,8 @@ class Supervisor:
 
         def ended(pid: int) -> None:
             metrics.forget_process(pid, str(settings.metrics_directory))
-            purge_temporary(settings.blobs_directory, instance)
+            for root in file_roots(settings):
+                purge_temporary(root, instance)
 
         return Child(command, ended)
 

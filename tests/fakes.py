@@ -675,5 +675,8 @@ class MemoryBlobReader:
     async def read(self, offset: int, length: int) -> bytes:
         return self._data[offset : offset + length]
 
+    async def distrust(self) -> bool:
+        return False
+
     async def close(self) -> None:
         return

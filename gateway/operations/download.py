@@ -170,10 +170,15 @@ def _reported(services: BodyServices, blob: BlobSlice, error: AuthenticationFail
 async def _read_slice(services: BodyServices, data_key: BodyKey, blob: BlobSlice, start: int, end: int) -> bytes:
     source = await _open_source(services, blob, start, end)
     try:
-        header = await source.read(0, HEADER_SIZE)
-        opener = _opener(data_key, blob, header)
+        opener = await _opener(services, data_key, blob, source)
         span = segment_span(start, end, blob.size, seg_log2=opener.seg_log2, two_layers=opener.two_layers)
-        plaintext = opener.open(span.first_segment, await _read_span(source, blob, span))
+        while True:
+            try:
+                plaintext = opener.open(span.first_segment, await _read_span(source, blob, span))
+            except AuthenticationFailed as error:
+                await _go_to_another_copy(services, blob, source, error)
+            else:
+                break
     finally:
         await source.close()
     if len(plaintext) == span.take_bytes:
@@ -181,15 +186,30 @@ async def _read_slice(services: BodyServices, data_key: BodyKey, blob: BlobSlice
     return plaintext[span.skip_bytes : span.skip_bytes + span.take_bytes]
 
 
-def _opener(data_key: BodyKey, blob: BlobSlice, header: bytes) -> BlobOpener:
-    return BlobOpener(
-        data_key.first,
-        header,
-        blob_id=blob.blob_id,
-        commitment=blob.commitment,
-        plain_length=blob.size,
-        second_key=data_key.second,
-    )
+async def _opener(services: BodyServices, data_key: BodyKey, blob: BlobSlice, source: Source) -> BlobOpener:
+    """By the header of the first copy that has a good one: it is the same in all, as the row says."""
+    while True:
+        try:
+            return BlobOpener(
+                data_key.first,
+                await source.read(0, HEADER_SIZE),
+                blob_id=blob.blob_id,
+                commitment=blob.commitment,
+                plain_length=blob.size,
+                second_key=data_key.second,
+            )
+        except AuthenticationFailed as error:
+            await _go_to_another_copy(services, blob, source, error)
+
+
+async def _go_to_another_copy(
+    services: BodyServices, blob: BlobSlice, source: Source, error: AuthenticationFailed
+) -> None:
+    """Raises `error` if there is none."""
+    if not await source.distrust():
+        raise error
+    detail = f"{blob.blob_id.hex()} segment {error.segment}: {type(error).__name__}, read from another copy"
+    services.integrity_event("blob", detail)
 
 
 async def _blob_range(
@@ -198,7 +218,7 @@ async def _blob_range(
     source = await _open_source(services, blob, start, end)
     ahead: asyncio.Task[bytes] | None = None
     try:
-        opener = _opener(data_key, blob, await source.read(0, HEADER_SIZE))
+        opener = await _opener(services, data_key, blob, source)
         spans = segment_spans(
             start,
             end,
@@ -207,28 +227,41 @@ async def _blob_range(
             two_layers=opener.two_layers,
             batch_segments=max(BATCH_BYTES >> opener.seg_log2, 1),
         )
-        span = next(spans)
+        span, following = next(spans), next(spans, None)
         plaintext = bytearray(opener.plain_size(span.first_segment, span.stored_length))
         ahead = asyncio.create_task(_read_span(source, blob, span))
         while True:
-            sealed = await ahead
-            following = next(spans, None)
-            if following is not None:
-                ahead = asyncio.create_task(_read_span(source, blob, following))
-            opener.open_into(span.first_segment, sealed, plaintext)
+            try:
+                sealed = await ahead
+                if following is not None:
+                    ahead = asyncio.create_task(_read_span(source, blob, following))
+                opener.open_into(span.first_segment, sealed, plaintext)
+            except AuthenticationFailed as error:
+                await _given_up(ahead)  # of the same copy
+                await _go_to_another_copy(services, blob, source, error)
+                ahead = asyncio.create_task(_read_span(source, blob, span))
+                continue
             yield memoryview(plaintext)[span.skip_bytes : span.skip_bytes + span.take_bytes]
             if following is None:
                 return
-            span = following
+            span, following = following, next(spans, None)
     finally:
         if ahead is not None:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
+            await _given_up(ahead)
         await source.close()
 
 
+async def _given_up(reading: asyncio.Task[bytes]) -> None:
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+
+
 class Source(Protocol):
+    """As BlobReader."""
+
     async def read(self, offset: int, length: int) -> bytes: ...
+
+    async def distrust(self) -> bool: ...
 
     async def close(self) -> None: ...
 
@@ -250,6 +283,9 @@ class InlineSource:
 
     async def read(self, offset: int, length: int) -> bytes:
         return self._blob[offset : offset + length]
+
+    async def distrust(self) -> bool:
+        return False
 
     async def close(self) -> None:
         return None

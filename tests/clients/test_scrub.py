@@ -102,3 +102,33 @@ def test_a_gateway_scrubs_by_itself_and_a_command_without_gateway_and_keys(tmp_p
         assert scrub(gateway, status=1)["bad"] == 1
         told = gateway.sealgate("scrub", str(gateway.data), "--list-bad", check=False)
         assert re.fullmatch(rf"{path.name}  \d{{4}}-\S+Z  missing\n", told.stdout)
+
+
+def test_a_mirror_outlives_either_store(tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    environment = {"SEALGATE_STORAGE_BLOBS": f"mirror(file, file:{second})"}
+    made = Gateway(tmp_path / "data", root="file", environment=environment).init()
+    with pytest.raises(AssertionError, match=f"there is no directory {second}"):
+        made.start()
+    second.mkdir()
+    gateway = made.start()
+    try:
+        s3 = gateway.client("s3")
+        bucket = make_bucket(s3)
+        s3.put_object(Bucket=bucket, Key="key", Body=BODY)
+        (first,) = files(gateway)
+        copy = second / first.relative_to(gateway.data / "store")
+        assert copy.read_bytes() == first.read_bytes()
+        first.unlink()
+        assert s3.get_object(Bucket=bucket, Key="key")["Body"].read() == BODY
+        flip(copy, 290_000)
+        with pytest.raises(ClientError, match="InternalError"):
+            s3.get_object(Bucket=bucket, Key="key", Range="bytes=280000-")
+        flip(copy, 290_000)
+        assert scrub(gateway)["repaired"] == 1
+        assert copy.read_bytes() == first.read_bytes()
+        s3.delete_object(Bucket=bucket, Key="key")
+    finally:
+        gateway.stop()
+    assert "copy 1 is missing, read from the other" in gateway.log_path.read_text()
+    assert [path for path in (second / "tmp").rglob("*") if path.is_file()] == []

@@ -34,6 +34,7 @@ from gateway.server.kms_edge import KMSEdge
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, open_service_keys
 from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.index.sqlite.index import SQLiteIndex, open_sqlite_index
 from iam.authenticator import Authenticator
 from iam.credentials import Account, Credential
@@ -188,15 +189,17 @@ async def in_process_gateway(
     inline_limit_bytes: int = 16_384,
     around_kms: Callable[[KeyService], KeyService] = lambda kms: kms,
     cuts: bool = False,
+    around_blobs: Callable[[BlobStore], BlobStore] = lambda blobs: blobs,
 ) -> AsyncIterator[InProcessGateway]:
     """`around_kms` puts something in front of the KMS, for all but the opening of the service's own keys.
-    `cuts`: what moves data under a KMS key that is disabled is broken off."""
+    `cuts`: what moves data under a KMS key that is disabled is broken off. `around_blobs` puts a store around the one
+    in files."""
     root = MemoryRoot()
     initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=bytes(32))
     key_store = SQLiteKeyStore(directory / "keys.sqlite")
     epoch = SharedEpoch.open_writer(directory / "epoch")
     index = await open_sqlite_index(directory / "index.sqlite", durable=False)
-    blobs = FileBlobStore(directory / "store", "test", fsync=False)
+    blobs = around_blobs(FileBlobStore(directory / "store", "test", fsync=False))
     async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as embedded:
         keys = await open_service_keys(embedded, index, request_id="test", make=True)
         kms = around_kms(embedded)

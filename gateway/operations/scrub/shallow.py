@@ -106,7 +106,8 @@ class ShallowScrub(Pass):
         for number, (copy, verdict) in enumerate(zip(copies, verdicts, strict=True), 1):
             if verdict not in _FOUND_HERE:
                 continue
-            self._telling.integrity_event("blob", f"{row.blob_id.hex()}: copy {number} is {verdict}, and made anew")
+            if verdict != MISSING:  # all are, in a store that was added
+                self._telling.integrity_event("blob", f"{row.blob_id.hex()}: copy {number} is {verdict}, and made anew")
             await self._spend(row.stored_bytes)
             await copy_blob(good, copy, row.blob_id, row.stored_bytes)
             if await self._verdict(copy, row) in _FOUND_HERE:

@@ -36,8 +36,9 @@ async def copy_blob(source: BlobStore, target: BlobStore, blob_id: bytes, stored
         writer = await target.create(blob_id)
         try:
             for offset in range(0, stored_bytes, _PIECE_BYTES):
-                piece = await reader.read(offset, min(_PIECE_BYTES, stored_bytes - offset))
-                if not piece:
+                length = min(_PIECE_BYTES, stored_bytes - offset)
+                piece = await reader.read(offset, length)
+                if len(piece) != length:
                     raise BlobMissing(f"blob {blob_id.hex()} ends before its time")
                 await writer.write(piece)
             await writer.commit()

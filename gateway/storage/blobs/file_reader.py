@@ -49,6 +49,10 @@ class FileBlobReader:
         except OSError as error:
             raise StorageUnavailable(f"blobs: {error}") from error
 
+    async def distrust(self) -> bool:
+        """See BlobReader."""
+        return False
+
     async def close(self) -> None:
         """See BlobReader. Waits for nothing: a read that a cancelled call left running closes the file when it ends."""
         fd, self._fd = self._fd, -1

@@ -39,6 +39,10 @@ class BlobReader(Protocol):
         """Exactly `length` bytes from `offset`; fewer only where the blob ends."""
         ...
 
+    async def distrust(self) -> bool:
+        """What was read is not what was written: read another copy from now on. False if the store has none."""
+        ...
+
     async def close(self) -> None: ...
 
 

@@ -62,6 +62,10 @@ class S3BlobReader:
             return known + data if known else data
         raise problem
 
+    async def distrust(self) -> bool:
+        """See BlobReader."""
+        return False
+
     async def close(self) -> None:
         """See BlobReader."""
         self._drop()
