@@ -19,7 +19,10 @@ _LOOK = """
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`schema` is the number of the last migration, 0 for none; `is_durable`: it syncs what it acknowledged."""
+    """`schema` is the number of the last migration, 0 for none; `is_durable`: it syncs what it acknowledged.
+
+    `format` is that of rows that nodes share (`database.shared`), 0 for none.
+    """
 
     version: str
     encoding: str
@@ -27,6 +30,7 @@ class Probe:
     is_encrypted: bool
     max_connections: int
     schema: int
+    format: int = 0
 
 
 async def probe(
@@ -37,8 +41,9 @@ async def probe(
     password: str | None,
     schema: str,
     connect_seconds: float,
+    shared: str | None = None,
 ) -> Probe:
-    """Raises `errors.unavailable`."""
+    """`shared` is the name of rows that nodes share. Raises `errors.unavailable`."""
     try:
         connection = await asyncpg.connect(
             url, password=password, timeout=connect_seconds, command_timeout=connect_seconds
@@ -46,7 +51,10 @@ async def probe(
         try:
             version, encoding, is_durable, is_encrypted, most = await connection.fetchrow(_LOOK)
             applied = await migrations.applied(connection, schema)
-            return Probe(version, encoding, is_durable, is_encrypted, most, applied)
+            format_ = 0
+            if shared is not None and applied:
+                format_ = await connection.fetchval(f"SELECT format FROM {schema}.{shared}_state")  # noqa: S608
+            return Probe(version, encoding, is_durable, is_encrypted, most, applied, format_)
         finally:
             await connection.close(timeout=connect_seconds)
     except Exception as error:

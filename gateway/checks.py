@@ -21,11 +21,13 @@ from importlib import resources
 from pathlib import Path
 
 from database.location import hosts_of, is_local
+from database.probe import Probe
 from gateway.blob_stores import open_backing_stores
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
 from gateway.identity_stores import CONNECTIONS, probe_identities
 from gateway.index_stores import probe_index
+from gateway.key_stores import open_keys
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sockets import BindError, bind, unix_path_problem
@@ -39,6 +41,8 @@ from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
 from kms.hsm.tokens import read_pin
 from kms.store.interface import ROOT_CHECK_VALUE, StoreError
+from kms.store.opening import probe_key_database
+from kms.store.postgresql.sharing import SHARING as SHARED_KEYS
 from kms.store.sqlite import SQLiteKeyStore
 
 MINIMUM_FREE_BYTES = 1 << 30
@@ -76,6 +80,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _databases,
         _index_on_postgresql,
         _identities_on_postgresql,
+        _keys_on_postgresql,
         _backing_store,
         _root,
     ):
@@ -237,8 +242,8 @@ class _Database:
 
 
 def _known_databases(settings: Settings) -> tuple[_Database, ...]:
-    """The files; the key store first."""
-    stores = [_Database(settings.keys_path, "kms.store.migrations")]
+    """The files; the key store first, if it is one. A copy of what nodes share is none: it is made anew."""
+    stores = [] if settings.key_database else [_Database(settings.keys_path, "kms.store.migrations")]
     if settings.storage.identities == "sqlite":
         stores.append(_Database(settings.identities_path, "iam.store.migrations"))
     if settings.storage.index != "sqlite":
@@ -285,13 +290,7 @@ def _index_on_postgresql(settings: Settings) -> Iterator[Finding]:
         yield _wrong("index", f"{error}; look at storage.index, [database] and the server")
         return
     newest = len(INDEX_MIGRATIONS.all())
-    problems = []
-    if found.encoding != "UTF8":
-        problems.append(f"its encoding is {found.encoding}: make a database of encoding UTF8")
-    if not found.is_durable:
-        problems.append("fsync or full_page_writes is off: what is acknowledged is lost with its power; switch them on")
-    if not found.is_encrypted and not all(is_local(host) for host in hosts_of(url)):
-        problems.append("the connection is not encrypted: set sslmode=verify-full, and sslrootcert")
+    problems = _server_problems(found, url)
     if found.schema > newest:
         problems.append(f"schema {schema} was written by a newer Sealgate (schema {found.schema}): use that one")
     connections = settings.database.connections + (CONNECTIONS if settings.storage.identities == "postgresql" else 0)
@@ -322,6 +321,39 @@ def _identities_on_postgresql(settings: Settings) -> Iterator[Finding]:
     else:
         migration = "" if found.schema == newest else f", to be migrated from schema {found.schema} to {newest}"
         yield _well("identities", f"they are in schema {schema} of the index's database{migration}")
+
+
+def _keys_on_postgresql(settings: Settings) -> Iterator[Finding]:
+    database = settings.key_database
+    if database is None:
+        return
+    try:
+        found = asyncio.run(probe_key_database(database))
+    except StoreError as error:
+        yield _wrong("keys", f"{error}; look at kms.store, [database] and the server")
+        return
+    problems = _server_problems(found, database.url)
+    if not found.format:
+        problems.append(f"schema {database.schema} holds no keys: name the one that `sealgate init` made")
+    elif found.format > SHARED_KEYS.newest_schema:
+        problems.append(f"schema {database.schema} was written by a newer Sealgate: use that one")
+    for problem in problems:
+        yield _wrong("keys", f"PostgreSQL {found.version}: {problem}")
+    if not problems:
+        migration = "" if found.format == SHARED_KEYS.newest_schema else ", to be migrated at the next start"
+        yield _well("keys", f"schema {database.schema} on PostgreSQL {found.version} can be reached{migration}")
+
+
+def _server_problems(found: Probe, url: str) -> list[str]:
+    """Does it keep what it acknowledged, and can nobody listen."""
+    problems = []
+    if found.encoding != "UTF8":
+        problems.append(f"its encoding is {found.encoding}: make a database of encoding UTF8")
+    if not found.is_durable:
+        problems.append("fsync or full_page_writes is off: what is acknowledged is lost with its power; switch them on")
+    if not found.is_encrypted and not all(is_local(host) for host in hosts_of(url)):
+        problems.append("the connection is not encrypted: set sslmode=verify-full, and sslrootcert")
+    return problems
 
 
 def _backing_store(settings: Settings) -> Iterator[Finding]:
@@ -369,11 +401,10 @@ def _root(settings: Settings) -> Iterator[Finding]:
 
 def _key_store(settings: Settings) -> SQLiteKeyStore | Finding:
     """The key store, or why its root cannot be told. An older store is left as it is."""
-    database = _known_databases(settings)[0]
     try:
-        if database.schema() != database.newest_schema:
+        if not _is_of_this_schema(settings):
             return _wrong("root", "it can be checked once the key store is of this release's schema: start the gateway")
-        store = SQLiteKeyStore(settings.keys_path)
+        store = open_keys(settings)
         with contextlib.ExitStack() as closing:
             closing.callback(store.close)
             if store.meta(ROOT_CHECK_VALUE) is None:
@@ -384,3 +415,11 @@ def _key_store(settings: Settings) -> SQLiteKeyStore | Finding:
     except (sqlite3.Error, StoreError) as error:
         return _wrong("root", f"it cannot be checked without the key store ({error})")
     return store
+
+
+def _is_of_this_schema(settings: Settings) -> bool:
+    """Raises sqlite3.Error, StoreError."""
+    if settings.key_database is not None:
+        return asyncio.run(probe_key_database(settings.key_database)).format == SHARED_KEYS.newest_schema
+    database = _known_databases(settings)[0]
+    return database.schema() == database.newest_schema

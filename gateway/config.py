@@ -20,6 +20,7 @@ from gateway.config_reader import ConfigError, Reader, format_example, setting, 
 from gateway.storage.blobs.naming import directory_of, is_in_files, locations_of
 from gateway.storage.blobs.s3.location import check_endpoint, parse_location
 from kms.api.quotas import parse_quotas
+from kms.store.opening import KeyDatabase
 
 __all__ = [
     "CONFIG_NAME",
@@ -135,7 +136,14 @@ class AdminSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KMSSettings:
-    """The embedded KMS and its root."""
+    """The embedded KMS, its keys and its root."""
+
+    store: str = setting(
+        "sqlite",
+        'where keys, wrapped by the root, and their grants and policies are: "sqlite", in the data directory, or '
+        '"postgresql://USER@HOST:PORT/DATABASE?sslmode=…" (see [database]), for all gateways of one root',
+        check=_check_index,
+    )
 
     root: str = setting(
         "pkcs11", "where the root keys are: a PKCS#11 token, or a sealed file", choices=("pkcs11", "file")
@@ -497,7 +505,21 @@ class Settings:
 
     @property
     def keys_path(self) -> Path:
-        return self.data_directory / "kms" / "keys.sqlite"
+        """The key store; where keys are on PostgreSQL, what this node knows of them."""
+        return self.data_directory / "kms" / ("keys.sqlite" if self.kms.store == "sqlite" else "copy.sqlite")
+
+    @property
+    def key_database(self) -> KeyDatabase | None:
+        """None where keys are in a file of this node's."""
+        if self.kms.store == "sqlite":
+            return None
+        return KeyDatabase(
+            url=self.kms.store,
+            schema=self.database.schema,
+            password_file=self.database.password_file,
+            connect_seconds=self.database.connect_seconds,
+            operation_seconds=self.database.operation_seconds,
+        )
 
     @property
     def epoch_path(self) -> Path:

@@ -20,6 +20,7 @@ from gateway.config import CONFIG_NAME, Settings, format_settings, load
 from gateway.identities import opened_identities
 from gateway.index_notes import NoteKeeper
 from gateway.index_stores import open_index
+from gateway.key_stores import open_keys
 from gateway.private_files import DEV_ENV, format_dev_env, sync_directory, write_private
 from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY
 from gateway.service_keys import IndexKeySecretSealer, open_service_keys
@@ -40,7 +41,6 @@ from kms.hsm.uri import TokenURI, parse_uri
 from kms.service.core import ServiceSettings
 from kms.service.initialise import initialise_key_store
 from kms.service.service import EmbeddedKeyService
-from kms.store.sqlite import SQLiteKeyStore
 
 TOKEN_LABEL = "sealgate"  # noqa: S105  # the label of a token, not a secret
 DRIVER_NAME = "driver.toml"
@@ -66,6 +66,7 @@ class Plan:
     driver_file: Path | None = None
     workers: int = 0
     index: str = "sqlite"
+    kms_store: str = "sqlite"
     index_schema: str | None = None
     index_password_file: Path | None = None
     identities: str = "sqlite"
@@ -113,7 +114,13 @@ def _fill(plan: Plan, staging: Path) -> Made:
     try:
         write_private(staging / CONFIG_NAME, _config(plan, values))
         settings = load(staging / CONFIG_NAME, {})
-        initialise_key_store(settings.keys_path, root, region=settings.region, check_value=description.check_value)
+        initialise_key_store(
+            settings.keys_path,
+            root,
+            region=settings.region,
+            check_value=description.check_value,
+            database=settings.key_database,
+        )
         return asyncio.run(_make_account(plan, settings, root))
     finally:
         root.close()
@@ -168,9 +175,12 @@ def _config(plan: Plan, kms: dict[str, object]) -> str:
         "admin": {"address": plan.admin},
         "kms": kms,
     }
+    if plan.kms_store != "sqlite":
+        kms["store"] = plan.kms_store
     if plan.index != "sqlite":
-        password_file = plan.index_password_file and plan.index_password_file.absolute()
         settings["storage"] = {"index": plan.index, "identities": plan.identities}
+    if {plan.index, plan.kms_store} != {"sqlite"}:
+        password_file = plan.index_password_file and plan.index_password_file.absolute()
         settings["database"] = {"schema": plan.index_schema, "password_file": password_file}
     return heading + format_settings(settings)
 
@@ -192,8 +202,8 @@ async def _make_account(plan: Plan, settings: Settings, root: Root) -> Made:
 @contextlib.asynccontextmanager
 async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIdentityStore]:
     """The identity store, sealed under the service's keys, which the KMS in this process makes."""
-    store = SQLiteKeyStore(settings.keys_path)
     epoch = SharedEpoch.open_writer(settings.epoch_path)
+    store = open_keys(settings)
     index = await open_index(settings)
     try:
         await _refuse_keys(index, settings)
@@ -204,8 +214,8 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
                 yield identities
     finally:
         await index.close()
-        epoch.close()
         store.close()
+        epoch.close()
 
 
 async def _refuse_keys(index: KeyEpochIndex, settings: Settings) -> None:

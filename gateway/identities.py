@@ -14,6 +14,7 @@ from typing import NoReturn
 from gateway.config import Settings
 from gateway.identity_stores import IdentityStores
 from gateway.index_stores import open_index
+from gateway.key_stores import open_keys
 from gateway.kmsd import root_settings, trail_settings
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.index.interface import Index
@@ -27,7 +28,6 @@ from kms.daemon.root import roots_of
 from kms.epoch import EpochLocked, SharedEpoch
 from kms.service.core import ServiceSettings
 from kms.service.service import EmbeddedKeyService
-from kms.store.sqlite import SQLiteKeyStore
 
 
 class _NoSecrets:
@@ -98,7 +98,7 @@ async def key_service(settings: Settings) -> AsyncIterator[KeyService]:
         finally:
             await client.close()
         return
-    with contextlib.closing(epoch), contextlib.closing(SQLiteKeyStore(settings.keys_path)) as store:
+    with contextlib.closing(epoch), contextlib.closing(open_keys(settings, on_change=epoch.advance)) as store:
         root = roots_of(root_settings(settings), store, settings.keys_path.parent)
         service_settings = ServiceSettings(region=settings.region, other_regions=settings.kms.other_regions)
         try:

@@ -51,6 +51,7 @@ def kmsd_command(
     """The command that runs kmsd on the inherited socket `listen_fd`; descriptors `kept` stay open in it, unused."""
     order = DaemonSettings(
         keys_path=settings.keys_path,
+        key_database=settings.key_database,
         epoch_path=settings.epoch_path,
         region=settings.region,
         other_regions=settings.kms.other_regions,

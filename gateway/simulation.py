@@ -15,6 +15,7 @@ from functools import partial
 
 from gateway.config import Settings
 from gateway.identities import identities_without_secrets, opened_index
+from gateway.key_stores import open_keys
 from gateway.operations.authorisation import ARN_PREFIX, ObjectTags, Permissions
 from gateway.operations.condition_keys import ASKED_FOR_EXISTING_TAGS
 from gateway.operations.context import PublicAccess, strictest_block, whose_block
@@ -39,7 +40,6 @@ from iam.store.interface import NoSuchEntity
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError
 from kms.service.simulation import simulate_key_call
-from kms.store.sqlite import SQLiteKeyStore
 
 _ACTION = re.compile(r"(s3|kms|iam|sts|organizations):[A-Za-z0-9]+")
 _PRINCIPAL = re.compile(
@@ -213,7 +213,7 @@ def _of_kms(settings: Settings, caller: Caller, question: Question) -> Answer:
     via = next((value[0] for name, value in question.said.given.items() if name.lower() == "kms:viaservice"), None)
     named = question.resource_arn
     region = named.split(":")[3] if named.startswith("arn:aws:kms:") and named.count(":") >= 5 else settings.region
-    with contextlib.closing(SQLiteKeyStore(settings.keys_path)) as store:
+    with contextlib.closing(open_keys(settings)) as store:
         try:
             found = simulate_key_call(
                 store, replace(caller, via_service=via), question.action, named, said=question.said, region=region

@@ -15,6 +15,7 @@ from typing import Any
 
 from gateway.config import Settings
 from gateway.identities import identities_without_secrets, opened_index
+from gateway.key_stores import open_keys
 from gateway.operations.sealed_rows import SealedRows
 from gateway.sealing.errors import SealingError
 from gateway.storage.errors import NoSuchBucket, StorageError
@@ -28,7 +29,6 @@ from kms.hsm.interface import RootError
 from kms.service.key_policies import policy_text
 from kms.store.interface import StoreError
 from kms.store.records import StoredKey
-from kms.store.sqlite import SQLiteKeyStore
 
 _STATEMENT = r', statement (?P<label>\d+|".*?")(?=; |$)'
 _NAMED = re.compile(
@@ -153,7 +153,7 @@ def stored_key(settings: Settings, key_arn: str | None) -> StoredKey | None:
     parts = (key_arn or "").split(":")
     if len(parts) != 6:
         return None
-    with contextlib.closing(SQLiteKeyStore(settings.keys_path)) as keys:
+    with contextlib.closing(open_keys(settings)) as keys:
         return keys.key(parts[5].removeprefix("key/"), parts[3])
 
 

@@ -82,6 +82,16 @@ def shared_tables(connection: sqlite3.Connection) -> Tables:
     return tables_of(connection, but=POSITION_TABLE)
 
 
+def is_copy(connection: sqlite3.Connection) -> bool:
+    """Whether a database is a copy, not a store of its own."""
+    return bool(connection.execute("SELECT 1 FROM main.sqlite_schema WHERE name = ?", (POSITION_TABLE,)).fetchone())
+
+
+def make_own(connection: sqlite3.Connection) -> None:
+    """Make a copy of a copy a store of its own."""
+    connection.execute(f"DROP TABLE IF EXISTS {POSITION_TABLE}")
+
+
 def set_position(connection: sqlite3.Connection, position: Position) -> None:
     """In the transaction that brings the copy there."""
     connection.execute(_SET_POSITION, (position.history, position.change_no, position.change_id))

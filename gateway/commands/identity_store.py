@@ -15,6 +15,7 @@ import click
 from gateway.commands.failures import Failure
 from gateway.config import Settings
 from gateway.identities import identities_without_secrets
+from gateway.key_stores import open_keys
 from gateway.sealing.errors import SealingError
 from gateway.storage.errors import StorageError
 from iam.policy.errors import PolicyError
@@ -24,7 +25,6 @@ from kms.api.errors import KMSError
 from kms.hsm.interface import RootError
 from kms.store.interface import StoreError
 from kms.store.records import new_act
-from kms.store.sqlite import SQLiteKeyStore
 
 MAX_WAITING_ACTS = 10_000
 """Acts that wait for kmsd, which tells them within seconds while it runs."""
@@ -55,7 +55,7 @@ def told_act(settings: Settings, name: str, **details: str) -> Iterator[None]:
     meanwhile, a second act says that it failed. Raises StoreError.
     """
     act = new_act(name, now_us(), **details)
-    with contextlib.closing(SQLiteKeyStore(settings.keys_path)) as keys:
+    with contextlib.closing(open_keys(settings)) as keys:
         keys.add_acts([act])
         try:
             yield

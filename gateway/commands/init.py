@@ -67,11 +67,17 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
     show_default=True,
     help="Where the index is: in DATA, or postgresql://USER@HOST:PORT/DATABASE?sslmode=MODE, without a password.",
 )
-@click.option("--index-schema", help="For an index on PostgreSQL: its schema, of ours alone.  [default: sealgate]")
+@click.option(
+    "--kms-store",
+    default="sqlite",
+    show_default=True,
+    help="Where KMS keys are, wrapped by the root: in DATA, or as --index, for all gateways that share this root.",
+)
+@click.option("--index-schema", help="For what is on PostgreSQL: its schema, of ours alone.  [default: sealgate]")
 @click.option(
     "--index-password-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="For an index on PostgreSQL: a file of mode 0600 with the password. It is read at each start, and not copied.",
+    help="For what is on PostgreSQL: a file of mode 0600 with the password. It is read at each start, and not copied.",
 )
 @click.option(
     "--identities",
@@ -93,6 +99,7 @@ def init(
     workers: int,
     region: str,
     index: str,
+    kms_store: str,
     index_schema: str | None,
     index_password_file: Path | None,
     identities: str | None,
@@ -122,6 +129,7 @@ def init(
         driver_file=driver_file,
         workers=workers,
         index=index,
+        kms_store=kms_store,
         index_schema=index_schema,
         index_password_file=index_password_file,
         identities=identities or ("sqlite" if index == "sqlite" else "postgresql"),

@@ -123,7 +123,7 @@ def restore_command(
 
 
 def _place(settings: Settings) -> Place:
-    return Place(settings.keys_path, root_settings(settings))
+    return Place(settings.keys_path, root_settings(settings), settings.key_database)
 
 
 @contextlib.contextmanager

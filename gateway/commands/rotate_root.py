@@ -117,7 +117,7 @@ def _opened(place: Path) -> Iterator[tuple[Place, SQLiteKeyStore, Roots]]:
     """The key store of a data directory, and its roots, with what goes wrong told in a sentence."""
     logging.disable(logging.WARNING)
     settings = load_settings(place)
-    at = Place(settings.keys_path, root_settings(settings))
+    at = Place(settings.keys_path, root_settings(settings), settings.key_database)
     try:
         with opened(at) as (store, roots):
             yield at, store, roots

@@ -31,6 +31,7 @@ from kms.hsm.roots import Roots
 from kms.service.core import ServiceSettings
 from kms.service.service import EmbeddedKeyService
 from kms.store.interface import ROOT_CHECK_VALUE, StoreError
+from kms.store.opening import open_key_store
 from kms.store.sqlite import SQLiteKeyStore
 
 log = logging.getLogger("kms.daemon")
@@ -73,7 +74,8 @@ async def _serve(settings: DaemonSettings) -> bool:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _watch_supervisor(loop, stop)
-    with _key_store(settings) as store, contextlib.closing(_epoch(settings)) as epoch:
+    _require_key_store(settings)
+    with contextlib.closing(_epoch(settings)) as epoch, _key_store(settings, epoch) as store:
         root = roots_of(settings.root, store, settings.keys_path.parent, makes_missing=True)
         service_settings = ServiceSettings(
             region=settings.region,
@@ -82,6 +84,7 @@ async def _serve(settings: DaemonSettings) -> bool:
             protection=settings.protection,
             root_deadline_seconds=settings.root_deadline_seconds,
             hang_seconds=settings.hang_seconds,
+            node=f"{socket.gethostname()}:{settings.keys_path.parent}",
         )
         async with (
             AuditTrail(settings.audit, root, lambda: epoch.value) as trail,
@@ -102,12 +105,15 @@ async def _serve(settings: DaemonSettings) -> bool:
     return hang.is_set()
 
 
-@contextlib.contextmanager
-def _key_store(settings: DaemonSettings) -> Iterator[SQLiteKeyStore]:
-    """The key store, which knows its root."""
-    if not settings.keys_path.exists():
+def _require_key_store(settings: DaemonSettings) -> None:
+    if settings.key_database is None and not settings.keys_path.exists():
         raise StartFailed(f"there is no key store at {settings.keys_path}; `sealgate init` makes one")
-    store = SQLiteKeyStore(settings.keys_path)
+
+
+@contextlib.contextmanager
+def _key_store(settings: DaemonSettings, epoch: SharedEpoch) -> Iterator[SQLiteKeyStore]:
+    """The key store, which knows its root; what other nodes change there raises this node's epoch."""
+    store = open_key_store(settings.keys_path, settings.key_database, on_change=epoch.advance)
     try:
         if store.meta(ROOT_CHECK_VALUE) is None:
             raise StartFailed(f"the key store {settings.keys_path} knows no root; `sealgate init` has not finished")

@@ -25,6 +25,7 @@ from kms.hsm.succession import destroy_root, make_successor
 from kms.hsm.tokens import read_pin
 from kms.hsm.uri import format_uri, parse_uri
 from kms.service.root_rotation import Note, Rewrapped, prepare, preparing, removable, rewrap
+from kms.store.opening import KeyDatabase, open_key_store
 from kms.store.records import RootRecords, RootUse, StoredRoot, new_act
 from kms.store.sqlite import SQLiteKeyStore
 
@@ -42,10 +43,15 @@ class AnotherTarget(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A key store and how its root was configured."""
+    """A key store, as `DaemonSettings` names it, and how its root was configured."""
 
     keys_path: Path
     root: RootSettings
+    key_database: KeyDatabase | None = None
+
+    def open_keys(self) -> SQLiteKeyStore:
+        """Raises StoreError."""
+        return open_key_store(self.keys_path, self.key_database)
 
     @property
     def directory(self) -> Path:
@@ -89,7 +95,7 @@ class Removed:
 @contextlib.contextmanager
 def opened(place: Place) -> Iterator[tuple[SQLiteKeyStore, Roots]]:
     """The key store and its roots, the current one ready. Raises RootError, StoreError."""
-    store = SQLiteKeyStore(place.keys_path)
+    store = place.open_keys()
     with contextlib.ExitStack() as closing:
         closing.callback(store.close)
         if store.root_check_value() is None:

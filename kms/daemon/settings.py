@@ -12,6 +12,7 @@ import msgspec
 
 from kms.audit.trail import TrailSettings
 from kms.hsm.interface import Protection
+from kms.store.opening import KeyDatabase
 
 
 class SettingsError(Exception):
@@ -38,12 +39,15 @@ class RootSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSettings:
-    """`listen_fd`, an inherited listening Unix socket, or `socket_path`, where to make one: exactly one of them.
+    """`keys_path` is the key store, or this node's copy of what is in `key_database`.
+
+    `listen_fd`, an inherited listening Unix socket, or `socket_path`, where to make one: exactly one of them.
 
     `protection` is that of keys whose CreateKey does not choose.
     """
 
     keys_path: Path
+    key_database: KeyDatabase | None = None
     epoch_path: Path
     region: str
     other_regions: tuple[str, ...] = ()

@@ -49,6 +49,9 @@ COMPUTING_THREADS = 2
 PAIRS_AT_ONCE = 2
 """Key pairs that the HSM makes at once, which may take seconds each: the other threads of the root serve meanwhile."""
 
+JOB_SECONDS = 60.0
+"""A job is left to the node that took it for so long after it last did; should it have died, another goes on then."""
+
 MAX_COMPUTING = 512
 """Asymmetric operations waiting or under way; an RSA-4096 signature takes about 5 ms, so these are some seconds."""
 
@@ -69,6 +72,8 @@ class ServiceSettings:
     hang_seconds: float = 60.0
     """A call of the root that hangs for so long, none succeeding, is not waited for any more."""
     sweep_seconds: float = 60.0
+    node: str = ""
+    """Who takes jobs that one node does for all: the same name after a restart, another one on each node."""
     protection: str = "software"
     """Of keys whose CreateKey does not choose."""
     max_keys: int = 100_000
@@ -250,6 +255,17 @@ class Core:
             await self.change(lambda: self.store.edit_key(metadata.key_id, metadata.region, edit))
         except KeyConflict:
             raise KMSError("NotFoundException", f"Key '{metadata.key_arn}' does not exist") from None
+
+    async def take_job(self, name: str) -> bool:
+        """Whether a job that one node does for all is this one's for now. Raises StoreUnavailable.
+
+        A commit decides in any case: nothing is done twice by nodes whose clocks differ, but perhaps announced.
+        """
+        now_us = self.clock_us()
+        until_us = now_us + int(JOB_SECONDS * 1_000_000)
+        return await self.change(
+            lambda: self.store.take_job(name, self.settings.node, now_us=now_us, until_us=until_us), is_visible=False
+        )
 
     def advance_epoch(self) -> None:
         """Make every process ask again about everything it remembers."""

@@ -114,7 +114,10 @@ async def rotate_due_keys(core: Core) -> int:
     """Rotate the keys whose period is over; returns how many. Disabled keys catch up once they are enabled again."""
     rotated = 0
     core.recorder.require_writable()
-    for key in core.store.keys_due_for_rotation(core.clock_us(), _SWEEP_BATCH):
+    due = core.store.keys_due_for_rotation(core.clock_us(), _SWEEP_BATCH)
+    if due and not await core.take_job("rotate keys"):
+        return 0
+    for key in due:
         try:
             rotated += await _rotate(core, key, AUTOMATIC)
         except KMSUnavailable:

@@ -174,7 +174,7 @@ class EmbeddedKeyService:
             except Exception:
                 log.exception("keys due for deletion were not destroyed; they stay refused, and it is tried again")
             try:
-                await importing.expire_material(self._core)
+                await importing.expire_material(self._core, is_job=True)
             except Exception:
                 log.exception("expired material was not destroyed; it stays refused, and it is tried again")
             try:

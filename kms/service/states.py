@@ -65,7 +65,10 @@ async def destroy_expired_keys(core: Core) -> int:
     now_us = core.clock_us()
     while True:
         core.recorder.require_writable()
-        for key in core.store.expired_keys(now_us, _SWEEP_BATCH):
+        due = core.store.expired_keys(now_us, _SWEEP_BATCH)
+        if due and not await core.take_job("destroy keys"):
+            return destroyed
+        for key in due:
             await core.recorder.announce(DELETE_KEY, key.metadata.key_arn, keyVersions=key.newest_version)
         keys = await core.change(lambda: core.store.destroy_expired(now_us, _SWEEP_BATCH), is_visible=False)
         if keys:

@@ -37,6 +37,9 @@ class _CopyDatabase(Database):
             raise StoreUnavailable(f"key store {replica.path}: {error}") from error
         self._changed_rows = partial(take_changes, self._writer, tables)
 
+    def _require_own(self) -> None:
+        pass
+
     def require_current(self) -> None:
         self._replica.require_fresh()
 

@@ -15,6 +15,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from database.shared.copy import is_copy
 from database.shared.sharing import transaction
 from kms.store.interface import StoreUnavailable
 from kms.store.migration import migrate
@@ -48,6 +49,13 @@ class Database:
                 raise StoreUnavailable(f"key store {path}: {error}") from error
             raise
         self._reader.execute("PRAGMA query_only = ON")
+        self._require_own()
+
+    def _require_own(self) -> None:
+        """A copy of what nodes share must not be changed as if it were a store: nobody would learn of it."""
+        if is_copy(self._reader):
+            self.close()
+            raise StoreUnavailable("it is a copy of keys on PostgreSQL, which kms.store does not name")
 
     def require_current(self) -> None:
         """What a file of this machine holds is always current."""

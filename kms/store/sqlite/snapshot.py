@@ -7,6 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from database.shared.copy import make_own
 from kms.store.interface import StoreTooNew, StoreUnavailable
 from kms.store.migration import migrations
 from kms.store.sqlite import SQLiteKeyStore
@@ -26,6 +27,8 @@ def take_snapshot(source: Path, target: Path) -> int:
         ) as connection:
             _require_known_schema(connection)
             connection.execute("VACUUM INTO ?", (str(target),))
+        with contextlib.closing(sqlite3.connect(target)) as connection, connection:
+            make_own(connection)
         settle(target)
         with contextlib.closing(sqlite3.connect(target)) as connection:
             return schema_of(connection)

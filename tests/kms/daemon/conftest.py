@@ -18,6 +18,7 @@ import pytest
 
 from kms.audit.trail import TrailSettings
 from kms.daemon.settings import DaemonSettings, RootSettings
+from kms.store.opening import KeyDatabase
 from tests.conformance.key_service import REGION
 
 START_SECONDS = 30
@@ -84,10 +85,10 @@ def start_process(order: bytes, environment: dict[str, str] | None = None) -> su
     return process
 
 
-def make_settings(directory: Path, *, kind: str = "pkcs11", **changes: Any) -> DaemonSettings:
-    """Provision `directory` in a process of its own."""
+def make_settings(directory: Path, *, kind: str = "pkcs11", url: str | None = None, **changes: Any) -> DaemonSettings:
+    """Provision `directory`, and the database at `url`, in a process of its own."""
     output = subprocess.run(
-        [sys.executable, "-m", "tests.kms.daemon.provision", str(directory), kind],
+        [sys.executable, "-m", "tests.kms.daemon.provision", str(directory), kind, *([] if url is None else [url])],
         check=True,
         capture_output=True,
         cwd=REPOSITORY,
@@ -98,6 +99,7 @@ def make_settings(directory: Path, *, kind: str = "pkcs11", **changes: Any) -> D
     }
     settings = DaemonSettings(
         keys_path=directory / "keys.sqlite",
+        key_database=None if url is None else KeyDatabase(url=url),
         epoch_path=directory / "epoch",
         region=REGION,
         root=RootSettings(**root),

@@ -1,4 +1,4 @@
-"""`python -m tests.kms.daemon.provision DIRECTORY KIND`: a root and a key store.
+"""`python -m tests.kms.daemon.provision DIRECTORY KIND [URL]`: a root and a key store, on PostgreSQL at URL if given.
 
 KIND "pkcs11" is a token of SoftHSM2, or a file root where that is not installed; "file" is a file root.
 
@@ -18,12 +18,13 @@ from kms.hsm.pkcs11 import PKCS11Root
 from kms.hsm.provision import create_softhsm_token, find_softhsm, provision_root
 from kms.hsm.uri import TokenURI, parse_uri
 from kms.service.initialise import initialise_key_store
+from kms.store.opening import KeyDatabase
 from tests.conformance.key_service import REGION
 
 PIN = SecretBytes(b"correct-horse-1234")
 
 
-def provision(directory: Path, kind: str) -> dict[str, str]:
+def provision(directory: Path, kind: str, url: str | None = None) -> dict[str, str]:
     pin_file = directory / "pin"
     pin_file.touch(0o600)
     pin_file.write_bytes(PIN.reveal())
@@ -39,10 +40,13 @@ def provision(directory: Path, kind: str) -> dict[str, str]:
         description = provision_root(TokenURI(module, token.label), PIN)
         root = PKCS11Root.open(parse_uri(description.uri), PIN, description.check_value)
         settings = {"kind": "pkcs11", "uri": description.uri, "softhsm_conf": str(token.config)}
-    initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=description.check_value)
+    database = None if url is None else KeyDatabase(url=url)
+    initialise_key_store(
+        directory / "keys.sqlite", root, region=REGION, check_value=description.check_value, database=database
+    )
     root.close()
     return settings | {"pin_file": str(pin_file)}
 
 
 if __name__ == "__main__":
-    print(json.dumps(provision(Path(sys.argv[1]), sys.argv[2])))
+    print(json.dumps(provision(Path(sys.argv[1]), *sys.argv[2:])))

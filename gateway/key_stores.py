@@ -1,0 +1,14 @@
+"""The key store that the settings name, for commands; kmsd opens it by its order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.config import Settings
+from kms.store.opening import open_key_store
+from kms.store.sqlite import SQLiteKeyStore
+
+
+def open_keys(settings: Settings, *, on_change: Callable[[], object] = lambda: None) -> SQLiteKeyStore:
+    """See `kms.store.opening.open_key_store`. Raises StoreError."""
+    return open_key_store(settings.keys_path, settings.key_database, on_change=on_change)
