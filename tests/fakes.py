@@ -511,6 +511,10 @@ class MemoryIndex:
         self._check_open()
         self._bad_blobs.pop(blob_id, None)
 
+    async def self_check(self) -> Sequence[str]:
+        self._check_open()
+        return []
+
     async def ping(self) -> None:
         self._check_open()
 

@@ -22,6 +22,7 @@ from gateway.commands.rewrap import jobs, rewrap
 from gateway.commands.scrub import scrub
 from gateway.commands.serve import serve
 from gateway.commands.simulate import simulate_command
+from gateway.commands.verify_index import verify_command
 from gateway.commands.verify_statement import verify_statement
 from gateway.commands.why import why
 
@@ -64,6 +65,7 @@ main.add_command(blob)
 main.add_command(bucket)
 main.add_command(hsm)
 main.add_command(index_group)
+index_group.add_command(verify_command)
 main.add_command(kms)
 main.add_command(keys)
 keys.add_command(destruction_statement)

@@ -52,6 +52,18 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(data)
 
 
+def test_the_index_is_verified(gateway: Gateway, stock: str) -> None:
+    ran = gateway.sealgate("index", "verify", str(gateway.data), "--json")
+    report = json.loads(ran.stdout)
+    assert (report["versions"], report["blobs"], report["problems"]) == (3, 3, {})
+    first = files(gateway)[0]
+    away = first.rename(first.with_name("away"))
+    told = gateway.sealgate("index", "verify", str(gateway.data), check=False)
+    away.rename(first)
+    assert told.returncode == 1
+    assert told.stdout.endswith(f"1 MissingBlob\n  MissingBlob  blob {first.name}\n")
+
+
 def test_a_bad_blob_is_found_listed_and_still_not_served(gateway: Gateway, stock: str) -> None:
     assert scrub(gateway)["well"] == 3
     assert scrub(gateway, "--deep")["well"] == 3

@@ -1204,6 +1204,7 @@ class IndexSuite:
     # Life
 
     async def test_ping_and_close(self, index: Index, bucket_id: bytes) -> None:
+        assert await index.self_check() == []
         await index.ping()
         await index.close()
         await index.close()

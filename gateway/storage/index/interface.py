@@ -374,6 +374,13 @@ class Index(
     JobIndex,
     Protocol,
 ):
+    async def self_check(self) -> Sequence[str]:
+        """What the engine itself finds wrong with its files, in its words; an engine that cannot tell finds nothing.
+
+        Reads all of them, and nothing else is served by this connection meanwhile: not for a gateway that serves.
+        """
+        ...
+
     async def ping(self) -> None:
         """Answers if reads work; raises StorageUnavailable."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from database.connection import PATIENCE_SECONDS
@@ -35,6 +35,9 @@ class PostgreSQLIndex(
     PostgreSQLJobs,
 ):
     """The index on PostgreSQL; use `open_postgresql_index`. Belongs to the event loop in which it was opened."""
+
+    async def self_check(self) -> Sequence[str]:
+        return []  # data checksums and amcheck are the server's own, and its operator's to run
 
     async def ping(self) -> None:
         await self._database.row("SELECT 1 FROM bucket LIMIT 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.storage.index.sqlite.batch_jobs import SQLiteBatchJobs
@@ -18,6 +18,7 @@ from gateway.storage.index.sqlite.kms_keys import SQLiteKMSKeys
 from gateway.storage.index.sqlite.objects import SQLiteObjects
 from gateway.storage.index.sqlite.schema import migrate
 from gateway.storage.index.sqlite.scrubbing import SQLiteBlobs
+from gateway.storage.index.sqlite.self_check import self_check
 from gateway.storage.index.sqlite.uploads import SQLiteUploads
 from gateway.storage.index.sqlite.write_lock import WriteLock
 from gateway.storage.index.sqlite.writer import PATIENCE_SECONDS, GroupWriter
@@ -36,6 +37,9 @@ class SQLiteIndex(
     SQLiteJobs,
 ):
     """The index on SQLite; use `open_sqlite_index`. Belongs to the event loop in which it was opened."""
+
+    async def self_check(self) -> Sequence[str]:
+        return list(self_check(self._database))
 
     async def ping(self) -> None:
         self._database.row("SELECT 1 FROM bucket LIMIT 1")
