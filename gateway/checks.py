@@ -35,7 +35,7 @@ from gateway.storage.blobs.s3.probe import probe
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.postgresql.schema import MIGRATIONS as INDEX_MIGRATIONS
 from iam.store.interface import StoreUnavailable
-from iam.store.postgresql.sharing import MIGRATIONS as IDENTITY_MIGRATIONS
+from iam.store.postgresql.sharing import SHARING as SHARED_IDENTITIES
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
@@ -313,13 +313,12 @@ def _identities_on_postgresql(settings: Settings) -> Iterator[Finding]:
     except StoreUnavailable as error:
         yield _wrong("identities", f"{error}; look at storage.index, [database] and the server")
         return
-    newest = len(IDENTITY_MIGRATIONS.all())
-    if found.schema > newest:
+    if found.format > SHARED_IDENTITIES.newest_schema:
         yield _wrong("identities", f"schema {schema} was written by a newer Sealgate: use that one")
-    elif not found.schema:
+    elif not found.format:
         yield _wrong("identities", f"schema {schema} holds none: name the one that was made with this data directory")
     else:
-        migration = "" if found.schema == newest else f", to be migrated from schema {found.schema} to {newest}"
+        migration = "" if found.format == SHARED_IDENTITIES.newest_schema else ", to be migrated at the next start"
         yield _well("identities", f"they are in schema {schema} of the index's database{migration}")
 
 

@@ -78,6 +78,7 @@ async def probe_identities(settings: Settings) -> Probe:
         password=_password(settings),
         schema=settings.database.schema,
         connect_seconds=settings.database.connect_seconds,
+        shared=SHARING.name,
     )
 
 

@@ -64,6 +64,7 @@ class Statements:
         self.forget_changes = f"DELETE FROM {name}_change WHERE change_no <= $1"  # noqa: S608
         self.forget_rows = f"DELETE FROM {name}_row WHERE content IS NULL AND change_no <= $1"  # noqa: S608
         self.set_format = f"UPDATE {name}_state SET format = $1"  # noqa: S608
+        self.has_rows = f"SELECT EXISTS (SELECT FROM {name}_row WHERE content IS NOT NULL)"  # noqa: S608
         self.forget_all = f"DELETE FROM {name}_row"  # noqa: S608
         self.begin_history = f"UPDATE {name}_state SET history = $1"  # noqa: S608
 
@@ -123,6 +124,10 @@ class Changes:
         if await can_notify(transaction):
             await transaction.row("SELECT pg_notify($1, current_schema())", self.sharing.channel)
         return Position(state.position.history, number, change_id)
+
+    async def has_rows(self, transaction: Transaction) -> bool:
+        found = await transaction.row(self._sql.has_rows)
+        return found is not None and bool(found[0])
 
     async def set_format(self, transaction: Transaction, number: int) -> None:
         await transaction.change(self._sql.set_format, number)

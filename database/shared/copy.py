@@ -65,6 +65,12 @@ class Copy:
             set_position(self._connection, until)
         return True
 
+    def detach(self) -> None:
+        """Make it a database of its own, in one file once it is closed."""
+        with self._sharing.translated():
+            make_own(self._connection)
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         self._connection.close()
 

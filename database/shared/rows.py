@@ -97,6 +97,11 @@ def _as_it_is(connection: sqlite3.Connection, table: Table, noted: SharedRow) ->
     return noted if found is None else _row(table, found)
 
 
+def is_there(connection: sqlite3.Connection, tables: Tables, row: SharedRow) -> bool:
+    """Whether there is this very row. Raises UnknownRow."""
+    return _as_it_is(connection, _table_of(row, tables), SharedRow(row.kind, row.key, None)) == row
+
+
 def every_row(connection: sqlite3.Connection, tables: Tables) -> Iterator[SharedRow]:
     for table in tables.values():
         for found in connection.execute(f"SELECT {', '.join(table.columns)} FROM main.{table.name}"):  # noqa: S608

@@ -15,7 +15,8 @@ import click
 from gateway.blob_open import BlobError, parse_text_key, read_key
 from gateway.blob_stores import open_blob_store
 from gateway.bucket_key_store import open_bucket_keys
-from gateway.commands.failures import PROBLEM, AlreadyServed, Failure, load_settings
+from gateway.commands.alone import alone
+from gateway.commands.failures import PROBLEM, Failure, load_settings
 from gateway.commands.identity_store import JSON, PLACE, told_act, told_failures
 from gateway.commands.progress import Progress
 from gateway.commands.terminal import printable, size_text
@@ -30,7 +31,6 @@ from gateway.rebuild.scratch import Scratch
 from gateway.sealing.data_keys import DataKeys
 from gateway.service_keys import open_service_keys
 from gateway.storage.index.records import BucketKeyRow
-from gateway.supervisor import AlreadyRunning, DirectoryLock
 from kms.api.secrets import SecretBytes
 from kms.epoch import SharedEpoch
 
@@ -78,7 +78,7 @@ def rebuild_command(
     and kept. Exits with 1 if something was.
     """
     settings = load_settings(place)
-    with told_failures(), _own(settings):
+    with told_failures(), alone(settings):
         try:
             noted = read_notes(notes or settings.notes_path)
             keys = [SecretBytes(parse_text_key(read_key(path))) for path in customer_keys]
@@ -96,19 +96,6 @@ def rebuild_command(
             click.echo(printable(line))
     if report.skipped or report.damaged_buckets:
         click.get_current_context().exit(PROBLEM)
-
-
-@contextlib.contextmanager
-def _own(settings: Settings) -> Iterator[None]:
-    """The data directory, for as long as nothing may serve it. Raises AlreadyServed."""
-    lock = DirectoryLock(settings)
-    try:
-        asyncio.run(lock.acquire(0))
-        yield
-    except AlreadyRunning as error:
-        raise AlreadyServed(str(error)) from error
-    finally:
-        lock.release()
 
 
 async def _rebuild(

@@ -18,6 +18,7 @@ from gateway.commands.index import index_group
 from gateway.commands.init import init
 from gateway.commands.keys import keys
 from gateway.commands.kms import kms
+from gateway.commands.migrate import migrate
 from gateway.commands.rewrap import jobs, rewrap
 from gateway.commands.scrub import scrub
 from gateway.commands.serve import serve
@@ -73,6 +74,7 @@ keys.add_command(verify_statement)
 main.add_command(rewrap)
 main.add_command(jobs)
 main.add_command(scrub)
+main.add_command(migrate)
 main.add_command(account)
 main.add_command(user)
 main.add_command(access_key)

@@ -30,6 +30,7 @@ NAMES = frozenset(
         "UpdateAccount",
         "SuspendAccount",
         "ActivateAccount",
+        "MoveIdentities",
         "UpdateBucket",
         "CreateUser",
         "DeleteUser",

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import astuple, replace
@@ -25,16 +25,20 @@ from database.shared import changes
 from database.shared import replica as replica_module
 from database.shared.changes import Changes, Statements
 from database.shared.copy import Copy, shared_tables
+from database.shared.moving import Differs, NotEmpty, move_to_database, move_to_file
 from database.shared.replica import Replica
 from database.shared.rows import SharedRow, every_row, tables_of
+from database.shared.sharing import Sharing
 from iam.credentials import AccessKeyUse
 from iam.entities import User
+from iam.principals import PolicyText
 from iam.store import (
     AccountExists,
     EntityExists,
     IdentityStore,
     NoSuchUser,
     OutcomeUnknown,
+    SQLiteIdentityStore,
     StoreUnavailable,
 )
 from iam.store.database import open_database as open_sqlite
@@ -45,6 +49,8 @@ from tests.conformance.identities import (
     ANN,
     BOB,
     OTHER_ACCOUNT,
+    POLICY,
+    ROLE,
     IdentityStoreSuite,
     OpenStore,
     new_credential,
@@ -532,6 +538,63 @@ def test_everything_is_refused_after_it_was_closed(nodes: Nodes) -> None:
             call()
     store._replica.close()
     assert repr(store) == "PostgreSQLIdentityStore()"
+
+
+# Moving there and back
+
+
+def test_identities_move_there_and_back_row_by_row(nodes: Nodes, tmp_path: Path) -> None:
+    path, back = tmp_path / "identities.sqlite", tmp_path / "back.sqlite"
+    credential = new_credential()
+    with closing(SQLiteIdentityStore(path, AESGCMSecretSealer(KEY))) as store:
+        store.create_account(ACCOUNT)
+        store.create_user(replace(ANN, tags=(("ключ", "значение"),)))
+        store.put_inline_policy(ANN, PolicyText("p", POLICY))
+        store.create_role(ROLE)
+        store.create_access_key(credential, 1)
+        store.note_access_key_uses([AccessKeyUse(credential.access_key_id, 7, "s3", "eu-1")])
+    count = asyncio.run(moved(nodes, move_to_database, path))
+    assert count == len(rows_of(path)) == 7
+    node = nodes.open("one")
+    assert node.find_credential(credential.access_key_id) == credential
+    with pytest.raises(NotEmpty, match="already"):
+        asyncio.run(moved(nodes, move_to_database, path))
+    with pytest.raises(NotEmpty, match=r"identities\.sqlite is there"):
+        asyncio.run(moved(nodes, move_to_file, path))
+    assert asyncio.run(moved(nodes, move_to_file, back)) == 7
+    assert rows_of(back) == rows_of(path)
+    assert sorted(each.name for each in tmp_path.glob("*back*")) == ["back.sqlite"]
+    assert stat.S_IMODE(back.stat().st_mode) == 0o600
+    with closing(SQLiteIdentityStore(back, AESGCMSecretSealer(KEY))) as store:
+        assert store.find_credential(credential.access_key_id) == credential
+        assert store.user(ACCOUNT.account_id, "ann").tags == (("ключ", "значение"),)
+
+
+@pytest.mark.parametrize("case", ["other", "missing", "dangling"])
+def test_a_move_that_does_not_arrive_as_it_was_is_undone(nodes: Nodes, tmp_path: Path, case: str) -> None:
+    store = nodes.open("one")
+    store.create_account(ACCOUNT)
+    store.create_user(ANN)
+    administer(
+        {
+            # JSON that says the same in other words would come back as other text.
+            "other": "UPDATE identity_row SET content = replace(content, ':', ' : ') WHERE kind = 'entity'",
+            "missing": "INSERT INTO identity_row VALUES ('account', '[\"9\"]', '{}', 1)",
+            "dangling": "DELETE FROM identity_row WHERE kind = 'account'",
+        }[case]
+    )
+    path = tmp_path / "back.sqlite"
+    with pytest.raises((Differs, StoreUnavailable)):
+        asyncio.run(moved(nodes, move_to_file, path))
+    assert list(tmp_path.glob("*back*")) == []
+
+
+async def moved(nodes: Nodes, move: Callable[[Database, Sharing, Path], Awaitable[int]], path: Path) -> int:
+    database = await _open_database(nodes.url)
+    try:
+        return await move(database, SHARING, path)
+    finally:
+        await database.close()
 
 
 # Query plans
