@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,14 +73,17 @@ class Gateway:
         region: str = REGION,
         environment: dict[str, str] | None = None,
         index: str | None = None,
+        is_first_of_several: bool = False,
     ):
-        """`index`: the URL of a PostgreSQL, in which the gateway gets a schema of its own; none: SQLite."""
+        """`index`: the URL of a PostgreSQL, in which the gateway gets a schema of its own; none: SQLite.
+        `is_first_of_several`: keys are there as well."""
         self.data = data
         self.root = root
         self.workers = workers
         self.region = region
         self.environment = environment or {}
         self.index = index
+        self.is_first_of_several = is_first_of_several
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint_url = ""
         self.admin_url = ""
@@ -100,8 +104,20 @@ class Gateway:
         options = ["--root", self.root, "--workers", str(self.workers), "--region", self.region]
         if self.index is not None:
             options += ["--index", self.index, "--index-schema", f"gateway_{uuid.uuid4().hex}"]
+            if self.is_first_of_several:
+                options += ["--kms-store", self.index]
         self.sealgate("init", *options, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", str(self.data))
         return self
+
+    def another(self, data: Path) -> Gateway:
+        """One more gateway of the same root and database, from the files that docs/deployment.md names."""
+        made = Gateway(data, root=self.root, workers=self.workers, environment=self.environment)
+        (data / "kms").mkdir(parents=True, mode=0o700)
+        data.chmod(0o700)
+        for name in ("sealgate.toml", "pin", "kms/root"):
+            shutil.copy2(self.data / name, data / name)
+        shutil.copy2(self.data / "dev.env", data / "dev.env")  # for `credentials`
+        return made
 
     def start(self) -> Gateway:
         """Start and wait until it is ready."""

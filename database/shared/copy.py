@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +28,8 @@ class Copy:
     def __init__(self, path: Path, sharing: Sharing) -> None:
         """Open the copy, made if there is none. Raises unavailable."""
         self._sharing = sharing
+        with suppress(OSError):  # which the next line tells
+            path.parent.mkdir(mode=0o700, exist_ok=True)
         self._connection = sharing.open_copy(path)
         with sharing.translated():
             self._connection.execute(OPEN)
