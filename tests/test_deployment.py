@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
+from gateway import config
 from tests.harness import REPOSITORY
 
 CONF = REPOSITORY / "conf"
@@ -53,3 +55,23 @@ def test_haproxys_configuration(tmp_path: Path) -> None:
     made = tmp_path / "haproxy.cfg"
     made.write_text(re.sub(r"gateway-\d:9000", "127.0.0.1:9000", text), encoding="utf-8")
     run("haproxy", "-c", "-f", made)
+
+
+def test_the_compose_file() -> None:
+    """That what it names is there; its schema is checked by hand."""
+    found = yaml.safe_load((CONF / "compose" / "compose.yaml").read_text(encoding="utf-8"))
+    services = found["services"]
+    assert {"gateway-1", "gateway-2", "postgres", "haproxy"} <= set(services)
+    for service in services.values():
+        for named in service.get("secrets", ()):
+            assert named in found["secrets"]
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            assert source in found["volumes"] or (CONF / "compose" / source).exists()
+        assert set(service.get("depends_on", ())) <= set(services)
+    for each in found["configs"].values():
+        assert (CONF / "compose" / each["file"]).exists()
+    run("sh", "-n", CONF / "compose" / "node.sh")
+    environment = {name: str(value) for name, value in services["gateway-1"]["environment"].items()}
+    del environment["INDEX"]
+    config.parse("", CONF / "sealgate.toml", environment)  # refuses what is no setting
