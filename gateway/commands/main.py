@@ -8,6 +8,7 @@ import click
 
 from gateway.commands.accounts import account
 from gateway.commands.audit import audit
+from gateway.commands.backup import backup_command, restore_command
 from gateway.commands.blob import blob
 from gateway.commands.buckets import bucket
 from gateway.commands.destruction import destruction_statement
@@ -62,6 +63,8 @@ main.add_command(init)
 main.add_command(serve)
 main.add_command(doctor)
 main.add_command(audit)
+main.add_command(backup_command)
+main.add_command(restore_command)
 main.add_command(blob)
 main.add_command(bucket)
 main.add_command(hsm)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from gateway import logs
+from gateway.backup.contents import MARK
 from gateway.commands.failures import AlreadyServed, BadConfiguration, Failure, load_settings
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import read_configured
@@ -34,6 +35,8 @@ def serve(place: Path, dev_env: bool) -> None:
     SEALGATE_<SECTION>_<NAME>.
     """
     settings = load_settings(place)
+    if (settings.data_directory / MARK).exists():
+        raise Failure("a restore was cut short, and stores of two times lie beside each other: run it again")
     complaint = _complaint_of(settings)
     if complaint is not None:
         raise BadConfiguration(complaint)

@@ -113,6 +113,18 @@ def read_archive(source: BinaryIO, database: BinaryIO) -> ReadArchive:
     return ReadArchive(header, end[:DIGEST_SIZE], end[DIGEST_SIZE:])
 
 
+def read_header_only(source: BinaryIO) -> ArchiveHeader:
+    """What an archive says of itself, of which nothing is authentic. Raises BadArchive, OSError."""
+
+    def take(size: int) -> bytes:
+        data = source.read(size)
+        if len(data) != size:
+            raise BadArchive("the archive is cut off")
+        return data
+
+    return _read_header(take)[0]
+
+
 def _format_header(header: ArchiveHeader, size_bytes: int) -> bytes:
     label = header.label.encode()
     assert len(header.root_id) == ROOT_ID_SIZE
