@@ -82,8 +82,9 @@ class Restored:
 def make_backup(settings: Settings, target: Path, *, overwrites: bool = False) -> MadeBackup:
     """Write a backup into `target` (mode 0600): whole and durable, or not at all.
 
-    Raises FileExistsError, StorageUnavailable, and what `kms.daemon.key_backup.back_up` does.
+    Raises BadBackup, FileExistsError, StorageUnavailable, and what `kms.daemon.key_backup.back_up` does.
     """
+    _require_own_keys(settings)
     if target.exists() and not (overwrites and target.is_file()):
         raise FileExistsError(f"{target} exists, and is not overwritten")
     created_us = time.time_ns() // 1000
@@ -113,6 +114,12 @@ def make_backup(settings: Settings, target: Path, *, overwrites: bool = False) -
             partial.unlink(missing_ok=True)
         sync_directory(target.parent)
     return MadeBackup(header, manifest, size_bytes)
+
+
+def _require_own_keys(settings: Settings) -> None:
+    """Raises BadBackup where several gateways share the keys: a file of one of them is no place for those of all."""
+    if settings.key_database is not None:
+        raise BadBackup("keys are on PostgreSQL, and nearly all else with them: pg_dump is the way (docs/backup.md)")
 
 
 def _take(settings: Settings, directory: Path, created_us: int) -> Manifest:
@@ -158,6 +165,7 @@ def opened_backup(settings: Settings, source: Path) -> Iterator[Restored]:
 
     Nothing is changed. Raises BadBackup, StorageUnavailable, and what `kms.daemon.key_backup.staged` does.
     """
+    _require_own_keys(settings)
     place = Place(settings.keys_path, root_settings(settings))
     with tempfile.TemporaryDirectory(dir=settings.data_directory, prefix=_STAGING) as name:
         directory = Path(name)

@@ -16,7 +16,17 @@ import msgspec
 import pytest
 
 from gateway.backup.archive import BadBackup, BodyReader, BodyWriter
-from gateway.backup.contents import INDEX, KEYS, MANIFEST, Manifest, _manifest_of, _require_same_stores, _unpack
+from gateway.backup.contents import (
+    INDEX,
+    KEYS,
+    MANIFEST,
+    Manifest,
+    _manifest_of,
+    _require_same_stores,
+    _unpack,
+    make_backup,
+    opened_backup,
+)
 from gateway.backup.stores import copy_database, put_aside, require_sound
 from gateway.config import Settings
 from gateway.storage.errors import StorageUnavailable
@@ -97,6 +107,15 @@ def test_stores_are_put_back_where_they_were() -> None:
     for settings, members in ((there, both), (here, [MANIFEST, "identities.sqlite", KEYS]), (here, both[:2])):
         with pytest.raises(BadBackup):
             _require_same_stores(settings, Manifest(1, members))
+
+
+def test_keys_that_gateways_share_are_not_backed_up_from_one(tmp_path: Path) -> None:
+    here = Settings()
+    shared = replace(here, kms=replace(here.kms, store="postgresql://db/x"))
+    with pytest.raises(BadBackup, match="pg_dump"):
+        make_backup(shared, tmp_path / "backup")
+    with pytest.raises(BadBackup, match="pg_dump"), opened_backup(shared, tmp_path / "backup"):
+        raise AssertionError("it must not get so far")
 
 
 @pytest.fixture
