@@ -35,8 +35,9 @@ def headers_of(response: Any) -> dict[str, str]:
 
 
 def stored_files(gateway: Gateway) -> set[Path]:
-    """Every file of the blob store, temporary ones included."""
-    return {path for path in (gateway.data / "store").rglob("*") if path.is_file()}
+    """Every file of the blob store, temporary ones included; the notes of the index beside it are none."""
+    store = gateway.data / "store"
+    return {path for name in ("blobs", "tmp") for path in (store / name).rglob("*") if path.is_file()}
 
 
 def faults(gateway: Gateway) -> list[str]:
