@@ -64,7 +64,7 @@ from iam.principals import service_caller
 from iam.scope import GLOBAL_REGION, IAM, KMS, ORGANIZATIONS, STS
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
-from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, StoreUnavailable
+from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, OutcomeUnknown, StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.quotas import parse_quotas
 from kms.api.types import HealthState
@@ -232,8 +232,10 @@ class Application:
     async def _try_to_configure(self, keys: ServiceKeys) -> bool:
         """What the configuration says about identities must be so before anybody is let in."""
         try:
-            changes = await asyncio.to_thread(self._configure, keys)
-            await self._tell_configured(changes)
+            try:
+                await asyncio.to_thread(self._configure, keys)
+            finally:
+                await self._tell_configured()
         except (ConfigError, IdentityStoreError, PolicyError, ValueError, OSError) as error:
             reason = f"configured accounts: {error}"
             if reason != self._sealed_because:
@@ -242,24 +244,31 @@ class Application:
             return False
         return True
 
-    async def _tell_configured(self, changes: list[str]) -> None:
-        """In the log, and in the audit trail before anybody is let in. Raises TrailUnavailable: it is owed then."""
-        for change in changes:
-            _log.info("configured accounts: %s", change)
-        self._untold += changes
+    async def _tell_configured(self) -> None:
+        """In the audit trail, before anybody is let in. Raises TrailUnavailable: it is owed then."""
         while self._untold:
             told = json.dumps({"change": self._untold[0]})
             record = CallRecord("iam.amazonaws.com", "ConfigureIdentities", told)
             await self._change_trail.record(service_caller("start"), record)
             del self._untold[0]
 
-    def _configure(self, keys: ServiceKeys) -> list[str]:
+    def _configure(self, keys: ServiceKeys) -> None:
+        """What was changed before something failed is to be told as well."""
         configured = read_configured(self._settings)
         with (
             one_at_a_time(self._settings.run_directory / "accounts.lock"),
             contextlib.closing(self._open_identities(keys)) as store,
         ):
-            return apply_configured(store, configured, time.time_ns() // 1000)
+            try:
+                for change in apply_configured(store, configured, time.time_ns() // 1000):
+                    self._note_configured(change)
+            except OutcomeUnknown as error:
+                self._note_configured(f"it is not known whether a change was made: {error}")
+                raise
+
+    def _note_configured(self, change: str) -> None:
+        _log.info("configured accounts: %s", change)
+        self._untold.append(change)
 
     def _open_identities(self, keys: ServiceKeys) -> IdentityStore:
         return self._identity_stores.open(IndexKeySecretSealer(keys.rows))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,32 +178,30 @@ def _told(place: str) -> Iterator[None]:
         raise ConfigError(f"{place}: {error}") from error
 
 
-def apply_configured(store: IdentityStore, configured: ConfiguredIdentities, now_us: int) -> list[str]:
-    """Make the store what the configuration says, and tell what was changed, for the log. Twice is once.
+def apply_configured(store: IdentityStore, configured: ConfiguredIdentities, now_us: int) -> Iterator[str]:
+    """Make the store what the configuration says, and tell each change once it is made. Twice is once.
 
     Each step is a transaction: what fails leaves the steps before it done, and the same call goes on from there.
     Raises ConfigError for what contradicts the store, and what the store raises.
     """
-    changes: list[str] = []
     named: set[str] = set()
     for account in configured.accounts:
-        changes += _apply_account(store, account, now_us)
-        changes += _apply_keys(store, root_principal(account.account_id), account.keys, now_us)
+        yield from _apply_account(store, account, now_us)
+        yield from _apply_keys(store, root_principal(account.account_id), account.keys, now_us)
         named |= {key.access_key_id for key in account.keys}
         for user in account.users:
-            found, told = _apply_user(store, account.account_id, user, now_us)
-            changes += told
-            changes += _apply_keys(store, found.principal, user.keys, now_us)
+            found = yield from _apply_user(store, account.account_id, user, now_us)
+            yield from _apply_keys(store, found.principal, user.keys, now_us)
             named |= {key.access_key_id for key in user.keys}
     if configured.root_keys:
         root = root_principal(store.management_account().account_id)
-        changes += _apply_keys(store, root, configured.root_keys, now_us)
+        yield from _apply_keys(store, root, configured.root_keys, now_us)
         named |= {key.access_key_id for key in configured.root_keys}
-    disabled = store.disable_configured_access_keys_except(named)
-    return [*changes, *(f"access key {each} is disabled: the configuration has it no more" for each in disabled)]
+    for each in store.disable_configured_access_keys_except(named):
+        yield f"access key {each} is disabled: the configuration has it no more"
 
 
-def _apply_account(store: IdentityStore, wanted: ConfiguredAccount, now_us: int) -> list[str]:
+def _apply_account(store: IdentityStore, wanted: ConfiguredAccount, now_us: int) -> Iterator[str]:
     account_id = wanted.account_id
     try:
         account = store.account(account_id)
@@ -212,36 +210,38 @@ def _apply_account(store: IdentityStore, wanted: ConfiguredAccount, now_us: int)
             raise ConfigError(f"account {account_id} does not exist, and needs a name to be made") from None
         made = Account(account_id, wanted.canonical_id or new_canonical_id(), wanted.name, now_us, wanted.email)
         store.create_account(made)
-        return [f"account {account_id} is made"]
+        yield f"account {account_id} is made"
+        return
     if wanted.canonical_id not in {None, account.canonical_id}:
         raise ConfigError(f"account {account_id} has another canonical id than the configuration says, for good")
     as_wanted = replace(account, display_name=wanted.name or account.display_name, email=wanted.email or account.email)
-    if as_wanted == account:
-        return []
-    store.update_account(account_id, display_name=as_wanted.display_name, email=as_wanted.email)
-    return [f"account {account_id} is given the name or the address that the configuration says"]
+    if as_wanted != account:
+        store.update_account(account_id, display_name=as_wanted.display_name, email=as_wanted.email)
+        yield f"account {account_id} is given the name or the address that the configuration says"
 
 
-def _apply_user(store: IdentityStore, account_id: str, wanted: ConfiguredUser, now_us: int) -> tuple[User, list[str]]:
-    changes = []
+def _apply_user(
+    store: IdentityStore, account_id: str, wanted: ConfiguredUser, now_us: int
+) -> Generator[str, None, User]:
     try:
         user = store.user(account_id, wanted.name)
     except NoSuchUser:
         user = User(new_entity_id(EntityKind.USER), account_id, wanted.name, wanted.path, now_us)
         store.create_user(user)
-        changes.append(f"user {wanted.name} of account {account_id} is made")
+        yield f"user {wanted.name} of account {account_id} is made"
     present = [each for each in store.inline_policies(user) if each.name == POLICY_NAME]
     if wanted.policy is None and present:
         store.delete_inline_policy(user, POLICY_NAME)
-        changes.append(f"user {user.name} of account {account_id} loses the policy of the configuration")
+        yield f"user {user.name} of account {account_id} loses the policy of the configuration"
     elif wanted.policy is not None and present != [wanted.policy]:
         store.put_inline_policy(user, wanted.policy)
-        changes.append(f"user {user.name} of account {account_id} is given the policy of the configuration")
-    return user, changes
+        yield f"user {user.name} of account {account_id} is given the policy of the configuration"
+    return user
 
 
-def _apply_keys(store: IdentityStore, principal: Principal, keys: Sequence[ConfiguredKey], now_us: int) -> list[str]:
-    changes = []
+def _apply_keys(
+    store: IdentityStore, principal: Principal, keys: Sequence[ConfiguredKey], now_us: int
+) -> Iterator[str]:
     for key in keys:
         try:
             is_changed = store.put_configured_access_key(Credential(key.access_key_id, key.secret, principal), now_us)
@@ -250,8 +250,7 @@ def _apply_keys(store: IdentityStore, principal: Principal, keys: Sequence[Confi
                 f"{key.place}: access key {key.access_key_id} exists, and was not made by the configuration"
             ) from error
         if is_changed:
-            changes.append(f"access key {key.access_key_id} of {principal.arn} is made active")
-    return changes
+            yield f"access key {key.access_key_id} of {principal.arn} is made active"
 
 
 @contextmanager

@@ -39,6 +39,10 @@ def read(directory: Path, text: str) -> ConfiguredIdentities:
     return read_configured(config.parse(text, directory / "sealgate.toml"))
 
 
+def applied(store: IdentityStore, configured: ConfiguredIdentities, now_us: int) -> list[str]:
+    return list(apply_configured(store, configured, now_us))
+
+
 def refusal(directory: Path, text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         read(directory, text)
@@ -121,8 +125,8 @@ def test_files_of_keys_are_private(directory: Path, mode: int) -> None:
 
 def test_what_is_configured_is_made_once(directory: Path, store: IdentityStore) -> None:
     configured = read(directory, ONE + ANN)
-    assert len(apply_configured(store, configured, 5)) == 5
-    assert apply_configured(store, configured, 6) == []
+    assert len(applied(store, configured, 5)) == 5
+    assert applied(store, configured, 6) == []
     account = store.account(ID)
     assert (account.display_name, account.email, account.created_us) == ("one", None, 5)
     ann = store.user(ID, "ann")
@@ -135,29 +139,37 @@ def test_what_is_configured_is_made_once(directory: Path, store: IdentityStore) 
     assert root == Credential("AKIAONEONEONEONE1234", Secret(b"secret-of-the-first-one"), root_principal(ID))
 
 
+def test_what_was_done_before_something_failed_is_told(directory: Path, store: IdentityStore) -> None:
+    changes = apply_configured(store, read(directory, ONE + f'[[account]]\nid = "{OTHER_ID}"'), 1)
+    assert next(changes) == f"account {ID} is made"
+    assert next(changes).startswith("access key AKIAONEONEONEONE1234")
+    with pytest.raises(ConfigError, match="needs a name"):
+        next(changes)
+
+
 def test_what_is_configured_no_more(directory: Path, store: IdentityStore) -> None:
     """Keys are disabled and the policy is gone; accounts and users stay, as what they own names them."""
-    apply_configured(store, read(directory, ONE + ANN), 1)
+    applied(store, read(directory, ONE + ANN), 1)
     write_keys(directory / "keys", "# none\n")
-    (told,) = apply_configured(store, read(directory, ONE + ANN), 2)
+    (told,) = applied(store, read(directory, ONE + ANN), 2)
     assert told == "access key AKIAONEONEONEONE1234 is disabled: the configuration has it no more"
-    apply_configured(store, read(directory, ONE + ANN.replace('policy_file = "policy"', "")), 2)
+    applied(store, read(directory, ONE + ANN.replace('policy_file = "policy"', "")), 2)
     assert store.inline_policies(store.user(ID, "ann")) == []
-    apply_configured(store, read(directory, ""), 3)
+    applied(store, read(directory, ""), 3)
     assert [key.is_active for key in store.access_keys(ID)] == [False, False]
     assert [user.name for user in store.users(ID)] == ["ann"]
     write_keys(directory / "keys", KEYS)
-    apply_configured(store, read(directory, ONE + ANN), 4)
+    applied(store, read(directory, ONE + ANN), 4)
     assert [key.is_active for key in store.access_keys(ID)] == [True, True]
 
 
 def test_what_was_made_otherwise_is_left_alone(directory: Path, store: IdentityStore) -> None:
     store.create_account(Account(ID, "a" * 64, "by hand", 1, "by@hand.example"))
     store.create_access_key(Credential("AKIABYHANDBYHAND1234", Secret(b"x" * 40), root_principal(ID)), 1)
-    apply_configured(store, read(directory, ONE.replace('name = "one"', "") + ANN), 2)
+    applied(store, read(directory, ONE.replace('name = "one"', "") + ANN), 2)
     assert store.account(ID) == Account(ID, "a" * 64, "by hand", 1, "by@hand.example")
     store.put_inline_policy(store.user(ID, "ann"), PolicyText("by-hand", POLICY))
-    apply_configured(store, read(directory, ""), 3)
+    applied(store, read(directory, ""), 3)
     assert [policy.name for policy in store.inline_policies(store.user(ID, "ann"))] == ["by-hand", POLICY_NAME]
     found = store.find_credential("AKIABYHANDBYHAND1234")
     assert found is not None
@@ -167,28 +179,28 @@ def test_what_was_made_otherwise_is_left_alone(directory: Path, store: IdentityS
 def test_names_and_addresses_of_the_configuration_count(directory: Path, store: IdentityStore) -> None:
     store.create_account(Account(ID, "a" * 64, "by hand", 1))
     text = f'[[account]]\nid = "{ID}"\nname = "configured"\nemail = "a@example.com"\ncanonical_id = "{"a" * 64}"'
-    assert len(apply_configured(store, read(directory, text), 2)) == 1
+    assert len(applied(store, read(directory, text), 2)) == 1
     assert store.account(ID) == Account(ID, "a" * 64, "configured", 1, "a@example.com")
 
 
 def test_what_contradicts_the_store_is_refused(directory: Path, store: IdentityStore) -> None:
     with pytest.raises(ConfigError, match="needs a name"):
-        apply_configured(store, read(directory, f'[[account]]\nid = "{ID}"'), 1)
+        applied(store, read(directory, f'[[account]]\nid = "{ID}"'), 1)
     store.create_account(Account(ID, "a" * 64, "one", 1))
     with pytest.raises(ConfigError, match="another canonical id"):
-        apply_configured(store, read(directory, f'[[account]]\nid = "{ID}"\ncanonical_id = "{"b" * 64}"'), 1)
+        applied(store, read(directory, f'[[account]]\nid = "{ID}"\ncanonical_id = "{"b" * 64}"'), 1)
     store.create_access_key(Credential("AKIAONEONEONEONE1234", Secret(b"x" * 40), root_principal(ID)), 1)
     with pytest.raises(ConfigError, match="keys, line 1: access key AKIAONEONEONEONE1234 exists"):
-        apply_configured(store, read(directory, ONE), 1)
+        applied(store, read(directory, ONE), 1)
     (directory / "policy").write_text(POLICY.replace("s3:*", "s3:" + "A" * 2048))
     with pytest.raises(PoliciesTooLong):
-        apply_configured(store, read(directory, ONE.replace("access_keys", "#") + ANN), 1)
+        applied(store, read(directory, ONE.replace("access_keys", "#") + ANN), 1)
 
 
 def test_keys_of_the_first_accounts_root_user(directory: Path, store: IdentityStore) -> None:
     store.create_account(Account(OTHER_ID, "b" * 64, "first", 9))
     store.create_account(Account(ID, "a" * 64, "second", 1))
-    apply_configured(store, read(directory, '[access]\nroot_access_keys_file = "keys"'), 10)
+    applied(store, read(directory, '[access]\nroot_access_keys_file = "keys"'), 10)
     found = store.find_credential("AKIAONEONEONEONE1234")
     assert found is not None
     assert found.principal == root_principal(OTHER_ID)

@@ -6,6 +6,8 @@ import asyncio
 import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,8 @@ from database.shared.moving import Differs, NotEmpty, move_to_database, move_to_
 from database.shared.replica import Replica
 from database.shared.rows import SharedRow, every_row, tables_of
 from database.shared.sharing import Sharing
+from gateway import config
+from gateway.configured_identities import apply_configured, read_configured
 from iam.credentials import AccessKeyUse
 from iam.entities import User
 from iam.principals import PolicyText
@@ -36,6 +40,7 @@ from iam.store import (
     AccountExists,
     EntityExists,
     IdentityStore,
+    IdentityStoreError,
     NoSuchUser,
     OutcomeUnknown,
     SQLiteIdentityStore,
@@ -248,6 +253,33 @@ def test_of_nodes_that_change_together_none_loses_a_change(nodes: Nodes) -> None
     for node in ("one", "other", "new"):
         assert len(nodes.open(node).users(ACCOUNT.account_id)) == 20
     assert rows_of(nodes.copy("one")) == rows_of(nodes.copy("other")) == rows_of(nodes.copy("new"))
+
+
+def test_nodes_that_start_together_with_one_configuration_agree(nodes: Nodes, tmp_path: Path) -> None:
+    """A worker that was in another one's way tries again after a second."""
+    keys = tmp_path / "keys"
+    keys.write_text("AKIAONEONEONEONE1234 secret-of-the-first-one\n")
+    keys.chmod(0o600)
+    account = f'[[account]]\nid = "{ACCOUNT.account_id}"\nname = "one"\naccess_keys_file = "keys"\n'
+    user = '[[account.user]]\nname = "user"\n'
+    configured = read_configured(config.parse(account + user, tmp_path / "sealgate.toml"))
+
+    def start(node: str) -> list[str]:
+        told: list[str] = []
+        with closing(PostgreSQLIdentityStore(nodes.replica(node), AESGCMSecretSealer(KEY))) as store:
+            for _ in range(10):
+                with suppress(IdentityStoreError):
+                    told += apply_configured(store, configured, 1)
+                    return told
+        raise AssertionError("it never succeeded")
+
+    with ThreadPoolExecutor(3) as threads:
+        told = [each for some in threads.map(start, ("one", "other", "third")) for each in some]
+    assert len(told) == len(set(told)) == 3  # the account, its key, the user: each was made once
+    for node in ("one", "other", "third"):
+        store = nodes.open(node)
+        assert [each.name for each in store.users(ACCOUNT.account_id)] == ["user"]
+        assert [each.access_key_id for each in store.access_keys(ACCOUNT.account_id)] == ["AKIAONEONEONEONE1234"]
 
 
 def test_what_is_refused_changes_nothing_and_holds_nothing(nodes: Nodes) -> None:
@@ -527,6 +559,46 @@ def test_a_copy_that_cannot_be_written_is_behind_and_comes_after(nodes: Nodes, m
         refresh(store._replica)
         assert list(store.users(ACCOUNT.account_id)) == [ANN]
     one.delete_entity(ANN)
+
+
+_DYING = """
+import os, signal, sys
+from pathlib import Path
+from database.shared import changes, replica
+from tests.iam.store.test_postgresql import ANN, Nodes
+
+step, directory, url = sys.argv[1:]
+store = Nodes(Path(directory), url).open("one")
+
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if step == "between the commits":
+    replica.set_position = die
+elif step == "before the commit":
+    changes.Changes.write = die
+else:
+    store._changed_rows = die
+store.create_user(ANN)
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "is_made"), [("in the change", False), ("before the commit", False), ("between the commits", True)]
+)
+def test_a_process_that_is_killed_in_a_change_holds_nobody_up(nodes: Nodes, step: str, is_made: bool) -> None:
+    """And every node, its own first, has what the database has."""
+    one, other = nodes.open("one"), nodes.open("other")
+    one.create_account(ACCOUNT)
+    command = [sys.executable, "-c", _DYING, step, str(nodes.directory), nodes.url]
+    assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
+    began = time.monotonic()
+    one.create_user(BOB)
+    assert time.monotonic() - began < 5
+    expected = [ANN, BOB] if is_made else [BOB]
+    for store in (one, other):
+        refresh(store._replica)
+        assert list(store.users(ACCOUNT.account_id)) == expected
 
 
 def test_everything_is_refused_after_it_was_closed(nodes: Nodes) -> None:
