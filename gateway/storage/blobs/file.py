@@ -79,10 +79,16 @@ class FileBlobStore:
             opening.add_done_callback(_close_unwanted)
             raise
         except FileNotFoundError:
+            await self._require_directory()
             raise BlobMissing(f"blob {blob_id.hex()}") from None
         except OSError as error:
             raise StorageUnavailable(f"blobs: {error}") from error
         return FileBlobReader(fd, head, self._reading)
+
+    async def _require_directory(self) -> None:
+        """Where all blobs are gone it is their disk that is, and none of them is lost. Raises StorageUnavailable."""
+        if not await asyncio.get_running_loop().run_in_executor(self._reading, self._layout.blobs.is_dir):
+            raise StorageUnavailable(f"blobs: {self._layout.blobs} is not there; is its disk mounted?")
 
     async def delete(self, blob_id: bytes) -> None:
         """See BlobStore."""

@@ -80,7 +80,10 @@ class FileBlobWriter:
         self._state = _State.ENDED
         if self._fd < 0 and not is_moved and self._under_way is None:
             return
-        await asyncio.wrap_future(self._executor.submit(self._discard, is_moved, self._under_way))
+        try:
+            await asyncio.wrap_future(self._executor.submit(self._discard, is_moved, self._under_way))
+        except OSError as error:
+            raise StorageUnavailable(f"blobs: {error}") from error
 
     async def _in_thread(self, step: Callable[[], T]) -> T:
         future = self._executor.submit(step)

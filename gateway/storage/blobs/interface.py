@@ -23,7 +23,7 @@ class BlobWriter(Protocol):
         ...
 
     async def abort(self) -> None:
-        """Leave no trace."""
+        """Leave no trace. Raises StorageUnavailable where the store cannot be changed now; what is left is garbage."""
         ...
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from gateway.storage.errors import RowDamaged, StorageUnavailable
+from gateway.storage.errors import OutcomeUnknown, RowDamaged, StorageUnavailable
 
 # SQLite's primary result codes (https://www.sqlite.org/rescode.html) that speak of the machine, not of the statement.
 _UNAVAILABLE = frozenset(
@@ -41,6 +41,21 @@ def translated(error: Exception) -> Exception:
     unavailable = StorageUnavailable(f"index: {getattr(error, 'sqlite_errorname', 'SQLITE_ERROR')}: {error}")
     unavailable.__cause__ = error
     return unavailable
+
+
+def translated_in_commit(error: Exception) -> Exception:
+    """As `translated`, of an error of COMMIT, after which nobody knows whether a crash would bring the writes back."""
+    found = translated(error)
+    if not isinstance(found, StorageUnavailable) or is_busy(error):
+        return found
+    unknown = OutcomeUnknown(str(found))
+    unknown.__cause__ = error
+    return unknown
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another connection has the lock: nothing was written then."""
+    return (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _is_no_text(error: Exception) -> bool:

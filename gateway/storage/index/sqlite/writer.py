@@ -9,7 +9,9 @@ The queue is emptied after the lock between processes is held, not before: the w
 caller that gave up meanwhile (cancelled, or out of patience) is passed over with nothing done.
 
 If the database fails as a whole (disk full, I/O error), the transaction is rolled back, every write of the group gets
-StorageUnavailable, and the next group tries anew.
+StorageUnavailable, and the next group tries anew. If it fails in COMMIT, the group may be in the write-ahead log
+already, whole and not synced: the next group overwrites it there, but a crash before that has SQLite recover it. So
+those writes get OutcomeUnknown, and what their rows name is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from gateway.storage.errors import StorageUnavailable
-from gateway.storage.index.sqlite.errors import translated
+from gateway.storage.index.sqlite.errors import translated, translated_in_commit
 from gateway.storage.index.sqlite.write_lock import WriteLock
 
 T = TypeVar("T")
@@ -131,15 +133,18 @@ class GroupWriter:
     def _commit(self, group: Sequence[_Job]) -> None:
         """One transaction; leaves in each job what its caller is to be told."""
         execute = self._connection.execute
+        may_be_written = False
         try:
             execute("BEGIN IMMEDIATE")
             for job in group:
                 self._attempt(job)
+            may_be_written = True
             execute("COMMIT")
         except sqlite3.Error as error:
             self._roll_back()
             for job in group:
-                job.error = translated(error)
+                if job.error is None or not may_be_written:  # what was undone alone stays so
+                    job.error = translated_in_commit(error) if may_be_written else translated(error)
 
     def _attempt(self, job: _Job) -> None:
         execute = self._connection.execute

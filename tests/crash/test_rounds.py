@@ -1,0 +1,42 @@
+"""A few rounds of `python -m tests.crash`; thousands are in docs/durability.md."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash.disk import MISSING, Operation, Place, Step
+from tests.crash.kill import kill_rounds
+from tests.crash.power import Report, check, noted_run, rounds_of_run
+from tests.crash.replay import Luck, Replay
+from tests.hsm_faults.build import find_compiler
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_compiler() is None, reason=MISSING)]
+
+TARGETS: list[str | Step] = [
+    Step(Operation.RENAME, Place.BLOBS, True),
+    Step(Operation.SYNC, Place.INDEX, True),
+    Step(Operation.WRITE, Place.AUDIT, True),
+    "everything",
+]
+
+
+def test_nothing_acknowledged_is_lost_by_kills_at_steps(tmp_path: Path) -> None:
+    report = kill_rounds(tmp_path, rounds=len(TARGETS), seed=1, targets=TARGETS)
+    assert report.problems == []
+    assert set(report.kills) == {str(target) for target in TARGETS}
+
+
+def test_nothing_acknowledged_is_lost_with_the_power_and_it_would_be_seen(tmp_path: Path) -> None:
+    with noted_run(tmp_path, writes=60, seed=1) as run:
+        report = Report()
+        rounds_of_run(run, tmp_path, rounds=2, seed=1, report=report)
+        assert (report.rounds, report.problems) == (2, [])
+        records = list(run.disk.records())
+        forgetful = [each for each in records[len(records) // 2 :] if each.operation is not Operation.SYNCED]
+        after = tmp_path / "after"
+        after.mkdir()
+        Replay([*records[: len(records) // 2], *forgetful], run.root_inode).write(after, Luck.LOST, random.Random(1))
+        assert check(run, after / "data", run.moments[-1]) != []
