@@ -1,0 +1,1 @@
+"""One byte changed in what is stored, at sampled places, and whether anything notices: `python -m tests.corruption`."""
