@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, PartEntry
+from gateway.operations.scrub.checksums import read_footer
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing.body_key import BodyKey
@@ -21,15 +22,12 @@ from gateway.sealing.customer_keys import WrongCustomerKey
 from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import AuthenticationFailed, FormatError
 from gateway.sealing.footer import (
-    TAIL_SIZE,
     Envelope,
     Footer,
     open_descriptor,
     parse_envelope,
-    parse_footer,
-    parse_tail,
 )
-from gateway.sealing.format import HEADER_SIZE, Header
+from gateway.sealing.format import Header
 from gateway.sealing.kms_context import ARN_CONTEXT
 from gateway.sealing.wraps import join_kms_wrap
 from gateway.storage.blobs.interface import BlobStore
@@ -38,8 +36,6 @@ from iam.principals import Caller, root_principal
 from kms.api.secrets import SecretBytes
 
 REQUEST_ID: Final = "index-rebuild"
-END_BYTES: Final = 4096
-"""Read at once from a blob's end: nearly every footer is shorter."""
 
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 _BUCKET_ARN = "arn:aws:s3:::"
@@ -70,26 +66,15 @@ class Described:
     blobs: tuple[tuple[int, bytes], ...]
 
 
-async def read_footer(blobs: BlobStore, blob_id: bytes) -> StoredFooter:
+async def read_stored(blobs: BlobStore, blob_id: bytes) -> StoredFooter:
     """Raises AuthenticationFailed or FormatError for a blob that is damaged; BlobMissing, StorageUnavailable."""
     reader = await blobs.open(blob_id)
     try:
         stored_bytes = reader.stored_bytes()
-        header_bytes = await reader.read(0, HEADER_SIZE)
-        header = Header.parse(header_bytes)
-        if header.blob_id != blob_id or stored_bytes < HEADER_SIZE + TAIL_SIZE:
-            raise AuthenticationFailed(blob_id=blob_id)
-        length = min(stored_bytes, END_BYTES)
-        end = await reader.read(stored_bytes - length, length)
-        needed = parse_tail(end[-TAIL_SIZE:]).footer_length
-        if needed > stored_bytes:
-            raise AuthenticationFailed(blob_id=blob_id)
-        if needed > len(end):
-            end = await reader.read(stored_bytes - needed, needed)
+        header, footer = await read_footer(reader, blob_id, stored_bytes)
     finally:
         await reader.close()
-    footer = parse_footer(header_bytes, end[-needed:], stored_length=stored_bytes)
-    return StoredFooter(header_bytes, header, stored_bytes, footer, parse_envelope(footer.envelope))
+    return StoredFooter(header, Header.parse(header), stored_bytes, footer, parse_envelope(footer.envelope))
 
 
 class FooterOpener:

@@ -25,7 +25,7 @@ from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.modes import BlobKind
 from gateway.protocol.public_access import ALL_BLOCKED
 from gateway.protocol.version_ids import NULL_VERSION_ID
-from gateway.rebuild.footers import FooterOpener, NoCustomerKey, StoredFooter, read_footer
+from gateway.rebuild.footers import FooterOpener, NoCustomerKey, StoredFooter, read_stored
 from gateway.rebuild.scratch import Scratch, State
 from gateway.sealing.epochs import INDEX_KEY, SERVICE_KEY
 from gateway.sealing.errors import AuthenticationFailed
@@ -161,7 +161,7 @@ class Rebuilder:
         self.report.blobs += 1
         self.progress("blobs", self.report.blobs, total)
         try:
-            stored = await read_footer(self.blobs, blob_id)
+            stored = await read_stored(self.blobs, blob_id)
         except BlobMissing:
             return  # deleted since it was listed
         except AuthenticationFailed:

@@ -12,7 +12,9 @@ from typing import Any
 
 import asyncpg
 import pytest
+from click.testing import CliRunner, Result
 
+from gateway.commands.main import main
 from tests.clients.checks import headers_of, random_bytes
 from tests.harness import Gateway, running_gateway, wait_until
 
@@ -86,8 +88,9 @@ async def _drop(url: str, schema: str) -> None:
     await connection.close()
 
 
-def rebuild(gateway: Gateway, *arguments: str) -> Any:
-    return gateway.sealgate("index", "rebuild", str(gateway.data), *arguments, check=False)
+def rebuild(gateway: Gateway, *arguments: str) -> Result:
+    """In this process: a command is the same there, and half as long."""
+    return CliRunner().invoke(main, ["index", "rebuild", str(gateway.data), *arguments], env=gateway.environment)
 
 
 def test_everything_comes_back(gateway: Gateway, tmp_path: Path) -> None:
@@ -95,7 +98,7 @@ def test_everything_comes_back(gateway: Gateway, tmp_path: Path) -> None:
     fill(s3)
     told = everything(s3)
     served = rebuild(gateway)
-    assert (served.returncode, served.stdout) == (4, "")
+    assert (served.exit_code, served.stdout) == (4, "")
     gateway.stop()
     lose_index(gateway)
     customer_key = tmp_path / "customer-key"
@@ -103,10 +106,10 @@ def test_everything_comes_back(gateway: Gateway, tmp_path: Path) -> None:
     options = ("--customer-key-file", str(customer_key), "--json")
 
     tried = rebuild(gateway, "--dry-run")
-    assert tried.returncode == 1, tried.stderr
+    assert tried.exit_code == 1, tried.stderr
     assert "4 skipped: SSE-C, without its key" in tried.stdout
     done = rebuild(gateway, *options)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["versions"] == (len(told) - 4) // 2  # a body and headers each
     assert (report["buckets"], report["skipped"], report["held"]) == (2, {}, 0)
@@ -115,7 +118,7 @@ def test_everything_comes_back(gateway: Gateway, tmp_path: Path) -> None:
     wait_until(lambda: "RebuildIndex" in audit_of(gateway), "the audit trail tells of it")
     gateway.stop()
     refused = rebuild(gateway)
-    assert refused.returncode == 1 and "not empty" in refused.stderr
+    assert refused.exit_code == 1 and "not empty" in refused.stderr
 
 
 def audit_of(gateway: Gateway) -> str:
