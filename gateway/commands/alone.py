@@ -12,13 +12,21 @@ from gateway.supervisor import AlreadyRunning, DirectoryLock
 
 
 @contextlib.contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """The data directory, for as long as nothing may serve it. Raises AlreadyServed."""
+def stopped(settings: Settings) -> Iterator[None]:
+    """Nobody serves the data directory, and nobody begins to. Raises AlreadyRunning."""
     lock = DirectoryLock(settings)
     try:
         asyncio.run(lock.acquire(0))
         yield
-    except AlreadyRunning as error:
-        raise AlreadyServed(str(error)) from error
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """`stopped`, for a command that says no more about it. Raises AlreadyServed."""
+    try:
+        with stopped(settings):
+            yield
+    except AlreadyRunning as error:
+        raise AlreadyServed(str(error)) from error

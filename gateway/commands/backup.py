@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -13,13 +12,13 @@ import click
 
 from gateway.backup.archive import BadBackup
 from gateway.backup.contents import Manifest, make_backup, opened_backup, remove_leftovers, restore
+from gateway.commands.alone import stopped
 from gateway.commands.failures import AlreadyServed, Failure, load_settings
 from gateway.commands.identity_store import JSON, PLACE, format_time
 from gateway.commands.kms import ROLLBACK_WARNING
 from gateway.commands.terminal import size_text
-from gateway.config import Settings
 from gateway.storage.errors import StorageError
-from gateway.supervisor import AlreadyRunning, DirectoryLock
+from gateway.supervisor import AlreadyRunning
 from kms.daemon.key_backup import Unreadable
 from kms.daemon.settings import SettingsError
 from kms.epoch import EpochLocked
@@ -70,7 +69,7 @@ def restore_command(*, place: Path, file: Path, replaces: bool, dry_run: bool, y
     settings = load_settings(place)
     with _told_failures("nothing was changed"), contextlib.ExitStack() as holding:
         if not dry_run:
-            holding.enter_context(_stopped(settings))
+            holding.enter_context(stopped(settings))
             remove_leftovers(settings)
         ready = holding.enter_context(opened_backup(settings, file))
         if not as_json:
@@ -88,16 +87,6 @@ def restore_command(*, place: Path, file: Path, replaces: bool, dry_run: bool, y
         click.echo("Nothing was changed.")
     else:
         click.echo("It is in place." + (f" What was there is kept: {', '.join(kept)}." if kept else ""))
-
-
-@contextlib.contextmanager
-def _stopped(settings: Settings) -> Iterator[None]:
-    lock = DirectoryLock(settings)
-    try:
-        asyncio.run(lock.acquire(0))
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

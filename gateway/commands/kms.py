@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import click
 
+from gateway.commands.alone import stopped
 from gateway.commands.failures import AlreadyServed, Failure, load_settings
 from gateway.config import Settings
 from gateway.kmsd import root_settings
-from gateway.supervisor import AlreadyRunning, DirectoryLock
+from gateway.supervisor import AlreadyRunning
 from kms.daemon.key_backup import Staged, Unreadable, back_up, put_in_place, remove_stale_staging, staged
 from kms.daemon.rotation import Place
 from kms.daemon.settings import SettingsError
@@ -101,7 +101,7 @@ def restore_command(
     place, kept = _place(settings), None
     with _told_failures("nothing was changed"), contextlib.ExitStack() as holding:
         if not dry_run:
-            holding.enter_context(_stopped(settings))
+            holding.enter_context(stopped(settings))
             if settings.keys_path.exists() and not replaces:
                 raise Failure(f"there is a key store at {settings.keys_path} already: --replace puts it aside")
             remove_stale_staging(place.directory)
@@ -124,17 +124,6 @@ def restore_command(
 
 def _place(settings: Settings) -> Place:
     return Place(settings.keys_path, root_settings(settings), settings.key_database)
-
-
-@contextlib.contextmanager
-def _stopped(settings: Settings) -> Iterator[None]:
-    """Nobody serves the data directory, and nobody begins to. Raises AlreadyRunning."""
-    lock = DirectoryLock(settings)
-    try:
-        asyncio.run(lock.acquire(0))
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager
