@@ -1,4 +1,4 @@
-"""`python -m tests.crash kill --rounds 2000`, `power --rounds 500`: docs/durability.md. Exits with 1 on a problem."""
+"""`python -m tests.crash kill`, `power`, `history`, with `--rounds`: docs/durability.md. Exits with 1 on a problem."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.crash import kill, power
+from tests.crash import history, kill, power
+from tests.crash.history import history_rounds
 from tests.crash.kill import kill_rounds
 from tests.crash.power import power_rounds
 
-_ROUNDS: dict[str, Callable[..., kill.Report | power.Report]] = {"kill": kill_rounds, "power": power_rounds}
+_ROUNDS: dict[str, Callable[..., history.Report | kill.Report | power.Report]] = {
+    "history": history_rounds,
+    "kill": kill_rounds,
+    "power": power_rounds,
+}
 
 
 def main() -> int:

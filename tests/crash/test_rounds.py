@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.crash.disk import MISSING, Operation, Place, Step
+from tests.crash.history import history_rounds
 from tests.crash.kill import kill_rounds
 from tests.crash.power import Report, check, noted_run, rounds_of_run
 from tests.crash.replay import Luck, Replay
 from tests.hsm_faults.build import find_compiler
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_compiler() is None, reason=MISSING)]
+pytestmark = pytest.mark.slow
+needs_compiler = pytest.mark.skipif(find_compiler() is None, reason=MISSING)
+
+CHECKED_OPERATIONS = 200
 
 TARGETS: list[str | Step] = [
     Step(Operation.RENAME, Place.BLOBS, True),
@@ -23,12 +27,14 @@ TARGETS: list[str | Step] = [
 ]
 
 
+@needs_compiler
 def test_nothing_acknowledged_is_lost_by_kills_at_steps(tmp_path: Path) -> None:
     report = kill_rounds(tmp_path, rounds=len(TARGETS), seed=1, targets=TARGETS)
     assert report.problems == []
     assert set(report.kills) == {str(target) for target in TARGETS}
 
 
+@needs_compiler
 def test_nothing_acknowledged_is_lost_with_the_power_and_it_would_be_seen(tmp_path: Path) -> None:
     with noted_run(tmp_path, writes=60, seed=1) as run:
         report = Report()
@@ -40,3 +46,9 @@ def test_nothing_acknowledged_is_lost_with_the_power_and_it_would_be_seen(tmp_pa
         after.mkdir()
         Replay([*records[: len(records) // 2], *forgetful], run.root_inode).write(after, Luck.LOST, random.Random(1))
         assert check(run, after / "data", run.moments[-1]) != []
+
+
+def test_what_many_clients_see_across_kills_is_one_order(tmp_path: Path) -> None:
+    report = history_rounds(tmp_path, rounds=1, seed=1, operations=CHECKED_OPERATIONS)
+    assert report.problems == []
+    assert report.operations.total() >= CHECKED_OPERATIONS
