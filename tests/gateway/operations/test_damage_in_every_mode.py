@@ -601,5 +601,6 @@ async def test_a_changed_row_of_a_job_is_not_gone_on_with(gateway: InProcessGate
                 with pytest.raises((SealingError, NoSuchJob)):
                     await jobs.get(ids[0])
                 assert [job.job_id for job in await jobs.list()] == ids[1:], each
-                assert [kind for kind, _ in gateway.events] == ["row"], each
+                # One of another kind is nobody's to go on with: the verification of the index tells of it.
+                assert [kind for kind, _ in gateway.events] == ([] if "kind" in each else ["row"]), each
     assert {job.job_id for job in await jobs.list()} == set(ids)
