@@ -45,45 +45,76 @@ def trail_directory(place: Path) -> Path:
     return place
 
 
-def _anchor(context: click.Context, parameter: click.Parameter, value: str | None) -> Head | None:
-    match = _ANCHOR.fullmatch(value or "")
-    if match is None and value is not None:
+def _anchors(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Head, ...]:
+    matches = [_ANCHOR.fullmatch(value) for value in values]
+    if None in matches:
         raise click.BadParameter("expected NUMBER:HASH, as verify prints it")
-    return None if match is None else Head(int(match[1]), match[2])
+    return tuple(Head(int(match[1]), match[2]) for match in matches if match is not None)
 
 
 @audit.command("verify", epilog=VERIFY_EPILOG)
-@_PLACE
+@click.argument("places", metavar="DATA...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--public-key",
     "public_keys",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="PEM file of a key that signs checkpoints, or signed those before a rotation of the root; may be given "
-    "several times.  [default: audit.pem beside the trail, which proves nothing against someone who could replace that "
-    "too]",
+    "several times.  [default: audit.pem beside each trail, which proves nothing against someone who could replace "
+    "that too]",
 )
 @click.option("--partial", is_flag=True, help="The first files were archived: the trail may begin with any line.")
 @click.option("--expect-final", is_flag=True, help="It must end with the checkpoint of an orderly stop.")
-@click.option("--contains", metavar="NUMBER:HASH", callback=_anchor, help="A line noted down before must be in it.")
+@click.option(
+    "--contains",
+    metavar="NUMBER:HASH",
+    multiple=True,
+    callback=_anchors,
+    help="A line noted down before must be in it; given once for each DATA, in their order.",
+)
 def verify_command(
-    place: Path, public_keys: tuple[Path, ...], partial: bool, expect_final: bool, contains: Head | None
+    places: tuple[Path, ...],
+    public_keys: tuple[Path, ...],
+    partial: bool,
+    expect_final: bool,
+    contains: tuple[Head, ...],
 ) -> None:
-    """Verify the trail of DATA offline: every line, every file, every signature.
+    """Verify the trail of DATA offline: every line, every file, every signature; of several nodes, the trail of each.
 
     Keep the last line's NUMBER:HASH, and the public key, where the machine's administrator cannot change them: a trail
     that was cut off at its end, or replaced as a whole, is told by them alone.
     """
-    directory = trail_directory(place)
+    if contains and len(contains) != len(places):
+        raise click.UsageError("--contains is given once for each DATA, in their order, or not at all")
+    anchors: tuple[Head | None, ...] = contains or (None,) * len(places)
+    nodes: dict[str, Path] = {}
+    is_whole = True
+    for place, anchor in zip(places, anchors, strict=True):
+        if len(places) > 1:
+            click.echo(f"{place}:")
+        report = _verified(trail_directory(place), public_keys, partial, expect_final, anchor)
+        _tell(report)
+        is_whole &= not report.problem_count
+        if report.node is not None and (before := nodes.setdefault(report.node, place)) is not place:
+            # A copy of a trail would hide that another node's is missing.
+            click.echo(f"{click.style('PROBLEM', fg='red')}  the trails in {before} and {place} are of one node")
+            is_whole = False
+    if len(places) > 1:
+        click.echo(f"{len(places)} trails: {'all are' if is_whole else 'NOT all are'} whole.")
+    if not is_whole:
+        click.get_current_context().exit(PROBLEM)
+
+
+def _verified(
+    directory: Path, public_keys: tuple[Path, ...], is_partial: bool, ends_with_stop: bool, contains: Head | None
+) -> Report:
+    """Raises Failure."""
     try:
         keys = load_public_keys(path.read_text("ascii") for path in public_keys or (directory / PUBLIC_KEYS_NAME,))
-        verifier = Verifier(keys, is_partial=partial, ends_with_stop=expect_final, contains=contains)
-        report = verifier.verify(directory)
+        verifier = Verifier(keys, is_partial=is_partial, ends_with_stop=ends_with_stop, contains=contains)
+        return verifier.verify(directory)
     except (OSError, UnicodeDecodeError, BadPublicKey) as error:
         raise Failure(f"{directory} cannot be verified: {error}") from error
-    _tell(report)
-    if report.problem_count:
-        click.get_current_context().exit(PROBLEM)
 
 
 def _tell(report: Report) -> None:

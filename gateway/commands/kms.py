@@ -16,7 +16,7 @@ from gateway.commands.failures import AlreadyServed, Failure, load_settings
 from gateway.config import Settings
 from gateway.kmsd import root_settings
 from gateway.supervisor import AlreadyRunning
-from kms.daemon.key_backup import Staged, Unreadable, back_up, put_in_place, remove_stale_staging, staged
+from kms.daemon.key_backup import Staged, Unreadable, back_up, has_keys, put_in_place, remove_stale_staging, staged
 from kms.daemon.rotation import Place
 from kms.daemon.settings import SettingsError
 from kms.epoch import EpochLocked
@@ -102,15 +102,16 @@ def restore_command(
     with _told_failures("nothing was changed"), contextlib.ExitStack() as holding:
         if not dry_run:
             holding.enter_context(stopped(settings))
-            if settings.keys_path.exists() and not replaces:
-                raise Failure(f"there is a key store at {settings.keys_path} already: --replace puts it aside")
+            if has_keys(place) and not replaces:
+                where = settings.keys_path if settings.key_database is None else "kms.store"
+                raise Failure(f"there is a key store at {where} already: --replace puts it aside")
             remove_stale_staging(place.directory)
         ready = holding.enter_context(staged(place, file, keeps_unreadable=keep_unreadable))
         if not as_json:
             _tell_staged(file, ready)
         _warn(ready)
         if not dry_run:
-            if settings.keys_path.exists() and not yes:
+            if has_keys(place) and not yes:
                 click.confirm("Replace the present key store?", abort=True, err=True)
             kept = put_in_place(place, ready, epoch_path=settings.epoch_path, replaces=replaces)
     if as_json:

@@ -61,7 +61,8 @@ class Problem:
 
 @dataclass(slots=True)
 class Report:
-    """`covered` is the last line that a valid checkpoint covers, 0 if none does; `head` the last line of all."""
+    """`node` names the trail. `covered` is the last line that a valid checkpoint covers, 0 if none does; `head` is the
+    last line of all."""
 
     files: int = 0
     lines: int = 0
@@ -77,6 +78,7 @@ class Report:
     """Whether it is that of an orderly stop."""
     problem_count: int = 0
     problems: list[Problem] = field(default_factory=list)
+    node: str | None = None
     notes: list[Problem] = field(default_factory=list)
     """What an operator should know and is no tampering: repairs after a crash, times without writing."""
 
@@ -251,7 +253,7 @@ class Verifier:
             self._problem(f"format {record.format} is not known here")
         if self._node not in {"", record.node}:
             self._problem(f"the file is of another trail ({record.node})")
-        self._node = record.node
+        self._node = self.report.node = record.node
 
     def _verify_handover(self, record: Event) -> None:
         try:

@@ -10,6 +10,7 @@ an archive would name a root of his own there. The root itself is in no archive.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -34,6 +35,7 @@ from kms.service.key_backup import Difference, KeyVersion, Proven, archive_mac, 
 from kms.store.archive import ArchiveHeader, BadArchive, read_archive, write_archive
 from kms.store.interface import StoreError, StoreUnavailable
 from kms.store.migration import migrations
+from kms.store.opening import KeyDatabase, replace_keys
 from kms.store.records import RootUse, StoredAct, StoredRoot, new_act
 from kms.store.sqlite import SQLiteKeyStore
 from kms.store.sqlite.snapshot import require_sound, settle, take_snapshot
@@ -97,7 +99,7 @@ def back_up(place: Place, target: Path, *, overwrites: bool = False, keeps_unrea
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as directory:
         database, archive = Path(directory) / "keys.sqlite", Path(directory) / "archive"
         created_us = time.time_ns() // 1000
-        schema = take_snapshot(place.keys_path, database)
+        schema = _snapshot(place, database)
         with contextlib.closing(SQLiteKeyStore(database)) as store:
             check_value = store.root_check_value()
             if check_value is None:
@@ -114,7 +116,7 @@ def back_up(place: Place, target: Path, *, overwrites: bool = False, keeps_unrea
         size_bytes = archive.stat().st_size
         _refuse_existing(target, overwrites)
         # First, so that no archive is there that the audit trail will not know of.
-        with contextlib.closing(SQLiteKeyStore(place.keys_path)) as store:
+        with contextlib.closing(place.open_keys()) as store:
             facts = _facts(header, digest, proven)
             store.add_acts([new_act("BackUpKeyStore", created_us, **facts, unreadableRecords=len(proven.unreadable))])
         archive.replace(target)
@@ -146,14 +148,15 @@ def staged(place: Place, source: Path, *, keeps_unreadable: bool = False) -> Ite
             _place_roots(place, store, header, location)
             with ready_roots(place.root, store, place.directory) as roots:
                 proven = _proven(store, roots, keeps_unreadable)
-            present = _present(place.keys_path, store)
+            present = _present(place, store)
         yield Staged(database, header, archive.digest, proven, present)
 
 
 def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: bool) -> Path | None:
     """Put the proven key store where kmsd finds it, by one rename; where the one before is kept, if there was one.
 
-    The caller sees to it that nobody serves and nobody starts to. Raises FileExistsError unless it `replaces` what is
+    On PostgreSQL by one transaction, after which every node has these keys and no other. The caller sees to it that
+    nobody serves here and nobody starts to. Raises FileExistsError unless it `replaces` what is
     there, EpochLocked while a kmsd lives, StoreUnavailable while any other process has the key store open, OSError.
     """
     keys_path = place.keys_path
@@ -163,10 +166,12 @@ def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: boo
             # Beside the lock: whatever was remembered about keys is of another time now.
             holding.enter_context(contextlib.closing(SharedEpoch.open_writer(epoch_path)))
         kept = None
+        if place.key_database is not None:
+            return _share(place, place.key_database, ready, replaces=replaces)
         if keys_path.exists():
             if not replaces:
                 raise FileExistsError(f"there is a key store at {keys_path} already")
-            kept = keys_path.with_name(f"{keys_path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+            kept = _kept_name(keys_path)
             holding.enter_context(_alone_with(keys_path))
             os.link(keys_path, kept)
             undoing.callback(kept.unlink)
@@ -176,6 +181,39 @@ def put_in_place(place: Place, ready: Staged, *, epoch_path: Path, replaces: boo
         undoing.pop_all()
         sync_directory(place.directory)
     return kept
+
+
+def _share(place: Place, database: KeyDatabase, ready: Staged, *, replaces: bool) -> Path | None:
+    """Make the proven keys those of all nodes; where those before are kept, if there were any."""
+    kept = None
+    if has_keys(place):
+        if not replaces:
+            raise FileExistsError(f"there are keys in schema {database.schema} of the database already")
+        kept = _kept_name(place.keys_path)
+        _snapshot(place, kept)
+        sync_directory(place.directory)
+    asyncio.run(replace_keys(database, ready.database))
+    return kept
+
+
+def has_keys(place: Place) -> bool:
+    """Whether a restore would replace something. Raises StoreError."""
+    if place.key_database is None:
+        return place.keys_path.exists()
+    with contextlib.closing(place.open_keys()) as store:
+        return store.root_check_value() is not None
+
+
+def _kept_name(keys_path: Path) -> Path:
+    return keys_path.with_name(f"{keys_path.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
+
+
+def _snapshot(place: Place, target: Path) -> int:
+    """`take_snapshot` of the key store; of one that nodes share, of this node's copy as it is brought up to date."""
+    if place.key_database is None:
+        return take_snapshot(place.keys_path, target)
+    with contextlib.closing(place.open_keys()):
+        return take_snapshot(place.keys_path, target)
 
 
 def _tell_restored(ready: Staged) -> None:
@@ -225,13 +263,13 @@ def _place_roots(place: Place, store: SQLiteKeyStore, header: ArchiveHeader, loc
                 store.place_root(replace(root, settings=format_location(found, place.directory)))
 
 
-def _present(keys_path: Path, archived: SQLiteKeyStore) -> Present | None:
-    if not keys_path.exists():
-        return None
+def _present(place: Place, archived: SQLiteKeyStore) -> Present | None:
     try:
-        with tempfile.TemporaryDirectory(dir=keys_path.parent, prefix=_STAGING) as directory:
+        if not has_keys(place):
+            return None
+        with tempfile.TemporaryDirectory(dir=place.directory, prefix=_STAGING) as directory:
             copy = Path(directory) / "present.sqlite"
-            take_snapshot(keys_path, copy)
+            _snapshot(place, copy)
             with contextlib.closing(SQLiteKeyStore(copy)) as present:
                 return Present(compare(present, archived), present.acts(MAX_CARRIED_ACTS))
     except StoreError:

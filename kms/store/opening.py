@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from database.connection import PATIENCE_SECONDS, Database
+from database.connection import PATIENCE_SECONDS, Database, Transaction
 from database.opening import CONNECT_SECONDS, open_database
 from database.probe import Probe, probe
+from database.shared.changes import Changes
+from database.shared.copy import shared_tables
 from database.shared.replica import Replica
+from database.shared.rows import every_row
 from kms.store.interface import StoreUnavailable
 from kms.store.postgresql.sharing import ERRORS, MIGRATIONS, SHARING
 from kms.store.postgresql.store import PostgreSQLKeyStore
 from kms.store.sqlite import SQLiteKeyStore
+from kms.store.sqlite.database import open_writer
 
 CONNECTIONS: Final = 3
 """One that is notified of changes, one that asks for them, one that makes them."""
@@ -59,6 +64,30 @@ async def probe_key_database(database: KeyDatabase) -> Probe:
         connect_seconds=database.connect_seconds,
         shared=SHARING.name,
     )
+
+
+async def replace_keys(database: KeyDatabase, source: Path) -> None:
+    """Have the keys of the file `source`, a key store of this release's schema that nobody else has open, and no other.
+
+    One transaction: every node has the keys before, and then these. Raises StoreUnavailable.
+    """
+    with closing(open_writer(source)) as connection:
+        rows = list(every_row(connection, shared_tables(connection)))
+    opened = await _opened(database)
+    changes = Changes(SHARING)
+
+    async def replace(transaction: Transaction) -> None:
+        state = await changes.lock(transaction)
+        if state.format > SHARING.newest_schema:
+            raise StoreUnavailable("key store: the database is of a later release; use the newer program")
+        await changes.forget_all(transaction)
+        await changes.set_format(transaction, SHARING.newest_schema)
+        await changes.write(transaction, state, rows)
+
+    try:
+        await opened.write(replace)
+    finally:
+        await opened.close()
 
 
 async def _opened(database: KeyDatabase) -> Database:
