@@ -29,6 +29,9 @@ KEYS_OF_A_CLIENT = 4
 MOST_VERSIONS = 4
 """Of a key, before some are removed."""
 
+MOST_ALIASES = 10
+"""That a client makes; a KMS key may have 50."""
+
 
 def patient(gateway: Gateway, service: str) -> Any:
     """A client that asks again: what was just started is sealed until the key process has opened its root."""
@@ -134,17 +137,17 @@ class Client:
         number = sum(self.told.values())
         name = f"{self._name.replace('/', '-')}-{number}"
         kms, iam = self.client("kms"), self.client("iam")
-        kind, ask = self._random.choice(
-            [
-                ("alias", lambda: kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=self._kms_key)),
-                ("user", lambda: iam.create_user(UserName=name)),
-                ("rotation", lambda: kms.create_key(Description=name)),
-            ]
-        )
+        kinds = [
+            ("user", lambda: iam.create_user(UserName=name)),
+            ("key", lambda: kms.create_key(Description=name)),
+            ("alias", lambda: kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=self._kms_key)),
+        ]
+        aliases = sum(each.startswith("alias/") for each in self.histories.named)
+        kind, ask = self._random.choice(kinds if aliases < MOST_ALIASES else kinds[:2])
         write = Write(f"{kind}/{name}", None, self._moments.next())
         self.histories.named[write.key] = write
         answer = self._ask(write, ask, is_named=True)
-        if answer is not None and kind == "rotation":
+        if answer is not None and kind == "key":
             write.key = f"key/{answer['KeyMetadata']['KeyId']}"
             self.histories.named[write.key] = self.histories.named.pop(f"{kind}/{name}")
 

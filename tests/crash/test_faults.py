@@ -228,3 +228,32 @@ def test_a_clock_that_jumps_changes_no_order_of_versions(world: World, seconds: 
     finally:
         world.disk.set_clock_ahead(0)
     assert outcomes(world.requests()) == set()
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_keys_and_users_cannot_be_made_on_a_full_or_broken_disk_and_those_there_serve(world: World, error: int) -> None:
+    kms, iam, key = world.kms, world.gateway.client("iam"), world.kms.create_key()["KeyMetadata"]["KeyId"]
+    user = f"user-{uuid.uuid4()}"
+    iam.create_user(UserName=user)
+    refused: dict[str, Callable[[], Any]] = {
+        "key": lambda: kms.create_key(Description=user),
+        "alias": lambda: kms.create_alias(AliasName=f"alias/{user}", TargetKeyId=key),
+        "user": lambda: iam.create_user(UserName=f"{user}-2"),
+    }
+    world.disk.fail(error, WRITING | SYNCING, {Place.KEYS, Place.IDENTITIES})
+    try:
+        statuses = {}
+        for name, ask in refused.items():
+            with pytest.raises(ClientError) as raised:
+                ask()
+            statuses[name] = raised.value.response["ResponseMetadata"]["HTTPStatusCode"]
+        assert set(statuses.values()) <= {500, 503}, statuses
+        sealed = kms.encrypt(KeyId=key, Plaintext=b"plain")["CiphertextBlob"]
+        assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"plain"
+        assert iam.get_user(UserName=user)["User"]["UserName"] == user
+    finally:
+        world.disk.heal()
+    for ask in refused.values():
+        ask()
+    described = [kms.describe_key(KeyId=each["KeyId"])["KeyMetadata"] for each in kms.list_keys()["Keys"]]
+    assert [each["Description"] for each in described].count(user) == 1
