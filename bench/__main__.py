@@ -19,6 +19,7 @@ from pathlib import Path
 
 from bench.endpoint import Endpoint
 from bench.floors import bare_server, ciphers_and_digests, disk
+from bench.load import Refused
 from bench.machine import describe
 from bench.measuring import measure
 from bench.report import Report
@@ -73,7 +74,10 @@ def run_families(
     bench.make_bucket(bench.bucket)
     for family in families:
         for case in FAMILIES[family](bench):
-            report.add(measure(endpoint, family, case, runs, settle))
+            try:
+                report.add(measure(endpoint, family, case, runs, settle))
+            except Refused as error:
+                report.fail(case.name, str(error))
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

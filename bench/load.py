@@ -45,10 +45,15 @@ class Run:
         return len(self.whole)
 
 
+class Refused(RuntimeError):
+    """Not answered as expected: figures of refusals would be those of something else."""
+
+
 def drive(address: tuple[str, int], requests: Sequence[Prepared], connections: int) -> Run:
     """Send all `requests`, as many under way as there are connections.
 
-    Raises RuntimeError for an answer of another status, or when nothing arrives for STALL_SECONDS.
+    A server that closes after an answer is connected to anew, within the time of the next request. Raises Refused for
+    an answer of another status, when one breaks off, or when nothing arrives for STALL_SECONDS.
     """
     run = Run(0.0, [], [])
     todo = iter(requests)
@@ -63,12 +68,17 @@ def drive(address: tuple[str, int], requests: Sequence[Prepared], connections: i
         while by_fd:
             events = poll.poll(STALL_SECONDS)
             if not events:
-                raise RuntimeError(f"no answer within {STALL_SECONDS} s")
+                raise Refused(f"no answer within {STALL_SECONDS} s")
             for fd, event in events:
                 lane = by_fd[fd]
                 before = lane.waits_for
                 after = lane.advance(event, todo)
-                if not after:
+                if lane.fileno != fd:  # connected anew: the old one left the poll when it was closed
+                    del by_fd[fd]
+                    if after:
+                        by_fd[lane.fileno] = lane
+                        poll.register(lane.fileno, after)
+                elif not after:
                     poll.unregister(fd)
                     del by_fd[fd]
                 elif after != before:
@@ -88,7 +98,13 @@ class _Lane:
         """`buffer` is shared: what was received is done with before another lane receives."""
         self._run = run
         self._buffer = buffer
-        self._socket = socket.create_connection(address, 30.0)
+        self._address = address
+        self._connect()
+
+    def _connect(self) -> None:
+        self._closes = False
+        self._has_answered = False
+        self._socket = socket.create_connection(self._address, 30.0)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.setblocking(False)
 
@@ -114,10 +130,18 @@ class _Lane:
         self._tail = b""
         self._first = 0.0
         self._began = time.perf_counter()
+        if self._closes:
+            self._reconnect()
         return self._send()
 
+    def _reconnect(self) -> None:
+        """Before the old one is closed, so that the new one has another number."""
+        old = self._socket
+        self._connect()
+        old.close()
+
     def advance(self, event: int, todo: Iterator[Prepared]) -> int:
-        if event & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and self._receive():
+        if event & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and self._is_answered():
             now = time.perf_counter()
             self._run.first_byte.append(self._first - self._began)
             self._run.whole.append(now - self._began)
@@ -141,14 +165,22 @@ class _Lane:
             self._pending = self._pending[sent:]
         return self.waits_for
 
-    def _receive(self) -> bool:
+    def _is_answered(self) -> bool:
         """Read what is there; True when the answer is whole."""
         try:
             size = self._socket.recv_into(self._buffer)
         except BlockingIOError:
             return False
+        except ConnectionResetError:
+            size = 0
         if not size:
-            raise RuntimeError(f"the connection ended after {self._head[:200]!r}")
+            if self._has_answered and not self._head and not self._request.repeat:
+                # Closed after the last answer without having said so.
+                self._reconnect()
+                self._pending = memoryview(self._request.head)
+                self.waits_for = self._send()
+                return False
+            raise Refused(f"the connection ended after {self._head[:200]!r}")
         self._run.received_bytes += size
         self._first = self._first or time.perf_counter()
         if self._left is None and not self._is_chunked:
@@ -169,8 +201,10 @@ class _Lane:
             return bool(body) and self._understand(body)
         if status != self._request.status:
             asked = self._request.head.partition(b"\r\n")[0].decode(errors="replace")
-            raise RuntimeError(f"{asked}: {status}, not {self._request.status}: {body[:1000]!r}")
+            raise Refused(f"{asked}: {status}, not {self._request.status}: {body[:1000]!r}")
         lower = head.lower()
+        self._has_answered = True
+        self._closes = b"\r\nconnection: close" in lower or lower.startswith(b"http/1.0")
         if self._request.is_head or status in (204, 304):
             return True
         if b"transfer-encoding: chunked" in lower:

@@ -19,6 +19,7 @@ class Report:
     settings: Mapping[str, object]
     floors: Mapping[str, float] = field(default_factory=dict)
     results: list[Result] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
 
     def add(self, result: Result) -> None:
         self.results.append(result)
@@ -28,6 +29,11 @@ class Report:
             flush=True,
         )
 
+    def fail(self, name: str, why: str) -> None:
+        """A case that was not answered as expected has no figures."""
+        self.failures[name] = why
+        print(f"{name:34} failed: {why[:300]}", flush=True)
+
     def write(self, directory: Path) -> Path:
         """The directory of this report, named after its time."""
         place = directory / self.machine["date"].replace(":", "")
@@ -36,6 +42,7 @@ class Report:
             "machine": dict(self.machine),
             "settings": {name: str(value) for name, value in self.settings.items()},
             "floors": dict(self.floors),
+            "failures": self.failures,
             "results": [result.document() for result in self.results],
         }
         (place / "results.json").write_text(json.dumps(document, indent=1) + "\n")
@@ -51,6 +58,7 @@ class Report:
         lines += [f"- {name}: {value:.2f}" for name, value in self.floors.items()]
         lines += ["", f"| {' | '.join(HEADINGS)} |", "|---" * len(HEADINGS) + "|"]
         lines += [f"| {' | '.join(_cells(result))} |" for result in self.results]
+        lines += ["", *(f"- {name} failed: `{why[:300]}`" for name, why in self.failures.items())]
         return "\n".join(lines) + "\n"
 
 

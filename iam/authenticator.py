@@ -18,6 +18,7 @@ from iam.form import parse_form, verify_form
 from iam.payload_hash import UNSIGNED_PAYLOAD
 from iam.presign import check_validity, is_presigned, is_signed_by_version_2, parse_presigned
 from iam.principals import IdentityPolicies, Principal, Session
+from iam.quickly_made import quickly_made
 from iam.requests import SignableRequest
 from iam.scope import ALGORITHM, Authentication, Form, Service
 from iam.signing_keys import SigningKeys
@@ -36,6 +37,7 @@ NoteUse = Callable[[str, str, str], None]
 """Told of every long-term access key id whose signature was good, with the names of service and region ("" if none)."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Authenticated:
     """A request whose signature was verified.

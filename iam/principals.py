@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from iam.quickly_made import quickly_made
+
 
 class PrincipalKind(StrEnum):
     """The kinds of principal that a policy can name (IAM User Guide, "Principal")."""
@@ -83,6 +85,7 @@ class Session:
     transitive_tags: tuple[str, ...] = ()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Caller:
     """A principal together with what the audit trail and conditions need to know about its request.

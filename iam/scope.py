@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from iam.canonical import Pairs, encode_path_once, encode_path_twice
+from iam.quickly_made import quickly_made
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 TERMINATOR = "aws4_request"
@@ -61,6 +62,7 @@ class Form(StrEnum):
     POST = "HtmlForm"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class CredentialScope:
     """`access_key_id/date/region/service/aws4_request`; `date` is YYYYMMDD."""
@@ -76,6 +78,7 @@ class CredentialScope:
         return f"{self.date}/{self.region}/{self.service}/{TERMINATOR}"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Authentication:
     """What a request says about its signature, parsed but not verified.

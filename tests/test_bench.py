@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
-from bench.load import Prepared, drive
+from bench.load import Prepared, Refused, drive
 
 CASES = {"PUT 4 KiB", "GET 4 KiB", "GET 4 KiB, one client", "HEAD", "mixed", "DELETE", "KMS GenerateDataKey"}
 
@@ -21,7 +21,9 @@ def test_a_small_run_measures_each_case_and_writes_its_report(tmp_path: Path) ->
     sizes = ["--operations", "40", "--clients", "4", "--runs", "1", "--keys", "50", "--large", "2", "--settle", "0"]
     main(["small", "listing", "large", "kms", "--no-floors", *sizes, "--results", str(results)])
     [report] = results.iterdir()
-    found = {each["name"]: each for each in json.loads((report / "results.json").read_text())["results"]}
+    document = json.loads((report / "results.json").read_text())
+    assert document["failures"] == {}
+    found = {each["name"]: each for each in document["results"]}
     assert found.keys() >= CASES
     assert all(
         each["operations"] and each["whole_ms"]["p50"] >= each["first_byte_ms"]["p50"] for each in found.values()
@@ -57,7 +59,23 @@ def test_answers_end_where_they_say() -> None:
     assert run.received_bytes == 2 * len(whole) + len(chunked)
 
 
+def test_a_server_that_closes_is_connected_to_anew() -> None:
+    """Once it said so, and once it did not."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\nhi"
+
+    def serve() -> None:
+        with listening:
+            for header in (b"Connection: close\r\n", b"", b""):
+                with listening.accept()[0] as connection:
+                    connection.recv(65_536)
+                    connection.sendall(whole % header)
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert drive(listening.getsockname(), [GET, GET, GET], connections=1).count == 3
+
+
 def test_another_status_ends_the_run() -> None:
     refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 12\r\n\r\nAccessDenied"
-    with pytest.raises(RuntimeError, match="403, not 200"):
+    with pytest.raises(Refused, match="403, not 200"):
         drive(answering(refusal), [GET], connections=1)

@@ -28,6 +28,7 @@ from iam.policy.evaluation import AccessRequest, Decision, Layer, NamedPolicy, O
 from iam.policy.public import is_public
 from iam.policy.variables import Context
 from iam.principals import NO_POLICIES, Caller, PrincipalKind
+from iam.quickly_made import quickly_made
 
 ALL_RESOURCES_ARN = "arn:aws:s3:::*"
 """What an operation of no bucket (ListBuckets) is decided about."""
@@ -78,6 +79,7 @@ def the_buckets(_setting: str) -> str:
     return "the bucket"
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Bucket:
     """What decides about a bucket besides the caller's policies."""

@@ -18,6 +18,7 @@ from gateway.protocol.tags import is_tagging_replaced, tags_of_header
 from iam.policy.global_keys import CallerContext, pairs
 from iam.policy.variables import NOTHING_KNOWN, Context, Values
 from iam.principals import Caller
+from iam.quickly_made import quickly_made
 from iam.scope import Form
 
 _OF_ENCRYPTION = (
@@ -81,6 +82,7 @@ ASKED_FOR_EXISTING_TAGS = frozenset(
 _AUTH_TYPES = {Form.QUERY: "REST-QUERY-STRING", Form.HEADER: "REST-HEADER", Form.POST: "POST"}
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Signing:
     """How a request was signed. `version` is AWS4-HMAC-SHA256 or AWS; `signed_at` None: the signature does not tell."""

@@ -32,6 +32,7 @@ from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow, ObjectRow
 from iam.credentials import AccountAccess
 from iam.principals import Caller, PrincipalKind
+from iam.quickly_made import quickly_made
 
 MAX_DOCUMENT_BYTES = 3 << 20
 """A CompleteMultipartUpload of 10 000 parts with SHA-512 checksums has 2.2 MB, a Delete of 1 000 long keys 1.1 MB."""
@@ -130,6 +131,7 @@ class Owner:
     display_name: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Authentication:
     """What authentication found out that handlers need: who calls, and how the body was signed."""

@@ -25,6 +25,7 @@ from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import BlobMissing
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import ObjectRow
+from iam.quickly_made import quickly_made
 
 BATCH_BYTES = 256 << 10
 """Plaintext decrypted at a time: four segments of the default size."""
@@ -49,6 +50,7 @@ class BodyServices(Protocol):
     def integrity_event(self) -> Callable[[str, str], None]: ...
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BlobSlice:
     """One blob of an object: its plaintext length, and the commitment that the sealed row vouches for."""

@@ -14,11 +14,13 @@ from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfiguration
 from gateway.sealing.body_key import BodyKey
 from gateway.storage.index.records import BucketRow
+from iam.quickly_made import quickly_made
 
 DEFAULT_ENCRYPTION = ServerSideEncryptionConfiguration(Mode.SSE_S3)
 """Of a bucket without a configuration of its own: since 2023 there is no request without encryption."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class EncryptionChoice:
     """A mode, with the KMS key (None: `alias/aws/s3`) and the caller's encryption context, or with the

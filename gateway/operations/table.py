@@ -99,6 +99,10 @@ class OperationTable:
         self._rows = {
             key: tuple(sorted(found, key=lambda row: row.weight, reverse=True)) for key, found in rows.items()
         }
+        # Most requests have no query, and of twenty rows for an object one or two want none.
+        self._rows_without_query = {
+            key: tuple(row for row in found if not row.query) for key, found in self._rows.items()
+        }
 
     def find(self, method: str, target: Target, query: Query, headers: Mapping[str, str]) -> Operation:
         """The operation meant.
@@ -106,7 +110,8 @@ class OperationTable:
         Raises S3Error MethodNotAllowed where no row answers; InvalidArgument for a version of what has none, or for two
         subresources at once.
         """
-        for row in self._rows.get((method, target), ()):
+        rows = self._rows if query.raw else self._rows_without_query
+        for row in rows.get((method, target), ()):
             if row.matches(query, headers):
                 if row.handler is not None:
                     self._check_subresources(row, query)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.percent import decode
+from iam.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Address:
     """`bucket` None: the service itself. `key` None: the bucket itself. Neither is ever an empty string.

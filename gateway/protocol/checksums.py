@@ -20,6 +20,7 @@ from awscrt import checksums as crt
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer
+from iam.quickly_made import quickly_made
 
 _PREFIX = "x-amz-checksum-"
 _NOT_VALUES = frozenset({"x-amz-checksum-algorithm", "x-amz-checksum-type", "x-amz-checksum-mode"})
@@ -171,6 +172,7 @@ def decode_digest(text: str, size: int) -> bytes | None:
     return digest if len(digest) == size else None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ChecksumExpectation:
     """What a client declared about a body.

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 from gateway.protocol.modes import Mode, Wrap
+from iam.quickly_made import quickly_made
 
 SSE = "x-amz-server-side-encryption"
 KEY_ID = f"{SSE}-aws-kms-key-id"
@@ -77,6 +78,7 @@ class CustomerKey:
     md5: str = field(repr=False)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class EncryptionRequest:
     """What a request asks for; `mode` None: nothing, so the bucket's default holds.

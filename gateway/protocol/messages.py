@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from iam.quickly_made import quickly_made
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -21,6 +23,7 @@ class BodyStream(Protocol):
         ...
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Request:
     """One HTTP request.

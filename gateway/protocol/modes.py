@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from iam.quickly_made import quickly_made
+
 
 class Mode(IntEnum):
     """Who wraps the data key. Stored in rows and footers: numbers never change meaning."""
@@ -24,6 +26,7 @@ class BlobKind(IntEnum):
     MANIFEST = 3
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Wrap:
     """A wrapped data key and who can open it. `key_arn` and `key_version` are None where no KMS key is named."""

@@ -13,6 +13,7 @@ from typing import Self
 
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.query import Query
+from iam.quickly_made import quickly_made
 
 DEFAULT_CONTENT_TYPE = "binary/octet-stream"
 
@@ -46,6 +47,7 @@ STORAGE_CLASSES = frozenset(
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ObjectHeaders:
     """`headers` by their names as sent to clients, the redirect location among them; `metadata` by names without

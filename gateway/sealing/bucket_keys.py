@@ -35,6 +35,7 @@ from gateway.sealing.ledger import note_key
 from gateway.sealing.wraps import bucket_key_unwrap, bucket_key_wrap, split_kms_wrap
 from iam.policy.decisions import Decided
 from iam.principals import NO_POLICIES, Caller
+from iam.quickly_made import quickly_made
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
@@ -112,24 +113,26 @@ class _Opened:
         self.key.clear()
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """One use of a bucket key: who for, on which row; `context` is the client's own pairs."""
+    """One use of a bucket key: who for, on which row, and in which encryption context, which names the bucket."""
 
     caller: Caller
-    context: Mapping[str, str]
+    kms_context: Mapping[str, str]
     bucket_id: bytes
     row_uid: bytes
     object_arn: str
+
+    @classmethod
+    def on(cls, caller: Caller, context: Mapping[str, str], bucket_id: bytes, row_uid: bytes, object_arn: str) -> _Use:
+        """`context` is the client's own pairs."""
+        return cls(caller, kms_context(context, bucket_of(object_arn)[0]), bucket_id, row_uid, object_arn)
 
     @property
     def acting(self) -> Caller:
         """For calls that are about the bucket: conditions on an object must not decide about others."""
         return acting_on(bucket_of(self.object_arn)[0], self.caller)
-
-    @property
-    def kms_context(self) -> dict[str, str]:
-        return kms_context(self.context, bucket_of(self.object_arn)[0])
 
     @property
     def associated_data(self) -> bytes:
@@ -185,7 +188,7 @@ class BucketKeys:
         object_arn: str,
     ) -> Wrap:
         """Wrap a data key for the row `row_uid`. Arguments and errors as `DataKeys.create`, and those of the store."""
-        use = _Use(caller, context, bucket_id, row_uid, object_arn)
+        use = _Use.on(caller, context, bucket_id, row_uid, object_arn)
         named = kms_key_id or S3_MANAGED_KEY_ALIAS
         name = use.name(b"GenerateDataKey", named.encode())
         opened = await self._opened(name, lambda: self._open_to_write(use, named))
@@ -208,7 +211,7 @@ class BucketKeys:
         object_arn: str,
     ) -> SecretBytes:
         """The data key inside `wrap`; the other arguments as given to `wrap`, errors as `DataKeys.open`."""
-        use = _Use(caller, context, bucket_id, row_uid, object_arn)
+        use = _Use.on(caller, context, bucket_id, row_uid, object_arn)
         try:
             blob, local = split_kms_wrap(wrap.wrapped)
             name = use.name(b"Decrypt", blob, (wrap.key_arn or "").encode())

@@ -20,6 +20,7 @@ from gateway.sealing.errors import AuthenticationFailed, FormatError
 from gateway.sealing.format import MAX_PLAIN_BYTES, TAG_SIZE, Buffer, Header, sealed_length
 from gateway.sealing.ledger import sealing_aead
 from gateway.sealing.segment import ZERO_NONCE, check_header
+from iam.quickly_made import quickly_made
 from kms.api.secrets import SecretBytes
 
 TAIL_MAGIC: Final = b"\r\nTGLAES"
@@ -34,6 +35,7 @@ MAX_DESCRIPTOR_BYTES: Final = 1 << 24
 """10 000 parts of a manifest at 200 bytes are 2 MB."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """The part of a footer that is readable without a key: whose blob this is, and who can open it.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.sealing.errors import AuthenticationFailed, FormatError
+from iam.quickly_made import quickly_made
 
 Buffer = bytes | bytearray | memoryview
 
@@ -47,6 +48,7 @@ def pack_core(blob_id: bytes, seg_log2: int, *, two_layers: bool) -> bytes:
     return _CORE.pack(MAGIC, VERSION, SUITE, seg_log2, FLAG_TWO_LAYERS if two_layers else 0, 0, blob_id)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Header:
     """The first 128 bytes of a blob, parsed. `commitment` has 32 bytes, or 64 for two layers."""
@@ -106,6 +108,7 @@ def sealed_length(plain_length: int, *, seg_log2: int = DEFAULT_SEG_LOG2, two_la
     return HEADER_SIZE + plain_length + segment_count(plain_length, seg_log2) * overhead(two_layers=two_layers)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class SegmentSpan:
     """Whole segments that hold a piece of the plaintext.

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
@@ -106,7 +107,11 @@ class InProcessGateway:
     tokens: SessionTokens
     events: list[tuple[str, str]] = field(default_factory=list)
 
-    async def call(
+    async def call(self, method: str, path: str, **options: Any) -> Answer:
+        """Sign and send one request: see `request`."""
+        return await self._send(self.request(method, path, **options))
+
+    def request(
         self,
         method: str,
         path: str,
@@ -117,8 +122,8 @@ class InProcessGateway:
         account_id: str = ACCOUNT_ID,
         credentials: Credentials | None = None,
         service: str = "s3",
-    ) -> Answer:
-        """Sign and send one request; `path` is unencoded. A list is a body in pieces.
+    ) -> Request:
+        """A signed request, to be sent once; `path` is unencoded. A list is a body in pieces.
 
         Without `credentials` the root user of the account signs.
         """
@@ -131,7 +136,7 @@ class InProcessGateway:
         signer = S3SigV4Auth if service == "s3" else SigV4Auth
         signer(credentials or CREDENTIALS[account_id], service, REGION).add_auth(request)
         headers = {name.lower(): value for name, value in request.headers.items()} | {"host": HOST}
-        return await self._send(method, raw_path, raw_query, headers, pieces)
+        return _received(method, raw_path, raw_query, headers, pieces)
 
     async def post_form(self, path: str, fields: Mapping[str, str], data: bytes) -> Answer:
         """A browser form with these fields, whose policy allows just them; the root user of the account signs."""
@@ -154,24 +159,25 @@ class InProcessGateway:
             "content-type": "multipart/form-data; boundary=form",
             "content-length": str(len(form + file)),
         }
-        return await self._send("POST", path, "", headers, [form + file])
+        return await self._send(_received("POST", path, "", headers, [form + file]))
 
-    async def _send(self, method: str, path: str, query: str, headers: dict[str, str], pieces: list[bytes]) -> Answer:
-        """As it comes off the wire, with names of headers in small letters."""
-        response = await self.dispatcher.handle(
-            Request(
-                method=method,
-                target_path=path,
-                target_query=query,
-                headers=headers,
-                body=PiecesBody([piece for piece in pieces if piece]),
-                content_length=int(headers["content-length"]),
-                request_id="0123456789ABCDEF",
-                remote_ip="127.0.0.1",
-                is_secure=False,
-            )
-        )
-        return await collect(response)
+    async def _send(self, request: Request) -> Answer:
+        return await collect(await self.dispatcher.handle(request))
+
+
+def _received(method: str, path: str, query: str, headers: dict[str, str], pieces: list[bytes]) -> Request:
+    """As it comes off the wire, with names of headers in small letters."""
+    return Request(
+        method=method,
+        target_path=path,
+        target_query=query,
+        headers=headers,
+        body=PiecesBody([piece for piece in pieces if piece]),
+        content_length=int(headers["content-length"]),
+        request_id="0123456789ABCDEF",
+        remote_ip="127.0.0.1",
+        is_secure=False,
+    )
 
 
 async def collect(response: Response) -> Answer:

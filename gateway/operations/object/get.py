@@ -22,8 +22,10 @@ from gateway.protocol.messages import Response
 from gateway.protocol.object_headers import metadata_headers, response_overrides
 from gateway.protocol.timestamps import format_http_date
 from gateway.storage.index.records import BucketRow, ObjectRow
+from iam.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class FoundObject:
     """What a read names, its conditions checked. `customer_key` is the one of the object, if it has one."""

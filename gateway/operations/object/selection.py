@@ -16,8 +16,10 @@ from gateway.protocol.messages import Response
 from gateway.protocol.query import part_number
 from gateway.protocol.ranges import ByteRange, parse_range
 from gateway.storage.index.records import ObjectRow
+from iam.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Bytes [start, end) of an object; `is_partial` where the answer is 206, even if they are all of its bytes.

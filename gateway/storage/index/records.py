@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from gateway.protocol.modes import Wrap
+from iam.quickly_made import quickly_made
 
 
 class RowKind(IntEnum):
@@ -18,6 +19,7 @@ class RowKind(IntEnum):
     DELETE_MARKER = 1
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BucketRow:
     bucket_id: bytes
@@ -29,6 +31,7 @@ class BucketRow:
     sealed: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class NewBlob:
     """A blob that a transaction makes visible.
@@ -42,6 +45,7 @@ class NewBlob:
     inline: bytes | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
     """One object version, or a delete marker, which has no blobs.

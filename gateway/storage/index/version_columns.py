@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from gateway.protocol.modes import Mode
+from gateway.protocol.modes import Mode, Wrap
 from gateway.storage.errors import RowDamaged
-from gateway.storage.index.fast_rows import make_object_row, make_wrap
 from gateway.storage.index.records import ObjectRow, RowKind
 
 _ID_BYTES: Final = 16
@@ -86,10 +85,10 @@ def row_of_columns(
     else:
         blobs = () if blob_id is None else (blob_id,)
     try:
-        named_kind, wrap = _KINDS[kind], make_wrap(_MODES[mode], wrapped, key_arn, key_version)
+        named_kind, wrap = _KINDS[kind], Wrap(_MODES[mode], wrapped, key_arn, key_version)
     except KeyError:
         raise RowDamaged(f"object {row_uid.hex()} is of kind {kind} and mode {mode}") from None
-    return make_object_row(
+    return ObjectRow(
         bucket_id,
         key,
         row_uid,

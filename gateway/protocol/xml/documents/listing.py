@@ -14,10 +14,12 @@ from gateway.protocol.percent import encode
 from gateway.protocol.timestamps import format_iso8601
 from gateway.protocol.xml.documents.objects import owner_element
 from gateway.protocol.xml.writer import document, element, escape, flag
+from iam.quickly_made import quickly_made
 
 Write = Callable[[str], str]
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ListedObject:
     """One object of a listing. `etag` is without quotes; `owner_id` None: the owner is not shown."""
