@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+
 from database.probe import Probe, probe
 from gateway.config import Settings
 from gateway.private_files import NotPrivate, read_private
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.interface import Index
+from gateway.storage.index.moving import move_to_postgresql, move_to_sqlite
 from gateway.storage.index.postgresql.index import open_postgresql_index
 from gateway.storage.index.postgresql.schema import ERRORS, MIGRATIONS
 from gateway.storage.index.sqlite.index import open_sqlite_index
@@ -41,6 +49,42 @@ async def probe_index(settings: Settings) -> Probe:
         schema=database.schema,
         connect_seconds=database.connect_seconds,
     )
+
+
+async def move_index(settings: Settings, to: str, told: Callable[[int, int], None]) -> int:
+    """From where the settings say to `to`, "sqlite" or the URL of a database; how many rows.
+
+    One of both is SQLite, and nobody else uses either (`storage.index.moving`). Raises
+    NotEmpty, Differs, StorageUnavailable.
+    """
+    url = settings.storage.index if to == "sqlite" else to
+    there = replace(settings, storage=replace(settings.storage, index=url))
+    await (await open_index(there)).close()  # has the newest schema from now on
+    async with _connected(there) as connection:
+        if to == "sqlite":
+            return await move_to_sqlite(connection, settings.database.schema, settings.index_path, told)
+        return await move_to_postgresql(settings.index_path, connection, settings.database.schema, told)
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Any]:
+    """A connection whose statements may take as long as they need."""
+    database = settings.database
+    try:
+        connection = await asyncpg.connect(
+            settings.storage.index,
+            password=database_password(settings),
+            timeout=database.connect_seconds,
+            server_settings={"application_name": "sealgate", "search_path": database.schema, "statement_timeout": "0"},
+        )
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise ERRORS.refused(error) from error
+    try:
+        if await connection.fetchval("SELECT current_setting('synchronous_commit')") == "off":
+            await connection.execute("SET synchronous_commit = on")
+        yield connection
+    finally:
+        connection.terminate()
 
 
 def database_password(settings: Settings) -> str | None:

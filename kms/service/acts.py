@@ -31,6 +31,7 @@ NAMES = frozenset(
         "SuspendAccount",
         "ActivateAccount",
         "MoveIdentities",
+        "MoveIndex",
         "UpdateBucket",
         "CreateUser",
         "DeleteUser",
