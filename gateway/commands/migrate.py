@@ -12,17 +12,22 @@ from database.shared.moving import Differs, NotEmpty, move_to_database, move_to_
 from gateway.commands.alone import alone
 from gateway.commands.failures import Failure, load_settings
 from gateway.commands.identity_store import PLACE, told_act, told_failures
+from gateway.commands.opened import opened_stores, print_integrity_event
 from gateway.commands.progress import Progress
+from gateway.commands.scrub import follow
 from gateway.config import Settings
 from gateway.identity_stores import open_identities
 from gateway.index_stores import move_index
+from gateway.operations.scrub.moving import BlobMove
+from gateway.operations.scrub.passes import ScrubNote, Telling
+from gateway.storage.blobs.naming import locations_of
 from gateway.storage.index import moving
 from iam.store.postgresql.sharing import SHARING
 
 
 @click.group()
 def migrate() -> None:
-    """Move what is kept to another store, while nothing serves DATA."""
+    """Move what is kept to another store."""
 
 
 @migrate.command("identities")
@@ -85,6 +90,59 @@ def migrate_index(place: Path, to: str) -> None:
             raise Failure(f"nothing was moved: {error}") from error
     click.echo(f"{count} rows were moved, and are the same.")
     click.echo(f'Now set `index = "{to}"` in the section [storage] of the configuration.')
+
+
+@migrate.command("blobs")
+@PLACE
+@click.option("--to", required=True, metavar="LOCATION", help="As in storage.blobs: file, file:/DIRECTORY, s3://…")
+@click.option(
+    "--bytes-per-second",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    show_default=True,
+    help="Read at most so fast; 0: no limit.",
+)
+def migrate_blobs(place: Path, to: str, bytes_per_second: int) -> None:
+    """Bring every blob to LOCATION, while gateways serve from where they are now.
+
+    They have to write to both meanwhile: storage.blobs is a mirror of the two, and every gateway that shares the index
+    was restarted since. Each copy is read again and held against its checksums. A move that was broken off goes on
+    where it was. At the end nothing was deleted, and the last line says what to set.
+    """
+    settings = load_settings(place)
+    here = locations_of(settings.storage.blobs)
+    if here == (to,):
+        raise Failure(f"storage.blobs is {to} already")
+    if to not in here:
+        raise Failure(
+            f'set `blobs = "mirror({", ".join((*here[:1], to))})"` in the section [storage], restart every gateway, '
+            "and give this command again"
+        )
+    (other,) = (location for location in here if location != to)
+    with told_failures():
+        note, late = asyncio.run(_move_blobs(settings, here.index(to), bytes_per_second))
+    if note is None or note.bad:
+        raise Failure(f"{0 if note is None else note.bad} blobs are bad in both places: `sealgate scrub --list-bad`")
+    if late:
+        raise Failure(
+            f"{late} blobs were written to {other} alone since this began: a gateway that shares the index still has "
+            "the setting of before; restart it, and give this command again"
+        )
+    click.echo(f"{note.seen} blobs are in {to}; {note.repaired} were brought there.")
+    click.echo(
+        f'Now set `blobs = "{to}"` in the section [storage], and restart every gateway. {other} is left as it is.'
+    )
+
+
+async def _move_blobs(settings: Settings, number: int, bytes_per_second: int) -> tuple[ScrubNote | None, int]:
+    """What the move found, and how many blobs of since it began are not at its target."""
+    async with opened_stores(settings) as stores:
+        move = BlobMove(stores.index, stores.blobs, Telling(print_integrity_event), stores.owner, number)
+        with Progress("blobs") as progress:
+            await follow(move, progress, bytes_per_second, anew=False)
+        note = await move.note()
+        return note, 0 if note is None else await move.count_late(note)
 
 
 async def _move(settings: Settings, to: str) -> int:

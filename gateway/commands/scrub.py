@@ -96,7 +96,7 @@ async def _all_bad(index: BlobIndex) -> AsyncIterator[BadBlob]:
 async def _scrub(settings: Settings, bytes_per_second: int, *, deep: bool, anew: bool) -> ScrubNote | None:
     async with _pass(settings, deep=deep) as scrubbing:
         with Progress("blobs") as progress:
-            await _follow(scrubbing, progress, bytes_per_second, anew=anew)
+            await follow(scrubbing, progress, bytes_per_second, anew=anew)
         return await scrubbing.note()
 
 
@@ -126,7 +126,7 @@ async def _deep_pass(settings: Settings, stores: OpenedStores, telling: Telling)
         )
 
 
-async def _follow(scrubbing: Pass, progress: Progress, bytes_per_second: int, *, anew: bool) -> None:
+async def follow(scrubbing: Pass, progress: Progress, bytes_per_second: int, *, anew: bool) -> None:
     """Until the pass has ended, whoever does it."""
     working = asyncio.create_task(scrubbing.run(bytes_per_second=bytes_per_second, anew=anew))
     try:
