@@ -1,4 +1,4 @@
-"""The files under conf/ that others read: systemd, HAProxy, Docker Compose; as far as this machine can tell."""
+"""The files under conf/ that others read: systemd, HAProxy, Compose, Kubernetes; as far as this machine can tell."""
 
 from __future__ import annotations
 
@@ -55,6 +55,27 @@ def test_haproxys_configuration(tmp_path: Path) -> None:
     made = tmp_path / "haproxy.cfg"
     made.write_text(re.sub(r"gateway-\d:9000", "127.0.0.1:9000", text), encoding="utf-8")
     run("haproxy", "-c", "-f", made)
+
+
+def test_the_manifests() -> None:
+    """That they are YAML, and that what they mount and name is there; their schema is checked by hand."""
+    directory = CONF / "kubernetes"
+    kustomization = yaml.safe_load((directory / "kustomization.yaml").read_text(encoding="utf-8"))
+    found = []
+    for name in kustomization["resources"]:
+        found += list(yaml.safe_load_all((directory / name).read_text(encoding="utf-8")))
+    (gateways,) = (each for each in found if each["kind"] == "StatefulSet")
+    pod = gateways["spec"]["template"]["spec"]
+    volumes = {
+        each["name"] for each in (*pod["volumes"], *(c["metadata"] for c in gateways["spec"]["volumeClaimTemplates"]))
+    }
+    for container in (*pod["initContainers"], *pod["containers"]):
+        assert {each["name"] for each in container["volumeMounts"]} <= volumes
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+    settings = config.load(directory / "sealgate.toml", {})
+    assert pod["terminationGracePeriodSeconds"] > settings.listen.drain_seconds
+    ports = {each["name"]: each["containerPort"] for each in pod["containers"][0]["ports"]}
+    assert (settings.listen.address, settings.admin.address) == (f"0.0.0.0:{ports['s3']}", f"0.0.0.0:{ports['admin']}")
 
 
 def test_the_compose_file() -> None:
