@@ -1,4 +1,4 @@
-"""`python -m tests.crash kill`, `power`, `history`, with `--rounds`: docs/durability.md. Exits with 1 on a problem."""
+"""`python -m tests.crash kill|power|history|several --rounds N`: docs/durability.md. Exits with 1 on a problem."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from tests.crash import history, kill, power
 from tests.crash.history import history_rounds
 from tests.crash.kill import kill_rounds
 from tests.crash.power import power_rounds
+from tests.crash.several import several_rounds
 
 _ROUNDS: dict[str, Callable[..., history.Report | kill.Report | power.Report]] = {
     "history": history_rounds,
     "kill": kill_rounds,
     "power": power_rounds,
+    "several": several_rounds,
 }
 
 

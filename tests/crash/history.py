@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,13 +39,13 @@ KINDS = {Kind.GET: 6, Kind.PUT: 3, Kind.CREATE: 3, Kind.REPLACE: 3, Kind.DELETE:
 class Report:
     operations: Counter[str] = field(default_factory=Counter)
     rounds: int = 0
-    kills: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def lines(self) -> Iterator[str]:
         yield f"{self.operations.total()} operations of {CLIENTS} clients in {self.rounds} rounds, {self.seconds:.0f} s"
-        yield f"{self.kills} workers killed"
+        yield ", ".join(f"{count} {what}" for what, count in sorted(self.faults.items()))
         yield ", ".join(f"{count} {what}" for what, count in sorted(self.operations.items()))
         yield f"{len(self.problems)} problems"
         yield from self.problems[:50]
@@ -53,9 +53,11 @@ class Report:
 
 @dataclass(slots=True)
 class Round:
-    """`seen`: of each key, each operation with the version that it made, if any."""
+    """Clients of one gateway, or of several, who go on to the next when one does not answer. With `is_503_open` a
+    write that was answered 503 may have happened. `seen`: of each key, each operation with the version that it made.
+    """
 
-    gateway: Gateway
+    gateways: Sequence[Gateway]
     prefix: str
     seed: int
     operations: int
@@ -63,18 +65,24 @@ class Round:
     told: Counter[str] = field(default_factory=Counter)
     numbers: Iterator[int] = field(default_factory=itertools.count)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    is_503_open: bool = False
 
     def client(self, number: int) -> None:
-        s3 = self.gateway.client("s3")
+        turns = itertools.cycle([*self.gateways[number % len(self.gateways) :], *self.gateways])
+        s3 = self._client_of(next(turns))
         randoms = random.Random(f"{self.seed} {number}")
         known: dict[str, tuple[Value, str]] = {}
         while sum(self.told.values()) < self.operations:
             key = f"{self.prefix}/{randoms.randrange(KEYS)}"
             kind = randoms.choices(list(KINDS), list(KINDS.values()))[0]
-            self._one(s3, key, Kind.GET if kind is Kind.REPLACE and key not in known else kind, known)
+            if not self._one(s3, key, Kind.GET if kind is Kind.REPLACE and key not in known else kind, known):
+                s3 = self._client_of(next(turns))
 
-    def _one(self, s3: Any, key: str, kind: Kind, known: dict[str, tuple[Value, str]]) -> None:
-        """`known`: of each key, what this client saw in it last, and its ETag."""
+    def _client_of(self, gateway: Gateway) -> Any:
+        return gateway.client("s3", connect_timeout=2, read_timeout=20)
+
+    def _one(self, s3: Any, key: str, kind: Kind, known: dict[str, tuple[Value, str]]) -> bool:
+        """Whether it was answered. `known`: of each key, what this client saw in it last, and its ETag."""
         with self.lock:
             number = next(self.numbers)
         value = f"{number}" if kind in (Kind.PUT, Kind.CREATE, Kind.REPLACE) else None
@@ -98,8 +106,9 @@ class Round:
                 version, known[key] = answer["VersionId"], (value, answer["ETag"])
             ended, is_met, outcome = time.monotonic(), True, "answered"
         except ClientError as error:
-            ended, is_met = time.monotonic(), False
             outcome = self._refused(error, kind)
+            if outcome != "unanswered":
+                ended, is_met = time.monotonic(), False
         except BotoCoreError:
             if kind is Kind.GET:
                 outcome = "unanswered reads"
@@ -108,9 +117,12 @@ class Round:
             if outcome not in ("refused", "unanswered reads"):
                 operation = Operation(kind, began, ended, value, expected, is_met)
                 self.seen.setdefault(key, []).append((version, operation))
+        return not outcome.startswith("unanswered")
 
     def _refused(self, error: ClientError, kind: Kind) -> str:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == 503 and self.is_503_open and kind is not Kind.GET:
+            return "unanswered"
         if status in (409, 503):
             return "refused"  # nothing has happened
         expected = {Kind.GET: {404}, Kind.CREATE: {412}, Kind.REPLACE: {404, 412}}
@@ -119,7 +131,7 @@ class Round:
 
     def problems(self) -> Iterator[str]:
         """Once nobody asks any more."""
-        s3 = patient(self.gateway, "s3")
+        s3 = patient(self.gateways[0], "s3")
         for key, seen in self.seen.items():
             if not is_linearizable([operation for _, operation in seen]):
                 yield f"{key}: no order explains what was seen: {seen}"
@@ -146,7 +158,7 @@ def history_rounds(directory: Path, *, rounds: int, seed: int, operations: int =
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         while report.rounds < rounds and not report.problems:
-            current = Round(gateway, f"round-{report.rounds}", seed + report.rounds, operations)
+            current = Round([gateway], f"round-{report.rounds}", seed + report.rounds, operations)
             with ThreadPoolExecutor(CLIENTS) as threads:
                 working = [threads.submit(current.client, number) for number in range(CLIENTS)]
                 for _ in range(KILLS_OF_A_ROUND):
@@ -158,7 +170,7 @@ def history_rounds(directory: Path, *, rounds: int, seed: int, operations: int =
             report.problems += current.problems()
             report.operations += current.told
             report.rounds += 1
-            report.kills += KILLS_OF_A_ROUND
+            report.faults["workers killed"] += KILLS_OF_A_ROUND
             print(f"{report.rounds} rounds, {len(report.problems)} problems", file=sys.stderr)
     finally:
         gateway.stop()

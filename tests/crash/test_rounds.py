@@ -12,7 +12,10 @@ from tests.crash.history import history_rounds
 from tests.crash.kill import kill_rounds
 from tests.crash.power import Report, check, noted_run, rounds_of_run
 from tests.crash.replay import Luck, Replay
+from tests.crash.several import several_rounds
 from tests.hsm_faults.build import find_compiler
+from tests.postgresql import MISSING as NO_POSTGRESQL
+from tests.postgresql import find_postgresql
 
 pytestmark = pytest.mark.slow
 needs_compiler = pytest.mark.skipif(find_compiler() is None, reason=MISSING)
@@ -46,6 +49,13 @@ def test_nothing_acknowledged_is_lost_with_the_power_and_it_would_be_seen(tmp_pa
         after.mkdir()
         Replay([*records[: len(records) // 2], *forgetful], run.root_inode).write(after, Luck.LOST, random.Random(1))
         assert check(run, after / "data", run.moments[-1]) != []
+
+
+@pytest.mark.skipif(find_postgresql() is None, reason=NO_POSTGRESQL)
+def test_what_clients_of_several_gateways_see_while_all_fails_is_one_order(tmp_path: Path) -> None:
+    report = several_rounds(tmp_path, rounds=1, seed=1, operations=CHECKED_OPERATIONS)
+    assert report.problems == []
+    assert report.operations.total() >= CHECKED_OPERATIONS
 
 
 def test_what_many_clients_see_across_kills_is_one_order(tmp_path: Path) -> None:
