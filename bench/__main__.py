@@ -17,6 +17,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
+
 from bench.endpoint import Endpoint
 from bench.floors import bare_server, ciphers_and_digests, disk
 from bench.load import Refused
@@ -24,7 +26,9 @@ from bench.machine import describe
 from bench.measuring import measure
 from bench.report import Report
 from bench.workloads import FAMILIES, KIB, MIB, Bench, Case, Sizes
-from tests.harness import Gateway
+from tests.harness import REGION, Gateway, backing_environment
+from tests.moto_server import moto_server
+from tests.postgresql import start_postgresql
 
 ENCRYPTIONS: dict[str, dict[str, str]] = {
     "none": {},
@@ -38,16 +42,34 @@ ENCRYPTIONS: dict[str, dict[str, str]] = {
 
 
 @contextmanager
-def own_gateway(directory: Path, root: str, workers: int) -> Iterator[Endpoint]:
-    gateway = Gateway(directory / "data", root=root, workers=workers).init().start()
-    try:
-        workers_of = gateway.children("gateway.worker")
-        daemons = gateway.children("kms.daemon")
-        yield Endpoint(
-            "sealgate", gateway.endpoint_url, gateway.credentials, lambda: {"workers": workers_of, "kmsd": daemons}
+def own_gateway(directory: Path, root: str, workers: int, index: str, blobs: str) -> Iterator[Endpoint]:
+    """On PostgreSQL, whose processes count beside it, or on moto's S3, which does not count, where these say so."""
+    with ExitStack() as ending:
+        database = None if index == "sqlite" else start_postgresql()
+        environment = {} if blobs == "file" else ending.enter_context(_backing(directory))
+        gateway = Gateway(
+            directory / "data",
+            root=root,
+            workers=workers,
+            index=database and database.url,
+            is_first_of_several=database is not None,
+            environment=environment,
         )
-    finally:
-        gateway.stop()
+        ending.callback(gateway.stop)
+        gateway.init().start()
+        processes = {"workers": gateway.children("gateway.worker"), "kmsd": gateway.children("kms.daemon")}
+        if database is not None and database.process is not None:
+            processes["postgresql"] = [database.process.pid]
+        yield Endpoint("sealgate", gateway.endpoint_url, gateway.credentials, lambda: processes)
+
+
+@contextmanager
+def _backing(directory: Path) -> Iterator[dict[str, str]]:
+    access = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
+    with moto_server(directory / "moto.log") as url:
+        credentials = {name.lower(): value for name, value in access.items()}
+        boto3.client("s3", endpoint_url=url, region_name=REGION, **credentials).create_bucket(Bucket="backing")
+        yield backing_environment(url, "backing", **access)
 
 
 def endpoint_given(url: str, name: str, pids: list[int]) -> Endpoint:
@@ -95,6 +117,10 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--encryption", choices=ENCRYPTIONS, default="bucket-key", help="of what is put (bucket-key)")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--root", default="file", choices=("auto", "file", "softhsm"), help="root of the keys (file)")
+    parser.add_argument(
+        "--index", default="sqlite", choices=("sqlite", "postgresql"), help="where its index is, and keys"
+    )
+    parser.add_argument("--blobs", default="file", choices=("file", "s3"), help="where its ciphertext is; s3: moto's")
     parser.add_argument("--scratch", type=Path, default=None, help="where the gateway's data goes (the system's)")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results", help="where the report goes")
     parser.add_argument("--endpoint", help="measure this S3 instead")
@@ -119,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if asked.endpoint:
             endpoint = endpoint_given(asked.endpoint, asked.name, asked.pid)
         else:
-            endpoint = opened.enter_context(own_gateway(scratch, asked.root, asked.workers))
+            endpoint = opened.enter_context(own_gateway(scratch, asked.root, asked.workers, asked.index, asked.blobs))
         encryption = ENCRYPTIONS[asked.encryption]
         for number, keys in enumerate(asked.keys or [10_000]):
             bench = Bench(endpoint.raw, replace(sizes, keys=keys), encryption)
