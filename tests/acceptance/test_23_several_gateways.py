@@ -132,6 +132,8 @@ def test_a_disabled_key_is_used_by_nobody(nodes: list[Gateway]) -> None:
     key = kms[0].create_key()["KeyMetadata"]["Arn"]
     wrapped = kms[0].generate_data_key(KeyId=key, KeySpec="AES_256")["CiphertextBlob"]
     sse = {**KMS, "SSEKMSKeyId": key}
+    for node in kms:  # a new one is known elsewhere within a second, as on AWS
+        wait_until(lambda at=node: _knows(at, key), "the key is known", LEASE_SECONDS + 1)
     for name, more in (("direct", {}), ("cached", {"BucketKeyEnabled": True})):
         s3[0].put_object(Bucket=BUCKET, Key=name, Body=b"x", **sse, **more)
         for client in s3:
@@ -146,6 +148,14 @@ def test_a_disabled_key_is_used_by_nobody(nodes: list[Gateway]) -> None:
         assert refusal(node_s3.put_object, Bucket=BUCKET, Key="new", **sse) == (400, "KMS.DisabledException")
     kms[1].enable_key(KeyId=key)
     kms[1].decrypt(CiphertextBlob=wrapped)
+
+
+def _knows(kms: Any, key: str) -> bool:
+    try:
+        kms.describe_key(KeyId=key)
+    except kms.exceptions.NotFoundException:
+        return False
+    return True
 
 
 def test_a_user_that_is_gone_is_gone_everywhere(nodes: list[Gateway]) -> None:
