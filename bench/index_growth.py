@@ -42,6 +42,9 @@ SEALED_BYTES = 260
 """Of a small object's row: docs/formats/object.md."""
 
 SCHEMA = "growth"
+SHARED_BUFFERS = "2GB"
+"""All of a million rows."""
+
 ROUNDS = 2000
 PAGES = 500
 PAGE_ROWS = 50
@@ -160,8 +163,9 @@ async def postgresql_store(server: PostgreSQLServer) -> Store:
 
 
 def _ticks_of_children(parent: int) -> int:
-    """CPU time of PostgreSQL's own processes, which are the server's children."""
-    total = 0
+    """CPU time of PostgreSQL's own processes, which are the server's children, and of those that have ended."""
+    ended = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
+    total = int(ended[13]) + int(ended[14])
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
@@ -224,7 +228,11 @@ async def measure(store: Store, buckets: list[bytes], rows: int) -> dict[str, Co
 
 
 async def run(engine: str, sizes: list[int], number_of_buckets: int, directory: Path) -> dict[str, object]:
-    store = await (postgresql_store(start_postgresql()) if engine == "postgresql" else sqlite_store(directory))
+    store = await (
+        postgresql_store(start_postgresql(shared_buffers=SHARED_BUFFERS))
+        if engine == "postgresql"
+        else sqlite_store(directory)
+    )
     buckets = []
     for number in range(number_of_buckets):
         row = BucketRow(new_id(), "123456789012", f"bucket-{number}", "us-east-1", 0, 1, b"sealed")

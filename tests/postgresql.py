@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,7 @@ class PostgreSQLServer:
     programs: Path
     directory: Path
     user: str | None
+    settings: Mapping[str, str]
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -55,7 +57,7 @@ class PostgreSQLServer:
         return f"postgresql://sealgate@/postgres?host={quote(str(self.directory), safe='')}"
 
     def start(self) -> None:
-        settings = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        settings = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self._data, "-k", self.directory, *settings],
@@ -97,8 +99,8 @@ class PostgreSQLServer:
         )
 
 
-def start_postgresql() -> PostgreSQLServer:
-    """A new cluster, started. Raises FileNotFoundError where PostgreSQL is not installed."""
+def start_postgresql(**settings: str) -> PostgreSQLServer:
+    """A new cluster, started, with these settings besides. Raises FileNotFoundError where there is no PostgreSQL."""
     programs = find_postgresql()
     if programs is None:
         raise FileNotFoundError(MISSING)
@@ -106,7 +108,7 @@ def start_postgresql() -> PostgreSQLServer:
     user = _unprivileged() if os.getuid() == 0 else None
     if user is not None:
         shutil.chown(directory, user)
-    server = PostgreSQLServer(programs, directory, user)
+    server = PostgreSQLServer(programs, directory, user, {**_SETTINGS, **settings})
     atexit.register(_remove, server)
     server.initialise()
     server.start()
