@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from gateway.batch_roles import StoredRoles
@@ -353,33 +353,32 @@ class Application:
             await write_uses(service)
 
     async def _go_on_with_jobs(self) -> None:
-        reported = ""
-        while True:
-            await asyncio.sleep(JOBS_SECONDS)
-            if self._rewrapping is None:
-                continue
-            try:
+        async def rewrap() -> bool:
+            if self._rewrapping is not None:
                 await self._rewrapping.run_active()
-            except StorageError as error:
-                reason = f"jobs: {error}"
-                _log.warning("%s", reason)
-                if isinstance(error, RowDamaged) and reason != reported:
-                    reported = reason
-                    integrity_event("row", reason)
+            return False
+
+        await self._repeat("jobs", rewrap)
 
     async def _go_on_with_batches(self) -> None:
-        """Round after round while there are jobs; in a task of its own, as neither kind may wait for the other."""
+        """In a task of its own, as neither kind may wait for the other."""
+
+        async def run_open() -> bool:
+            return self._batches is not None and await self._batches.run_open()
+
+        await self._repeat("batch jobs", run_open)
+
+    async def _repeat(self, what: str, work: Callable[[], Awaitable[bool]]) -> None:
+        """Round after round while `work` says that there is more, and otherwise with a pause between."""
         reported = ""
         is_busy = False
         while True:
             await asyncio.sleep(0 if is_busy else JOBS_SECONDS)
-            if self._batches is None:
-                continue
+            is_busy = False
             try:
-                is_busy = await self._batches.run_open()
+                is_busy = await work()
             except (StorageError, StoreUnavailable) as error:
-                is_busy = False
-                reason = f"batch jobs: {error}"
+                reason = f"{what}: {error}"
                 _log.warning("%s", reason)
                 if isinstance(error, RowDamaged) and reason != reported:
                     reported = reason

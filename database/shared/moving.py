@@ -6,7 +6,6 @@ says otherwise; what was not moved whole is not there at the target.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from functools import partial
@@ -18,14 +17,7 @@ from database.shared.copy import Copy
 from database.shared.formats import bring_to_newest_format
 from database.shared.rows import Tables, every_row, is_there, tables_of
 from database.shared.sharing import Sharing
-
-
-class NotEmpty(Exception):
-    """The target holds something already; the message says what."""
-
-
-class Differs(Exception):
-    """What arrived is not what was sent; the message says where. The target is not to be used."""
+from database.targets import Differs, NotEmpty, remove_database, require_absent, sync
 
 
 async def move_to_database(database: Database, sharing: Sharing, path: Path) -> int:
@@ -57,26 +49,26 @@ async def move_to_file(database: Database, sharing: Sharing, path: Path) -> int:
 
     Raises NotEmpty, Differs, unavailable.
     """
-    _require_absent(path)
+    require_absent(path)
     changes = Changes(sharing)
     await database.write(partial(bring_to_newest_format, changes))
     staging = path.with_name(f".{path.name}.moving")
-    _remove(staging)
+    remove_database(staging)
     try:
         count = await database.read(partial(_fill, changes, staging))
-        _sync(staging)
+        sync(staging)
         staging.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise sharing.unavailable(f"{path} cannot be written: {error.strerror}") from error
     finally:
-        _remove(staging)
+        remove_database(staging)
     return count
 
 
 async def _fill(changes: Changes, path: Path, snapshot: Transaction) -> int:
     sharing = changes.sharing
-    _remove(path)  # of an attempt before this one
+    remove_database(path)  # of an attempt before this one
     state = await changes.state(snapshot)
     with closing(Copy(path, sharing)) as copy:
         await copy.replace(None, state.position, changes.pages(snapshot))
@@ -103,21 +95,3 @@ async def _compare(changes: Changes, connection: sqlite3.Connection, tables: Tab
     if count != expected:
         raise Differs(f"there are {count} rows in the database, and {expected} in the file")
     return count
-
-
-def _require_absent(path: Path) -> None:
-    if path.exists():
-        raise NotEmpty(f"{path} is there already: move it away, if nobody needs it")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

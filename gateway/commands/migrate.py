@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from database.location import check_url
-from database.shared.moving import Differs, NotEmpty, move_to_database, move_to_file
+from database.shared.moving import move_to_database, move_to_file
+from database.targets import Differs, NotEmpty
 from gateway.commands.alone import alone
 from gateway.commands.failures import Failure, load_settings
 from gateway.commands.identity_store import PLACE, told_act, told_failures
@@ -21,7 +22,6 @@ from gateway.index_stores import move_index
 from gateway.operations.scrub.moving import BlobMove
 from gateway.operations.scrub.passes import ScrubNote, Telling
 from gateway.storage.blobs.naming import locations_of
-from gateway.storage.index import moving
 from iam.store.postgresql.sharing import SHARING
 
 
@@ -86,7 +86,7 @@ def migrate_index(place: Path, to: str) -> None:
     with alone(settings), told_failures(), told_act(settings, "MoveIndex", to=kind), Progress("rows") as progress:
         try:
             count = asyncio.run(move_index(settings, to, progress.update))
-        except (moving.NotEmpty, moving.Differs) as error:
+        except (NotEmpty, Differs) as error:
             raise Failure(f"nothing was moved: {error}") from error
     click.echo(f"{count} rows were moved, and are the same.")
     click.echo(f'Now set `index = "{to}"` in the section [storage] of the configuration.')

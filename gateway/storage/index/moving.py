@@ -7,7 +7,6 @@ the engine that has them. Memory is that of a few batches, however many rows the
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 import asyncpg
 
+from database.targets import Differs, NotEmpty, remove_database, require_absent, sync
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.postgresql.schema import ERRORS, MIGRATIONS
 from gateway.storage.index.sqlite.connection import connect
@@ -29,14 +29,6 @@ _Step = Callable[[int], None]
 
 _BATCH_ROWS: Final = 200
 """A row with many parts may be some 100 kB long."""
-
-
-class NotEmpty(Exception):
-    """The target holds something already; the message says what."""
-
-
-class Differs(Exception):
-    """What arrived is not what was sent; the message says where. Nothing stays of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +117,9 @@ async def move_to_sqlite(connection: Any, schema: str, path: Path, told: Told = 
 
     Otherwise as move_to_postgresql.
     """
-    _require_absent(path)
+    require_absent(path)
     staging = path.with_name(f".{path.name}.moving")
-    _remove(staging)
+    remove_database(staging)
     try:
         with _sqlite_errors(), closing(connect(staging)) as file:
             migrate(file)
@@ -138,13 +130,13 @@ async def move_to_sqlite(connection: Any, schema: str, path: Path, told: Told = 
                 count = await _fill(file, connection, step)
             if file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 raise StorageUnavailable(f"index: another program has {staging} open")
-        _sync(staging)
+        sync(staging)
         staging.rename(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise StorageUnavailable(f"index: {path} cannot be written: {error.strerror}") from error
     finally:
-        _remove(staging)
+        remove_database(staging)
     return count
 
 
@@ -240,21 +232,3 @@ def _sqlite_errors() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise translated(error) from error
-
-
-def _require_absent(path: Path) -> None:
-    if path.exists():
-        raise NotEmpty(f"{path} is there already: move it away, if nobody needs it")
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -27,10 +27,11 @@ from database.shared import changes
 from database.shared import replica as replica_module
 from database.shared.changes import Changes, Statements
 from database.shared.copy import Copy, shared_tables
-from database.shared.moving import Differs, NotEmpty, move_to_database, move_to_file
+from database.shared.moving import move_to_database, move_to_file
 from database.shared.replica import Replica
 from database.shared.rows import SharedRow, every_row, tables_of
 from database.shared.sharing import Sharing
+from database.targets import Differs, NotEmpty
 from gateway import config
 from gateway.configured_identities import apply_configured, read_configured
 from iam.credentials import AccessKeyUse

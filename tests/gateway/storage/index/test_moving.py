@@ -13,9 +13,10 @@ import asyncpg
 import pytest
 
 from database.schema import migrate as migrate_postgresql
+from database.targets import Differs, NotEmpty
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index import moving
-from gateway.storage.index.moving import Differs, NotEmpty, move_to_postgresql, move_to_sqlite
+from gateway.storage.index.moving import move_to_postgresql, move_to_sqlite
 from gateway.storage.index.postgresql.schema import MIGRATIONS
 from gateway.storage.index.sqlite.connection import connect
 from gateway.storage.index.sqlite.schema import migrate
