@@ -17,8 +17,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import boto3
-
 from bench.endpoint import Endpoint
 from bench.floors import bare_server, ciphers_and_digests, disk
 from bench.load import Refused
@@ -26,8 +24,8 @@ from bench.machine import describe
 from bench.measuring import measure
 from bench.report import Report
 from bench.workloads import FAMILIES, KIB, MIB, Bench, Case, Sizes
-from tests.harness import REGION, Gateway, backing_environment
-from tests.moto_server import moto_server
+from tests.harness import Gateway, backing_environment
+from tests.moto_server import ACCESS, BUCKET, moto_bucket
 from tests.postgresql import start_postgresql
 
 ENCRYPTIONS: dict[str, dict[str, str]] = {
@@ -65,11 +63,8 @@ def own_gateway(directory: Path, root: str, workers: int, index: str, blobs: str
 
 @contextmanager
 def _backing(directory: Path) -> Iterator[dict[str, str]]:
-    access = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
-    with moto_server(directory / "moto.log") as url:
-        credentials = {name.lower(): value for name, value in access.items()}
-        boto3.client("s3", endpoint_url=url, region_name=REGION, **credentials).create_bucket(Bucket="backing")
-        yield backing_environment(url, "backing", **access)
+    with moto_bucket(directory / "moto.log") as client:
+        yield backing_environment(client.meta.endpoint_url, BUCKET, **ACCESS)
 
 
 def endpoint_given(url: str, name: str, pids: list[int]) -> Endpoint:

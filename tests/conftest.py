@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import boto3
 import pytest
 
-from tests.harness import REGION, backing_environment
-from tests.moto_server import moto_server
+from tests.harness import backing_environment
+from tests.moto_server import ACCESS, BUCKET, moto_bucket
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
 pytest_plugins = ["tests.nonce_ledger"]
@@ -38,17 +37,8 @@ def backing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.config.getoption("--blobs") == "file":
         yield {}
         return
-    access = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
-    with moto_server(tmp_path_factory.mktemp("backing") / "log") as url:
-        client = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name=REGION,
-            aws_access_key_id=access["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=access["AWS_SECRET_ACCESS_KEY"],
-        )
-        client.create_bucket(Bucket="backing")
-        yield backing_environment(url, "backing", **access)
+    with moto_bucket(tmp_path_factory.mktemp("backing") / "log") as client:
+        yield backing_environment(client.meta.endpoint_url, BUCKET, **ACCESS)
 
 
 @pytest.fixture(scope="session")

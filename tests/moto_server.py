@@ -8,8 +8,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from tests.harness import clean_environment, wait_until
+import boto3
+
+from tests.harness import REGION, clean_environment, wait_until
+
+ACCESS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
+BUCKET = "backing"
 
 
 @contextmanager
@@ -25,3 +31,13 @@ def moto_server(log_path: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def moto_bucket(log_path: Path) -> Iterator[Any]:
+    """A client of moto's S3, which has BUCKET, for who keeps its ciphertext there with the key ACCESS."""
+    with moto_server(log_path) as url:
+        credentials = {name.lower(): value for name, value in ACCESS.items()}
+        client = boto3.client("s3", endpoint_url=url, region_name=REGION, **credentials)
+        client.create_bucket(Bucket=BUCKET)
+        yield client

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.clients.checks import faults, random_bytes, refusal
 from tests.clients.users import client_of, make_user
-from tests.harness import Gateway, wait_until
-from tests.moto_server import moto_server
+from tests.harness import Gateway, backing_environment, wait_until
+from tests.moto_server import ACCESS, moto_bucket
+from tests.moto_server import BUCKET as BUCKET_OF_BLOBS
 from tests.postgresql import MISSING, PostgreSQLServer, find_postgresql, start_postgresql
 
 pytestmark = pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
@@ -40,17 +40,9 @@ def server() -> Iterator[PostgreSQLServer]:
 
 @pytest.fixture(scope="module")
 def backing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    access = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
-    with moto_server(tmp_path_factory.mktemp("backing") / "log") as url:
-        credentials = {name.lower(): value for name, value in access.items()}
-        boto3.client("s3", endpoint_url=url, region_name="us-east-1", **credentials).create_bucket(Bucket="ciphertext")
-        yield {
-            **access,
-            "SEALGATE_STORAGE_BLOBS": "s3://ciphertext/of-all",
-            "SEALGATE_BACKING_ENDPOINT": url,
-            "SEALGATE_BACKING_ADDRESSING": "path",
-            "SEALGATE_DATABASE_OPERATION_SECONDS": "3",
-        }
+    with moto_bucket(tmp_path_factory.mktemp("backing") / "log") as client:
+        environment = backing_environment(client.meta.endpoint_url, BUCKET_OF_BLOBS, **ACCESS)
+        yield {**environment, "SEALGATE_DATABASE_OPERATION_SECONDS": "3"}
 
 
 @pytest.fixture(scope="module")

@@ -9,26 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.clients.checks import faults, random_bytes
 from tests.clients.conftest import make_bucket
-from tests.harness import REGION, Gateway
-from tests.moto_server import moto_server
+from tests.harness import Gateway
+from tests.moto_server import ACCESS, moto_bucket
 
 LARGE = random_bytes(9 << 20)
 BUCKET = "s3://backing/cipher"
-ACCESS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
 
 
 @pytest.fixture
 def backing(tmp_path: Path) -> Iterator[Any]:
     """A client of moto's server, which has the bucket."""
-    with moto_server(tmp_path / "moto.log") as url:
-        credentials = {name.lower(): value for name, value in ACCESS.items()}
-        client = boto3.client("s3", endpoint_url=url, region_name=REGION, **credentials)
-        client.create_bucket(Bucket="backing")
+    with moto_bucket(tmp_path / "moto.log") as client:
         yield client
 
 

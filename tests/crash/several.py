@@ -21,13 +21,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import asyncpg
-import boto3
 
 from tests.crash.clients import patient
 from tests.crash.history import BUCKET, CLIENTS, OPERATIONS_OF_A_ROUND, Report, Round
 from tests.faulty_proxy import Fault, FaultyProxy
-from tests.harness import REGION, Gateway, backing_environment
-from tests.moto_server import moto_server
+from tests.harness import Gateway, backing_environment
+from tests.moto_server import ACCESS, moto_bucket
+from tests.moto_server import BUCKET as BUCKET_OF_BLOBS
 from tests.postgresql import PostgreSQLServer, start_postgresql
 
 NODES = 3
@@ -35,7 +35,6 @@ FAULTS_OF_A_ROUND = 5
 FAILED_REQUESTS = 6
 """One after the other, of the S3: more than a gateway makes of one."""
 
-ACCESS = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLEEXAMPLE00", "AWS_SECRET_ACCESS_KEY": "moto-looks-at-no-signature"}
 _OF_THE_S3 = [fault for fault in Fault if fault is not Fault.STATUS_403]  # which is no failure, but a refusal
 
 
@@ -66,11 +65,9 @@ def several_gateways(directory: Path) -> Iterator[tuple[list[Gateway], PostgreSQ
     with ExitStack() as ending:
         server = start_postgresql()
         ending.callback(server.stop, signal.SIGQUIT)
-        moto = ending.enter_context(moto_server(directory / "moto.log"))
-        credentials = {name.lower(): value for name, value in ACCESS.items()}
-        boto3.client("s3", endpoint_url=moto, region_name=REGION, **credentials).create_bucket(Bucket="backing")
-        proxy = ending.enter_context(faulty(moto))
-        environment = backing_environment(proxy.url, "backing", **ACCESS)
+        moto = ending.enter_context(moto_bucket(directory / "moto.log"))
+        proxy = ending.enter_context(faulty(moto.meta.endpoint_url))
+        environment = backing_environment(proxy.url, BUCKET_OF_BLOBS, **ACCESS)
         environment |= {"SEALGATE_DATABASE_OPERATION_SECONDS": "5", "SEALGATE_BACKING_ATTEMPT_SECONDS": "2"}
         first = Gateway(
             directory / "1", root="file", index=server.url, is_first_of_several=True, environment=environment
