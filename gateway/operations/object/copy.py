@@ -3,7 +3,8 @@
 Inside one account the copy shares the source's blobs: 32 bytes are wrapped anew, and no data moves. The data is read
 through once, without being written, only where the answer needs a digest that the source does not have. Between
 accounts, where one side is under a customer's key or has two layers, and where a bucket says so
-(`gateway.operations.copy_sharing`), the data is sealed anew (`gateway.operations.object.copy_anew`).
+(`gateway.operations.copy_sharing`), the data is sealed anew (`gateway.operations.object.copy_anew`); so it is where the
+source is replaced as often as it is shared.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ from gateway.sealing.ids import new_id
 from gateway.storage.errors import Conflict
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
 
-MAX_ATTEMPTS = 5
-"""Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs."""
+SHARING_ATTEMPTS = 4
+"""Each one failed because the source was replaced or deleted while it was being copied, and so were its blobs. After
+them the data is sealed anew, which nobody who writes the source can keep from coming to its end: what was condemned can
+be read for a while yet."""
 
 _CHANGING = frozenset({SSE, BUCKET_KEY, CUSTOMER_ALGORITHM, STORAGE_CLASS, REDIRECT_LOCATION})
 
@@ -50,17 +53,16 @@ async def handle(call: Call) -> Response:
     """A copy of the source as it was at one moment; of one that is written all the time, of a later moment."""
     if RANGE in call.request.headers:
         raise not_implemented(RANGE)  # a part is for UploadPartCopy to take
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(SHARING_ATTEMPTS):
         try:
-            return await _copy(call)
-        except Conflict as error:
-            conflict = error
+            return await _copy(call, may_share=True)
+        except Conflict:
             call.look_again()
-    raise conflict
+    return await _copy(call, may_share=False)
 
 
-async def _copy(call: Call) -> Response:
-    """Raises storage's Conflict if blobs of the source were condemned meanwhile."""
+async def _copy(call: Call, *, may_share: bool) -> Response:
+    """Raises storage's Conflict if blobs of the source, which the copy was to share, were condemned meanwhile."""
     bucket = await call.bucket()
     source = await find_copy_source(call)
     check_copy_size(source.row.size)
@@ -71,7 +73,8 @@ async def _copy(call: Call) -> Response:
     choice = choose_encryption(call, bucket)
     precondition = await check_early(call, bucket.bucket_id)
     data_key = await open_source_key(call, source)
-    if not shares_blobs(call.services, source.bucket, bucket, {source.row.wrap.mode, choice.mode}):
+    shares = may_share and shares_blobs(call.services, source.bucket, bucket, {source.row.wrap.mode, choice.mode})
+    if not shares:
         target = NewObject(
             bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
         )

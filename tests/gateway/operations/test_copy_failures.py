@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.storage.errors import NoSuchKey
+from gateway.operations.object.copy import SHARING_ATTEMPTS
+from gateway.storage.errors import Conflict, NoSuchKey
+from gateway.storage.index.records import ObjectRow
 from kms.api.types import DisableKey
 from tests.gateway.gateway_in_process import Answer
 from tests.gateway.operations.copy_model import BY_KMS, Encryption
@@ -102,6 +104,31 @@ async def test_a_source_that_is_replaced_meanwhile(world: World, monkeypatch: py
     is_new = found.headers["x-amz-meta-is"] == "new"
     assert is_new == shares, "what shares ciphertext is copied again; what was read, is not"
     assert found.body == (OTHER if is_new else BODY)
+
+
+async def test_a_source_that_is_replaced_all_the_time_is_copied_as_it_was_at_one_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sharing what was let go is refused each time, until the data is sealed anew."""
+    source = await world.put(path_of("busy", shares=True), PLAIN, [BODY])
+    put_object, bodies, refused = world.gateway.index.put_object, [BODY], 0
+
+    async def put(row: ObjectRow, *arguments: Any) -> None:
+        nonlocal refused
+        if row.key == b"copy":
+            bodies.append(bytes([len(bodies)]) * len(BODY))
+            await world.put(source.path, PLAIN, [bodies[-1]])
+        try:
+            await put_object(row, *arguments)
+        except Conflict:
+            refused += 1
+            raise
+
+    monkeypatch.setattr(world.gateway.index, "put_object", put)
+    assert (await copy(world, source)).status == 200
+    assert refused == SHARING_ATTEMPTS
+    copied = await world.gateway.call("GET", f"{source.path.rpartition('/')[0]}/copy")
+    assert copied.body == bodies[SHARING_ATTEMPTS]
 
 
 @SHARES
