@@ -21,7 +21,7 @@ from botocore.credentials import Credentials
 
 from tests.harness import REGION, Gateway
 
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 PRESIGNING: dict[str, Any] = {"signature_version": "s3v4", "request_checksum_calculation": "when_required"}
 """How the client of `presign_by` is configured."""
 

@@ -20,8 +20,8 @@ from tests.acceptance.raw import ask, presign
 from tests.harness import Gateway, wait_until
 
 BUCKET = "rooted"
-ANSWER_SECONDS = 6.0
-"""kms.call_seconds is 5: a call that waits for the root ends before."""
+ANSWER_SECONDS = 15.0
+"""kms.call_seconds is 5: a call that waits for the root ends before, though the machine be busy with other things."""
 
 pytestmark = pytest.mark.slow
 

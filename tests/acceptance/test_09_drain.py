@@ -58,7 +58,7 @@ def test_uploads_and_downloads_under_way_finish(gateway: Gateway) -> None:
         received.append(piece)
     assert b"".join(received) == BODY
     assert gateway.process is not None
-    assert gateway.process.wait(20) == 0
+    assert gateway.process.wait(60) == 0
     put.close()
     download.close()
 
@@ -76,7 +76,7 @@ def test_a_client_that_does_not_finish_is_not_waited_for(gateway: Gateway) -> No
     began = time.monotonic()
     begin_to_end(gateway)
     assert gateway.process is not None
-    assert gateway.process.wait(20) == 0
+    assert gateway.process.wait(60) == 0
     assert time.monotonic() - began < 10
     put.close()
     assert not list(temporary.glob("*/*"))

@@ -17,9 +17,6 @@ from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
 pytestmark = pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
 
-LEASE_SECONDS = 5
-"""database.shared.replica.STALE_SECONDS."""
-
 
 @pytest.fixture(scope="module")
 def gateways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Gateway]]:
@@ -71,17 +68,17 @@ def test_who_lost_a_right_on_one_gateway_has_lost_it_on_the_other(
     one, other = gateways
     iam, name, key_id = one.client("iam"), user["UserName"], user["AccessKeyId"]
     for gateway in gateways:
-        wait_until(lambda gateway=gateway: answer(gateway, user) == "", "the user is let in", LEASE_SECONDS)
+        wait_until(lambda gateway=gateway: answer(gateway, user) == "", "the user is let in")
     iam.delete_user_policy(UserName=name, PolicyName="p")
     assert {answer(one, user) for _ in range(4)} == {"AccessDenied"}  # by either worker, at once
-    wait_until(lambda: answer(other, user) == "AccessDenied", "the right is gone", LEASE_SECONDS)
+    wait_until(lambda: answer(other, user) == "AccessDenied", "the right is gone")
     other.client("iam").update_access_key(UserName=name, AccessKeyId=key_id, Status="Inactive")
     assert answer(other, user) == "InvalidAccessKeyId"
-    wait_until(lambda: answer(one, user) == "InvalidAccessKeyId", "the key is inactive", LEASE_SECONDS)
+    wait_until(lambda: answer(one, user) == "InvalidAccessKeyId", "the key is inactive")
     iam.delete_access_key(UserName=name, AccessKeyId=key_id)
     iam.delete_user(UserName=name)
     assert error_of(one.client("iam").get_user, UserName=name)["Error"]["Code"] == "NoSuchEntity"
-    wait_until(lambda: answer(other, user) == "InvalidAccessKeyId", "the user is gone", LEASE_SECONDS)
+    wait_until(lambda: answer(other, user) == "InvalidAccessKeyId", "the user is gone")
 
 
 def test_exactly_one_gateway_tells_of_a_change(gateways: tuple[Gateway, Gateway], user: dict[str, str]) -> None:

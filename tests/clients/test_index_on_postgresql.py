@@ -31,9 +31,7 @@ def server() -> Iterator[PostgreSQLServer]:
 
 @pytest.fixture(scope="module")
 def front(server: PostgreSQLServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    environment = {"SEALGATE_DATABASE_OPERATION_SECONDS": "3"}
-    directory = tmp_path_factory.mktemp("front")
-    with running_gateway(directory, index=server.url, workers=2, environment=environment) as made:
+    with running_gateway(tmp_path_factory.mktemp("front"), index=server.url, workers=2) as made:
         yield made
     assert faults(made) == []
     assert not (made.data / "index" / "index.sqlite").exists()

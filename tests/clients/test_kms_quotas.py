@@ -102,7 +102,7 @@ def test_s3_uses_the_quota_of_its_caller_and_tells_to_slow_down(limited: Gateway
 
 def test_metrics_tell_of_calls_by_operation(limited: Gateway) -> None:
     exhaust(limited.client("kms"))
-    with urllib.request.urlopen(f"{limited.admin_url}/metrics", timeout=10) as reply:
+    with urllib.request.urlopen(f"{limited.admin_url}/metrics", timeout=60) as reply:
         text = reply.read().decode()
     assert 'sealgate_kms_calls_total{operation="GenerateRandom",outcome="ThrottlingException"}' in text
     assert 'sealgate_kms_calls_total{operation="GenerateRandom",outcome="ok"}' in text

@@ -23,7 +23,7 @@ SIZE = 64 << 20
 HALF = 1 << 20
 """Of the body of an upload: more than would lie in the index."""
 
-CUT_SECONDS = 5.0
+CUT_SECONDS = 30.0
 """A second is promised; the machine may be busy."""
 
 MODES: dict[str, dict[str, Any]] = {

@@ -626,7 +626,7 @@ def test_another_account_is_not_told_how_a_bucket_is_set_up(s3: Any, gateway: Ga
 
 
 def counted(gateway: Gateway, outcome: str) -> float:
-    with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=10) as reply:
+    with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=60) as reply:
         text = reply.read().decode()
     found = re.search(rf'^sealgate_customer_key_writes_total\{{outcome="{outcome}"\}} (\S+)$', text, re.MULTILINE)
     return float(found[1]) if found else 0.0

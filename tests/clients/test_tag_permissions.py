@@ -361,4 +361,4 @@ def test_a_document_is_not_read_from_who_may_not_write_it(another: TestUser, gat
             + b"content-length: 1000\r\n\r\n"
         )
         assert connection.answer("PUT").refusal == (403, DENIED)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30

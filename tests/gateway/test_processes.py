@@ -11,7 +11,7 @@ import pytest
 from gateway import processes
 from gateway.processes import Child, Command, StartFailed
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 PATIENT = """
 import os, sys

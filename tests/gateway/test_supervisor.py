@@ -49,7 +49,7 @@ def gateway(initialised: Gateway) -> Gateway:
 
 def is_ready(gateway: Gateway) -> bool:
     try:
-        with urllib.request.urlopen(f"{gateway.admin_url}/healthz/ready", timeout=10) as reply:
+        with urllib.request.urlopen(f"{gateway.admin_url}/healthz/ready", timeout=60) as reply:
             return bool(json.load(reply)["status"] == "ready")
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
@@ -58,14 +58,14 @@ def is_ready(gateway: Gateway) -> bool:
 def answers(gateway: Gateway) -> int:
     """Status of an anonymous request on a connection of its own."""
     try:
-        with urllib.request.urlopen(gateway.endpoint_url, timeout=20) as reply:
+        with urllib.request.urlopen(gateway.endpoint_url, timeout=60) as reply:
             return int(reply.status)
     except urllib.error.HTTPError as error:
         return error.code
 
 
 def metrics_of(gateway: Gateway) -> str:
-    with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=10) as reply:
+    with urllib.request.urlopen(f"{gateway.admin_url}/metrics", timeout=60) as reply:
         return str(reply.read().decode())
 
 
@@ -193,7 +193,7 @@ def test_tls_is_served_by_the_workers(initialised: Gateway, tmp_path: Path) -> N
     context = ssl.create_default_context(cafile=tmp_path / "cert.pem")
     context.check_hostname = False
     with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(initialised.endpoint_url, timeout=20, context=context)
+        urllib.request.urlopen(initialised.endpoint_url, timeout=60, context=context)
     initialised.stop()
 
 

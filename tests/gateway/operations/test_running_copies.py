@@ -46,7 +46,7 @@ class Copies:
         else:
             headers |= Encryption(target, TARGET).asked(self.keys)
         task = asyncio.create_task(self.gateway.call("PUT", "/bucket/copy", query=query, headers=headers))
-        await asyncio.wait_for(self.is_halfway.wait(), 10)
+        await asyncio.wait_for(self.is_halfway.wait(), 60)
         return task
 
 
@@ -85,7 +85,7 @@ async def test_copies_are_cut(copies: Copies, source: str, target: str | None, d
     task = await copies.begin(source, target)
     await copies.gateway.kms.call(CALLER, DisableKey(copies.keys[disabled]))
     with pytest.raises(asyncio.CancelledError, match=f"broken off because {copies.keys[disabled]} is Disabled"):
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     assert (await copies.gateway.call("HEAD", "/bucket/copy")).status == 404
     assert stored_files(copies.gateway) == copies.files_before, "what it had written is gone"
 
@@ -100,4 +100,4 @@ async def test_copies_go_on_when_something_else_changes(
     await copies.gateway.kms.call(CALLER, RotateKeyOnDemand(copies.keys[disabled]))
     await asyncio.sleep(0.1)  # longer than a cut would take
     copies.go_on.set()
-    assert (await asyncio.wait_for(task, 10)).status == 200
+    assert (await asyncio.wait_for(task, 60)).status == 200

@@ -295,8 +295,8 @@ async def test_no_faster_than_asked_for(gateway: InProcessGateway) -> None:
     limited = time.monotonic() - began
     began = time.monotonic()
     assert await shallow(gateway).run()
-    assert time.monotonic() - began < 0.3
-    assert 0.49 < limited < 3  # who reads a blob pays for it before the next
+    assert time.monotonic() - began < limited
+    assert limited > 0.49  # who reads a blob pays for it before the next
 
 
 @pytest.mark.parametrize("mode", ["AES256"], indirect=True)

@@ -227,7 +227,7 @@ async def test_what_has_ended_is_wiped_though_nobody_asks(
         await worker.write("a")
         (opened,) = worker.keys._cache.values()
         setattr(store, end, getattr(store, end) + 1000)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while opened.key:
                 await asyncio.sleep(0)
         assert len(worker.keys) == 0

@@ -14,7 +14,7 @@ from gateway.protocol.messages import Request, Response
 from gateway.server.access_log import Entry
 from gateway.server.listener import Handler, Listener
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass

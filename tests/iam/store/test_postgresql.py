@@ -191,7 +191,7 @@ class TestPostgreSQLIdentityStore(IdentityStoreSuite):
 # Nodes that learn of each other's changes
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline
@@ -209,11 +209,11 @@ def test_another_node_learns_of_a_change(nodes: Nodes, monkeypatch: pytest.Monke
     one.create_account(ACCOUNT)
     credential = new_credential()
     one.create_access_key(credential, 1)
-    wait_until(lambda: other.find_credential(credential.access_key_id) == credential, 5)
+    wait_until(lambda: other.find_credential(credential.access_key_id) == credential)
     one.set_access_key_active(credential.access_key_id, False)
-    wait_until(lambda: other.find_credential(credential.access_key_id) == replace(credential, active=False), 5)
+    wait_until(lambda: other.find_credential(credential.access_key_id) == replace(credential, active=False))
     one.delete_access_key(credential.access_key_id)
-    wait_until(lambda: other.find_credential(credential.access_key_id) is None, 5)
+    wait_until(lambda: other.find_credential(credential.access_key_id) is None)
 
 
 async def _cannot(transaction: Transaction) -> bool:
@@ -476,12 +476,12 @@ def test_who_cannot_ask_serves_nobody(nodes: Nodes, monkeypatch: pytest.MonkeyPa
             return True
         return False
 
-    wait_until(is_refused, 5)
+    wait_until(is_refused)
     for read in (store.accounts, lambda: store.account_access(ACCOUNT.account_id, True), store.management_account):
         with pytest.raises(StoreUnavailable):
             read()
     is_away = False
-    wait_until(lambda: not is_refused(), 10)
+    wait_until(lambda: not is_refused())
 
 
 def test_a_server_that_crashes_is_unavailable_until_it_is_back(tmp_path: Path) -> None:
@@ -496,9 +496,9 @@ def test_a_server_that_crashes_is_unavailable_until_it_is_back(tmp_path: Path) -
             store.create_account(OTHER_ACCOUNT)
         with pytest.raises(StoreUnavailable):
             nodes.open("other")
-        wait_until(lambda: _raises(store.accounts), 5)
+        wait_until(lambda: _raises(store.accounts))
         server.start()
-        wait_until(lambda: not _raises(store.accounts), 10)
+        wait_until(lambda: not _raises(store.accounts))
         store.create_account(OTHER_ACCOUNT)
         assert nodes.open("other").accounts() == [ACCOUNT, OTHER_ACCOUNT]
     finally:
@@ -523,7 +523,7 @@ def test_connections_that_break_are_replaced(nodes: Nodes) -> None:
         " AND pid <> pg_backend_pid()"
     )
     one.create_user(ANN)
-    wait_until(lambda: list(other.users(ACCOUNT.account_id)) == [ANN], 5)
+    wait_until(lambda: list(other.users(ACCOUNT.account_id)) == [ANN])
 
 
 def test_a_lost_answer_to_a_commit_is_an_unknown_outcome(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -595,7 +595,7 @@ def test_a_process_that_is_killed_in_a_change_holds_nobody_up(nodes: Nodes, step
     assert subprocess.run(command, timeout=60, check=False).returncode == -signal.SIGKILL
     began = time.monotonic()
     one.create_user(BOB)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     expected = [ANN, BOB] if is_made else [BOB]
     for store in (one, other):
         refresh(store._replica)

@@ -81,7 +81,7 @@ def check(directory: Path, signer: SoftSigner, **options: object) -> Report:
 
 async def until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.002)
 

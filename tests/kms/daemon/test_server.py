@@ -59,14 +59,14 @@ class RawPeer:
     async def read(self, count: int) -> list[tuple[int, int, bytes]]:
         """`count` frames, or fewer if the connection ends."""
         read: list[tuple[int, int, bytes]] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(read) < count and (data := await self.reader.read(1 << 20)):
                 self.frames.feed(data)
                 read += self.frames.frames()
         return read
 
     async def is_closed_by_peer(self) -> bool:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read() == b""
             except ConnectionResetError:
@@ -213,7 +213,7 @@ async def test_draining_answers_what_is_under_way_and_refuses_the_rest(
 async def test_draining_ends_in_time(peer: RawPeer, service: ScriptedService, server: KMSServer) -> None:
     peer.writer.write(random_request(1))
     await until(lambda: service.running == 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await server.drain(0.01)
     await server.close()
     assert await peer.is_closed_by_peer()

@@ -21,12 +21,12 @@ def test_alone_waits_until_the_others_have_left() -> None:
     def share() -> None:
         with lock.shared(0):
             inside.set()
-            leave.wait(10)
+            leave.wait(60)
             order.append("left")
 
     thread = threading.Thread(target=share)
     thread.start()
-    assert inside.wait(10)
+    assert inside.wait(60)
     with pytest.raises(DrainTimeout), lock.alone(0.01):
         order.append("never")
     with lock.shared(0):  # the drain that timed out lets newcomers in again

@@ -185,14 +185,14 @@ def test_closing_waits_for_the_calls_under_way() -> None:
 
     def run(_doing: str, _operation: Callable[[RootSession], bytes]) -> bytes:
         entered.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         assert not destroyed.is_set()
         return b"tag"
 
     key = TokenKey(1, run, destroyed.set)
     with ThreadPoolExecutor(1) as threads:
         call = threads.submit(key.mac, b"message")
-        assert entered.wait(10)
+        assert entered.wait(60)
         key.close()
         assert not destroyed.is_set()
         go_on.set()

@@ -198,7 +198,7 @@ def test_a_token_with_few_sessions_is_shared_and_not_lost(token: SoftToken, open
     generation, tags = token.module.generation, set[bytes]()
 
     def use(at: RootSession) -> bytes:
-        few.refused.wait(10)  # hold on to this session until somebody was refused another
+        few.refused.wait(60)  # hold on to this session until somebody was refused another
         return at.mac(b"message")
 
     threads = [threading.Thread(target=lambda: tags.add(root._call("testing", use))) for _ in range(4 * (limit + 1))]
@@ -221,14 +221,14 @@ def test_hanging_sessions_are_a_loss_and_the_module_waits_for_them(
 
     def hang(_: object) -> bytes:
         entered.release()
-        release.wait(10)
+        release.wait(60)
         return b""
 
     threads = [threading.Thread(target=root._call, args=("hanging", hang)) for _ in range(MAX_SESSIONS)]
     for thread in threads:
         thread.start()
     for _ in threads:
-        assert entered.acquire(timeout=10)
+        assert entered.acquire(timeout=60)
     with pytest.raises(RootLost, match="sessions of token 'sealgate' hang"):
         root.mac(b"message")
     with pytest.raises(RootLost, match=r"calls into .* hang"):

@@ -236,7 +236,7 @@ def test_callers_that_lose_it_together_share_one_recovery() -> None:
     first._lost = True
 
     def call() -> None:
-        barrier.wait(10)
+        barrier.wait(60)
         results.append(root.mac(b"m"))
 
     threads = [threading.Thread(target=call) for _ in range(6)]
@@ -253,13 +253,13 @@ def test_nobody_hangs_behind_an_attempt_that_hangs() -> None:
 
     def hang() -> None:
         entered.set()
-        release.wait(10)
+        release.wait(60)
 
     device = Device(hold=hang)
     root = RecoveringRoot(device.open, clock=lambda: device.now, wait_seconds=0.01)
     thread = threading.Thread(target=root.probe)
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     for _ in range(3):
         with pytest.raises(RootUnavailable):
             root.mac(b"m")
@@ -278,12 +278,12 @@ def test_half_open_lets_one_try_and_refuses_the_others_at_once() -> None:
 
     def hang() -> None:
         entered.set()
-        release.wait(10)
+        release.wait(60)
 
     device.hold, device.now = hang, device.now + 1
     thread = threading.Thread(target=root.probe)
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     with pytest.raises(RootUnavailable, match="absent"):
         root.mac(b"m")
     assert device.opened == 2

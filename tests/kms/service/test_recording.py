@@ -315,7 +315,7 @@ async def test_nothing_is_destroyed_while_it_cannot_be_told(
             with pytest.raises(KMSUnavailable, match="audit trail"):
                 await destroy_expired_keys(core)
         assert store.version(key.key_id, 1) is not None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while recorded.trail.trouble is not None:
             await asyncio.sleep(0.002)
     assert await destroy_expired_keys(core) == 1
@@ -425,7 +425,7 @@ async def test_a_service_tells_by_itself(
     monkeypatch.setattr("kms.service.acts.TELL_SECONDS", 0.01)
     store.add_acts([new_act("RetireRoot", 1, root="ab")])
     task = asyncio.create_task(recorded.service._tell_acts())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while store.acts(1):
             await asyncio.sleep(0.01)
     task.cancel()
@@ -483,7 +483,7 @@ async def test_nothing_is_answered_before_its_line_is_written(
     go_on, write = threading.Event(), journal_module.write_all
 
     def slow(descriptor: int, data: bytes) -> None:
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         write(descriptor, data)
 
     monkeypatch.setattr(journal_module, "write_all", slow)
@@ -512,7 +512,7 @@ async def test_a_full_disk_answers_nothing_does_nothing_and_heals(
         health = await recorded.service.health()
         assert health.state is t.HealthState.DEGRADED
         assert "No space left" in health.detail
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while recorded.trail.trouble is not None:
             await asyncio.sleep(0.002)
     assert (await recorded.service.health()).state is t.HealthState.READY
@@ -533,7 +533,7 @@ async def test_checkpoints_that_are_not_signed_show_in_health_and_stop_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(recorded.root, "sign", sign)
         await made_key(recorded)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while recorded.trail.unsigned is None:
                 await asyncio.sleep(0.01)
         health = await recorded.service.health()
@@ -542,7 +542,7 @@ async def test_checkpoints_that_are_not_signed_show_in_health_and_stop_nothing(
         await made_key(recorded)
     monkeypatch.setattr("kms.audit.checkpoints.RETRY_SECONDS", 0.01)
     recorded.trail._checkpoints.ask("interval")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while recorded.trail.unsigned is not None:
             await asyncio.sleep(0.01)
 

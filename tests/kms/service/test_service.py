@@ -134,7 +134,7 @@ async def test_the_sweep_runs_by_itself(
         await service.call(caller, t.ScheduleKeyDeletion(key.key_id, 7))
     clock.pass_days(8)
     settings = replace(SETTINGS, sweep_seconds=0.01)
-    async with EmbeddedKeyService(store, root, epoch, settings, clock_us=clock), asyncio.timeout(10):
+    async with EmbeddedKeyService(store, root, epoch, settings, clock_us=clock), asyncio.timeout(60):
         while store.version(key.key_id, 1) is not None:
             await asyncio.sleep(0.005)
 

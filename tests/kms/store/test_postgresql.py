@@ -154,7 +154,7 @@ def disable(store: PostgreSQLKeyStore, key_id: str) -> None:
     store.change_state(key_id, REGION, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW)
 
 
-def wait_until(is_so: Any, seconds: float = 10.0) -> float:
+def wait_until(is_so: Any, seconds: float = 30.0) -> float:
     """How long it took."""
     begun = time.monotonic()
     while not is_so():
@@ -338,7 +338,7 @@ def test_without_the_database_keys_are_served_for_a_lease_and_not_longer(
     with closing(nodes):
         hurry = {
             "poll_seconds": 0.1,
-            "stale_seconds": 1.0,
+            "stale_seconds": 3.0,
             "database": {"connect_seconds": 0.5, "patience_seconds": 1.0},
         }
         store = nodes.open("one", **hurry)
@@ -346,7 +346,7 @@ def test_without_the_database_keys_are_served_for_a_lease_and_not_longer(
         fragile.stop()
         lost, before = time.monotonic(), nodes.changes["one"]
         assert state_of(store, key_id) is KeyState.ENABLED
-        while time.monotonic() < lost + 1.05:
+        while time.monotonic() < lost + 3.05:
             time.sleep(0.01)
         with pytest.raises(StoreUnavailable, match="not known"):
             store.key(key_id, REGION)

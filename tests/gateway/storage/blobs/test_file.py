@@ -171,7 +171,7 @@ async def test_concurrent_writers_share_directory_syncs(store: FileBlobStore, mo
     go_on = threading.Event()
     steps = Steps(monkeypatch)
     label = f"fsync {first.hex()[4:8]}"
-    steps.before[label] = lambda: None if go_on.wait(10) else pytest.fail("stuck")
+    steps.before[label] = lambda: None if go_on.wait(60) else pytest.fail("stuck")
     writes = [asyncio.create_task(store_blob(store, first[:6] + os.urandom(10), b"data")) for _ in range(24)]
     while steps.seen.count("rename") < 24:
         await asyncio.sleep(0)
@@ -188,7 +188,7 @@ async def test_sync_that_began_before_does_not_count(root: Path) -> None:
 
     def slow(directories: Any) -> list[OSError | None]:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         synced.append(len(directories))
         return [None] * len(directories)
 
@@ -292,7 +292,7 @@ async def test_cancelled_writer_leaves_no_trace(
 
         def wait(begun: threading.Event = begun, go_on: threading.Event = go_on) -> None:
             begun.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
 
         with monkeypatch.context() as patch:
             steps = Steps(patch)
@@ -329,7 +329,7 @@ async def test_reader_closed_during_a_cancelled_read_closes_later(
 
     def slow(fd: int, length: int, offset: int) -> bytes:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return pread(fd, length, offset)
 
     monkeypatch.setattr(os, "pread", slow)

@@ -109,7 +109,7 @@ async def test_write_cancelled_under_way_is_whole(index: SQLiteIndex, bucket_id:
 
     def wait(current: ObjectRow | None) -> None:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     row = object_row(bucket_id)
     write = asyncio.create_task(index.put_object(row, [NewBlob(row.blob_ids[0], 5, b"body")], wait))
