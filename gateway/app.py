@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from gateway.batch_roles import StoredRoles
-from gateway.blob_stores import lie_in_files, open_blob_store
+from gateway.blob_places import lie_in_files
+from gateway.blob_stores import open_blob_store
 from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 from gateway.config import BackingSettings, Settings
 from gateway.storage.blobs.file import FileBlobStore
@@ -31,17 +30,6 @@ def open_backing_stores(settings: Settings, instance: str) -> Iterator[tuple[str
     for location, backing in _with_backing(settings):
         if not is_in_files(location):
             yield location, _open_backing(settings, instance, location, backing)
-
-
-def file_roots(settings: Settings) -> Sequence[Path]:
-    """Directories in which blob stores keep what is being written, and those that are files all else."""
-    named = (directory_of(location) for location in locations_of(settings.storage.blobs))
-    return (settings.blobs_directory, *(directory for directory in named if directory is not None))
-
-
-def lie_in_files(settings: Settings) -> bool:
-    """Whether all blobs do, and none in a backing S3."""
-    return all(is_in_files(location) for location in locations_of(settings.storage.blobs))
 
 
 def _with_backing(settings: Settings) -> list[tuple[str, BackingSettings]]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import gateway
-from gateway.blob_stores import file_roots
+from gateway.blob_places import file_roots
 from gateway.config import Settings
 from gateway.kmsd import follow_moved_tokens, kmsd_command
 from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, encode_order

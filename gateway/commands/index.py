@@ -18,6 +18,7 @@ from gateway.bucket_key_store import open_bucket_keys
 from gateway.commands.alone import alone
 from gateway.commands.failures import PROBLEM, Failure, load_settings
 from gateway.commands.identity_store import JSON, PLACE, told_act, told_failures
+from gateway.commands.lazy import LazyGroup
 from gateway.commands.progress import Progress
 from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
@@ -37,7 +38,7 @@ from kms.epoch import SharedEpoch
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-@click.group("index")
+@click.group("index", cls=LazyGroup, lazy={"verify": "gateway.commands.verify_index:verify_command"})
 def index_group() -> None:
     """Work on the index as a whole."""
 

@@ -14,6 +14,7 @@ import click
 from gateway.commands.failures import Failure, load_settings
 from gateway.commands.identities import ACCOUNT, account_id
 from gateway.commands.identity_store import JSON, PLACE, format_time, opened_store, told_failures
+from gateway.commands.lazy import LazyGroup
 from gateway.commands.progress import Progress
 from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
@@ -29,7 +30,13 @@ KEY = click.argument("key", metavar="KEY")
 PURPOSE = "keys"
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "destruction-statement": "gateway.commands.destruction:destruction_statement",
+        "verify-statement": "gateway.commands.verify_statement:verify_statement",
+    },
+)
 def keys() -> None:
     """What a KMS key opens, and its deletion. KEY is an id, an ARN, or an alias."""
 

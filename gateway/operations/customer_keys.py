@@ -12,6 +12,7 @@ import ipaddress
 from gateway.operations.context import Call
 from gateway.operations.documents import BucketDocument
 from gateway.protocol.encryption import (
+    BLOCKED_ENCRYPTION,
     CustomerKey,
     insecure_customer_key,
     names_customer_key,
@@ -25,9 +26,6 @@ from gateway.protocol.xml.documents.encryption import ServerSideEncryptionConfig
 from gateway.sealing.customer_keys import WrongCustomerKey, check_customer_key
 from gateway.storage.index.records import BucketRow, UploadRow
 from kms.api.secrets import SecretBytes
-
-BLOCKED_ENCRYPTION = "blocked encryption types"
-"""What decided, where a bucket refuses customers' keys."""
 
 
 def secret_of(key: CustomerKey | None) -> SecretBytes | None:

@@ -48,6 +48,9 @@ CUSTOMER_KEYS = CHOOSING | _TOLERATING | _READING | {"ListParts", "SelectObjectC
 SOURCE_CUSTOMER_KEYS = frozenset({"CopyObject", "UploadPartCopy"})
 """The operations that take a customer's key, for what they write or read, and for the source of a copy."""
 
+BLOCKED_ENCRYPTION = "blocked encryption types"
+"""What decided, in the access log, where a bucket refuses customers' keys."""
+
 _BY_KMS = {"aws:kms": Mode.SSE_KMS, "aws:kms:dsse": Mode.DSSE_KMS}
 
 _KEY_NEEDS_KMS = (

@@ -20,8 +20,7 @@ from prometheus_client import (
     values,
 )
 
-from gateway.operations.customer_keys import BLOCKED_ENCRYPTION
-from gateway.protocol.encryption import CHOOSING
+from gateway.protocol.encryption import BLOCKED_ENCRYPTION, CHOOSING
 from gateway.server.access_log import CUSTOMER_KEY_MODE, Entry
 
 REGISTRY = CollectorRegistry()

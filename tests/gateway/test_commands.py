@@ -9,6 +9,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -265,7 +266,11 @@ def test_directory_without_configuration_is_told_to_init(tmp_path: Path) -> None
 def test_help_is_there_for_every_command() -> None:
     top = run("--help").output
     assert "Exit status:" in top
-    for name, command in main.commands.items():
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        assert command.name == name
         assert name in top
         assert (command.help or command.short_help or "").strip()
 
