@@ -14,9 +14,14 @@ from prometheus_client.mmap_dict import MmapedDict
 from tests.harness import Gateway
 
 
+def scrape(gateway: Gateway) -> str:
+    """All metrics, as Prometheus gets them."""
+    return _get(f"{gateway.admin_url}/metrics")[1].decode()
+
+
 def metric(gateway: Gateway, name: str) -> float:
     """The sum of a metric over all its labels and all workers; 0 before it was first counted."""
-    text = _get(f"{gateway.admin_url}/metrics")[1].decode()
+    text = scrape(gateway)
     return sum(float(value) for value in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE))
 
 
