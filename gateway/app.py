@@ -45,6 +45,7 @@ from gateway.server import metrics
 from gateway.server.brakes import Brakes
 from gateway.server.deletion_usage import UsageTellingKeyService
 from gateway.server.dispatch import Dispatcher, Unsealed
+from gateway.server.door import Door
 from gateway.server.kms_edge import KMSEdge
 from gateway.server.kms_quotas import KMSQuotas
 from gateway.server.provider_keys import ProviderKeys
@@ -222,7 +223,12 @@ class Application:
         # It has a connection of its own, as the other belongs to this thread.
         tokens = SessionTokens(IndexKeySecretSealer(keys.rows))
         self._identity_service = IdentityService(
-            lambda: self._open_identities(keys), self._uses, tokens, self._change_trail, self._provider_keys
+            lambda: self._open_identities(keys),
+            self._uses,
+            tokens,
+            self._change_trail,
+            self._provider_keys,
+            catch_up=self._identity_stores.catch_up,
         )
         self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
         sessions = Sessions(tokens, self._identities)
@@ -298,6 +304,7 @@ class Application:
             owner_of=owners(identities),
             owner_by_id=owners_by_id(identities),
             could_be_principal=could_be_principal(identities),
+            catch_up=self._identity_stores.catch_up,
             account_access=identities.account_access,
             put_account_block=identity_service.put_account_block,
             integrity_event=integrity_event,
@@ -346,7 +353,7 @@ class Application:
             note_use=self._uses.note,
             open_session=sessions.credential,
         )
-        return Unsealed(services, authenticator, identity_service)
+        return Unsealed(services, Door(authenticator, self._identity_stores.catch_up), identity_service)
 
     async def _write_uses(self, service: IdentityService) -> None:
         while True:

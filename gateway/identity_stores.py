@@ -40,6 +40,10 @@ class IdentityStores:
         if self._replica is not None:
             self._replica.require_fresh()
 
+    async def catch_up(self) -> bool:
+        """See `iam.store.interface.CatchUp`."""
+        return self._replica is not None and await self._replica.catch_up()
+
     def close(self) -> None:
         if self._replica is not None:
             self._replica.close()

@@ -10,7 +10,7 @@ whose commit is the change. Only then is the copy's transaction committed. A cra
 behind.
 
 Every process follows (`replica.py`): it asks for the number of the last change each second, and when the database
-notifies of one. A process that has not had that answer for STALE_SECONDS serves nobody: what was taken away on one
-node is gone everywhere by then. What a copy cannot catch up with (a new one, a database that was restored from a
-backup, too many changes) is read anew as a whole.
+notifies of one, or somebody did not find what may be new. A process that has not had that answer for STALE_SECONDS
+serves nobody: what was taken away on one node is gone everywhere by then. What a copy cannot catch up with (a new one,
+a database that was restored from a backup, too many changes) is read anew as a whole.
 """

@@ -38,6 +38,9 @@ STALE_SECONDS: Final = 5.0
 POLL_SECONDS: Final = 1.0
 """Between two questions whether there was a change, if nobody notified of one."""
 
+CATCH_UP_PAUSE_SECONDS: Final = 0.1
+"""Between two questions that are asked for those who missed something, however many they are."""
+
 _LISTEN_PAUSE_SECONDS: Final = 5.0
 """Before the connection that is notified is made anew; meanwhile it is asked."""
 
@@ -110,6 +113,8 @@ class Replica:
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._waiting: asyncio.Future[bool] | None = None
+        self._may_ask_at = 0.0
         self._database: Database | None = None
         self._copy: Copy | None = None
         self._loop = asyncio.new_event_loop()
@@ -129,6 +134,22 @@ class Replica:
     @property
     def is_fresh(self) -> bool:
         return _now() - self._confirmed <= self._stale_seconds
+
+    async def catch_up(self) -> bool:
+        """Have the copy be as the database is at some moment after this call, in any event loop.
+
+        For whoever is about to say that something does not exist, which another node may just have made. Those who
+        come at once share one question, and there is one each CATCH_UP_PAUSE_SECONDS: asking for what never existed
+        is no way to keep the database busy. False if the database is away, or does not answer in `stale_seconds`.
+        """
+        if self._closed or self._reported:
+            return False
+        asked = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._next_answer(), self._loop))
+        try:
+            async with asyncio.timeout(self._stale_seconds):
+                return await asked
+        except TimeoutError:
+            return False
 
     @contextlib.contextmanager
     def change(self, connection: sqlite3.Connection, changed_rows: Callable[[], Sequence[SharedRow]]) -> Iterator[None]:
@@ -192,6 +213,8 @@ class Replica:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._waiting is not None:
+            self._waiting.set_result(False)
         if self._database is not None:
             await self._database.close()
         if self._copy is not None:
@@ -203,12 +226,27 @@ class Replica:
                 async with asyncio.timeout(self._poll_seconds):
                     await self._wake.wait()
             self._wake.clear()
+            # Who misses something from here on has the next answer: this question may be asked too early for it.
+            waiting, self._waiting = self._waiting, None
+            self._may_ask_at = self._loop.time() + CATCH_UP_PAUSE_SECONDS
+            is_current = False
             try:
                 await self._confirm(database, copy)
+                is_current = True
             except (self.sharing.errors.unavailable, TimeoutError) as error:
                 self._report(str(error) or f"{self.sharing.errors.what}: the database does not answer in time")
             else:
                 self._report("")
+            finally:
+                if waiting is not None:
+                    waiting.set_result(is_current)
+
+    async def _next_answer(self) -> bool:
+        """Whether the copy is current, once whoever follows has asked anew."""
+        if self._waiting is None:
+            self._waiting = self._loop.create_future()
+            self._loop.call_at(self._may_ask_at, self._wake.set)
+        return await asyncio.shield(self._waiting)
 
     def _report(self, reason: str) -> None:
         """Once, until it is another one."""

@@ -33,6 +33,7 @@ from gateway.storage.index.records import BucketRow, ObjectRow
 from iam.credentials import AccountAccess
 from iam.principals import Caller, PrincipalKind
 from iam.quickly_made import quickly_made
+from iam.store.interface import CatchUp, nothing_to_catch_up
 
 MAX_DOCUMENT_BYTES = 3 << 20
 """A CompleteMultipartUpload of 10 000 parts with SHA-512 checksums has 2.2 MB, a Delete of 1 000 long keys 1.1 MB."""
@@ -51,7 +52,8 @@ class PublicAccess:
 class Services:
     """Everything that operations ask: wired once in `gateway.app`.
 
-    `could_be_principal` is False of who a policy names under "AWS" and is known not to be there. `owner_of` names an
+    `could_be_principal` is False of who a policy names under "AWS" and is known not to be there; `catch_up` is asked
+    before anybody is refused for somebody's not being there, whom another node may have made. `owner_of` names an
     account ("" is nobody's), `owner_by_id` the one of a canonical user id, None if there is none. `account_access`
     tells what holds for all that an account owns (`IdentityStore` says what its flag is), and `put_account_block`
     changes it: the settings of `PublicAccessBlock` that are on. It has taken effect, in every process, when it
@@ -71,6 +73,7 @@ class Services:
     put_account_block: Callable[[Caller, frozenset[str] | None], Awaitable[None]]
     integrity_event: Callable[[str, str], None]
     could_be_principal: Callable[[str], bool] = lambda _name: True
+    catch_up: CatchUp = nothing_to_catch_up
     public_access: PublicAccess = PublicAccess()
     new_buckets_take_customer_keys: bool = False
     copies_share: bool = True

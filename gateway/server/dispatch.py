@@ -35,6 +35,7 @@ from gateway.protocol.xml.documents.error import ErrorDocument
 from gateway.sealing.errors import SealingError
 from gateway.server.access_log import CUSTOMER_KEY_MODE, Entry, current_entry
 from gateway.server.brakes import Brakes, Family, Throttled
+from gateway.server.door import Door
 from gateway.server.explanation import (
     explain_anonymous,
     explain_authentication,
@@ -47,7 +48,7 @@ from gateway.server.iam_edge import RETRY_AFTER_SECONDS, IAMEdge, is_query_reque
 from gateway.server.kms_edge import KMSEdge, is_kms_request, sealed_response
 from gateway.server.organizations_edge import OrganizationsExchange, is_organizations_request
 from gateway.storage.errors import NoSuchKey, RowDamaged, StorageError
-from iam.authenticator import Authenticated, Authenticator
+from iam.authenticator import Authenticated
 from iam.errors import AuthenticationError
 from iam.face.service import IdentityService
 from iam.policy.cache import PolicyCache
@@ -70,7 +71,7 @@ class Unsealed:
     """What requests need once the service's own keys are open: absent before, and everything answers 503."""
 
     services: Services
-    authenticator: Authenticator
+    door: Door
     identities: IdentityService
 
 
@@ -109,11 +110,11 @@ class Dispatcher:
         except KMSUnavailable as error:
             return self._sealed(error, request, entry)
         if is_organizations_request(request):
-            return await self._organizations_edge.handle(request, unsealed.authenticator, unsealed.identities, entry)
+            return await self._organizations_edge.handle(request, unsealed.door, unsealed.identities, entry)
         if is_kms_request(request):
-            return await self._kms_edge.handle(request, unsealed.authenticator, entry)
+            return await self._kms_edge.handle(request, unsealed.door, entry)
         if self._is_query(request):
-            return await self._iam_edge.handle(request, unsealed.authenticator, unsealed.identities, entry)
+            return await self._iam_edge.handle(request, unsealed.door, unsealed.identities, entry)
         return await self._answer_s3(request, unsealed, entry)
 
     async def _answer_s3(self, request: Request, unsealed: Unsealed, entry: Entry) -> Response:
@@ -192,11 +193,11 @@ class Dispatcher:
         operation = self._find(request, address, query)
         entry.operation = operation.name
         now = datetime.now(UTC)
-        authenticated = unsealed.authenticator.authenticate(request, S3, now=now, bucket_of_host=address.bucket_of_host)
+        authenticated = await unsealed.door.authenticate(request, S3, now=now, bucket_of_host=address.bucket_of_host)
         browser_form = None
         if operation.body is Body.FORM:
             browser_form = await BrowserForm.read(request)
-            authenticated = self._signer_of(browser_form, authenticated, unsealed, now)
+            authenticated = await self._signer_of(browser_form, authenticated, unsealed, now)
             browser_form.check(address.bucket or "", now)
             request, address = browser_form.as_put(request), replace(address, key=browser_form.upload.key)
             entry.key = address.key
@@ -250,13 +251,13 @@ class Dispatcher:
         return response
 
     @staticmethod
-    def _signer_of(
+    async def _signer_of(
         form: BrowserForm, authenticated: Authenticated | None, unsealed: Unsealed, now: datetime
     ) -> Authenticated | None:
         """Who signed a form. Its policy says what may be uploaded, so that no other signature does."""
         if authenticated is not None:
             raise S3Error("InvalidArgument", "A browser form is signed by its fields, not by Authorization or its URL.")
-        return unsealed.authenticator.authenticate_form(form.upload.fields, S3, now=now)
+        return await unsealed.door.authenticate_form(form.upload.fields, S3, now=now)
 
     def _authentication(self, authenticated: Authenticated | None, request: Request) -> Authentication:
         if authenticated is None:

@@ -17,9 +17,9 @@ from gateway.protocol.request_headers import user_agent
 from gateway.protocol.xml.documents.query import CONTENT_TYPE, error_document, result_document
 from gateway.server.access_log import Entry
 from gateway.server.brakes import Brakes, Family, Throttled
+from gateway.server.door import Door
 from gateway.server.explanation import explain_anonymous, explain_authentication, explain_iam, explain_throttled
 from gateway.server.whole_body import read_whole
-from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
 from iam.face.auditing import TrailUnavailable
 from iam.face.authentication import anonymous_failure, authentication_failure
@@ -64,13 +64,11 @@ class IAMEdge:
         self._brakes = brakes
         self._exchange = QueryExchange if exchange is None else exchange
 
-    async def handle(
-        self, request: Request, authenticator: Authenticator, service: IdentityService, entry: Entry
-    ) -> Response:
+    async def handle(self, request: Request, door: Door, service: IdentityService, entry: Entry) -> Response:
         """Authenticate and answer. Raises only CancelledError."""
         exchange = self._exchange(request, entry)
         try:
-            return await exchange.answer(authenticator, service, self._brakes)
+            return await exchange.answer(door, service, self._brakes)
         except IAMError as error:
             return exchange.failure(error)
         except AuthenticationError as error:
@@ -117,16 +115,16 @@ class Exchange:
         self._request = request
         self._entry = entry
 
-    async def answer(self, authenticator: Authenticator, service: IdentityService, brakes: Brakes) -> Response:
+    async def answer(self, door: Door, service: IdentityService, brakes: Brakes) -> Response:
         """Raises IAMError, AuthenticationError, Throttled, S3Error, StoreUnavailable."""
         request, entry = self._request, self._entry
         brakes.admit_address(Family.API, request.remote_ip)
         body = await read_whole(request, MAX_BODY_BYTES)
         self._read(body)
         if self._needs_no_signature():  # and one that is there all the same means nothing
-            caller = self._caller(ANONYMOUS, authenticator.region)
+            caller = self._caller(ANONYMOUS, door.region)
         else:
-            authenticated = authenticator.authenticate(
+            authenticated = await door.authenticate(
                 request,
                 self.service,
                 now=datetime.now(UTC),

@@ -14,9 +14,9 @@ from gateway.protocol.messages import Request, Response
 from gateway.protocol.request_headers import user_agent
 from gateway.server.access_log import Entry
 from gateway.server.brakes import Brakes, Family, Throttled
+from gateway.server.door import Door
 from gateway.server.explanation import ExplainedKeyService, explain_anonymous, explain_authentication, explain_throttled
 from gateway.server.whole_body import read_whole
-from iam.authenticator import Authenticator
 from iam.errors import AuthenticationError
 from iam.principals import Caller
 from iam.scope import KMS
@@ -44,10 +44,10 @@ class KMSEdge:
         self._service = service
         self._brakes = brakes
 
-    async def handle(self, request: Request, authenticator: Authenticator, entry: Entry) -> Response:
+    async def handle(self, request: Request, door: Door, entry: Entry) -> Response:
         """Authenticate and answer. Raises only CancelledError."""
         try:
-            face = await self._answer(request, authenticator, entry)
+            face = await self._answer(request, door, entry)
         except AuthenticationError as error:
             explain_authentication(entry, error)
             face = await self._refusal(error, request)
@@ -66,12 +66,12 @@ class KMSEdge:
         entry.error_code = face.headers.get("x-amzn-ErrorType")
         return as_response(face)
 
-    async def _answer(self, request: Request, authenticator: Authenticator, entry: Entry) -> FaceResponse:
+    async def _answer(self, request: Request, door: Door, entry: Entry) -> FaceResponse:
         target = request.headers[_TARGET]
         entry.operation = _logged_operation(target)
         self._brakes.admit_address(Family.API, request.remote_ip)
         body = await read_whole(request, MAX_BODY_BYTES)
-        authenticated = authenticator.authenticate(
+        authenticated = await door.authenticate(
             request, KMS, now=datetime.now(UTC), body_sha256=hashlib.sha256(body).hexdigest()
         )
         if authenticated is None:

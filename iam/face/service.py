@@ -26,10 +26,30 @@ from iam.oidc_providers import OIDCProvider
 from iam.policy.decisions import Decisions
 from iam.principals import Caller, PrincipalKind
 from iam.session_tokens import SessionTokens
-from iam.store.interface import IdentityStore, IdentityStoreError, OutcomeUnknown, StoreUnavailable
+from iam.store.interface import (
+    CatchUp,
+    IdentityStore,
+    IdentityStoreError,
+    OutcomeUnknown,
+    StoreUnavailable,
+    nothing_to_catch_up,
+)
 from iam.web_identity import KeySource, KeysUnavailable, KeysWrong
 
 _log = logging.getLogger(__name__)
+
+_MISSED = frozenset(
+    {
+        "AccessDenied",
+        "AccountNotFoundException",
+        "ChildNotFoundException",
+        "CreateAccountStatusNotFoundException",
+        "InvalidIdentityToken",
+        "NoSuchEntity",
+        "TargetNotFoundException",
+    }
+)
+"""What is said of somebody or something that does not exist; of a role that is to be assumed, AccessDenied is."""
 
 MAX_MESSAGE_CHARACTERS = 4096
 """Of a refusal, in the audit trail: some quote what was sent."""
@@ -48,13 +68,17 @@ class IdentityService:
         tokens: SessionTokens,
         trail: ChangeTrail | None = None,
         provider_keys: KeySource | None = None,
+        *,
+        catch_up: CatchUp = nothing_to_catch_up,
     ) -> None:
         """`open_store` is called in the thread, at the first call. It raises StoreUnavailable.
 
         `uses` are the access keys that this process saw used; `tokens` makes session tokens; `trail` is told what is
-        changed; `provider_keys` has the keys of identity providers (without it none can be had).
+        changed; `provider_keys` has the keys of identity providers (without it none can be had); `catch_up` brings here
+        what other nodes changed.
         """
         self._provider_keys = provider_keys
+        self._catch_up = catch_up
         self._trail = trail
         self._under_way: set[asyncio.Task[Document | None]] = set()
         self._open_store = open_store
@@ -75,6 +99,18 @@ class IdentityService:
         return await self._to_the_end(self._told(trail, caller, operation, parameters, noted))
 
     async def _in_thread(
+        self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
+    ) -> Document | None:
+        """What is not found is looked for once more if other nodes may have made it."""
+        try:
+            return await self._attempt(caller, operation, parameters, decisions)
+        except IAMError as error:
+            if error.code not in _MISSED or not await self._catch_up():
+                raise
+        decisions.forget()
+        return await self._attempt(caller, operation, parameters, decisions)
+
+    async def _attempt(
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions
     ) -> Document | None:
         keys = await self._keys_for(operation, parameters) if operation.is_unsigned else ()

@@ -51,6 +51,10 @@ class Decisions:
         self._first: tuple[str, str, Decision] | Decided | None = None
         self._refusal: tuple[str, str, Decision] | Decided | None = None
 
+    def forget(self) -> None:
+        """The request is decided anew."""
+        self.principal = self._first = self._refusal = None
+
     def note(self, action: str, resource_arn: str, decision: Decision) -> None:
         if decision.is_allowed:
             if self._first is None:

@@ -2,15 +2,15 @@
 
 Each method is one transaction. One that returned has made its effect durable, power loss included; one that raised
 has changed nothing, but for OutcomeUnknown. What one process changed, every other process of the node sees at its next
-call, those of other nodes within seconds: nothing is cached beyond that. All raise `StoreUnavailable` when the database
-cannot serve; trying again later may help.
+call, those of other nodes within seconds, or when it was asked to catch up: nothing is cached beyond that. All raise
+`StoreUnavailable` when the database cannot serve; trying again later may help.
 
 What reads does not wait for a network: a store that lives on one keeps a local copy. What changes may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from enum import Enum
 from typing import ClassVar, Protocol
 
@@ -21,6 +21,14 @@ from iam.oidc_providers import OIDCProvider
 from iam.organizations import AccountRequest
 from iam.principals import IdentityPolicies, PolicyText
 from iam.tags import Tags
+
+CatchUp = Callable[[], Awaitable[bool]]
+"""Brings here what other nodes changed. Whether that was done, and what was not found is to be looked for again."""
+
+
+async def nothing_to_catch_up() -> bool:
+    """Where identities are this node's alone."""
+    return False
 
 
 class IdentityStoreError(Exception):

@@ -20,6 +20,7 @@ from kms.epoch import Epoch
 from kms.hsm.interface import Root
 from kms.service import acts, importing, rotation, states, usage
 from kms.service.authorisation import Authorise
+from kms.service.call import Call
 from kms.service.core import Core, ServiceSettings, now_us
 from kms.service.grants import check_tokens
 from kms.service.recording import RETRY_SECONDS
@@ -29,6 +30,18 @@ from kms.store.interface import KeyStore, StoreUnavailable
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+
+_MISSED = frozenset(
+    {
+        "AccessDeniedException",
+        "IncorrectKeyException",
+        "InvalidCiphertextException",
+        "InvalidGrantTokenException",
+        "NotFoundException",
+    }
+)
+"""What is said of a key, an alias, a version or a grant that does not exist: another node may just have made it.
+AccessDenied is said for want of a grant, and of another account's key that does not exist."""
 
 
 class EmbeddedKeyService:
@@ -107,6 +120,16 @@ class EmbeddedKeyService:
             self._core.require_unsealed()
         call = self._core.new_call(caller, request)
         call.decisions = decisions
+        try:
+            return await self._handled(call)
+        except KMSError as error:
+            if error.code not in _MISSED or not await self._core.store.catch_up():
+                raise
+        decisions.clear()
+        return await self._handled(call)
+
+    async def _handled(self, call: Call[t.Request[R]]) -> R:
+        request = call.request
         try:
             check_tokens(self._core, getattr(request, "grant_tokens", ()))
             answer: R = await HANDLERS[type(request)](self._core, call)

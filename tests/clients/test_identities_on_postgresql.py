@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.clients.checks import error_of, faults
+from tests.clients.conftest import make_bucket
 from tests.clients.users import allow, client_of
 from tests.harness import Gateway, wait_until
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
@@ -67,8 +68,7 @@ def test_who_lost_a_right_on_one_gateway_has_lost_it_on_the_other(
 ) -> None:
     one, other = gateways
     iam, name, key_id = one.client("iam"), user["UserName"], user["AccessKeyId"]
-    for gateway in gateways:
-        wait_until(lambda gateway=gateway: answer(gateway, user) == "", "the user is let in")
+    assert [answer(gateway, user) for gateway in gateways] == ["", ""], "known to both at once"
     iam.delete_user_policy(UserName=name, PolicyName="p")
     assert {answer(one, user) for _ in range(4)} == {"AccessDenied"}  # by either worker, at once
     wait_until(lambda: answer(other, user) == "AccessDenied", "the right is gone")
@@ -79,6 +79,24 @@ def test_who_lost_a_right_on_one_gateway_has_lost_it_on_the_other(
     iam.delete_user(UserName=name)
     assert error_of(one.client("iam").get_user, UserName=name)["Error"]["Code"] == "NoSuchEntity"
     wait_until(lambda: answer(other, user) == "InvalidAccessKeyId", "the user is gone")
+
+
+def test_a_policy_may_name_a_user_that_the_other_gateway_just_made(gateways: tuple[Gateway, Gateway]) -> None:
+    one, other = gateways
+    s3 = other.client("s3")
+    bucket = make_bucket(s3)
+    for number in range(3):
+        made = one.client("iam").create_user(UserName=f"named-{uuid.uuid4()}-{number}")["User"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"AWS": made["Arn"]},
+            "Action": "s3:GetObject",
+            "Resource": f"arn:aws:s3:::{bucket}/*",
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        s3.put_bucket_policy(Bucket=bucket, Policy=policy)
+    unknown = policy.replace(made["UserName"], "nobody")
+    assert error_of(s3.put_bucket_policy, Bucket=bucket, Policy=unknown)["Error"]["Code"] == "MalformedPolicy"
 
 
 def test_exactly_one_gateway_tells_of_a_change(gateways: tuple[Gateway, Gateway], user: dict[str, str]) -> None:

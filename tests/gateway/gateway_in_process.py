@@ -31,6 +31,7 @@ from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.server.brakes import Brakes
 from gateway.server.dispatch import Dispatcher, Unsealed
+from gateway.server.door import Door
 from gateway.server.kms_edge import KMSEdge
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, open_service_keys
@@ -237,7 +238,7 @@ async def in_process_gateway(
         )
         sessions = Sessions(tokens, identities)
         authenticator = Authenticator(REGION, identities.find_credential, open_session=sessions.credential)
-        unsealed = Unsealed(services, authenticator, identity_service)
+        unsealed = Unsealed(services, Door(authenticator), identity_service)
         brakes = Brakes(RateTable.private(), LimitSettings())
         dispatcher = Dispatcher(
             operations=OPERATIONS,

@@ -29,7 +29,8 @@ async def put(call: Call) -> Response:
     try:
         text = body.decode()
         policy = parse_bucket_policy(text, bucket.name)
-        _check_principals(call, policy)
+        if not _are_there(call, policy) and not (await call.services.catch_up() and _are_there(call, policy)):
+            raise PolicyError(PolicyKind.BUCKET, Fault.INVALID_PRINCIPAL)
     except UnicodeDecodeError:
         raise S3Error("MalformedPolicy", "Policies must be valid JSON and the first byte must be '{'") from None
     except PolicyError as error:
@@ -71,13 +72,11 @@ async def _own_bucket(call: Call) -> BucketRow:
     return bucket
 
 
-def _check_principals(call: Call, policy: Policy) -> None:
-    """Raises PolicyError where the policy names somebody who is known not to be there."""
-    for statement in policy.statements:
-        named = statement.principals
-        if named is None or all(map(call.services.could_be_principal, named.arns | named.unique_ids)):
-            continue
-        raise PolicyError(PolicyKind.BUCKET, Fault.INVALID_PRINCIPAL)
+def _are_there(call: Call, policy: Policy) -> bool:
+    """False where the policy names somebody who is not known to be there."""
+    named = [statement.principals for statement in policy.statements if statement.principals is not None]
+    names = set[str]().union(*(each.arns | each.unique_ids for each in named))
+    return all(map(call.services.could_be_principal, names))
 
 
 def _check_public(call: Call, bucket: BucketRow, text: str) -> None:

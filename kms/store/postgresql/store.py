@@ -68,6 +68,9 @@ class PostgreSQLKeyStore(SQLiteKeyStore):
     def _opened(self, path: Path) -> Database:
         return _CopyDatabase(self._replica)
 
+    async def catch_up(self) -> bool:
+        return await self._replica.catch_up()
+
     def put_usage(self, usages: Sequence[StoredUsage]) -> None:
         news = [each for each in usages if _is_news(each, self.usage(each.key_id, each.region))]
         if news:

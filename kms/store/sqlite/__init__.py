@@ -45,5 +45,8 @@ class SQLiteKeyStore(
     def require_current(self) -> None:
         self._database.require_current()
 
+    async def catch_up(self) -> bool:
+        return False
+
     def close(self) -> None:
         self._database.close()

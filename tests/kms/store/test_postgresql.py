@@ -97,8 +97,11 @@ class Nodes:
         self.changes: dict[str, int] = {}
 
     def open(self, node: str, **options: Any) -> PostgreSQLKeyStore:
+        on_change = options.pop("on_change", lambda: None)
+
         def changed() -> None:
             self.changes[node] = self.changes.get(node, 0) + 1
+            on_change()
 
         opening = partial(open_keys, self.url, **options.pop("database", {}))
         made = PostgreSQLKeyStore(Replica(self.copy(node), SHARING, opening, on_change=changed, **options))
