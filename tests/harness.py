@@ -22,10 +22,13 @@ import boto3
 from botocore.config import Config
 
 from gateway.sealing.ledger import SEALS_VARIABLE
+from tests.preloaded import Preloaded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
 START_SECONDS = 60.0
+
+COMMANDS = Preloaded()
 
 SERVE_ENVIRONMENT = {"SEALGATE_LIMITS_FAILURES": "0", "SEALGATE_SCRUB_SCHEDULE": "never"}
 """Tests send more wrong signatures a minute than anybody should; what is done about that is `test_brakes`. They damage
@@ -89,16 +92,23 @@ class Gateway:
         self.admin_url = ""
         self.log_path = data.with_name(data.name + ".log")
 
-    def sealgate(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a `sealgate` command to its end."""
-        return subprocess.run(
-            [sys.executable, "-m", "gateway", *arguments],
-            env=clean_environment(**self.environment),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=check,
-        )
+    def sealgate(self, *arguments: str, check: bool = True, text: str = "") -> subprocess.CompletedProcess[str]:
+        """Run a `sealgate` command to its end; `text` is what it reads."""
+        environment = clean_environment(**self.environment)
+        if "LD_PRELOAD" in environment:
+            return subprocess.run(
+                [sys.executable, "-m", "gateway", *arguments],
+                env=environment,
+                input=text,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=check,
+            )
+        done = COMMANDS.run(arguments, environment, text)
+        if check:
+            done.check_returncode()
+        return done
 
     def init(self) -> Gateway:
         options = ["--root", self.root, "--workers", str(self.workers), "--region", self.region]

@@ -1,9 +1,9 @@
-"""Memory of a worker stays flat while 8 streams of 1 GiB go up, and down again: at most 40 MiB above what it had.
+"""Memory of a worker stays flat while 8 streams of 256 MiB go up, and down again: at most 40 MiB above what it had.
 
 Half of them have two layers (DSSE-KMS), which are sealed batch by batch as well.
 
 Bodies are made and checked while they travel; nothing on the client's side is kept either. The data directory takes
-8 GiB for a minute.
+2 GiB for a moment.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.harness import Gateway
 BUCKETS = {"memory": "aws:kms", "memory-two-layers": "aws:kms:dsse"}
 """With the modes that are their defaults."""
 STREAMS = 8
-SIZE_BYTES = 1 << 30
+SIZE_BYTES = 256 << 20
 PIECE_BYTES = 1 << 20
 GROWTH_LIMIT_KIB = 40 << 10
 SAMPLE_SECONDS = 0.1
@@ -119,7 +119,7 @@ def warm_up(gateway: Gateway) -> None:
             assert s3.get_object(Bucket=bucket, Key=f"warm/{number}")["Body"].read() == bytes(100_000)
 
 
-def test_eight_streams_of_a_gibibyte_take_no_memory(make_gateway: StartGateway) -> None:
+def test_eight_large_streams_take_no_memory(make_gateway: StartGateway) -> None:
     gateway = make_gateway(workers=1).start()
     warm_up(gateway)
     bodies = [Body(stream) for stream in range(STREAMS)]
@@ -132,5 +132,5 @@ def test_eight_streams_of_a_gibibyte_take_no_memory(make_gateway: StartGateway) 
             for each in [clients.submit(send, url, body) for url, body in zip(urls, bodies, strict=True)]:
                 each.result(300)
     assert gateway.children("gateway.worker") == [worker]
-    assert len(memory.samples) > 50
+    assert len(memory.samples) > 20
     assert memory.growth <= GROWTH_LIMIT_KIB

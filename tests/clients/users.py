@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from tests.harness import REGION, Gateway, clean_environment
+from tests.harness import REGION, Gateway
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +31,8 @@ class TestUser:
 
     def put_policy(self, *statements: dict[str, Any], name: str = "p") -> None:
         document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        account = ("--account", self.account_id)
-        command = [sys.executable, "-m", "gateway", "user", "policy", "put", str(self.gateway.data)]
-        subprocess.run(
-            [*command, self.name, name, "-", *account],
-            env=clean_environment(),
-            input=document,
-            text=True,
-            capture_output=True,
-            timeout=120,
-            check=True,
-        )
+        command = ("user", "policy", "put", str(self.gateway.data), self.name, name, "-", "--account", self.account_id)
+        self.gateway.sealgate(*command, text=document)
 
     def delete_policy(self, name: str = "p") -> None:
         self.gateway.sealgate(
