@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,6 +19,7 @@ from gateway.storage.index.interface import Index
 from gateway.storage.index.moving import move_to_postgresql, move_to_sqlite
 from gateway.storage.index.postgresql.index import open_postgresql_index
 from gateway.storage.index.postgresql.schema import ERRORS, MIGRATIONS
+from gateway.storage.index.setting_aside import set_aside_directory, set_aside_tables
 from gateway.storage.index.sqlite.index import open_sqlite_index
 
 _MAX_PASSWORD_BYTES = 4096
@@ -64,6 +67,24 @@ async def move_index(settings: Settings, to: str, told: Callable[[int, int], Non
         if to == "sqlite":
             return await move_to_sqlite(connection, settings.database.schema, settings.index_path, told)
         return await move_to_postgresql(settings.index_path, connection, settings.database.schema, told)
+
+
+async def set_index_aside(settings: Settings) -> str:
+    """Put what is left of the index where nothing looks for it; where that is. Nobody else uses it.
+
+    Raises StorageUnavailable.
+    """
+    suffix = time.strftime("_aside_%Y%m%d%H%M%S", time.gmtime())
+    if settings.storage.index == "sqlite":
+        try:
+            return str(await asyncio.to_thread(set_aside_directory, settings.index_path.parent, suffix))
+        except OSError as error:
+            raise StorageUnavailable(f"index: it cannot be put aside: {error.strerror}") from error
+    async with _connected(settings) as connection:
+        try:
+            return f"schema {await set_aside_tables(connection, settings.database.schema, suffix)}"
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise ERRORS.refused(error) from error
 
 
 @asynccontextmanager

@@ -24,7 +24,7 @@ from gateway.commands.terminal import printable, size_text
 from gateway.config import Settings
 from gateway.identities import key_service
 from gateway.index_notes import Notes, NotesError, read_notes
-from gateway.index_stores import open_index
+from gateway.index_stores import open_index, set_index_aside
 from gateway.operations.sealed_rows import SealedRows
 from gateway.rebuild.footers import REQUEST_ID, FooterOpener
 from gateway.rebuild.rebuilder import NotEmpty, Rebuilder, RebuildReport, require_empty
@@ -60,6 +60,12 @@ def index_group() -> None:
 @click.option(
     "--other-buckets", is_flag=True, help="Take objects of buckets that the notes do not name, too: recovered-ID."
 )
+@click.option(
+    "--set-aside",
+    is_flag=True,
+    help="Put what is there of the index aside before the new one is written. On PostgreSQL its tables alone go to "
+    "another schema: identities and keys stay.",
+)
 @click.option("--drop-parts", is_flag=True, help="Let the sweep have parts that no object names: uploads in progress.")
 @JSON
 def rebuild_command(
@@ -69,6 +75,7 @@ def rebuild_command(
     notes: Path | None,
     customer_keys: tuple[Path, ...],
     other_buckets: bool,
+    set_aside: bool,
     drop_parts: bool,
     as_json: bool,
 ) -> None:
@@ -88,7 +95,15 @@ def rebuild_command(
         except (NotesError, BlobError) as error:
             raise Failure(str(error)) from error
         report = asyncio.run(
-            _rebuild(settings, noted, keys, dry_run=dry_run, other_buckets=other_buckets, keeps_parts=not drop_parts)
+            _rebuild(
+                settings,
+                noted,
+                keys,
+                dry_run=dry_run,
+                other_buckets=other_buckets,
+                sets_aside=set_aside,
+                keeps_parts=not drop_parts,
+            )
         )
     if as_json:
         click.echo(json.dumps(_document(report, dry_run), indent=2, ensure_ascii=False))
@@ -106,9 +121,10 @@ async def _rebuild(
     *,
     dry_run: bool,
     other_buckets: bool,
+    sets_aside: bool,
     keeps_parts: bool,
 ) -> RebuildReport:
-    if not dry_run:
+    if not dry_run and not sets_aside:
         await _refuse_early(settings)
     scratch = Scratch(settings.run_directory / f"rebuild-{os.getpid()}.sqlite")
     with contextlib.closing(scratch), Progress("blobs") as reading, Progress("versions") as writing:
@@ -127,7 +143,7 @@ async def _rebuild(
             )
             await rebuilder.read()
         if not dry_run:
-            await _write(settings, rebuilder)
+            await _write(settings, rebuilder, sets_aside=sets_aside)
         return rebuilder.report
 
 
@@ -144,8 +160,11 @@ async def _refuse_early(settings: Settings) -> None:
         await index.close()
 
 
-async def _write(settings: Settings, rebuilder: Rebuilder) -> None:
+async def _write(settings: Settings, rebuilder: Rebuilder, *, sets_aside: bool) -> None:
     with told_act(settings, "RebuildIndex", versions=str(rebuilder.report.versions)):
+        if sets_aside:  # only now: until everything is read and opened, it may be that it is better than nothing
+            click.echo(printable(f"The index that was there lies in {await set_index_aside(settings)}."), err=True)
+            settings.index_path.parent.mkdir(mode=0o700, exist_ok=True)
         index = await open_index(settings)
         try:
             await rebuilder.write(index)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.observe import metric
 from tests.clients.checks import stored_files
 from tests.clients.raw import STREAMING, STREAMING_UNSIGNED_TRAILER, Connection, RawClient, framed, head
 from tests.harness import Gateway, wait_until
@@ -297,12 +298,18 @@ def test_memory_is_bounded_while_many_clients_take_their_time(
             enter().send(b"GET / HTTP/1.1\r\nx-a: " + b"a" * 15_000)
             enter().send(upload + b"\0" * 1_000_000)
             enter().send(download)
-        wait_until(lambda: len(stored_files(gateway)) >= len(before) + CROWD, "every upload is under way")
+        wait_until(lambda: in_flight(gateway) >= 2 * CROWD, "every upload and download is under way")
         assert s3.put_object(Bucket=bucket, Key="meanwhile", Body=b"1")["ETag"]
         grown = resident_kib(gateway) - at_rest
     assert grown < (3 * CROWD) << 10, f"{grown} KiB for {3 * CROWD} connections"
+    wait_until(lambda: in_flight(gateway) == 0, "all are over")
     wait_until(lambda: len(stored_files(gateway)) <= len(before), "what the cut uploads had written is gone")
     assert [item["Key"] for item in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["large", "meanwhile"]
+
+
+def in_flight(gateway: Gateway) -> float:
+    """Requests being served, as the gateway notes each second."""
+    return metric(gateway, "sealgate_requests_in_flight")
 
 
 def resident_kib(gateway: Gateway) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.commands.main import main
+from gateway.storage.index.setting_aside import ALL_TABLES
 from tests.clients.checks import headers_of, random_bytes
 from tests.harness import Gateway, running_gateway, wait_until
 
@@ -83,8 +85,9 @@ def lose_index(gateway: Gateway) -> None:
 
 
 async def _drop(url: str, schema: str) -> None:
+    """The index alone: identities are in the same schema."""
     connection = await asyncpg.connect(url)
-    await connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
+    await connection.execute(f"DROP TABLE {', '.join(f'{schema}.{table}' for table in ALL_TABLES)}")
     await connection.close()
 
 
@@ -119,6 +122,12 @@ def test_everything_comes_back(gateway: Gateway, tmp_path: Path) -> None:
     gateway.stop()
     refused = rebuild(gateway)
     assert refused.exit_code == 1 and "not empty" in refused.stderr
+    again = rebuild(gateway, *options, "--set-aside")
+    assert again.exit_code == 0, again.stderr
+    assert re.search(r"The index that was there lies in .*_aside_[0-9]{14}\.", again.stderr), again.stderr
+    assert json.loads(again.stdout)["versions"] == report["versions"]
+    gateway.start()
+    assert everything(gateway.client("s3")) == told
 
 
 def audit_of(gateway: Gateway) -> str:

@@ -55,7 +55,7 @@ def _table(name: str, columns: str, order: str, *booleans: str) -> _Table:
 
 # Those that others refer to come first. SQLite's `history` is 0 where PostgreSQL's `is_current` is true. Versions keep
 # their order of writing, which pages of what a KMS key opens follow: rowid there, version_no here.
-_TABLES: Final = (
+TABLES: Final = (
     _table("bucket", "bucket_id account_id name region created_us revision sealed", "bucket_id"),
     _table(
         "object_version",
@@ -97,13 +97,13 @@ async def move_to_postgresql(path: Path, connection: Any, schema: str, told: Tol
         file.execute("BEGIN")  # one state of it, until it is closed
         async with _postgresql_errors(), connection.transaction():
             await _require_newest(connection, schema)
-            names = ", ".join(table.name for table in _TABLES)
+            names = ", ".join(table.name for table in TABLES)
             await connection.execute(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
             await _require_empty(connection)
-            total = sum(file.execute(_count(table)).fetchone()[0] for table in _TABLES)
+            total = sum(file.execute(_count(table)).fetchone()[0] for table in TABLES)
             step = _step(told, 2 * total)
             count = 0
-            for table in _TABLES:
+            for table in TABLES:
                 rows = map(table.to_postgresql, _sqlite_rows(file, table))
                 records = _counted(rows, step, count)
                 await connection.copy_records_to_table(table.name, records=records, columns=table.columns)
@@ -125,7 +125,7 @@ async def move_to_sqlite(connection: Any, schema: str, path: Path, told: Told = 
             migrate(file)
             async with _postgresql_errors(), connection.transaction(isolation="repeatable_read", readonly=True):
                 await _require_newest(connection, schema)
-                total = sum([await connection.fetchval(_count(table)) for table in _TABLES])
+                total = sum([await connection.fetchval(_count(table)) for table in TABLES])
                 step = _step(told, 2 * total)
                 count = await _fill(file, connection, step)
             if file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
@@ -143,7 +143,7 @@ async def move_to_sqlite(connection: Any, schema: str, path: Path, told: Told = 
 async def _fill(file: sqlite3.Connection, connection: Any, step: _Step) -> int:
     file.execute("BEGIN IMMEDIATE")
     count = 0
-    for table in _TABLES:
+    for table in TABLES:
         insert = _insert(table)
         async for row in _postgresql_rows(connection, table):
             if file.execute(insert, table.to_sqlite(row)).rowcount != 1:
@@ -159,7 +159,7 @@ async def _fill(file: sqlite3.Connection, connection: Any, step: _Step) -> int:
 
 
 async def _compare(file: sqlite3.Connection, connection: Any, step: _Step, count: int) -> None:
-    for table in _TABLES:
+    for table in TABLES:
         expected = _sqlite_rows(file, table)
         async for row in _postgresql_rows(connection, table):
             if next(expected, None) != table.to_sqlite(row):
@@ -213,7 +213,7 @@ async def _require_newest(connection: Any, schema: str) -> None:
 
 
 async def _require_empty(connection: Any) -> None:
-    for table in _TABLES:
+    for table in TABLES:
         if await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table.name})"):  # noqa: S608
             raise NotEmpty(f"the table {table.name} of the database holds rows already")
 

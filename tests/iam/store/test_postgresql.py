@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import sqlite3
 import stat
@@ -614,6 +615,29 @@ def test_everything_is_refused_after_it_was_closed(nodes: Nodes) -> None:
 
 
 # Moving there and back
+
+
+def test_a_copy_puts_back_what_the_database_lost(nodes: Nodes, tmp_path: Path) -> None:
+    """As docs/rebuild.md says."""
+    node = nodes.open("one")
+    node.create_account(ACCOUNT)
+    node.create_user(ANN)
+    credential = new_credential()
+    node.create_access_key(credential, 1)
+    rows = rows_of(nodes.copy("one"))
+    nodes.close()
+    forget_identities()
+    own = tmp_path / "identities.sqlite"
+    for suffix in ("", "-wal"):
+        left = nodes.copy("one").with_name(f"one.sqlite{suffix}")
+        if left.exists():
+            shutil.copy(left, own.with_name(own.name + suffix))
+    with closing(sqlite3.connect(own)) as connection:
+        connection.executescript("DROP TABLE copy_position; PRAGMA wal_checkpoint(TRUNCATE);")
+    assert asyncio.run(moved(nodes, move_to_database, own)) == len(rows)
+    (tmp_path / "other").mkdir()
+    with closing(Nodes(tmp_path / "other")) as others:
+        assert others.open("node").find_credential(credential.access_key_id) == credential
 
 
 def test_identities_move_there_and_back_row_by_row(nodes: Nodes, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index import moving
 from gateway.storage.index.moving import move_to_postgresql, move_to_sqlite
 from gateway.storage.index.postgresql.schema import MIGRATIONS
+from gateway.storage.index.setting_aside import set_aside_tables
 from gateway.storage.index.sqlite.connection import connect
 from gateway.storage.index.sqlite.schema import migrate
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
@@ -98,8 +99,27 @@ async def test_every_row_is_moved_there_and_back(source: Path, database: tuple[A
     assert sorted(each.name for each in tmp_path.glob("*back*") if each != back) == []
 
 
+async def test_an_index_is_put_aside_whole_and_nothing_but_it(source: Path, database: tuple[Any, str]) -> None:
+    connection, schema = database
+    await move_to_postgresql(source, *database)
+    await connection.execute("DROP TABLE bad_blob; CREATE TABLE kms_row (of_another_store INTEGER)")
+
+    async def tables(of: str) -> set[str]:
+        return {row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", of)}
+
+    before = await tables(schema)
+    aside = await set_aside_tables(connection, schema, "_aside_20260102030405")
+    assert aside == f"{schema[:42]}_aside_20260102030405"
+    assert await tables(schema) == {"kms_row"}
+    assert await tables(aside) == before - {"kms_row"}
+    assert await connection.fetchval(f"SELECT count(*) FROM {aside}.object_version") == 3
+    await migrate_postgresql(connection, schema, MIGRATIONS)
+    assert await connection.fetchval(f"SELECT count(*) FROM {schema}.object_version") == 0
+    await connection.execute(f"DROP SCHEMA {aside} CASCADE")
+
+
 async def test_every_column_of_both_engines_is_moved(source: Path, database: tuple[Any, str]) -> None:
-    moved = {(table.name, column) for table in moving._TABLES for column in table.columns}
+    moved = {(table.name, column) for table in moving.TABLES for column in table.columns}
     rows = await database[0].fetch(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = $1", database[1]
     )
@@ -135,7 +155,7 @@ async def test_a_move_that_is_interrupted_leaves_nothing_and_can_be_begun_again(
 
     with pytest.raises(Interrupted):
         await move_to_postgresql(source, *database, interrupt)
-    for table in moving._TABLES:
+    for table in moving.TABLES:
         assert await database[0].fetchval(f"SELECT count(*) FROM {table.name}") == 0
     count = await move_to_postgresql(source, *database)
     with pytest.raises(Interrupted):
