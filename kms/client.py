@@ -44,6 +44,10 @@ class ConnectionBroken(Exception):
     """kmsd went away while a call was under way."""
 
 
+class NotBegun(ConnectionBroken):
+    """The request is for the next kmsd: this one has not begun it, and ends."""
+
+
 class _Call:
     """One request under way: where its answer goes, and until when."""
 
@@ -56,7 +60,7 @@ class _Call:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection to kmsd. `lost` is done when it is over."""
+    """One connection to kmsd. `lost` is done when it is over; once it `is_leaving`, it takes no new requests."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -66,6 +70,7 @@ class _Connection(asyncio.Protocol):
         self._unsent: list[bytes] = []
         self._ticker: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
+        self.is_leaving = False
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -100,15 +105,22 @@ class _Connection(asyncio.Protocol):
         self._reader.feed(data)
         try:
             for kind, request_id, body in self._reader.frames():
-                call = self._calls.get(request_id)
-                if call is not None:
-                    if not call.answer.done():
-                        _settle(call, kind, body)
-                    # Not before: a reply that cannot be read leaves its call to be failed with the connection.
-                    del self._calls[request_id]
+                self._take(kind, request_id, body)
         except (wire.WireError, msgspec.DecodeError) as error:
             log.error("kmsd does not speak this release's protocol: %s", error)
             self.close()
+        if self.is_leaving and not self._calls:
+            self.close()
+
+    def _take(self, kind: int, request_id: int, body: bytes) -> None:
+        if kind == wire.DECLINED:
+            self.is_leaving = True
+        call = self._calls.get(request_id)
+        if call is not None:
+            if not call.answer.done():
+                _settle(call, kind, body)
+            # Not before: a reply that cannot be read leaves its call to be failed with the connection.
+            del self._calls[request_id]
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._ticker is not None:
@@ -137,6 +149,8 @@ class _Connection(asyncio.Protocol):
             elif call.deadline <= now:
                 del self._calls[request_id]
                 call.answer.set_exception(KMSUnavailable("The key process did not answer in time."))
+        if self.is_leaving and not self._calls:
+            self.close()
         self._ticker = self._loop.call_later(_DEADLINE_TICK_SECONDS, self._tick) if self._calls else None
 
 
@@ -158,6 +172,8 @@ def _settle(call: _Call, kind: int, body: bytes) -> None:
         call.answer.set_result(call.result.decode(body))
     elif kind == wire.REFUSAL:
         call.answer.set_exception(wire.parse_refusal(body))
+    elif kind == wire.DECLINED:
+        call.answer.set_exception(NotBegun())
     else:
         raise wire.WireError(f"a reply of kind {kind}")
 
@@ -176,6 +192,7 @@ class KMSClient:
         self._call_seconds = call_seconds
         self._connect_seconds = connect_seconds
         self._connection: _Connection | None = None
+        self._leaving: list[_Connection] = []
         self._connecting: asyncio.Task[_Connection] | None = None
         self._was_connected = False
         self._closed = False
@@ -187,9 +204,10 @@ class KMSClient:
             self._connecting.cancel()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await self._connecting
-        if self._connection is not None:
-            self._connection.close()
-            await self._connection.lost
+        for connection in (*self._leaving, self._connection):
+            if connection is not None:
+                connection.close()
+                await connection.lost
 
     async def call(self, caller: Caller, request: Request[R], decisions: list[Decided] | None = None) -> R:
         verb = wire.VERB_OF[type(request)]
@@ -227,28 +245,36 @@ class KMSClient:
         is_idempotent: bool,
     ) -> R:
         deadline = asyncio.get_running_loop().time() + seconds
+        was_broken = False
+        while True:
+            connection = self._usable()
+            if connection is None:
+                connection = await self._connect()
+            try:
+                return await connection.request(kind, result, arguments, deadline)
+            except NotBegun:
+                # The next one waits in the socket until the successor takes it, or for its deadline.
+                continue
+            except ConnectionBroken:
+                if not is_idempotent:
+                    raise KMSUnavailable(
+                        "The key process went away during the call; it may or may not have been done.", 1
+                    ) from None
+                if was_broken:
+                    raise KMSUnavailable("The key process went away during the call.", 1) from None
+                was_broken = True
+
+    def _usable(self) -> _Connection | None:
         connection = self._connection
-        if connection is None or connection.lost.done():
-            connection = await self._connect()
-        try:
-            return await connection.request(kind, result, arguments, deadline)
-        except ConnectionBroken:
-            if not is_idempotent:
-                raise KMSUnavailable(
-                    "The key process went away during the call; it may or may not have been done.", 1
-                ) from None
-        connection = await self._connect()
-        try:
-            return await connection.request(kind, result, arguments, deadline)
-        except ConnectionBroken:
-            raise KMSUnavailable("The key process went away during the call.", 1) from None
+        return None if connection is None or connection.is_leaving or connection.lost.done() else connection
 
     async def _connect(self) -> _Connection:
         """The connection, made if there is none; all callers wait for the same attempt."""
         if self._closed:
             raise KMSUnavailable("This client of the key process is closed.")
-        if self._connection is not None and not self._connection.lost.done():
-            return self._connection
+        connection = self._usable()
+        if connection is not None:
+            return connection
         if self._connecting is None:
             self._connecting = asyncio.get_running_loop().create_task(self._keep_connecting())
             self._connecting.add_done_callback(self._connected)
@@ -271,6 +297,7 @@ class KMSClient:
             except OSError as error:
                 log.debug("kmsd cannot be reached: %s", error)
             else:
+                self._leaving = [each for each in (*self._leaving, self._connection) if each and not each.lost.done()]
                 self._connection = connection
                 self._was_connected = True
                 return connection

@@ -2,15 +2,18 @@
 
     frame = length (BE32, of what follows) ‖ protocol version ‖ kind ‖ request id (BE64) ‖ body (MessagePack)
 
-`kind` is the verb's number in a request, ANSWER, EXPLAINED or REFUSAL in a reply; replies come in any order. The body
-of a request is [caller, request, is explained] (HEALTH: nothing), that of an answer its result or, if it was to be
-explained, [result, decisions], that of a refusal [code, message, retry-after, decisions].
-Both ends are of one release, since the supervisor starts both; a frame of another version closes the connection.
+`kind` is the verb's number in a request, ANSWER, EXPLAINED, REFUSAL or DECLINED in a reply; replies come in any order.
+The body of a request is [caller, request, is explained] (HEALTH: nothing), that of an answer its result or, if it was
+to be explained, [result, decisions], that of a refusal [code, message, retry-after, decisions]. DECLINED (no body) says
+that a request was not begun, or with EVERY_REQUEST for its id, that no further one of this connection will be: both are
+for the next kmsd, on a connection of its own.
+Both ends speak one `dialect`, since the supervisor starts both; a frame of another version closes the connection.
 No I/O here.
 """
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,12 +26,16 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.api.types import REQUESTS, Health, Request
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 ANSWER = 0
 HEALTH = 1
 FIRST_VERB = 2
+DECLINED = 253
 EXPLAINED = 254
 REFUSAL = 255
+
+EVERY_REQUEST = 0
+"""No request's id: they count from 1."""
 
 MAX_REQUEST_BYTES = 512 * 1024
 """The largest request is CreateKey with a policy of 131072 and a description of 8192 characters of 4 bytes each."""
@@ -76,9 +83,16 @@ class Verb:
 
 
 VERBS: dict[int, Verb] = {number: Verb(number, request) for number, request in enumerate(REQUESTS, start=FIRST_VERB)}
-"""By number: both ends are of one release, so that the order of the requests' names numbers them."""
+"""By number: both ends speak one dialect, so that the order of the requests' names numbers them."""
 
 VERB_OF: dict[type[Request[Any]], Verb] = {verb.request: verb for verb in VERBS.values()}
+
+
+def dialect() -> str:
+    """What two ends must have in common to understand each other; of one release it is always the same."""
+    names = ",".join(request.operation_name() for request in REQUESTS)
+    return f"{PROTOCOL_VERSION}:{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+
 
 HEALTH_RESULT = msgspec.msgpack.Decoder(Health)
 

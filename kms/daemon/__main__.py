@@ -1,7 +1,8 @@
 """`python -m kms.daemon`: reads its order, serves until SIGTERM, SIGINT or the end of standard input, then drains.
 
 Standard input: one line (`DaemonSettings.to_json`), then silence; its end means that the supervisor died. Standard
-output: the line "ready" once the socket answers, sealed or not. Exit status: 0 after an orderly end, 2 for an order
+output: the line "ready" once the socket answers, sealed or not; a successor writes "standing by" before, when there is
+nothing left but to wait for its predecessor's end. Exit status: 0 after an orderly end, 2 for an order
 it does not understand, 3 when the key store or the epoch cannot be used, 4 when calls of the HSM hang for good: whoever
 starts it again gives the HSM's library a process that it has not hung in.
 """
@@ -37,6 +38,7 @@ from kms.store.sqlite import SQLiteKeyStore
 log = logging.getLogger("kms.daemon")
 
 BACKLOG = 128
+SUCCESSION_PAUSE_SECONDS = 0.02
 _MAX_ORDER_BYTES = 64 * 1024
 _CLOSE_ROOT_SECONDS = 2.0
 
@@ -75,6 +77,10 @@ async def _serve(settings: DaemonSettings) -> bool:
         loop.add_signal_handler(number, stop.set)
     _watch_supervisor(loop, stop)
     _require_key_store(settings)
+    if settings.is_successor:
+        print("standing by", flush=True)
+        if not await _predecessor_ended(settings, stop):
+            return False
     with contextlib.closing(_epoch(settings)) as epoch, _key_store(settings, epoch) as store:
         root = roots_of(settings.root, store, settings.keys_path.parent, makes_missing=True)
         service_settings = ServiceSettings(
@@ -120,6 +126,18 @@ def _key_store(settings: DaemonSettings, epoch: SharedEpoch) -> Iterator[SQLiteK
         yield store
     finally:
         store.close()
+
+
+async def _predecessor_ended(settings: DaemonSettings, stop: asyncio.Event) -> bool:
+    """Wait for it; False if this one was told to stop before. Workers' calls wait meanwhile in the socket."""
+    while not stop.is_set():
+        try:
+            _epoch(settings).close()
+        except EpochLocked:
+            await asyncio.sleep(SUCCESSION_PAUSE_SECONDS)  # a lock of another process: nothing to wait on
+        else:
+            return True
+    return False
 
 
 def _epoch(settings: DaemonSettings) -> SharedEpoch:

@@ -2,11 +2,16 @@
 
 Bounded for each connection: the size of a frame, the requests under way (beyond them nothing more is read, so that
 the worker's own socket fills), the time of a request.
+
+A drain loses and refuses nothing: workers are told to take their further requests to the next kmsd, which answers on
+the same listening socket; what they had sent already is declined as not begun, and they end a connection once all of
+its requests are answered.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -30,6 +35,9 @@ MAX_UNDER_WAY = 1024
 REQUEST_SECONDS = 7.0
 """Above the service's own deadline for the root, which gives the better answer; below the client's."""
 
+LEAVE_SECONDS = 1.0
+"""Who has nothing under way has this long to end its connection; what it sends later breaks off."""
+
 _TICK_SECONDS = 0.5
 
 
@@ -42,19 +50,40 @@ class KMSServer:
         self.is_draining = False
         self.connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
+        self._changed = asyncio.Event()
 
     async def listen(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_unix_server(lambda: _Connection(self), sock=listener)
 
     async def drain(self, seconds: float) -> None:
-        """Take no new connections or requests; return when the ones under way are answered, or after `seconds`."""
+        """Take no new connections or requests; return when those who had some have gone, or after `seconds`."""
         self.is_draining = True
         if self._server is not None:
             self._server.close()
-        tasks = [task for connection in self.connections for task in connection.tasks()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
+        for connection in self.connections:
+            connection.decline_all()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._departures()
+
+    async def _departures(self) -> None:
+        """Until all connections are gone; one on which nothing is under way is waited for a moment only."""
+        while self.connections:
+            is_idle = not any(connection.tasks() for connection in self.connections)
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), LEAVE_SECONDS if is_idle else None)
+            except TimeoutError:
+                return
+
+    def departed(self, connection: _Connection) -> None:
+        self.connections.discard(connection)
+        self.progressed()
+
+    def progressed(self) -> None:
+        """A request was answered, or a connection ended."""
+        self._changed.set()
 
     async def close(self) -> None:
         """End every connection, once its last replies are written, and whatever is still under way."""
@@ -99,6 +128,8 @@ class _Connection(asyncio.Protocol):
             return
         self._server.connections.add(self)
         self._ticker = self._loop.call_later(_TICK_SECONDS, self._tick)
+        if self._server.is_draining:
+            self.decline_all()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -114,12 +145,16 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self._server.connections.discard(self)
+        self._server.departed(self)
         if self._ticker is not None:
             self._ticker.cancel()
         for task in self.tasks():
             task.cancel()
         self._under_way.clear()
+
+    def decline_all(self) -> None:
+        """Every further request is for the next kmsd."""
+        self._reply(wire.format_frame(wire.DECLINED, wire.EVERY_REQUEST, None))
 
     def close(self) -> None:
         self._send()
@@ -159,7 +194,7 @@ class _Connection(asyncio.Protocol):
         if (verb is None and kind != wire.HEALTH) or request_id in self._under_way:
             raise wire.WireError(f"kind {kind}, request {request_id}")
         if self._server.is_draining:
-            self._refuse(request_id, KMSUnavailable("The key process is shutting down.", 1))
+            self._reply(wire.format_frame(wire.DECLINED, request_id, None))
             return
         decisions: list[Decided] | None = None
         try:
@@ -198,6 +233,7 @@ class _Connection(asyncio.Protocol):
         was_full = len(self._under_way) >= MAX_UNDER_WAY
         if self._under_way.pop(request_id, None) is not None:
             self._reply(reply)
+        self._server.progressed()
         if was_full:
             self._take_requests()
 

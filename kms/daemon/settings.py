@@ -43,6 +43,8 @@ class DaemonSettings:
 
     `listen_fd`, an inherited listening Unix socket, or `socket_path`, where to make one: exactly one of them.
 
+    `is_successor`: another kmsd serves still, and ends when this one stands by.
+
     `protection` is that of keys whose CreateKey does not choose.
     """
 
@@ -56,6 +58,7 @@ class DaemonSettings:
     protection: str = "software"
     listen_fd: int | None = None
     socket_path: Path | None = None
+    is_successor: bool = False
     lease_seconds: float = 300.0
     root_deadline_seconds: float = 5.0
     hang_seconds: float = 60.0

@@ -73,7 +73,7 @@ def test_health_comes_back_as_sent() -> None:
 
 def test_every_request_has_a_number_and_a_handler() -> None:
     assert set(wire.VERB_OF) == set(t.REQUESTS) == set(HANDLERS)
-    assert not {wire.ANSWER, wire.EXPLAINED, wire.REFUSAL, wire.HEALTH} & set(wire.VERBS)
+    assert not {wire.ANSWER, wire.DECLINED, wire.EXPLAINED, wire.REFUSAL, wire.HEALTH} & set(wire.VERBS)
     assert max(wire.VERBS) < wire.EXPLAINED
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from kms.client import KMSClient
 from kms.daemon import server as server_module
 from kms.daemon.server import KMSServer
 from tests.conformance.key_service import assert_refused, refusal
-from tests.kms.services import ScriptedService, serving, until
+from tests.kms.services import ScriptedService, listening, serving, until
 
 CALLER = Caller(root_principal("111122223333"), "R")
 
@@ -193,21 +194,53 @@ async def test_a_worker_that_dies_takes_its_requests_along(peer: RawPeer, servic
     await until(lambda: service.cancelled == 1)
 
 
-async def test_draining_answers_what_is_under_way_and_refuses_the_rest(
-    peer: RawPeer, service: ScriptedService, server: KMSServer, path: Path
+async def test_draining_answers_what_is_under_way_and_declines_the_rest(
+    peer: RawPeer, service: ScriptedService, server: KMSServer
 ) -> None:
     peer.writer.write(random_request(1))
     await until(lambda: service.running == 1)
     draining = asyncio.create_task(server.drain(30))
     await until(lambda: server.is_draining)
     peer.writer.write(random_request(2))
-    [(kind, request_id, body)] = await peer.read(1)
-    assert (kind, request_id) == (wire.REFUSAL, 2)
-    assert isinstance(wire.parse_refusal(body), KMSUnavailable)
+    declined = [frame[:2] for frame in await peer.read(2)]
+    assert declined == [(wire.DECLINED, wire.EVERY_REQUEST), (wire.DECLINED, 2)]
     service.go_on.set()
+    assert [frame[:2] for frame in await peer.read(1)] == [(wire.ANSWER, 1)]
+    await peer.close()
     await draining
+
+
+async def test_a_successor_on_the_same_socket_gets_what_its_predecessor_has_not_begun(path: Path) -> None:
+    """Calls without pause, of a client that repeats nothing, while one server after the other takes over."""
+    services = [ScriptedService() for _ in range(4)]
+    socket = listening(path)
+    server = KMSServer(services[0].as_key_service())
+    await server.listen(socket.dup())
+    client = KMSClient(path, call_seconds=60)
+    calls: list[asyncio.Task[object]] = []
+
+    async def call_without_pause() -> None:
+        while True:
+            calls.append(asyncio.create_task(client.call(CALLER, t.EnableKey("k"))))
+            calls.append(asyncio.create_task(client.call(CALLER, t.GenerateRandom(1))))
+            await asyncio.sleep(0)
+
+    calling = asyncio.create_task(call_without_pause())
+    for service, successor in itertools.pairwise(services):
+        await until(lambda service=service: service.most_running)  # type: ignore[misc]
+        service.go_on.set()
+        await server.drain(60)
+        await server.close()
+        server = KMSServer(successor.as_key_service())
+        await server.listen(socket.dup())
+    calling.cancel()
+    services[-1].go_on.set()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    # A fault of the script is an answer: the call was made once, and was not cut off.
+    assert {getattr(answer, "code", "ok") for answer in answers} == {"ok", "KMSInternalException"}
+    await client.close()
     await server.close()
-    assert [frame[:2] for frame in await peer.read(2)] == [(wire.ANSWER, 1)]
+    socket.close()
 
 
 async def test_draining_ends_in_time(peer: RawPeer, service: ScriptedService, server: KMSServer) -> None:
@@ -216,6 +249,7 @@ async def test_draining_ends_in_time(peer: RawPeer, service: ScriptedService, se
     async with asyncio.timeout(60):
         await server.drain(0.01)
     await server.close()
+    assert [frame[:2] for frame in await peer.read(1)] == [(wire.DECLINED, wire.EVERY_REQUEST)]
     assert await peer.is_closed_by_peer()
 
 
