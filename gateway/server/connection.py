@@ -1,14 +1,15 @@
 """One HTTP connection: limits, deadlines, and the way of a request from the parser to the handler and back.
 
-Theory of operation. aiohttp's RequestHandler parses and calls `Exchange.serve` for one request after the other; we
-add what it lacks:
+Theory of operation. aiohttp's parser makes messages of bytes, and one task for each connection (`_serve`) answers them
+one after the other: a request costs no task, no timer and none of aiohttp's objects for requests and responses, which
+took a third of the edge's time. Beyond that, there are
 
 - Deadlines without a timer for each wait: a wait only notes when it began (`_reading_since`, `_writing_since`,
-  `_header_since`), and the listener looks at every connection once in a while (`check`). That costs nothing on the
-  hot path and is as exact as deadlines of tens of seconds need.
-- A bound on the header section as a whole (aiohttp bounds each field and their number).
-- S3's XML for malformed HTTP, where aiohttp would answer text.
-- A drain that lets uploads in flight go on: aiohttp's own `shutdown` stops reading at once.
+  `_header_since`, `_silent_since`), and the listener looks at every connection once in a while (`check`). That costs
+  nothing on the hot path and is as exact as deadlines of tens of seconds need.
+- A bound on the header section as a whole (the parser bounds each field and their number).
+- S3's XML for malformed HTTP.
+- A drain that lets uploads in flight go on.
 
 A connection is `is_busy` from the moment a request's headers are complete until its answer is out.
 """
@@ -19,11 +20,15 @@ import asyncio
 import logging
 import socket
 import struct
-from typing import TYPE_CHECKING, cast
+from collections import deque
+from ssl import SSLContext
+from typing import TYPE_CHECKING
 
-from aiohttp import StreamReader
-from aiohttp.http_exceptions import BadHttpMessage, InvalidURLError, LineTooLong
-from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
+from aiohttp import EMPTY_PAYLOAD, StreamReader
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
+from aiohttp.http_exceptions import InvalidURLError, LineTooLong
+from aiohttp.web import RequestPayloadError
 
 from gateway.protocol.errors import S3Error
 from gateway.server.forwarded import canonical_address
@@ -36,50 +41,62 @@ log = logging.getLogger(__name__)
 READ_BUFFER_BYTES = 256 << 10
 """Of a body that nobody reads, aiohttp buffers up to twice this before it stops reading the socket."""
 
+PIPELINED_REQUESTS = 32
+"""So many wait for the one in progress before no more is read from the socket."""
+
 RATE_GRACE_SECONDS = 60.0
 """A mean rate says something only after this much waiting; a stalled link is caught by the pause deadline before."""
 
 _RESET = struct.pack("ii", 1, 0)
 
 
-class Connection(RequestHandler):
+class Connection(BaseProtocol):
     """A client's connection; made by the listener's server for each accepted socket."""
 
     __slots__ = (
+        "_after_upgrade",
         "_body",
         "_edge",
         "_header_bytes",
         "_header_since",
+        "_is_closed",
+        "_messages",
         "_reading_since",
         "_silent_since",
+        "_task",
         "_transferred_bytes",
         "_unsent_bytes",
         "_waited_seconds",
+        "_waiter",
         "_writing_since",
         "counted_for",
         "is_busy",
         "is_from_proxy",
         "remote_ip",
+        "tls_context",
     )
 
     def __init__(self, edge: Edge) -> None:
         limits = edge.limits
-        super().__init__(
-            edge.server,
-            loop=edge.loop,
-            keepalive_timeout=limits.idle_seconds,
-            access_log=cast(logging.Logger, None),
-            logger=log,
+        parser = HttpRequestParser(
+            self,
+            edge.loop,
+            READ_BUFFER_BYTES,
             max_line_size=limits.header_bytes,
             max_field_size=limits.header_bytes,
             max_headers=limits.header_count,
-            # The exchange drains unread bodies itself, with a bound in bytes; what is left then is closed upon.
-            lingering_time=0,
-            read_bufsize=READ_BUFFER_BYTES,
+            payload_exception=RequestPayloadError,
             # Bodies are opaque: their Content-Encoding is the object's business, not the transport's.
             auto_decompress=False,
+            max_msg_queue_size=PIPELINED_REQUESTS,
         )
+        super().__init__(edge.loop, parser)
         self._edge = edge
+        self._messages: deque[tuple[RawRequestMessage | HttpProcessingError, StreamReader]] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._after_upgrade = b""
         self._body: StreamReader | None = None
         self._header_bytes = 0
         self._header_since = 0.0
@@ -96,18 +113,25 @@ class Connection(RequestHandler):
         """The client among whose connections the edge counts this one."""
         self.is_from_proxy = False
         """The peer is a trusted proxy, which may say for whom it asks."""
+        self.tls_context: SSLContext | None = None
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        peer = self.peername
+        raw = transport.get_extra_info("socket")
+        if raw is not None:
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self.tls_context = transport.get_extra_info("sslcontext")
+        peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             self.remote_ip = canonical_address(peer[0])
             self.is_from_proxy = self._edge.proxies.trust(self.remote_ip)
         self._silent_since = self._loop.time()
         if not self._edge.admit(self):
             self.refuse(S3Error("SlowDown"))
+            return
+        self._task = self._loop.create_task(self._serve())
 
     @property
     def tls_version(self) -> str | None:
@@ -117,14 +141,20 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        self.force_close()
+        self._parser = None  # they refer to each other
+        if self._body is not None:
+            self._body.set_exception(ConnectionResetError("the client is gone"))
         self._edge.departed(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_closed:
+            return
         self._silent_since = 0.0
-        super().data_received(data)
+        self._parse(data)
         if self.is_busy:
-            # A second message before the body's end is the parser's complaint about the body's framing (aiohttp
-            # queues it behind the request in progress and would leave the reader waiting).
+            # A second message before the body's end is the parser's complaint about the body's framing, and stands
+            # behind the request in progress, whose reader would go on waiting.
             body = self._body
             if self._messages and body is not None and not body.is_eof() and self._messages[-1][1] is not body:
                 body.set_exception(S3Error("IncompleteBody"))
@@ -133,8 +163,27 @@ class Connection(RequestHandler):
         elif data:
             self._count_header(len(data))
 
+    def _parse(self, data: bytes) -> None:
+        if self._upgraded:  # not HTTP any more, as far as the client knows: see `_decline_upgrade`
+            self._after_upgrade += data
+            if len(self._after_upgrade) >= READ_BUFFER_BYTES:
+                self._pause_reading_for_buffer()
+            return
+        assert self._parser is not None
+        try:
+            messages, self._upgraded, self._after_upgrade = self._parser.feed_data(data)
+        except HttpProcessingError as error:
+            self._messages.append((error, EMPTY_PAYLOAD))
+        else:
+            if not messages:
+                return
+            self._messages.extend(messages)
+        self._wake()
+        if len(self._messages) >= PIPELINED_REQUESTS and not self._buffer_paused:
+            self._pause_reading_for_buffer()
+
     def _take_up(self) -> None:
-        """From here on incoming bytes belong to a body, although the handler's task may not have begun."""
+        """From here on incoming bytes belong to a body, although the task may not have begun with the request."""
         self.is_busy = True
         self._body = self._messages[0][1]
         self._header_since = 0.0
@@ -149,6 +198,80 @@ class Connection(RequestHandler):
         self._header_bytes += size
         if self._header_bytes > self._edge.limits.header_bytes:
             self.refuse(header_section_too_large(self._edge.limits.header_bytes))
+
+    # The task that answers.
+
+    async def _serve(self) -> None:
+        """Answer one request after the other until the connection is to close."""
+        try:
+            while not self._is_closed:
+                if not self._messages:
+                    await self._wait()
+                    continue
+                message, body = self._next()
+                if isinstance(message, HttpProcessingError):
+                    self._refuse_malformed(message)
+                elif not await self._edge.serve(self, message, body):
+                    self.force_close()
+                elif self._upgraded and not self._messages:
+                    self._decline_upgrade()
+        except Exception:  # a defect: the client must not take what it got for a whole answer
+            log.exception("a connection from %s failed at the edge", self.remote_ip)
+            self.abort()
+        finally:
+            self.force_close()
+
+    async def _wait(self) -> None:
+        """For a message, or for the end of the connection."""
+        if not self._header_since:
+            self._silent_since = self._loop.time()
+        self._waiter = self._loop.create_future()
+        await self._waiter
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _next(self) -> tuple[RawRequestMessage | HttpProcessingError, StreamReader]:
+        """The next message; where many had been waiting, parsing goes on once half of them are answered."""
+        taken = self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self._buffer_paused and len(self._messages) <= PIPELINED_REQUESTS // 2:
+            self._read_again()
+        return taken
+
+    def _read_again(self) -> None:
+        if len(self._after_upgrade) >= READ_BUFFER_BYTES:
+            return
+        if not self._upgraded:
+            self.data_received(b"")  # what the parser kept, before more is read
+            if len(self._messages) >= PIPELINED_REQUESTS:
+                return
+        self._resume_reading_for_buffer()
+
+    def _decline_upgrade(self) -> None:
+        """No other protocol is spoken here, so what came behind the request that asked for one is HTTP as before."""
+        data, self._after_upgrade, self._upgraded = self._after_upgrade, b"", False
+        if self._parser is not None:
+            self._parser.set_upgraded(False)
+        if data:
+            self.data_received(data)
+        if self._buffer_paused:
+            self._read_again()
+
+    def _refuse_malformed(self, error: HttpProcessingError) -> None:
+        # What it says quotes the line, which may hold a customer's key or a signature.
+        log.debug("malformed HTTP from %s: %s", self.remote_ip, type(error).__name__)
+        self.refuse(self._parse_error(error))
+
+    def _parse_error(self, error: HttpProcessingError) -> S3Error:
+        if isinstance(error, LineTooLong) or "Too many headers" in str(error):
+            return header_section_too_large(self._edge.limits.header_bytes)
+        if isinstance(error, InvalidURLError):
+            return S3Error("InvalidURI")
+        return S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
 
     # What the exchange calls.
 
@@ -185,12 +308,12 @@ class Connection(RequestHandler):
         TLS sends copies (`write_borrowed`) instead: its protocol does not resume at a high mark of zero, and what it
         took was encrypted into buffers of its own as a rule, but that is not promised.
         """
-        if self.transport is not None and self.ssl_context is None:
+        if self.transport is not None and self.tls_context is None:
             self.transport.set_write_buffer_limits(high=0 if unbuffered else None)
 
     def write_borrowed(self, data: bytes | bytearray | memoryview) -> None:
         """Like `write`, for memory that is reused after the next `flush` while unbuffered."""
-        self.write(data if self.ssl_context is None else bytes(data))
+        self.write(data if self.tls_context is None else bytes(data))
 
     def reading_began(self) -> None:
         self._reading_since = self._loop.time()
@@ -202,6 +325,14 @@ class Connection(RequestHandler):
     def progress(self, size: int) -> None:
         """Count bytes of a body that went over the connection, for the minimal rate."""
         self._transferred_bytes += size
+
+    def force_close(self) -> None:
+        """Serve no further request, and close once what was written is out; idempotent."""
+        self._is_closed = True
+        self._wake()
+        if self.transport is not None:
+            self.transport.close()
+            self.transport = None
 
     def abort(self) -> None:
         """Break the connection so that the client cannot take what it got for a whole answer."""
@@ -237,7 +368,6 @@ class Connection(RequestHandler):
         elif not self.is_busy and self._header_since and now - self._header_since > limits.header_seconds:
             self.refuse(S3Error("RequestTimeout"))
         elif self._silent_since and now - self._silent_since > limits.idle_seconds:
-            # aiohttp's keep-alive timer starts after a first request; this one never came.
             self.force_close()
 
     def _check_writing(self, now: float) -> None:
@@ -263,59 +393,12 @@ class Connection(RequestHandler):
 
     def break_off(self) -> asyncio.Task[None] | None:
         """Cancel the request in progress and break the connection; the task to wait for, if there is one."""
-        task = self._task_handler
+        task = self._task
         if task is not None:
             task.cancel()
         self.abort()
         return task
 
-    # What aiohttp calls for HTTP that it could not parse.
-
-    def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> StreamResponse:
-        if isinstance(exc, BadHttpMessage):
-            # What it says quotes the line, which may hold a customer's key or a signature.
-            log.debug("malformed HTTP from %s: %s", self.remote_ip, type(exc).__name__)
-        else:
-            log.error("request from %s failed at the edge", self.remote_ip, exc_info=exc)
-        return Refused(self._edge.refusal(self._parse_error(exc), self.remote_ip))
-
-    def _parse_error(self, exc: BaseException | None) -> S3Error:
-        if isinstance(exc, LineTooLong) or "Too many headers" in str(exc):
-            return header_section_too_large(self._edge.limits.header_bytes)
-        if isinstance(exc, InvalidURLError):
-            return S3Error("InvalidURI")
-        if isinstance(exc, BadHttpMessage):
-            return S3Error("BadRequest", "An error occurred when parsing the HTTP request.")
-        return S3Error("InternalError")
-
 
 def header_section_too_large(limit_bytes: int) -> S3Error:
     return S3Error("RequestHeaderSectionTooLarge", fields={"MaxSizeAllowed": str(limit_bytes)})
-
-
-class Answered(StreamResponse):
-    """Tells aiohttp that the answer was written already, and whether the connection goes on."""
-
-    def __init__(self, *, keep_alive: bool) -> None:
-        super().__init__()
-        self._keep_alive = keep_alive
-
-    async def prepare(self, request: BaseRequest) -> None:
-        return None
-
-    async def write_eof(self, data: bytes | bytearray | memoryview = b"") -> None:
-        return None
-
-
-class Refused(Answered):
-    """A complete answer, written when aiohttp asks for it; the connection closes after it."""
-
-    def __init__(self, answer: bytes) -> None:
-        super().__init__(keep_alive=False)
-        self._answer = answer
-
-    async def prepare(self, request: BaseRequest) -> None:
-        if request.transport is not None:
-            request.transport.write(self._answer)

@@ -1,4 +1,4 @@
-"""One request and its answer: from aiohttp's request to `Request`, the handler, and its `Response` onto the wire."""
+"""One request and its answer: from what was parsed to `Request`, the handler, and its `Response` onto the wire."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import cast
 
-from aiohttp.web import BaseRequest, Server, StreamResponse
+from aiohttp import StreamReader
+from aiohttp.http import RawRequestMessage
 
 from gateway.config import ListenSettings
 from gateway.protocol.errors import S3Error
@@ -20,7 +20,7 @@ from gateway.protocol.messages import Buffer, Request, Response
 from gateway.server.access_log import Entry, current_entry
 from gateway.server.addresses import address_bytes
 from gateway.server.body import Body
-from gateway.server.connection import Answered, Connection, header_section_too_large
+from gateway.server.connection import Connection, header_section_too_large
 from gateway.server.edge_errors import error_response
 from gateway.server.forwarded import Origin, TrustedProxies
 from gateway.server.heads import DateHeader, format_head
@@ -57,12 +57,15 @@ class Edge:
         self.proxies = TrustedProxies(limits.trusted_proxies)
         self.loop = asyncio.get_running_loop()
         self.date = DateHeader()
-        self.server = _Server(self)
         self.connections: set[Connection] = set()
         self._of_address: Counter[bytes] = Counter()
         self.is_draining = False
         self.in_flight = 0
         self._departure: asyncio.Event = asyncio.Event()
+
+    def connect(self) -> Connection:
+        """What asyncio calls for each accepted socket."""
+        return Connection(self)
 
     def admit(self, connection: Connection) -> bool:
         """Take a connection in; False if there are too many, from anywhere or from there."""
@@ -122,10 +125,9 @@ class Edge:
             except Exception:  # a defect in counting must not cost an answer
                 log.exception("an observer failed on request %s", entry.request_id)
 
-    async def serve(self, http: BaseRequest) -> StreamResponse:
-        """What aiohttp calls for each request."""
-        connection = cast(Connection, http.protocol)
-        exchange = Exchange(self, connection, http)
+    async def serve(self, connection: Connection, message: RawRequestMessage, body: StreamReader) -> bool:
+        """Answer one request; True if the connection may serve another."""
+        exchange = Exchange(self, connection, message, body)
         self.in_flight += 1
         try:
             return await exchange.run()
@@ -133,17 +135,6 @@ class Edge:
             self.in_flight -= 1
             connection.ended()
             self.observe(exchange.entry)
-
-
-class _Server(Server):
-    """aiohttp's low-level server with our connections."""
-
-    def __init__(self, edge: Edge) -> None:
-        super().__init__(edge.serve)
-        self._edge = edge
-
-    def __call__(self) -> Connection:
-        return Connection(self._edge)
 
 
 def new_identifiers() -> tuple[str, str]:
@@ -155,19 +146,20 @@ def new_identifiers() -> tuple[str, str]:
 class Exchange:
     """The life of one request."""
 
-    __slots__ = ("_body", "_connection", "_edge", "_host_id", "_http", "_request_id", "_started", "entry")
+    __slots__ = ("_body", "_connection", "_edge", "_host_id", "_message", "_request_id", "_started", "entry")
 
-    def __init__(self, edge: Edge, connection: Connection, http: BaseRequest) -> None:
+    def __init__(self, edge: Edge, connection: Connection, message: RawRequestMessage, body: StreamReader) -> None:
         self._edge = edge
         self._connection = connection
-        self._http = http
+        self._message = message
         self._started = time.perf_counter()
         self._request_id, self._host_id = new_identifiers()
-        self.entry = Entry(self._request_id, connection.remote_ip, http.method)
-        expects_continue = http.headers.get("Expect", "").lower() == "100-continue" and http.version >= (1, 1)
-        self._body = Body(connection, http.content, expects_continue=expects_continue)
+        self.entry = Entry(self._request_id, connection.remote_ip, message.method)
+        expects_continue = message.headers.get("Expect", "").lower() == "100-continue" and message.version >= (1, 1)
+        self._body = Body(connection, body, expects_continue=expects_continue)
 
-    async def run(self) -> StreamResponse:
+    async def run(self) -> bool:
+        """Answer, and tell the entry how; True if the connection may serve another request."""
         entry = self.entry
         current_entry.set(entry)
         try:
@@ -189,7 +181,7 @@ class Exchange:
             entry.bytes_in = self._body.received_bytes
             entry.total_seconds = time.perf_counter() - self._started
         # Draining may have begun while the answer was on its way.
-        return Answered(keep_alive=keep_alive and not self._edge.is_draining)
+        return keep_alive and not self._edge.is_draining
 
     async def _answer(self) -> Response:
         try:
@@ -207,14 +199,14 @@ class Exchange:
 
     def _request(self) -> Request:
         """Raises S3Error for what no operation could accept."""
-        http = self._http
-        target = http.raw_path
+        message = self._message
+        target = message.path
         if not target.startswith("/"):
             target = _origin_form(target)
         path, _, query = target.partition("?")
         headers: dict[str, str] = {}
         size = len(target)
-        for name, value in http.headers.items():
+        for name, value in message.headers.items():
             size += len(name) + len(value) + 4
             lower = name.lower()
             headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
@@ -226,7 +218,7 @@ class Exchange:
         origin = self._origin(headers)
         self.entry.remote_ip = origin.remote_ip
         return Request(
-            method=http.method,
+            method=message.method,
             target_path=path,
             target_query=query,
             headers=headers,
@@ -252,7 +244,7 @@ class Exchange:
         body = response.body
         if isinstance(body, bytes):
             return await self._send_bytes(response, body)
-        if self._http.method == "HEAD" or response.status in _BODILESS:
+        if self._message.method == "HEAD" or response.status in _BODILESS:
             await _close_iterator(body)
             return await self._send_bytes(
                 Response(response.status, response.headers, b"", response.content_length), b""
@@ -262,7 +254,7 @@ class Exchange:
     async def _send_bytes(self, response: Response, body: bytes) -> bool:
         connection = self._connection
         keep_alive = self._keeps_alive()
-        is_head = self._http.method == "HEAD"
+        is_head = self._message.method == "HEAD"
         if response.status in _BODILESS:
             length, body = None, b""
         elif is_head:
@@ -340,7 +332,7 @@ class Exchange:
             raise ValueError(f"a stream of {sent} bytes instead of {length}")
 
     def _head(self, response: Response, length: int | None, keep_alive: bool) -> bytes:
-        kept = "keep-alive" if self._http.version < (1, 1) else None
+        kept = "keep-alive" if self._message.version < (1, 1) else None
         option = kept if keep_alive else "close"
         return self._edge.head(response, length, self._request_id, self._host_id, option)
 
@@ -350,12 +342,14 @@ class Exchange:
     def _keeps_alive(self) -> bool:
         """False if the client or we want to close, or if what it would send next cannot be told from this body."""
         body = self._body
-        if not self._http.keep_alive or self._edge.is_draining or body.is_broken:
+        if self._message.should_close or self._edge.is_draining or body.is_broken:
             return False
-        if body.awaits_continue and not body.is_complete:
+        if body.is_complete:
+            return True
+        if body.awaits_continue:
             return False
-        length = self._http.content_length
-        return body.is_complete or length is None or length - body.received_bytes <= LINGER_BYTES
+        length = self._message.headers.get("Content-Length")
+        return length is None or int(length) - body.received_bytes <= LINGER_BYTES
 
     async def _linger(self) -> bool:
         """Read off the rest of an unread body, within bounds; True if the connection is clean after it."""

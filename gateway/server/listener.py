@@ -56,7 +56,7 @@ class Listener:
     async def start(self, sock: socket.socket) -> None:
         """Accept on `sock`, which is bound; may be called for several sockets. The listener closes it at the end."""
         sock.setblocking(False)
-        server = await self._edge.loop.create_server(self._edge.server, sock=sock, ssl=self._tls, backlog=BACKLOG)
+        server = await self._edge.loop.create_server(self._edge.connect, sock=sock, ssl=self._tls, backlog=BACKLOG)
         self._servers.append(server)
         if self._watch is None:
             self._watch = asyncio.create_task(self._watch_deadlines(), name="deadlines")
