@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,8 +17,12 @@ _MIGRATION_LOCK: Final = 0x53474958
 """`SGIX`: of the processes that start together, one migrates."""
 
 
+_MAKES: Final = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+_DROPS: Final = re.compile(r"^DROP TABLE (\w+)", re.MULTILINE)
+
+
 class UnfitDatabase(Exception):
-    """The database cannot hold our stores; the message says why."""
+    """The database cannot hold our stores, or no longer has all of what they made; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,14 @@ class Migrations:
 
     def all(self) -> tuple[Migration, ...]:
         return migrations_of(self.package)
+
+    def tables(self) -> frozenset[str]:
+        """The names of all tables that are there after the last one."""
+        found: set[str] = set()
+        for migration in self.all():
+            found |= set(_MAKES.findall(migration.sql))
+            found -= set(_DROPS.findall(migration.sql))
+        return frozenset(found)
 
     async def applied(self, connection: Any, schema: str) -> int:
         """The number of the last one, 0 for none."""
@@ -51,6 +64,9 @@ async def migrate(connection: Any, schema: str, migrations: Migrations) -> None:
             raise UnfitDatabase(f"the database has the encoding {encoding}, not UTF8")
         # Asked first: who may not create schemas or tables can use what the administrator made.
         table = f"{schema}.{migrations.table}"
+        present = await _tables(connection, schema)
+        if migrations.table not in present and (left := migrations.tables() & present):
+            raise _lacking(schema, {migrations.table}, f", but has {', '.join(sorted(left))}")
         if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", table):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
             await connection.execute(
@@ -64,3 +80,18 @@ async def migrate(connection: Any, schema: str, migrations: Migrations) -> None:
                 migration.name,
                 time.time_ns() // 1000,
             )
+        if lost := migrations.tables() - await _tables(connection, schema):
+            raise _lacking(schema, lost)
+
+
+async def _tables(connection: Any, schema: str) -> frozenset[str]:
+    rows = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", schema)
+    return frozenset(str(row["tablename"]) for row in rows)
+
+
+def _lacking(schema: str, tables: Iterable[str], but: str = "") -> UnfitDatabase:
+    named = ", ".join(sorted(tables))
+    return UnfitDatabase(
+        f"the schema {schema} lacks {named}{but}: restore the schema from a dump (docs/backup.md), an index also from "
+        "the blobs (docs/rebuild.md)"
+    )

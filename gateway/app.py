@@ -18,6 +18,7 @@ from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
+from gateway.database_files import database_files, troubles
 from gateway.identity_stores import IdentityStores
 from gateway.index_notes import NoteKeeper, NoteTaking
 from gateway.index_stores import open_index
@@ -104,6 +105,7 @@ class Application:
         self._kms = kms
         self._service = MeteredKeyService(kms, KMSQuotas(rates, parse_quotas(settings.limits.kms_quotas)))
         self._deletions = UsageTellingKeyService(self._service, settings.region)
+        self._database_files = database_files(settings)
         self._identity_stores = IdentityStores(settings)
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
@@ -162,6 +164,7 @@ class Application:
         reasons = []
         if self._unsealed is None:
             reasons.append(f"sealed: {self._sealed_because}")
+        reasons += await asyncio.to_thread(troubles, self._database_files)
         try:
             await self._index.ping()
             await self._blobs.ping()

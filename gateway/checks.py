@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from database.location import hosts_of, is_local
@@ -25,6 +24,7 @@ from database.probe import Probe
 from gateway.blob_stores import open_backing_stores
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
+from gateway.database_files import DatabaseFile, database_files
 from gateway.identity_stores import CONNECTIONS, probe_identities
 from gateway.index_stores import probe_index
 from gateway.key_stores import open_keys
@@ -103,7 +103,7 @@ def _permissions(settings: Settings) -> Iterator[Finding]:
         data / CONFIG_NAME,
         data / DEV_ENV,
         settings.audit.directory,
-        *(database.path.parent for database in _known_databases(settings)),
+        *(database.path.parent for database in database_files(settings)),
     ]
     problems = []
     for path in dict.fromkeys(private):
@@ -155,7 +155,7 @@ def _fsync_seconds(directory: Path) -> float:
 def _clock(settings: Settings) -> Iterator[Finding]:
     """No network is asked; but time that runs behind our own files is wrong for certain."""
     now = time.time()
-    paths = [database.path for database in _known_databases(settings)]
+    paths = [database.path for database in database_files(settings)]
     newest = max((path.stat().st_mtime for path in paths if path.exists()), default=0.0)
     if now < RELEASED:
         yield _wrong("clock", f"it shows {time.strftime('%Y-%m-%d', time.gmtime(now))}: set it, and run a time service")
@@ -218,63 +218,25 @@ def _configured_identities(settings: Settings) -> Iterator[Finding]:
         yield _well("accounts", f"{len(configured.accounts)} accounts are configured, and their files can be read")
 
 
-@dataclass(frozen=True, slots=True)
-class _Database:
-    """A database of ours: its file, where its migrations are, and the query that tells the last one applied."""
-
-    path: Path
-    migrations: str
-    schema_query: str = "PRAGMA user_version"
-
-    @property
-    def newest_schema(self) -> int:
-        return sum(file.name.endswith(".sql") for file in resources.files(self.migrations).iterdir())
-
-    def schema(self) -> int:
-        """Raises sqlite3.Error."""
-        with self.open() as connection:
-            return int(connection.execute(self.schema_query).fetchone()[0])
-
-    @contextlib.contextmanager
-    def open(self) -> Iterator[sqlite3.Connection]:
-        with contextlib.closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
-            yield connection
-
-
-def _known_databases(settings: Settings) -> tuple[_Database, ...]:
-    """The files; the key store first, if it is one. A copy of what nodes share is none: it is made anew."""
-    stores = [] if settings.key_database else [_Database(settings.keys_path, "kms.store.migrations")]
-    if settings.storage.identities == "sqlite":
-        stores.append(_Database(settings.identities_path, "iam.store.migrations"))
-    if settings.storage.index != "sqlite":
-        return tuple(stores)
-    index = _Database(
-        settings.index_path, "gateway.storage.index.sqlite.migrations", "SELECT max(number) FROM schema_migration"
-    )
-    return (*stores, index)
-
-
 def _databases(settings: Settings) -> Iterator[Finding]:
-    for database in _known_databases(settings):
+    for database in database_files(settings):
         yield _database(database)
 
 
-def _database(database: _Database) -> Finding:
-    """Integrity (SQLite's quick check) and schema of one database."""
+def _database(database: DatabaseFile) -> Finding:
+    """Whether it can be used, its integrity (SQLite's quick check), and its schema."""
     path = database.path
-    if not path.exists():
-        return _wrong("database", f"{path} is missing: restore it from a backup; without it the data cannot be read")
+    if (trouble := database.trouble()) is not None:
+        return _wrong("database", trouble)
     try:
         with database.open() as connection:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         present = database.schema()
     except sqlite3.Error as error:
-        return _wrong("database", f"{path} cannot be read ({error}): restore it from a backup")
+        verdict = str(error)
     if verdict != "ok":
-        return _wrong("database", f"{path} is damaged ({verdict}): restore it from a backup")
+        return _wrong("database", f"the {database.what} {path} is damaged ({verdict}): {database.remedy}")
     newest = database.newest_schema
-    if present > newest:
-        return _wrong("database", f"{path} was written by a newer Sealgate (schema {present}): use that one")
     migration = "" if present == newest else f", to be migrated from schema {present} to {newest} at the next start"
     return _well("database", f"{path.name} is sound{migration}")
 
@@ -420,5 +382,5 @@ def _is_of_this_schema(settings: Settings) -> bool:
     """Raises sqlite3.Error, StoreError."""
     if settings.key_database is not None:
         return asyncio.run(probe_key_database(settings.key_database)).format == SHARED_KEYS.newest_schema
-    database = _known_databases(settings)[0]
+    database = database_files(settings)[0]
     return database.schema() == database.newest_schema

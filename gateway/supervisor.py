@@ -23,6 +23,7 @@ from pathlib import Path
 import gateway
 from gateway.blob_places import file_roots
 from gateway.config import Settings
+from gateway.database_files import require_usable
 from gateway.kmsd import follow_moved_tokens, kmsd_command
 from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, encode_order
 from gateway.processes import Child, Command
@@ -116,7 +117,7 @@ class Supervisor:
         self._kmsd: Child | None = None
 
     async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, BindError, StartFailed."""
+        """Serve until SIGTERM or SIGINT. Raises AlreadyRunning, DatabaseUnusable, BindError, StartFailed."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -124,6 +125,7 @@ class Supervisor:
         with contextlib.ExitStack() as ending:
             ending.callback(lock.release)
             await lock.acquire(ORPHAN_DRAIN_SECONDS + END_MARGIN_SECONDS)
+            require_usable(self._settings)
             # Only from here on are the files in the data directory ours to change.
             self._clean()
             await self._watch(self._prepare(lock.fd, ending))

@@ -2,7 +2,8 @@
 
 Started as `python -m gateway.worker` with an order (one line of JSON) on standard input, which stays open as the
 lifeline to the supervisor. Writes "ready" to standard output once it accepts connections. Ends on SIGTERM, or when the
-supervisor is gone, after the requests in flight.
+supervisor is gone, after the requests in flight. Exit status: 0 after an orderly end, 3 when index or blobs cannot be
+used, as kmsd's is for the key store.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from gateway.server.health import AdminHandler
 from gateway.server.listener import Listener, Observer
 from gateway.server.rate_table import RateTable
 from gateway.server.tls import ReloadingTLS
+from gateway.storage.errors import StorageUnavailable
 
 log = logging.getLogger("gateway.worker")  # also where this module is __main__
 
@@ -127,6 +129,9 @@ def main() -> int:
     logs.configure(order.settings.log.level, order.instance)
     try:
         _run(Worker(order))
+    except StorageUnavailable as error:
+        log.error("the worker cannot go on: %s", error)
+        return 3
     except Exception:
         log.exception("the worker cannot go on")
         return 1

@@ -14,6 +14,7 @@ from gateway.backup.contents import MARK
 from gateway.commands.failures import AlreadyServed, BadConfiguration, Failure, load_settings
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import read_configured
+from gateway.database_files import DatabaseUnusable
 from gateway.private_files import rewrite_endpoint
 from gateway.processes import StartFailed
 from gateway.sockets import BindError
@@ -51,7 +52,7 @@ def serve(place: Path, dev_env: bool) -> None:
         asyncio.run(Supervisor(settings, announce).run())
     except AlreadyRunning as error:
         raise AlreadyServed(str(error)) from error
-    except (BindError, StartFailed, OSError) as error:
+    except (DatabaseUnusable, BindError, StartFailed, OSError) as error:
         raise Failure(str(error)) from error
 
 

@@ -30,7 +30,7 @@ def open_database(path: Path, *, schema: int | None = None) -> sqlite3.Connectio
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"cannot open the identity database {path}: {error}") from error
     try:
-        with translated_failures():
+        with translated_failures(f"the identity database {path}"):
             # WAL: readers never wait for a writer. FULL: a commit that returned is on disk (the default in WAL mode is
             # not). The rows are few, so that SQLite's other defaults fit.
             connection.execute("PRAGMA journal_mode = WAL")
@@ -86,11 +86,11 @@ def _statements(script: str) -> Iterator[str]:
 
 
 @contextmanager
-def translated_failures() -> Iterator[None]:
+def translated_failures(what: str = "the identity database") -> Iterator[None]:
     """Turns SQLite's own failures (busy, full, damaged, closed) into StoreUnavailable."""
     try:
         yield
     except IdentityStoreError:
         raise
     except sqlite3.Error as error:
-        raise StoreUnavailable(f"the identity database cannot serve: {error}") from error
+        raise StoreUnavailable(f"{what} cannot serve: {error}") from error

@@ -187,10 +187,13 @@ def test_doctor_finds_a_new_directory_well(data: Path) -> None:
         (lambda data: (data / "pin").unlink(), "PIN: cannot read the PIN file"),
         (lambda data: (data / "pin").write_text("another passphrase\n"), "root: "),
         (lambda data: (data / "kms" / "root").unlink(), "root: "),
-        (lambda data: (data / "kms" / "keys.sqlite").unlink(), "database: {data}/kms/keys.sqlite is missing"),
+        (
+            lambda data: (data / "kms" / "keys.sqlite").unlink(),
+            "database: the key store {data}/kms/keys.sqlite is missing",
+        ),
         (
             lambda data: (data / "index" / "index.sqlite").write_bytes(bytes(8192)),
-            "database: {data}/index/index.sqlite",
+            "database: the index {data}/index/index.sqlite is damaged",
         ),
         (lambda data: os.utime(data / "index" / "index.sqlite", (4e9, 4e9)), "clock: it is behind"),
     ],
@@ -209,7 +212,7 @@ def test_doctor_refuses_a_newer_database(data: Path) -> None:
     connection.commit()
     connection.close()
     result = run("doctor", data)
-    assert "was written by a newer Sealgate (schema 999)" in result.output
+    assert "was written by a newer Sealgate (schema 999;" in result.output
 
 
 def test_doctor_sees_a_foreign_root(data: Path, tmp_path: Path) -> None:
@@ -247,6 +250,13 @@ def test_doctor_changes_nothing(data: Path) -> None:
 
 
 # The rest
+
+
+def test_serve_tells_of_a_database_that_is_none_in_one_line(data: Path) -> None:
+    (data / "index" / "index.sqlite").write_bytes(b"no database" * 1000)
+    result = run("serve", data)
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"Error: the index {data}/index/index\.sqlite is damaged, .*\n", result.output)
 
 
 @pytest.mark.parametrize("command", ["serve", "doctor"])

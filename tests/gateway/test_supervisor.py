@@ -20,6 +20,7 @@ import pytest
 
 from gateway.sockets import BindError, bind, bind_unix, bind_workers, is_answered, local_address, unix_path_problem
 from gateway.supervisor import is_alive
+from tests.acceptance.observe import readiness
 from tests.gateway.server.test_tls import write_pair
 from tests.harness import Gateway, clean_environment, wait_until
 
@@ -195,6 +196,23 @@ def test_tls_is_served_by_the_workers(initialised: Gateway, tmp_path: Path) -> N
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(initialised.endpoint_url, timeout=60, context=context)
     initialised.stop()
+
+
+@pytest.mark.parametrize("name", ["index/index.sqlite", "kms/keys.sqlite", "iam/identities.sqlite"])
+def test_health_names_a_database_that_went_away_or_was_overwritten(gateway: Gateway, name: str) -> None:
+    path = gateway.data / name
+    away = path.rename(path.with_name("away"))
+    try:
+        for content in (None, b"", b"no database" * 1000):
+            if content is not None:
+                path.write_bytes(content)
+            is_well, reasons = readiness(gateway)
+            assert not is_well
+            assert any(str(path) in reason and "docs/backup.md" in reason for reason in reasons), reasons
+    finally:
+        away.replace(path)
+    assert readiness(gateway) == (True, [])
+    assert answers(gateway) == 403
 
 
 def test_address_in_use_is_a_sentence(initialised: Gateway) -> None:

@@ -117,5 +117,5 @@ def test_a_downgrade_is_told_for_every_store(tmp_path: Path) -> None:
             connection.execute(later)
     ended = gateway.sealgate("doctor", str(gateway.data), check=False)
     assert ended.returncode == 1
-    told = [line for line in ended.stdout.splitlines() if "newer Sealgate (schema 9999)" in line]
+    told = [line for line in ended.stdout.splitlines() if "newer Sealgate (schema 9999;" in line]
     assert [name for name, *_ in STORES.values() if not any(name in line for line in told)] == []

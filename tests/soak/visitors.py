@@ -352,6 +352,8 @@ class Visitor:
                 received = b""
                 while len(received) < 65_536 and (piece := connection.socket.recv(65_536)):
                     received += piece
+                    if len(received) >= 12 and not received.startswith(b"HTTP/1.1 200"):
+                        break  # a refusal has no such length
                 return received
 
         def after(received: bytes) -> None:

@@ -37,6 +37,7 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._must_empty_log = True
@@ -166,6 +167,7 @@ def translated(method: Callable[Concatenate[Part, P], R]) -> Callable[Concatenat
         try:
             return method(self, *args, **kwargs)
         except sqlite3.Error as error:
-            raise StoreUnavailable(f"key store, {method.__name__}: {error}") from error
+            where = self._database.path
+            raise StoreUnavailable(f"key store {where}, {method.__name__}: {error}") from error
 
     return call

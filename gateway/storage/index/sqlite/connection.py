@@ -39,8 +39,8 @@ def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
         _configure(connection, durable=durable)
     except BaseException as error:
         connection.close()
-        if isinstance(error, Exception):
-            raise translated(error) from error
+        if isinstance(error, sqlite3.Error):
+            raise StorageUnavailable(f"index: cannot open {path}: {error}") from error
         raise
     return connection
 

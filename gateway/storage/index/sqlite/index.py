@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.sqlite.batch_jobs import SQLiteBatchJobs
 from gateway.storage.index.sqlite.bucket_keys import SQLiteBucketKeys
 from gateway.storage.index.sqlite.buckets import SQLiteBuckets
@@ -85,8 +86,10 @@ def _open_for_writing(path: Path, durable: bool) -> tuple[sqlite3.Connection, Wr
             connection = connect(path, durable=durable)
             try:
                 migrate(connection)
-            except BaseException:
+            except BaseException as error:
                 connection.close()
+                if isinstance(error, sqlite3.Error):
+                    raise StorageUnavailable(f"index: cannot open {path}: {error}") from error
                 raise
     except BaseException:
         lock.close()

@@ -344,6 +344,15 @@ async def test_many_open_a_new_schema_together(administrator: Any) -> None:
     await asyncio.gather(*(index.close() for index in indexes))
 
 
+@pytest.mark.parametrize("lost", ["object_version", "blob", "schema_migration"])
+async def test_a_schema_that_lacks_tables_is_refused_by_name(administrator: Any, lost: str) -> None:
+    name = f"lacking_{lost}"
+    await (await open_postgresql_index(shared_postgresql().url, schema=name)).close()
+    await administrator.execute(f"DROP TABLE {name}.{lost} CASCADE")
+    with pytest.raises(StorageUnavailable, match=rf"the schema {name} lacks {lost}[ ,:].*docs/backup.md"):
+        await open_postgresql_index(shared_postgresql().url, schema=name)
+
+
 async def test_newer_schema_is_refused_and_left_alone(administrator: Any) -> None:
     await administrator.execute("DROP SCHEMA IF EXISTS newer CASCADE")
     await (await open_postgresql_index(shared_postgresql().url, schema="newer", durable=False)).close()
