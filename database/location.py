@@ -1,6 +1,7 @@
 """Where a store on PostgreSQL is: a URL as PostgreSQL's own clients take it, but never with a password.
 
 https://www.postgresql.org/docs/current/libpq-connect.html, "Connection URIs"
+https://www.postgresql.org/docs/current/libpq-ssl.html, "SSL Mode Descriptions"
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ _SCHEMES: Final = ("postgresql", "postgres")
 _OPTIONS: Final = frozenset(
     {"host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "target_session_attrs"}
 )
+
+_VERIFYING: Final = frozenset({"verify-ca", "verify-full"})
+_CERTAIN: Final = frozenset({"disable", "require", *_VERIFYING})
+"""`allow` and `prefer` go on in plain text with whoever says that it has no TLS: an attacker, for one."""
 
 
 def check_url(text: str) -> None:
@@ -31,8 +36,21 @@ def check_url(text: str) -> None:
         raise ValueError(f"unknown options in the URL; there are {', '.join(sorted(_OPTIONS))}")
     if not url.username or not url.path.strip("/"):
         raise ValueError("the URL names no user, or no database")
-    if "sslmode" not in options and not all(is_local(host) for host in hosts_of(text)):
+    mode = options.get("sslmode")
+    if mode is not None and mode not in _CERTAIN:
+        raise ValueError(f"sslmode is one of {', '.join(sorted(_CERTAIN))}")
+    if mode is None and is_remote(text):
         raise ValueError("the URL names another machine without sslmode: add ?sslmode=verify-full&sslrootcert=FILE")
+
+
+def is_remote(text: str) -> bool:
+    """Whether any of a URL's hosts is another machine."""
+    return not all(is_local(host) for host in hosts_of(text))
+
+
+def verifies_server(text: str) -> bool:
+    """Whether a URL wants the server's certificate verified: without, the password goes to whoever answers."""
+    return dict(parse_qsl(urlsplit(text).query)).get("sslmode") in _VERIFYING
 
 
 def hosts_of(text: str) -> tuple[str, ...]:

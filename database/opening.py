@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import asyncpg
@@ -13,13 +14,16 @@ from database.schema import Migrations, UnfitDatabase, migrate
 
 CONNECT_SECONDS: Final = 5.0
 
+Password = str | None | Callable[[], str | None]
+"""None: the server asks for none. One that is called for is asked for at each connection: it may have been changed."""
+
 
 async def open_database(
     url: str,
     errors: StoreErrors,
     migrations: Migrations,
     *,
-    password: str | None,
+    password: Password,
     schema: str,
     connections: int,
     connect_seconds: float = CONNECT_SECONDS,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from database.location import hosts_of, is_local
+from database.location import is_remote, verifies_server
 from database.probe import Probe
 from gateway.blob_stores import open_backing_stores
 from gateway.config import CONFIG_NAME, ConfigError, Settings
@@ -312,8 +312,10 @@ def _server_problems(found: Probe, url: str) -> list[str]:
         problems.append(f"its encoding is {found.encoding}: make a database of encoding UTF8")
     if not found.is_durable:
         problems.append("fsync or full_page_writes is off: what is acknowledged is lost with its power; switch them on")
-    if not found.is_encrypted and not all(is_local(host) for host in hosts_of(url)):
+    if is_remote(url) and not found.is_encrypted:
         problems.append("the connection is not encrypted: set sslmode=verify-full, and sslrootcert")
+    elif is_remote(url) and not verifies_server(url):
+        problems.append("nobody verifies that it is the server: set sslmode=verify-full, and sslrootcert")
     return problems
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Final
 
 from database.connection import Database
@@ -64,7 +65,7 @@ async def open_identities(settings: Settings) -> Database:
         settings.storage.index,
         ERRORS,
         MIGRATIONS,
-        password=_password(settings),
+        password=partial(_password, settings),
         schema=database.schema,
         connections=CONNECTIONS,
         connect_seconds=database.connect_seconds,

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -32,7 +33,7 @@ async def open_index(settings: Settings) -> Index:
     database = settings.database
     return await open_postgresql_index(
         settings.storage.index,
-        password=database_password(settings),
+        password=partial(database_password, settings),
         schema=database.schema,
         connections=database.connections,
         connect_seconds=database.connect_seconds,

@@ -86,17 +86,19 @@ class PostgreSQLServer:
             stdout=subprocess.DEVNULL,
         )
 
+    def allow(self, *lines: str) -> None:
+        """Have pg_hba.conf say this before whatever else: who gets in how. Takes effect at the next start."""
+        path = self._data / "pg_hba.conf"
+        path.write_text("\n".join((*lines, path.read_text())))
+
     @property
     def _data(self) -> Path:
         return self.directory / "data"
 
     def _answers(self) -> bool:
-        return (
-            subprocess.run(
-                [self.programs / "pg_isready", "-q", "-h", self.directory, "-U", "sealgate"], check=False
-            ).returncode
-            == 0
-        )
+        port = self.settings.get("port", "5432")
+        command = [self.programs / "pg_isready", "-q", "-h", self.directory, "-p", port, "-U", "sealgate"]
+        return subprocess.run(command, check=False).returncode == 0
 
 
 def start_postgresql(**settings: str) -> PostgreSQLServer:

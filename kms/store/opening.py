@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +96,7 @@ async def _opened(database: KeyDatabase) -> Database:
         database.url,
         ERRORS,
         MIGRATIONS,
-        password=_password(database.password_file),
+        password=partial(_password, database.password_file),
         schema=database.schema,
         connections=CONNECTIONS,
         connect_seconds=database.connect_seconds,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from database.location import check_url, hosts_of, is_local
+from database.location import check_url, hosts_of, is_local, is_remote, verifies_server
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,9 @@ def test_a_url_is_taken(text: str) -> None:
         ("postgresql://sealgate@localhost,db.example.com/index", "sslmode"),
         ("postgresql://sealgate@localhost/index?host=db.example.com", "sslmode"),
         ("postgresql://sealgate@[::1/index", "IPv6"),
+        ("postgresql://sealgate@db.example.com/index?sslmode=prefer", "sslmode is one of"),
+        ("postgresql://sealgate@localhost/index?sslmode=allow", "sslmode is one of"),
+        ("postgresql://sealgate@localhost/index?sslmode=hush", "sslmode is one of"),
     ],
 )
 def test_a_url_is_refused_and_not_quoted(text: str, problem: str) -> None:
@@ -55,3 +58,12 @@ def test_hosts() -> None:
     assert hosts_of("postgresql://u@a/d?host=/run,b") == ("/run", "b")
     assert [is_local(host) for host in ("", "/run", "localhost", "127.8.8.8", "::1")] == [True] * 5
     assert [is_local(host) for host in ("10.0.0.1", "localhost.example.com", "fe80::1", "db")] == [False] * 4
+
+
+def test_who_is_verified() -> None:
+    modes = ("disable", "require", "verify-ca", "verify-full")
+    urls = [f"postgresql://u@db.example.com/d?sslmode={mode}" for mode in modes]
+    assert [verifies_server(url) for url in urls] == [False, False, True, True]
+    assert all(is_remote(url) for url in urls)
+    assert not is_remote("postgresql://u@localhost,[::1]/d")
+    assert not verifies_server("postgresql://u@/d")

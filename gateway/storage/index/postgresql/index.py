@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from database.connection import PATIENCE_SECONDS
-from database.opening import CONNECT_SECONDS, open_database
+from database.opening import CONNECT_SECONDS, Password, open_database
 from gateway.storage.index.postgresql.batch_jobs import PostgreSQLBatchJobs
 from gateway.storage.index.postgresql.bucket_keys import PostgreSQLBucketKeys
 from gateway.storage.index.postgresql.buckets import PostgreSQLBuckets
@@ -53,7 +53,7 @@ def _now_us() -> int:
 async def open_postgresql_index(
     url: str,
     *,
-    password: str | None = None,
+    password: Password = None,
     schema: str = "sealgate",
     connections: int = CONNECTIONS,
     connect_seconds: float = CONNECT_SECONDS,
