@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import random
@@ -29,13 +30,21 @@ KEYS_OF_A_CLIENT = 4
 MOST_VERSIONS = 4
 """Of a key, before some are removed."""
 
-MOST_ALIASES = 10
-"""That a client makes; a KMS key may have 50."""
+MOST_NAMED = {"alias": 10, "bucket": 15, "key": 40, "user": 40}
+"""That a client makes of a kind, each of which is looked for after each round; a KMS key may have 50 aliases."""
+
+NAMED_SHARE = 0.04
+"""Of what clients do, unless more of it is asked for."""
+
+
+@functools.lru_cache(maxsize=8)
+def _patient(gateway: Gateway, endpoint_url: str, service: str) -> Any:
+    return gateway.client(service, read_timeout=60, retries={"total_max_attempts": 12, "mode": "standard"})
 
 
 def patient(gateway: Gateway, service: str) -> Any:
     """A client that asks again: what was just started is sealed until the key process has opened its root."""
-    return gateway.client(service, read_timeout=60, retries={"total_max_attempts": 12, "mode": "standard"})
+    return _patient(gateway, gateway.endpoint_url, service)
 
 
 class Moments:
@@ -82,6 +91,7 @@ class Client:
         self.bodies: dict[Content, bytes] = {}
         self.histories = Histories()
         self.told: Counter[str] = Counter()
+        self.named_share = NAMED_SHARE
 
     @property
     def bucket(self) -> str:
@@ -96,8 +106,7 @@ class Client:
 
     def work(self) -> None:
         """One write, of a random kind, to a random key; now and then something else is made, which has a name."""
-        if self._random.random() < 0.04:
-            self._make_named()
+        if self._random.random() < self.named_share and self._make_named():
             return
         key = self._random.choice(self.keys)
         plan = self._plan(key)
@@ -133,23 +142,30 @@ class Client:
             return answer
         return None
 
-    def _make_named(self) -> None:
+    def _make_named(self) -> bool:
+        """Whether there is room for one more."""
         number = sum(self.told.values())
         name = f"{self._name.replace('/', '-')}-{number}"
         kms, iam = self.client("kms"), self.client("iam")
-        kinds = [
-            ("user", lambda: iam.create_user(UserName=name)),
-            ("key", lambda: kms.create_key(Description=name)),
-            ("alias", lambda: kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=self._kms_key)),
-        ]
-        aliases = sum(each.startswith("alias/") for each in self.histories.named)
-        kind, ask = self._random.choice(kinds if aliases < MOST_ALIASES else kinds[:2])
+        asks: dict[str, Callable[[], Any]] = {
+            "user": lambda: iam.create_user(UserName=name),
+            "key": lambda: kms.create_key(Description=name),
+            "alias": lambda: kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=self._kms_key),
+            "bucket": lambda: self.client("s3").create_bucket(Bucket=f"named-{name}"),
+        }
+        made = Counter(each.partition("/")[0] for each in self.histories.named)
+        room = [kind for kind, most in MOST_NAMED.items() if made[kind] < most]
+        if not room:
+            return False
+        kind = self._random.choice(room)
+        ask = asks[kind]
         write = Write(f"{kind}/{name}", None, self._moments.next())
         self.histories.named[write.key] = write
         answer = self._ask(write, ask, is_named=True)
         if answer is not None and kind == "key":
             write.key = f"key/{answer['KeyMetadata']['KeyId']}"
             self.histories.named[write.key] = self.histories.named.pop(f"{kind}/{name}")
+        return True
 
     def _plan(self, key: str) -> Plan:
         state = self.states[key]
@@ -280,6 +296,11 @@ class Workload:
             for each in working:
                 each.result(120)
 
+    def make_named(self, share: float = NAMED_SHARE) -> None:
+        """Let so much of what clients do from now on be KMS keys, aliases and users."""
+        for client in self.clients:
+            client.named_share = share
+
     def wait_for_acknowledged(self, more: int) -> None:
         target = self.told["acknowledged"] + more
         wait_until(lambda: self.told["acknowledged"] >= target, f"{more} more writes were acknowledged", 60)
@@ -349,4 +370,6 @@ def _problems_of_named(gateway: Gateway, clients: list[Client], at: int) -> list
         there |= {each["AliasName"] for each in page["Aliases"]}
     for page in iam.get_paginator("list_users").paginate():
         there |= {f"user/{each['UserName']}" for each in page["Users"]}
+    named = (each["Name"].removeprefix("named-") for each in patient(gateway, "s3").list_buckets()["Buckets"])
+    there |= {f"bucket/{each}" for each in named}
     return [f"{name} is lost" for each in clients for name in each.histories.must_exist(at) if name not in there]

@@ -23,10 +23,11 @@ def stored_blobs(data: Path) -> set[str]:
     return {path.name for path in (data / "store" / "blobs").glob("*/*/*")}
 
 
-def known_blobs(data: Path) -> set[str]:
-    """Blobs in files that the index knows."""
+def known_blobs(data: Path, least_references: int = 0) -> set[str]:
+    """Blobs in files that the index knows; those without a reference are being swept, file first."""
     with closing(sqlite3.connect(data / "index" / "index.sqlite")) as index:
-        rows = index.execute("SELECT blob_id FROM blob WHERE is_inline = 0").fetchall()
+        known = "SELECT blob_id FROM blob WHERE is_inline = 0 AND refs >= ?"
+        rows = index.execute(known, (least_references,)).fetchall()
     return {blob_id.hex() for (blob_id,) in rows}
 
 
@@ -55,7 +56,7 @@ def problems(data: Path) -> list[str]:
                 rows = connection.execute(f"PRAGMA {check}").fetchall()
                 if rows not in ([("ok",)], []):
                     found.append(f"{database}: {check}: {rows[:5]}")
-    if missing := known_blobs(data) - stored_blobs(data):
+    if missing := known_blobs(data, least_references=1) - stored_blobs(data):
         found.append(f"the index names blobs that are not there: {sorted(missing)[:5]}")
     sweep_later(data)
     if left := stored_blobs(data) ^ known_blobs(data):
