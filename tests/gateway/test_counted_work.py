@@ -87,15 +87,17 @@ async def gateway(tmp_path: Path) -> AsyncIterator[InProcessGateway]:
         yield started
 
 
-async def calls_of(gateway: InProcessGateway, path: HotPath) -> float:
-    """The mean of some rounds, after one that fills the caches."""
-    requests = [gateway.request(path.method, path.path, **path.options) for _ in range(ROUNDS + 1)]
-    answer = await collect(await gateway.dispatcher.handle(requests.pop()))
-    assert answer.status in {200, 204}
-    with Calls() as calls:
-        for request in requests:
-            await collect(await gateway.dispatcher.handle(request))
-    return calls.count / ROUNDS
+async def calls_of(gateway: InProcessGateway, path: HotPath) -> int:
+    """The least of some rounds, after one that fills the caches: into others may fall what the gateway does beside."""
+    counts = []
+    for number in range(ROUNDS + 1):
+        request = gateway.request(path.method, path.path, **path.options)
+        with Calls() as calls:
+            answer = await collect(await gateway.dispatcher.handle(request))
+        assert answer.status in {200, 204}
+        if number:
+            counts.append(calls.count)
+    return min(counts)
 
 
 @pytest.mark.usefixtures("unrecorded")
