@@ -26,7 +26,7 @@ from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.api.types import REQUESTS, Health, Request
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 ANSWER = 0
 HEALTH = 1
 FIRST_VERB = 2

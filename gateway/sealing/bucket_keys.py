@@ -32,6 +32,7 @@ from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import KEY_SIZE, lp
 from gateway.sealing.kms_context import S3_MANAGED_KEY_ALIAS, acting_on, bucket_of, kms_context
 from gateway.sealing.ledger import note_key
+from gateway.sealing.use_lines import UseLines
 from gateway.sealing.wraps import bucket_key_unwrap, bucket_key_wrap, split_kms_wrap
 from iam.policy.decisions import Decided
 from iam.principals import NO_POLICIES, Caller
@@ -39,7 +40,7 @@ from iam.quickly_made import quickly_made
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
-from kms.api.types import Decrypt, GenerateDataKey, RecordCall, UnwrapDataKey
+from kms.api.types import Decrypt, GenerateDataKey, UnwrapDataKey
 
 MAX_OPENED: Final = 10_000
 """Bucket keys in the clear at once, a thousand bytes each; beyond, the one that ends first is wiped early."""
@@ -100,13 +101,15 @@ class _Current:
 
 @dataclass(slots=True, repr=False)
 class _Opened:
-    """An answer of the KMS. `key` is empty once it was wiped; `current` is there for writing."""
+    """An answer of the KMS. `key` is empty once it was wiped; `current` is there for writing;
+    `lines` once it was used."""
 
     key: bytearray
     bucket_key_id: str
     decisions: tuple[Decided, ...]
     expires: float
     current: _Current | None = None
+    lines: UseLines | None = None
 
     def wipe(self) -> None:
         self.key[:] = bytes(len(self.key))
@@ -340,10 +343,13 @@ class BucketKeys:
 
         Raises KMSUnavailable if it cannot be written: then the key is not used.
         """
-        told = {"bucketKeyId": opened.bucket_key_id, "encryptionContext": use.kms_context}
-        parameters = _encode_json(told).decode()
-        record = RecordCall("s3.amazonaws.com", event_name, parameters, decisions=opened.decisions, is_change=False)
-        await self._kms.call(replace(use.caller, resource_arn=use.object_arn, policies=NO_POLICIES), record)
+        lines = opened.lines
+        if lines is None:  # one for all uses: the name of the answer holds all that they say, but request and object
+            told = {"bucketKeyId": opened.bucket_key_id, "encryptionContext": use.kms_context}
+            caller = replace(use.caller, resource_arn=None, policies=NO_POLICIES)
+            parameters = _encode_json(told).decode()
+            lines = opened.lines = UseLines(self._kms, caller, event_name, parameters, opened.decisions)
+        await lines.tell(use.caller.request_id, use.object_arn)
 
     def _drop_stale(self) -> None:
         """Wipe what is of an earlier epoch, and what has ended."""

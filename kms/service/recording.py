@@ -117,40 +117,47 @@ class Recorder:
         """Record a call that did what it asked. Raises KMSUnavailable if that fails: then nothing is to be answered."""
         if self._trail is not None:
             event = self._event(caller, request, decisions, answer=answer)
-            await self._write(event, is_durable=is_change(event.event_name))
+            await self._write((event,), is_durable=is_change(event.event_name))
 
     async def refused(
         self, caller: Caller, request: Request[Any], decisions: Sequence[Decided], error: KMSError
     ) -> None:
         """Record a call that was refused or failed. Raises KMSUnavailable if that fails."""
         if self._trail is not None:
-            await self._write(self._event(caller, request, decisions, error=error), is_durable=False)
+            await self._write((self._event(caller, request, decisions, error=error),), is_durable=False)
 
     async def told(
         self, caller: Caller, request: RecordCall, parameters: Mapping[str, Any], answer: Mapping[str, Any]
     ) -> None:
-        """Record a call that another service answered. Raises KMSUnavailable if that fails."""
-        if self._trail is not None:
-            event = Event(
-                event_type=API_CALL,
-                event_time=self._now(),
-                event_source=request.event_source,
-                event_name=request.event_name,
-                event_id=self._next_id(),
-                aws_region=caller.region or self._region,
-                user_identity=_identity(caller.principal, caller.session),
-                request_id=caller.request_id,
-                source_ip=caller.source_ip,
-                user_agent=caller.user_agent,
-                resource_arn=caller.resource_arn,
-                request_parameters=parameters,
-                response_elements=answer,
-                resources=_resources(request.decisions, None),
-                decisions=_decisions(request.decisions),
-                error_code=request.error_code,
-                error_message=request.error_message,
-            )
-            await self._write(event, is_durable=request.is_change and request.error_code is None)
+        """Record a call that another service answered, or each of its uses. Raises KMSUnavailable if that fails."""
+        if self._trail is None:
+            return
+        is_durable = request.is_change and request.error_code is None
+        (request_id, resource_arn), *further = request.uses or ((caller.request_id, caller.resource_arn),)
+        first = Event(
+            event_type=API_CALL,
+            event_time=self._now(),
+            event_source=request.event_source,
+            event_name=request.event_name,
+            event_id=self._next_id(),
+            aws_region=caller.region or self._region,
+            user_identity=_identity(caller.principal, caller.session),
+            request_id=request_id,
+            source_ip=caller.source_ip,
+            user_agent=caller.user_agent,
+            resource_arn=resource_arn,
+            request_parameters=parameters,
+            response_elements=answer,
+            resources=_resources(request.decisions, None),
+            decisions=_decisions(request.decisions),
+            error_code=request.error_code,
+            error_message=request.error_message,
+        )
+        others = [
+            msgspec.structs.replace(first, event_id=self._next_id(), request_id=request_id, resource_arn=arn)
+            for request_id, arn in further
+        ]
+        await self._write((first, *others), is_durable=is_durable)
 
     def abandoned(self, caller: Caller, request: Request[Any], decisions: Sequence[Decided]) -> None:
         """Record a call whose task was cancelled; whether it took effect is not known here."""
@@ -173,7 +180,7 @@ class Recorder:
         then it is not to be done.
         """
         if self._trail is not None and (name, key_arn) not in self._announced:
-            await self._write(self._own_event(name, key_arn, details), is_durable=True)
+            await self._write((self._own_event(name, key_arn, details),), is_durable=True)
             self._announced.add((name, key_arn))
 
     def done(self, name: str, key_arn: str) -> None:
@@ -195,10 +202,11 @@ class Recorder:
         if self._trail is not None:
             self._trail.note(self._own_event(name, None, details))
 
-    async def _write(self, event: Event, *, is_durable: bool) -> None:
+    async def _write(self, events: Sequence[Event], *, is_durable: bool) -> None:
         assert self._trail is not None
         try:
-            await self._trail.record(event, is_durable=is_durable)
+            for written in [self._trail.record(event, is_durable=is_durable) for event in events]:
+                await written
         except AuditUnavailable as error:
             raise _unavailable() from error
 

@@ -22,8 +22,9 @@ class RecordCall(Request[None]):
 
     `event_source` is the service's (`iam.amazonaws.com`), never the KMS's own. `parameters` and `answer` are JSON
     objects, without anything that is secret. `error_code` None: it did what it asked. `is_change` False: it changed
-    nothing, and its line is written as those of uses of keys are. No client can ask for it: the HTTP face has no such
-    operation.
+    nothing, and its line is written as those of uses of keys are. With `uses`, pairs of a request's id and the ARN of
+    its resource, there is a line for each of those instead, which is as if the caller had named them. No client can
+    ask for it: the HTTP face has no such operation.
     """
 
     is_about_trail: ClassVar[bool] = True
@@ -36,3 +37,4 @@ class RecordCall(Request[None]):
     error_code: str | None = None
     error_message: str | None = None
     is_change: bool = True
+    uses: tuple[tuple[str, str], ...] = ()

@@ -44,7 +44,7 @@ class CountedKMS:
 
     async def call(self, caller: Caller, request: Request[R], decisions: list[Decided] | None = None) -> R:
         if isinstance(request, RecordCall):
-            self.told += 1
+            self.told += len(request.uses)
         else:
             self.calls.append(request.operation_name())
         return await self.service.call(caller, request, decisions)

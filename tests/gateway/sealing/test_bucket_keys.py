@@ -106,7 +106,8 @@ async def test_the_kms_is_told_of_the_bucket_and_the_trail_of_each_object(worker
         assert (line.event_source, line.event_name, line.is_change) == ("s3.amazonaws.com", event_name, False)
         assert json.loads(line.parameters) == told
         assert [decided.action for decided in line.decisions] == [f"kms:{event_name}"]
-        assert caller.resource_arn == f"{BUCKET_ARN}/a"
+        assert caller == replace(CALLER, resource_arn=None)
+        assert line.uses == ((CALLER.request_id, f"{BUCKET_ARN}/a"),)
 
 
 @pytest.mark.parametrize(

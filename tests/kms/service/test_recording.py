@@ -587,6 +587,37 @@ async def test_calls_of_other_services_are_lines_too(recorded: Recorded) -> None
     assert (event["errorCode"], event["errorMessage"], event.get("responseElements")) == ("AccessDenied", "no", None)
 
 
+async def test_each_use_that_a_call_tells_is_a_line(recorded: Recorded) -> None:
+    uses = tuple((f"REQUEST{number}", f"arn:aws:s3:::bucket/{number}") for number in range(20))
+    decided = Decided("kms:Decrypt", f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k", True, "root user of the account")
+    before = len(recorded.events())
+    request = t.RecordCall("s3.amazonaws.com", "Decrypt", '{"a":"b"}', decisions=(decided,), is_change=False, uses=uses)
+    await recorded.service.call(CALLER, request)
+    events = recorded.events()[before:]
+    assert [(event["requestID"], event["resourceArn"]) for event in events] == list(uses)
+    assert len({event["eventID"] for event in events}) == len(uses)
+    for event in events:
+        assert (event["eventSource"], event["eventName"]) == ("s3.amazonaws.com", "Decrypt")
+        assert event["requestParameters"] == {"a": "b"}
+        assert event["userIdentity"]["arn"] == CALLER.principal.arn
+        assert event["decisions"][0]["decidedBy"] == "root user of the account"
+
+
+async def test_no_use_is_answered_for_while_its_line_cannot_be_written(
+    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "RETRY_SECONDS", 0.01)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    request = t.RecordCall("s3.amazonaws.com", "Decrypt", is_change=False, uses=(("A", "a"), ("B", "b")))
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module, "write_all", full)
+        with pytest.raises(KMSUnavailable):
+            await recorded.service.call(CALLER, request)
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -616,7 +647,8 @@ async def test_other_services_are_told_while_the_root_is_away_and_refused_while_
 
     monkeypatch.setattr(recorded.trail, "require_writable", refuse)
     before = recorded.events()
-    for request in (t.RequireTrail(), t.RecordCall("iam.amazonaws.com", "CreateUser")):
+    told = t.RecordCall("iam.amazonaws.com", "CreateUser")
+    for request in (t.RequireTrail(), told, replace(told, uses=(("REQUEST2", "arn:aws:s3:::bucket/a"),))):
         with pytest.raises(KMSUnavailable):
             await recorded.service.call(CALLER, request)
     assert recorded.events() == before
