@@ -6,7 +6,7 @@ same over real sockets and processes is `tests/clients`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -197,15 +197,20 @@ async def in_process_gateway(
     around_kms: Callable[[KeyService], KeyService] = lambda kms: kms,
     cuts: bool = False,
     around_blobs: Callable[[BlobStore], BlobStore] = lambda blobs: blobs,
+    open_index: Callable[[], Awaitable[Any]] | None = None,
 ) -> AsyncIterator[InProcessGateway]:
     """`around_kms` puts something in front of the KMS, for all but the opening of the service's own keys.
     `cuts`: what moves data under a KMS key that is disabled is broken off. `around_blobs` puts a store around the one
-    in files."""
+    in files. `open_index` opens one that is empty; without it there is one in SQLite."""
     root = MemoryRoot()
     initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=bytes(32))
     key_store = SQLiteKeyStore(directory / "keys.sqlite")
     epoch = SharedEpoch.open_writer(directory / "epoch")
-    index = await open_sqlite_index(directory / "index.sqlite", durable=False)
+    index: Any
+    if open_index is None:
+        index = await open_sqlite_index(directory / "index.sqlite", durable=False)
+    else:
+        index = await open_index()
     blobs = around_blobs(FileBlobStore(directory / "store", "test", fsync=False))
     async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as embedded:
         keys = await open_service_keys(embedded, index, request_id="test", make=True)
