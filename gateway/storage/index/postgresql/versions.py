@@ -45,7 +45,11 @@ GET_VERSION = _WITH_PARTS + "AND vsort <= $3 AND version_id = $4 ORDER BY vsort 
 
 _LISTED_PARTS = "SELECT row_uid, blob_ids FROM object_parts WHERE row_uid = ANY($1::bytea[])"
 
+_NOTED = "UPDATE multipart_upload SET is_key_changed = TRUE WHERE bucket_id = $1 AND key = {} AND NOT is_key_changed"
+_NOTE_CHANGE = _NOTED.format("$2")
+# One round trip: every new version is a change that uploads of its key have to know of.
 _INSERT = f"""
+    WITH noted AS ({_NOTED.format("$4")})
     INSERT INTO object_version (bucket_id, is_current, vsort, {COLUMNS})
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """  # noqa: S608  # constants only
@@ -58,9 +62,6 @@ _REWRAP = f"""
         blob_id = $9 {_AT_POSITION}
 """  # noqa: S608  # constants only
 _MOVE = f"UPDATE object_version SET is_current = $4 {_AT_POSITION}"  # noqa: S608  # constants only
-_NOTE_CHANGE = """
-    UPDATE multipart_upload SET is_key_changed = TRUE WHERE bucket_id = $1 AND key = $2 AND NOT is_key_changed
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,6 @@ async def place_version(transaction: Transaction, row: ObjectRow, newest: Stored
         if replaced is not None:
             await _remove(transaction, replaced, now_us)
     await _insert(transaction, row, vsort)
-    await transaction.change(_NOTE_CHANGE, row.bucket_id, row.key)
 
 
 async def change_version(transaction: Transaction, version: StoredVersion, row: ObjectRow) -> None:
@@ -179,6 +179,7 @@ async def _remove(transaction: Transaction, version: StoredVersion, now_us: int)
 
 
 async def _insert(transaction: Transaction, row: ObjectRow, vsort: int) -> None:
+    """Uploads of its key are told as well."""
     columns = column_values(row)
     await transaction.change(_INSERT, row.bucket_id, row.kind is RowKind.OBJECT, vsort, *columns)
     if has_parts(columns):
