@@ -124,6 +124,7 @@ class Application:
         if settings.kms.on_key_disabled == "abort":
             self._key_watch = KeyWatch(self._service, lambda: self._epoch.value)
         self._unsealed: Unsealed | None = None
+        self.is_unsealed = asyncio.Event()
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
         brakes = Brakes(rates, settings.limits)
@@ -236,6 +237,7 @@ class Application:
         self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
         sessions = Sessions(tokens, self._identities)
         self._unsealed = self._wire(keys, self._identities, self._identity_service, sessions)
+        self.is_unsealed.set()
         _log.info("unsealed")
         return True
 

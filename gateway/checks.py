@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import sqlite3
@@ -24,7 +23,7 @@ from database.probe import Probe
 from gateway.blob_stores import open_backing_stores
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
-from gateway.database_files import DatabaseFile, database_files
+from gateway.database_files import DatabaseFile, database_files, troubles
 from gateway.identity_stores import CONNECTIONS, probe_identities
 from gateway.index_stores import probe_index
 from gateway.key_stores import open_keys
@@ -34,6 +33,7 @@ from gateway.sockets import BindError, bind, unix_path_problem
 from gateway.storage.blobs.s3.probe import probe
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.postgresql.schema import MIGRATIONS as INDEX_MIGRATIONS
+from gateway.supervisor import supervisor_of
 from iam.store.interface import StoreUnavailable
 from iam.store.postgresql.sharing import SHARING as SHARED_IDENTITIES
 from kms.daemon.root import roots_of
@@ -171,7 +171,7 @@ def _sockets(settings: Settings) -> Iterator[Finding]:
         yield _wrong("socket path", problem)
     else:
         yield _well("socket path", f"{settings.kms.socket} is short enough")
-    if (process := _serving_process(settings)) is not None:
+    if (process := supervisor_of(settings)) is not None:
         yield _well("addresses", f"in use by the sealgate that is running (process {process})")
         return
     for address in (settings.listen.address, settings.admin.address):
@@ -181,21 +181,6 @@ def _sockets(settings: Settings) -> Iterator[Finding]:
             yield _wrong("addresses", f"{error}: stop what uses it, or choose another address")
         else:
             yield _well("addresses", f"{address} can be listened on")
-
-
-def _serving_process(settings: Settings) -> str | None:
-    """The process id of a supervisor that holds the lock of this data directory."""
-    try:
-        fd = os.open(settings.run_directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-    finally:
-        os.close(fd)
-    return None
 
 
 def _pin(settings: Settings) -> Iterator[Finding]:
@@ -378,6 +363,45 @@ def _key_store(settings: Settings) -> SQLiteKeyStore | Finding:
     except (sqlite3.Error, StoreError) as error:
         return _wrong("root", f"it cannot be checked without the key store ({error})")
     return store
+
+
+def hindrances(settings: Settings) -> Iterator[str]:
+    """Why this program should not begin to serve beside another one: each in a sentence.
+
+    The root must answer, and no store be migrated beneath a program that may not know its new schema.
+    """
+    if found := troubles(database_files(settings)):
+        yield from found
+        return
+    try:
+        yield from _migrations(settings)
+    except (sqlite3.Error, StorageUnavailable, StoreUnavailable, StoreError) as error:
+        yield f"a store cannot be read: {error}"
+        return
+    for finding in (*_pin(settings), *_root(settings)):
+        if not finding.is_well:
+            yield f"{finding.check}: {finding.sentence}"
+
+
+def _migrations(settings: Settings) -> Iterator[str]:
+    """Raises as what it asks does."""
+    databases = database_files(settings)
+    present = {database.path.name: (database.schema(), database.newest_schema) for database in databases}
+    if settings.storage.index != "sqlite":
+        index = asyncio.run(probe_index(settings))
+        present["the index on PostgreSQL"] = index.schema, len(INDEX_MIGRATIONS.all())
+    if settings.storage.identities != "sqlite":
+        present["identities on PostgreSQL"] = (
+            asyncio.run(probe_identities(settings)).format,
+            SHARED_IDENTITIES.newest_schema,
+        )
+    if (keys := settings.key_database) is not None:
+        present["keys on PostgreSQL"] = asyncio.run(probe_key_database(keys)).format, SHARED_KEYS.newest_schema
+    for name, (schema, newest) in present.items():
+        if schema != newest:
+            yield (
+                f"{name} has schema {schema}, and this release's is {newest}: stop the gateway, and start this release"
+            )
 
 
 def _is_of_this_schema(settings: Settings) -> bool:

@@ -114,6 +114,18 @@ class ListenSettings:
     )
     idle_seconds: float = setting(75.0, "a kept-alive connection without request is closed", minimum=1, maximum=3600)
     drain_seconds: float = setting(30.0, "requests in flight may finish after SIGTERM", minimum=0, maximum=3600)
+    unready_seconds: float = setting(
+        0.0,
+        "after SIGTERM, requests are still taken for so long, while readiness says no: time for a balancer to notice",
+        minimum=0,
+        maximum=600,
+    )
+    retire_seconds: float = setting(
+        600.0,
+        "after `sealgate reload`, requests in flight may finish in the workers of before",
+        minimum=0,
+        maximum=86_400,
+    )
     signature_version_2: bool = setting(
         False, "take Signature Version 2 of S3 as well, for clients that know nothing newer: it does not cover bodies"
     )

@@ -47,8 +47,12 @@ def kmsd_command(
     environment: dict[str, str],
     *,
     kept: tuple[int, ...],
+    is_successor: bool,
 ) -> Command:
-    """The command that runs kmsd on the inherited socket `listen_fd`; descriptors `kept` stay open in it, unused."""
+    """The command that runs kmsd on the inherited socket `listen_fd`; descriptors `kept` stay open in it, unused.
+
+    A successor stands by until the kmsd that serves has ended.
+    """
     order = DaemonSettings(
         keys_path=settings.keys_path,
         key_database=settings.key_database,
@@ -58,6 +62,7 @@ def kmsd_command(
         root=root_settings(settings),
         audit=trail_settings(settings),
         listen_fd=listen_fd,
+        is_successor=is_successor,
         protection=settings.kms.protection,
         lease_seconds=settings.kms.lease_seconds,
         root_deadline_seconds=settings.kms.call_seconds * ROOT_SHARE,

@@ -18,14 +18,16 @@ ORPHAN_DRAIN_SECONDS = 5.0
 class Order:
     """What the supervisor tells a worker. `instance` names its slot; descriptors are inherited.
 
-    Those of `listen_fd` and `admin_fd` are listening, `rates_fd` is of the table of rates that all workers share.
+    Those of `listen_fds` and `admin_fd` are listening, `rates_fd` is of the table of rates that all workers share.
+    `is_successor`: others serve on the same sockets, so that there is time to be unsealed first.
     """
 
     settings: Settings
     instance: str
-    listen_fd: int
+    listen_fds: tuple[int, ...]
     admin_fd: int
     rates_fd: int
+    is_successor: bool = False
 
 
 def encode_order(order: Order) -> bytes:
@@ -34,10 +36,11 @@ def encode_order(order: Order) -> bytes:
 
 
 def decode_order(line: bytes) -> Order:
-    return msgspec.json.decode(line, type=Order, dec_hook=_decode_path)
+    return msgspec.json.decode(line, type=Order, dec_hook=decode_path)
 
 
-def _decode_path(kind: type[Any], value: Any) -> Any:
+def decode_path(kind: type[Any], value: Any) -> Any:
+    """For msgspec, of which paths are strings."""
     if kind is Path:
         return Path(value)
     raise NotImplementedError(f"no decoding of {kind}")

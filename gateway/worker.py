@@ -2,8 +2,9 @@
 
 Started as `python -m gateway.worker` with an order (one line of JSON) on standard input, which stays open as the
 lifeline to the supervisor. Writes "ready" to standard output once it accepts connections. Ends on SIGTERM, or when the
-supervisor is gone, after the requests in flight. Exit status: 0 after an orderly end, 3 when index or blobs cannot be
-used, as kmsd's is for the key store.
+supervisor is gone, after the requests in flight; it is not ready any more from the signal on. SIGUSR1 retires it:
+others accept on its sockets from then on, it serves the connections that it has and ends with the last of them. Exit
+status: 0 after an orderly end, 3 when index or blobs cannot be used, as kmsd's is for the key store.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Any
 
 from gateway import logs
@@ -36,6 +38,9 @@ log = logging.getLogger("gateway.worker")  # also where this module is __main__
 READY = b"ready\n"
 GAUGE_SECONDS = 1.0
 
+ADMIN_RETIRE_SECONDS = 5.0
+"""Who asks for health and metrics on a kept-alive connection of a retired worker has this long to ask again."""
+
 _ADMIN_LIMITS = ListenSettings(max_connections=64, header_bytes=8192, idle_seconds=30, header_seconds=5)
 
 
@@ -46,30 +51,74 @@ class Worker:
         self._order = order
         self._settings = order.settings
         self._stopping = asyncio.Event()
-        self._drain_seconds = order.settings.listen.drain_seconds
+        self._retiring = asyncio.Event()
+        self._told = asyncio.Event()
+        self._orphaned = asyncio.Event()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._tell, self._stopping)
+        loop.add_signal_handler(signal.SIGUSR1, self._tell, self._retiring)
         watch_supervisor(loop, 0, self._lost)
         async with contextlib.AsyncExitStack() as ending:
             rates = RateTable(self._order.rates_fd)
             os.close(self._order.rates_fd)
             application = await open_application(self._settings, self._order.instance, rates)
             ending.push_async_callback(application.close)
+            if self._order.is_successor and not await self._unsealed(application):
+                return
             listener = await self._listen(application, ending)
-            await self._listen_admin(application, ending)
+            admin = await self._listen_admin(application, ending)
             await self._run_beside(self._set_gauges(listener), ending)
             os.write(1, READY)
-            await self._stopping.wait()
-            log.info("draining")
-            await listener.close(self._drain_seconds)
+            await self._told.wait()
+            if not self._stopping.is_set():
+                await self._retire(listener, admin)
+            if self._stopping.is_set():
+                await self._drain(listener)
+            else:
+                await listener.close(0)
+
+    def _tell(self, event: asyncio.Event) -> None:
+        event.set()
+        self._told.set()
 
     def _lost(self) -> None:
         log.warning("the supervisor is gone: ending")
-        self._drain_seconds = min(self._drain_seconds, ORPHAN_DRAIN_SECONDS)
-        self._stopping.set()
+        self._orphaned.set()
+        self._tell(self._stopping)
+
+    async def _unsealed(self, application: Application) -> bool:
+        """Wait for it; False if told to end before."""
+        unsealing = asyncio.create_task(application.is_unsealed.wait())
+        told = asyncio.create_task(self._told.wait())
+        await asyncio.wait((unsealing, told), return_when=asyncio.FIRST_COMPLETED)
+        for task in (unsealing, told):
+            task.cancel()
+        return not self._told.is_set()
+
+    async def _retire(self, listener: Listener, admin: Listener) -> None:
+        seconds = self._settings.listen.retire_seconds
+        log.info("retiring: %d connections may go on for %g s", listener.connection_count, seconds)
+        # Health is asked of who serves.
+        await asyncio.gather(
+            listener.retire(seconds, self._stopping), admin.retire(ADMIN_RETIRE_SECONDS, self._stopping)
+        )
+
+    async def _drain(self, listener: Listener) -> None:
+        limits = self._settings.listen
+        if not self._retiring.is_set() and limits.unready_seconds:
+            log.info("not ready any more: draining begins in %g s", limits.unready_seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._orphaned.wait(), limits.unready_seconds)
+        log.info("draining")
+        longest = ORPHAN_DRAIN_SECONDS if self._orphaned.is_set() else limits.drain_seconds
+        await listener.close(min(limits.drain_seconds, longest))
+
+    async def _ready(self, application: Application) -> tuple[bool, list[str]]:
+        is_ready, reasons = await application.ready()
+        return (False, ["ending", *reasons]) if self._stopping.is_set() else (is_ready, reasons)
 
     async def _listen(self, application: Application, ending: contextlib.AsyncExitStack) -> Listener:
         limits = self._settings.listen
@@ -85,14 +134,16 @@ class Worker:
             tls = reloading.context
             await self._run_beside(reloading.watch(), ending)
         listener = Listener(application.handle, limits, observers=observers, tls=tls)
-        await listener.start(_inherited(self._order.listen_fd))
+        for fd in self._order.listen_fds:
+            await listener.start(_inherited(fd))
         ending.push_async_callback(listener.close, 0)
         return listener
 
-    async def _listen_admin(self, application: Application, ending: contextlib.AsyncExitStack) -> None:
-        admin = Listener(AdminHandler(application.ready).handle, _ADMIN_LIMITS)
+    async def _listen_admin(self, application: Application, ending: contextlib.AsyncExitStack) -> Listener:
+        admin = Listener(AdminHandler(partial(self._ready, application)).handle, _ADMIN_LIMITS)
         await admin.start(_inherited(self._order.admin_fd))
         ending.push_async_callback(admin.close, 0)
+        return admin
 
     async def _set_gauges(self, listener: Listener) -> None:
         while True:

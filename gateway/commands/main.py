@@ -26,6 +26,7 @@ COMMANDS: Final = {
         "keys": "keys:keys",
         "kms": "kms:kms",
         "migrate": "migrate:migrate",
+        "reload": "reload:reload_command",
         "restore": "backup:restore_command",
         "rewrap": "rewrap:rewrap",
         "scrub": "scrub:scrub",

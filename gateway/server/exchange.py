@@ -60,6 +60,7 @@ class Edge:
         self.connections: set[Connection] = set()
         self._of_address: Counter[bytes] = Counter()
         self.is_draining = False
+        self.is_retiring = False
         self.in_flight = 0
         self._departure: asyncio.Event = asyncio.Event()
 
@@ -180,7 +181,7 @@ class Exchange:
         finally:
             entry.bytes_in = self._body.received_bytes
             entry.total_seconds = time.perf_counter() - self._started
-        # Draining may have begun while the answer was on its way.
+        # Draining may have begun while the answer was on its way. One who retires keeps what its head promised.
         return keep_alive and not self._edge.is_draining
 
     async def _answer(self) -> Response:
@@ -342,7 +343,8 @@ class Exchange:
     def _keeps_alive(self) -> bool:
         """False if the client or we want to close, or if what it would send next cannot be told from this body."""
         body = self._body
-        if self._message.should_close or self._edge.is_draining or body.is_broken:
+        edge = self._edge
+        if self._message.should_close or edge.is_draining or edge.is_retiring or body.is_broken:
             return False
         if body.is_complete:
             return True

@@ -21,6 +21,13 @@ log = logging.getLogger(__name__)
 
 BACKLOG = 1024
 
+HANDSHAKE_SECONDS = 2.0
+"""A listener that retires stays at least this long: what was accepted a moment ago is no connection yet, and one by TLS
+not before its handshake, which nothing here sees."""
+
+LOOK_SECONDS = 0.25
+"""Between two looks of a listener that retires whether it is told to end."""
+
 CANCELLATION_SECONDS = 5.0
 """A cancelled request has this long to clean up after itself."""
 
@@ -75,8 +82,27 @@ class Listener:
                 except Exception:  # one odd connection must not end the deadlines of all
                     log.exception("checking a connection's deadlines failed")
 
+    async def retire(self, seconds: float, stop: asyncio.Event) -> None:
+        """Leave accepting to others on the same sockets; return once no connection is left, or after `seconds`.
+
+        Each open connection may bring one more request, whose answer says that it closes. Closing it now, as `close`
+        does, could meet a request that is on its way, and the client would not know whether it was served. What brings
+        none ends when it was idle for as long as any other. `stop` ends the wait.
+        """
+        for server in self._servers:
+            server.close()
+        edge = self._edge
+        edge.is_retiring = True
+        now = edge.loop.time()
+        earliest, deadline = now + min(HANDSHAKE_SECONDS, seconds), now + seconds
+        while not stop.is_set() and (now := edge.loop.time()) < (deadline if edge.connections else earliest):
+            await edge.wait_for_departure(min(LOOK_SECONDS, deadline - now))
+
     async def close(self, drain_seconds: float) -> None:
-        """Stop accepting, let requests in flight finish for `drain_seconds`, break what is left."""
+        """Stop accepting, let requests in flight finish for `drain_seconds`, break what is left.
+
+        Connections on which no request is under way end at once.
+        """
         for server in self._servers:
             server.close()
         edge = self._edge

@@ -236,7 +236,7 @@ def test_lines_are_found_in_inline_tables_and_quoted_keys() -> None:
 
 def test_order_to_a_worker_survives_the_pipe() -> None:
     order = Order(
-        settings=read('[listen]\ntls_certificate = "c"'), instance="worker-0", listen_fd=3, admin_fd=4, rates_fd=5
+        settings=read('[listen]\ntls_certificate = "c"'), instance="worker-0", listen_fds=(3,), admin_fd=4, rates_fd=5
     )
     line = encode_order(order)
     assert line.count(b"\n") == 1

@@ -24,6 +24,12 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 sys.stdin.readline(); print("ready", flush=True)
 while os.read(0, 100): pass
 """
+RETIRING = """
+import signal, sys
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit())
+sys.stdin.readline(); print("ready", flush=True)
+while True: signal.pause()
+"""
 
 
 def command(program: str, **environment: str) -> Command:
@@ -88,6 +94,70 @@ async def test_child_that_ignores_sigterm_is_killed(caplog: pytest.LogCaptureFix
     await child.stop(0.05)
     await soon(lambda: running)
     assert "killing it" in caplog.text
+
+
+async def test_retired_child_ends_by_itself_and_is_not_started_again() -> None:
+    child = Child(command(RETIRING), lambda pid: None)
+    running = asyncio.create_task(child.run())
+    await soon(child.is_ready.wait)
+    child.retire()
+    await soon(lambda: running)
+    assert (child.pid, child.restarts) == (None, 0)
+
+
+async def test_child_that_stands_by_did_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "FIRST_PAUSE_SECONDS", 0.001)
+    child = Child(command("print('standing by', flush=True)"), lambda pid: None, attempts=1)
+    running = asyncio.create_task(child.run())
+
+    async def restarting() -> None:
+        while child.restarts < 2:
+            await asyncio.sleep(0.005)
+
+    await soon(restarting)
+    await child.stop(WAIT_SECONDS)
+    await soon(lambda: running)
+
+
+async def test_running_child_is_taken_over_with_its_pipes(caplog: pytest.LogCaptureFixture) -> None:
+    """As after exec: the process goes on, and is watched, stopped and started again as one's own."""
+    started = Child(command(PATIENT), lambda pid: None)
+    running = asyncio.create_task(started.run())
+    await soon(started.is_ready.wait)
+    handed = started.handed_on()
+    assert handed is not None
+    assert handed.is_ready
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    taken = Child(command(PATIENT), lambda pid: None, taken_over=handed)
+    running = asyncio.create_task(taken.run())
+    await soon(taken.is_ready.wait)
+    assert taken.pid == handed.pid
+    os.kill(handed.pid, signal.SIGKILL)
+    await soon(lambda: ended(taken, handed.pid))
+    await soon(taken.is_ready.wait)
+    assert "starting it again" in caplog.text
+    await taken.stop(WAIT_SECONDS)
+    await soon(lambda: running)
+
+
+async def test_retired_child_is_taken_over_until_it_ends() -> None:
+    started = Child(command(RETIRING), lambda pid: None)
+    running = asyncio.create_task(started.run())
+    await soon(started.is_ready.wait)
+    handed = started.handed_on()
+    assert handed is not None
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    taken = Child(command(RETIRING), lambda pid: None, taken_over=handed)
+    taken.retire()
+    running = asyncio.create_task(taken.run())
+    await soon(taken.is_ready.wait)
+    # The signal came before it was handed on, as a rule, and is not sent again.
+    assert taken.handed_on() == handed
+    os.kill(handed.pid, signal.SIGUSR1)
+    await soon(lambda: running)
+    assert (taken.pid, taken.restarts) == (None, 0)
 
 
 async def test_stop_between_two_lives_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -572,3 +572,56 @@ async def test_close_breaks_off_what_does_not_finish() -> None:
         await served.listener.close(0.05)
         assert served.listener.in_flight == 0
         assert (await served.entry()).is_aborted
+
+
+async def test_retiring_serves_open_connections_once_more_and_says_so() -> None:
+    may_end = asyncio.Event()
+
+    async def download(request: Request) -> Response:
+        if request.method == "PUT":
+            return await sink(request)
+
+        async def slowly() -> AsyncIterator[Buffer]:
+            yield b"first"
+            await may_end.wait()
+            yield b"second"
+
+        return Response(body=slowly(), content_length=11)
+
+    async with serving(download) as served:
+        idle, up, down = [await served.connect() for _ in range(3)]
+        up.send(put(10) + b"12345")
+        down.send(get())
+        await down.reader.readuntil(b"first")
+        await until(lambda: served.listener.in_flight == 2)
+        retiring = asyncio.create_task(served.listener.retire(600.0, asyncio.Event()))
+        await asyncio.sleep(0)
+        with pytest.raises(OSError):
+            await served.connect()
+        up.send(b"67890")
+        reply = await up.reply()
+        assert (reply.body, reply.headers["connection"]) == (b"10", "close")
+        # Its head promised that the connection stays: the next answer ends it.
+        may_end.set()
+        assert await down.reader.readexactly(6) == b"second"
+        for client in (idle, down):
+            client.send(put(2) + b"12")
+            assert (await client.reply()).headers["connection"] == "close"
+            assert await client.at_end() == b""
+        async with asyncio.timeout(60):
+            await retiring
+
+
+async def test_retiring_ends_when_told_and_in_time() -> None:
+    async with serving(sink) as served:
+        idle = await served.connect()
+        await until(lambda: served.listener.connection_count == 1)
+        stop = asyncio.Event()
+        retiring = asyncio.create_task(served.listener.retire(600.0, stop))
+        stop.set()
+        async with asyncio.timeout(60):
+            await retiring
+            await served.listener.retire(0.01, asyncio.Event())
+        assert served.listener.connection_count == 1
+        await served.listener.close(5.0)
+        assert await idle.at_end() == b""
