@@ -26,7 +26,7 @@ from tests.preloaded import Preloaded
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 
 COMMANDS = Preloaded()
 
@@ -54,7 +54,7 @@ def backing_environment(endpoint_url: str, bucket: str, **credentials: str) -> d
     }
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
     """Ask `condition` until it is true, and return what it gave. Raises AssertionError after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

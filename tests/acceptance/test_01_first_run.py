@@ -29,7 +29,7 @@ from tests.harness import REPOSITORY, clean_environment, wait_until
 pytestmark = pytest.mark.slow
 
 GIB = 1 << 30
-INSTALL_SECONDS = 400.0
+INSTALL_SECONDS = 1200.0
 
 
 class FirstRun:

@@ -21,7 +21,7 @@ from kms.daemon.settings import DaemonSettings, RootSettings
 from kms.store.opening import KeyDatabase
 from tests.conformance.key_service import REGION
 
-START_SECONDS = 30
+START_SECONDS = 120
 REPOSITORY = Path(__file__).parents[3]
 
 
