@@ -157,7 +157,7 @@ class Application:
         self._tasks.append(asyncio.create_task(self._scrub(), name="scrub"))
 
     async def handle(self, request: Request) -> Response:
-        """Answer one request; never raises but CancelledError."""
+        """Answer one request; never raises but CancelledError and MemoryError."""
         return await self._dispatcher.handle(request)
 
     async def ready(self) -> tuple[bool, list[str]]:

@@ -32,6 +32,7 @@ from gateway.server.listener import Listener, Observer
 from gateway.server.rate_table import RateTable
 from gateway.server.tls import ReloadingTLS
 from gateway.storage.errors import StorageUnavailable
+from gateway.threads import started_threads
 
 log = logging.getLogger("gateway.worker")  # also where this module is __main__
 
@@ -40,6 +41,12 @@ GAUGE_SECONDS = 1.0
 
 ADMIN_RETIRE_SECONDS = 5.0
 """Who asks for health and metrics on a kept-alive connection of a retired worker has this long to ask again."""
+
+EXHAUSTED_SECONDS = 5.0
+"""What a worker without memory gets to end, beyond its drain."""
+
+DEFAULT_THREADS = min(32, (os.cpu_count() or 1) + 4)
+"""As many as asyncio's own pool has."""
 
 _ADMIN_LIMITS = ListenSettings(max_connections=64, header_bytes=8192, idle_seconds=30, header_seconds=5)
 
@@ -57,6 +64,7 @@ class Worker:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(started_threads(DEFAULT_THREADS, "worker"))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._tell, self._stopping)
         loop.add_signal_handler(signal.SIGUSR1, self._tell, self._retiring)
@@ -83,6 +91,15 @@ class Worker:
     def _tell(self, event: asyncio.Event) -> None:
         event.set()
         self._told.set()
+
+    def _out_of_memory(self) -> None:
+        """After it, nobody knows what else could not be done: the supervisor starts a new worker in our place."""
+        if not self._stopping.is_set():
+            # Should something wait for ever that could not be done: the default of SIGALRM is to end the process.
+            limits = self._settings.listen
+            signal.setitimer(signal.ITIMER_REAL, limits.unready_seconds + limits.drain_seconds + EXHAUSTED_SECONDS)
+            self._tell(self._stopping)
+            log.error("out of memory: ending, to be started again")
 
     def _lost(self) -> None:
         log.warning("the supervisor is gone: ending")
@@ -133,7 +150,7 @@ class Worker:
             reloading = ReloadingTLS(limits.tls_certificate, limits.tls_key)
             tls = reloading.context
             await self._run_beside(reloading.watch(), ending)
-        listener = Listener(application.handle, limits, observers=observers, tls=tls)
+        listener = Listener(application.handle, limits, observers=observers, tls=tls, out_of_memory=self._out_of_memory)
         for fd in self._order.listen_fds:
             await listener.start(_inherited(fd))
         ending.push_async_callback(listener.close, 0)

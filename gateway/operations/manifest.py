@@ -80,7 +80,7 @@ async def seal_manifest(
     manifest = Manifest(NewBlob(blob_id, len(image), image if inline else None))
     try:
         yield manifest
-    except OutcomeUnknown:
+    except (OutcomeUnknown, MemoryError):
         raise  # a row may name it: the sweep decides, as after a cancellation
     except Exception:
         if not manifest.is_kept and not inline:

@@ -126,7 +126,7 @@ async def store(
         upload = await (sink.store_inline() if is_inline else sink.store_blob())
     try:
         yield upload
-    except OutcomeUnknown:
+    except (OutcomeUnknown, MemoryError):
         raise  # a row may name the blob: the sweep decides, as after a cancellation
     except Exception:
         # The row was refused, so nothing names the blob.

@@ -51,11 +51,13 @@ class Body:
             connection.reading_began()
             try:
                 piece, _ = await payload.readchunk()
-            except S3Error:
+            except (S3Error, MemoryError):
                 self.is_broken = True
                 raise
             except (RequestPayloadError, ConnectionError) as error:
                 self.is_broken = True
+                if isinstance(error.__cause__, MemoryError):  # the parser's: the client has done nothing wrong
+                    raise MemoryError from error
                 raise S3Error("IncompleteBody") from error
             finally:
                 connection.reading_ended()

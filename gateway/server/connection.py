@@ -157,7 +157,8 @@ class Connection(BaseProtocol):
             # behind the request in progress, whose reader would go on waiting.
             body = self._body
             if self._messages and body is not None and not body.is_eof() and self._messages[-1][1] is not body:
-                body.set_exception(S3Error("IncompleteBody"))
+                is_ours = _is_of_a_callback(self._messages[-1][0])
+                body.set_exception(MemoryError() if is_ours else S3Error("IncompleteBody"))
         elif self._messages:
             self._take_up()
         elif data:
@@ -215,7 +216,9 @@ class Connection(BaseProtocol):
                     self.force_close()
                 elif self._upgraded and not self._messages:
                     self._decline_upgrade()
-        except Exception:  # a defect: the client must not take what it got for a whole answer
+        except Exception as error:  # a defect: the client must not take what it got for a whole answer
+            if isinstance(error, MemoryError):
+                self._edge.out_of_memory()
             log.exception("a connection from %s failed at the edge", self.remote_ip)
             self.abort()
         finally:
@@ -267,6 +270,9 @@ class Connection(BaseProtocol):
         self.refuse(self._parse_error(error))
 
     def _parse_error(self, error: HttpProcessingError) -> S3Error:
+        if _is_of_a_callback(error):
+            self._edge.out_of_memory()
+            return S3Error("SlowDown", headers={"Retry-After": "1"})
         if isinstance(error, LineTooLong) or "Too many headers" in str(error):
             return header_section_too_large(self._edge.limits.header_bytes)
         if isinstance(error, InvalidURLError):
@@ -398,6 +404,14 @@ class Connection(BaseProtocol):
             task.cancel()
         self.abort()
         return task
+
+
+def _is_of_a_callback(message: RawRequestMessage | HttpProcessingError) -> bool:
+    """Whether it says that a callback of the parser failed: they fail without memory, whatever the client sent.
+
+    The words are llhttp's (SPAN_CALLBACK_MAYBE in its api.c); faults that callbacks find come as themselves.
+    """
+    return isinstance(message, HttpProcessingError) and "Span callback error" in str(message)
 
 
 def header_section_too_large(limit_bytes: int) -> S3Error:

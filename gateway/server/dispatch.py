@@ -103,7 +103,7 @@ class Dispatcher:
         self._policies = PolicyCache()
 
     async def handle(self, request: Request) -> Response:
-        """The answer, whatever happens; raises only CancelledError."""
+        """The answer, whatever happens; raises only CancelledError and MemoryError."""
         entry = current_entry.get(None) or Entry(request.request_id, request.remote_ip, request.method)
         try:
             unsealed = self._unsealed()
@@ -144,6 +144,8 @@ class Dispatcher:
             _log.error("request %s: the identity store: %s", request.request_id, error)
             later = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             response = self._render(S3Error("ServiceUnavailable", headers=later), request, entry)
+        except MemoryError:
+            raise
         except Exception:
             _log.exception("request %s failed", request.request_id)
             response = self._render(S3Error("InternalError"), request, entry)

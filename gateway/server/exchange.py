@@ -48,9 +48,16 @@ class Edge:
     """What all connections of one listener share."""
 
     def __init__(
-        self, handler: Handler, limits: ListenSettings, observers: tuple[Observer, ...], *, is_secure: bool
+        self,
+        handler: Handler,
+        limits: ListenSettings,
+        observers: tuple[Observer, ...],
+        *,
+        is_secure: bool,
+        out_of_memory: Callable[[], None],
     ) -> None:
         self.handler = handler
+        self.out_of_memory = out_of_memory
         self.limits = limits
         self.observers = observers
         self.is_secure = is_secure
@@ -190,9 +197,16 @@ class Exchange:
             return await self._edge.handler(request)
         except S3Error as error:
             return self._error(error)
+        except MemoryError:
+            return self._exhausted()
         except Exception:
             log.exception("request %s failed", self._request_id)
             return self._error(S3Error("InternalError"))
+
+    def _exhausted(self) -> Response:
+        """Nothing is acknowledged that memory was missing for, and the process is to end: who knows what else was."""
+        self._edge.out_of_memory()
+        return self._error(S3Error("SlowDown", headers={"Retry-After": "1"}))
 
     def _error(self, error: S3Error) -> Response:
         self.entry.error_code = error.code
@@ -266,7 +280,7 @@ class Exchange:
             head = self._head(response, length, keep_alive)
         except ValueError:
             log.exception("the answer to request %s cannot be sent", self._request_id)
-            return await self._send_internal_error()
+            return await self._send_instead(self._error(S3Error("InternalError")))
         self._first_byte()
         if not body or len(body) <= JOIN_BYTES:
             connection.write(head + body)
@@ -278,8 +292,8 @@ class Exchange:
         await connection.flush()
         return keep_alive
 
-    async def _send_internal_error(self) -> bool:
-        response = self._error(S3Error("InternalError"))
+    async def _send_instead(self, response: Response) -> bool:
+        """Of an answer that did not come to its first byte."""
         self.entry.status = response.status
         assert isinstance(response.body, bytes)
         return await self._send_bytes(response, response.body)
@@ -293,10 +307,13 @@ class Exchange:
                 raise ValueError("a stream without content_length")
             head = self._head(response, length, keep_alive)
             first = await anext(body, b"")
+        except MemoryError:
+            await _close_iterator(body)
+            return await self._send_instead(self._exhausted())
         except Exception:
             log.exception("the answer to request %s failed before its first byte", self._request_id)
             await _close_iterator(body)
-            return await self._send_internal_error()
+            return await self._send_instead(self._error(S3Error("InternalError")))
         self._connection.set_unbuffered(True)
         try:
             self._first_byte()
@@ -304,7 +321,9 @@ class Exchange:
             await self._pump(first, body, length)
         except (ConnectionError, asyncio.CancelledError):
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, MemoryError):
+                self._edge.out_of_memory()
             log.exception("the answer to request %s broke off after %d bytes", self._request_id, self.entry.bytes_out)
             self.entry.is_aborted = True
             self._connection.abort()
@@ -358,7 +377,7 @@ class Exchange:
         try:
             async with asyncio.timeout(LINGER_SECONDS):
                 return await self._body.discard(LINGER_BYTES)
-        except (TimeoutError, ConnectionError, S3Error):
+        except (TimeoutError, ConnectionError, S3Error, MemoryError):
             return False
 
 

@@ -86,6 +86,8 @@ class IAMEdge:
         except StoreUnavailable as error:
             _log.error("request %s: the identity store: %s", request.request_id, error)
             return exchange.unavailable("The identity store is not available.", RETRY_AFTER_SECONDS)
+        except MemoryError:
+            raise
         except Exception:
             _log.exception("request %s failed", request.request_id)
             return exchange.failure(IAMError("InternalFailure", "The request failed because of an internal error."))

@@ -45,7 +45,7 @@ class KMSEdge:
         self._brakes = brakes
 
     async def handle(self, request: Request, door: Door, entry: Entry) -> Response:
-        """Authenticate and answer. Raises only CancelledError."""
+        """Authenticate and answer. Raises only CancelledError and MemoryError."""
         try:
             face = await self._answer(request, door, entry)
         except AuthenticationError as error:
@@ -60,6 +60,8 @@ class KMSEdge:
         except StoreUnavailable as error:
             _log.error("request %s: the identity store: %s", request.request_id, error)
             return sealed_response(KMSUnavailable("The identity store is not available."), request.request_id)
+        except MemoryError:
+            raise
         except Exception:
             _log.exception("request %s failed", request.request_id)
             face = failure(KMSError("KMSInternalException"), request.request_id)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from gateway.config import ListenSettings
 from gateway.server.exchange import Edge, Handler, Observer
@@ -36,6 +36,7 @@ class Listener:
     """Serves `handler` until `close`.
 
     `limits` holds sizes and deadlines; `observers` are told of each request when it is over (access log, metrics).
+    `out_of_memory` is called for each request that is refused for it: the process should end soon.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class Listener:
         *,
         observers: Sequence[Observer] = (),
         tls: ssl.SSLContext | None = None,
+        out_of_memory: Callable[[], None] = lambda: None,
     ) -> None:
-        self._edge = Edge(handler, limits, tuple(observers), is_secure=tls is not None)
+        self._edge = Edge(handler, limits, tuple(observers), is_secure=tls is not None, out_of_memory=out_of_memory)
         self._tls = tls
         self._servers: list[asyncio.Server] = []
         self._watch: asyncio.Task[None] | None = None

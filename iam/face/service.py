@@ -87,6 +87,7 @@ class IdentityService:
         self._store: IdentityStore | None = None
         self._authoriser = Authoriser()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="identities")
+        self._thread.submit(int)  # have it before the system has none left
 
     async def call(
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions | None = None

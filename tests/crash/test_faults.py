@@ -187,7 +187,7 @@ def test_blobs_whose_directory_is_gone_are_back_with_it(world: World) -> None:
 
 
 def test_a_worker_without_descriptors_serves_again_when_it_has_some(world: World) -> None:
-    requests = world.requests()
+    requests, left_before = world.requests(), set(temporary_files(world.gateway.data))
     [worker] = world.gateway.children("gateway.worker")
     limits = resource.prlimit(worker, resource.RLIMIT_NOFILE)
     in_use = max(int(name) for name in os.listdir(f"/proc/{worker}/fd"))
@@ -207,6 +207,7 @@ def test_a_worker_without_descriptors_serves_again_when_it_has_some(world: World
                 requests[name]()
     finally:
         resource.prlimit(worker, resource.RLIMIT_NOFILE, limits)
+    assert set(temporary_files(world.gateway.data)) <= left_before
     assert outcomes(world.requests()) == set()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -35,15 +35,23 @@ class DirectorySync:
         try:
             while self._waiting:
                 waiting, self._waiting = self._waiting, {}
-                errors = await asyncio.get_running_loop().run_in_executor(self._executor, _sync_all, tuple(waiting))
-                for done, error in zip(waiting.values(), errors, strict=True):
-                    if error is None:
-                        done.set_result(None)
-                    else:
-                        done.set_exception(error)
-                    done.exception()  # nobody may be left to ask
+                await self._sync(waiting)
         finally:
             self._running = None
+
+    async def _sync(self, waiting: Mapping[Path, asyncio.Future[None]]) -> None:
+        """Tell each that waits what became of its directory, also if no thread could even look."""
+        errors: Sequence[Exception | None]
+        try:
+            errors = await asyncio.get_running_loop().run_in_executor(self._executor, _sync_all, tuple(waiting))
+        except Exception as error:
+            errors = [error] * len(waiting)
+        for done, failed in zip(waiting.values(), errors, strict=True):
+            if failed is None:
+                done.set_result(None)
+            else:
+                done.set_exception(failed)
+            done.exception()  # nobody may be left to ask
 
 
 def _sync_all(directories: Sequence[Path]) -> list[OSError | None]:

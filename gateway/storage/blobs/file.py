@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import aiofiles.os
@@ -28,6 +28,7 @@ from gateway.storage.blobs.layout import Layout, make_directory
 from gateway.storage.blobs.places import Places
 from gateway.storage.blobs.scan import scan_blobs
 from gateway.storage.errors import BlobMissing, StorageUnavailable
+from gateway.threads import started_threads
 
 WRITE_THREADS = 32
 """They wait for the disk, mostly: 32 writers of 64 KiB got 2 100/s through 32 threads, 1 400/s through 16."""
@@ -54,8 +55,8 @@ class FileBlobStore:
                 sync_directory(self._layout.root)
         except OSError as error:
             raise StorageUnavailable(f"blobs: {error}") from error
-        self._writing = ThreadPoolExecutor(WRITE_THREADS, "blob-write")
-        self._reading = ThreadPoolExecutor(READ_THREADS, "blob-read")
+        self._writing = started_threads(WRITE_THREADS, "blob-write")
+        self._reading = started_threads(READ_THREADS, "blob-read")
         self._places = Places(self._layout, fsync=fsync)
         self._directory_sync = DirectorySync(self._writing) if fsync else None
 

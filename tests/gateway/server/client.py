@@ -91,7 +91,14 @@ async def until(condition: Callable[[], bool]) -> None:
 async def serving(handler: Handler, **limits: Any) -> AsyncIterator[Served]:
     entries: list[Entry] = []
     tls = limits.pop("tls", None)
-    listener = Listener(handler, replace(ListenSettings(), **limits), observers=[entries.append], tls=tls)
+    out_of_memory = limits.pop("out_of_memory", lambda: None)
+    listener = Listener(
+        handler,
+        replace(ListenSettings(), **limits),
+        observers=[entries.append],
+        tls=tls,
+        out_of_memory=out_of_memory,
+    )
     sock = socket.create_server(("127.0.0.1", 0))
     port = sock.getsockname()[1]
     await listener.start(sock)

@@ -4,11 +4,16 @@ import asyncio
 import socket
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from aiohttp.http import HttpRequestParser
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.web import RequestPayloadError
 
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Buffer, Request, Response
+from gateway.server import connection as connection_module
 from gateway.server.access_log import current_entry
 from tests.gateway.server.client import Reply, hello, serving, sink, until
 
@@ -625,3 +630,84 @@ async def test_retiring_ends_when_told_and_in_time() -> None:
         assert served.listener.connection_count == 1
         await served.listener.close(5.0)
         assert await idle.at_end() == b""
+
+
+# Without memory.
+
+
+async def broken_stream(*pieces: bytes) -> AsyncIterator[Buffer]:
+    for piece in pieces:
+        yield piece
+    raise MemoryError
+
+
+@pytest.mark.parametrize("when", ["in the handler", "before the first byte"])
+async def test_a_request_without_memory_is_refused_and_told(when: str) -> None:
+    async def handler(request: Request) -> Response:
+        if when == "in the handler":
+            raise MemoryError
+        return Response(200, {}, broken_stream(), 5)
+
+    told: list[bool] = []
+    async with serving(handler, out_of_memory=lambda: told.append(True)) as served:
+        reply = await served.ask(get())
+        entry = await served.entry()
+    assert (reply.status, error_code(reply), reply.headers["retry-after"]) == (503, "SlowDown", "1")
+    assert (entry.status, entry.error_code) == (503, "SlowDown")
+    assert told == [True]
+
+
+async def test_an_answer_that_runs_out_of_memory_is_broken_off_and_told() -> None:
+    async def handler(request: Request) -> Response:
+        return Response(200, {}, broken_stream(b"12345"), 10)
+
+    told: list[bool] = []
+    async with serving(handler, out_of_memory=lambda: told.append(True)) as served:
+        client = await served.connect()
+        client.send(get())
+        with pytest.raises(ConnectionResetError):
+            await client.at_end()
+        assert (await served.entry()).is_aborted
+    assert told == [True]
+
+
+async def test_a_body_that_the_parser_had_no_memory_for_is_not_the_clients_fault() -> None:
+    async def handler(request: Request) -> Response:
+        failed = RequestPayloadError("")
+        failed.__cause__ = MemoryError()
+        request.body._payload.set_exception(failed)  # type: ignore[attr-defined]
+        await request.body.read()
+        return Response()
+
+    async with serving(handler) as served:
+        reply = await served.ask(put(5))
+    assert (reply.status, error_code(reply)) == (503, "SlowDown")
+
+
+async def test_a_parser_without_memory_is_not_the_clients_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = HttpRequestParser.feed_data
+
+    class Forgetful:
+        """The parser, which has no memory for a body."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            self._parser = HttpRequestParser(*arguments, **options)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._parser, name)
+
+        def feed_data(self, data: bytes) -> Any:
+            if data.startswith((b"12345", b"GET /2")):
+                raise BadHttpMessage("400, message:\n  Span callback error in on_body:")
+            return feed(self._parser, data)
+
+    monkeypatch.setattr(connection_module, "HttpRequestParser", Forgetful)
+    told: list[bool] = []
+    async with serving(sink, out_of_memory=lambda: told.append(True)) as served:
+        client = await served.connect()
+        client.send(put(10))
+        await until(lambda: served.listener.in_flight == 1)
+        client.send(b"12345")
+        assert (await client.reply()).status == 503
+        assert (await served.ask(get(b"/2"))).status == 503
+    assert told == [True, True]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +25,7 @@ from gateway.storage.blobs.s3.scan import discard_unfinished, scan_blobs
 from gateway.storage.blobs.s3.spool import Spool
 from gateway.storage.blobs.s3.writer import S3BlobWriter
 from gateway.storage.errors import BlobMissing, StorageUnavailable
+from gateway.threads import started_threads
 
 SPOOL_THREADS: Final = 16
 """They hash, and copy between the page cache and the process."""
@@ -63,7 +63,7 @@ class S3BlobStore:
         self._location = location
         self._instance = instance
         self.backend = Backend(location, credentials=credentials, connections=connections, timing=timing)
-        self._executor = ThreadPoolExecutor(SPOOL_THREADS, "blob-spool")
+        self._executor = started_threads(SPOOL_THREADS, "blob-spool")
         self._tasks: set[asyncio.Task[None]] = set()
         self._pinged = float("-inf")
 

@@ -45,7 +45,7 @@ def translated(error: Exception) -> Exception:
 
 def translated_in_commit(error: Exception) -> Exception:
     """As `translated`, of an error of COMMIT, after which nobody knows whether a crash would bring the writes back."""
-    found = translated(error)
+    found = StorageUnavailable("index: out of memory") if isinstance(error, MemoryError) else translated(error)
     if not isinstance(found, StorageUnavailable) or is_busy(error):
         return found
     unknown = OutcomeUnknown(str(found))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -35,6 +36,9 @@ MAX_GROUP = 256
 
 PATIENCE_SECONDS = 20.0
 """How long a write may wait in the queue (another process holds the lock, the disk hangs) before it is refused."""
+
+_MEMORY_PAUSE_SECONDS = 0.05
+"""Between two attempts to tell what was done, while memory is missing for it."""
 
 CHECKPOINT_WRITES = 1000
 """Writes between checkpoints. A write changes about five pages; so the WAL stays in the tens of megabytes."""
@@ -140,7 +144,7 @@ class GroupWriter:
                 self._attempt(job)
             may_be_written = True
             execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, MemoryError) as error:
             self._roll_back()
             for job in group:
                 if job.error is None or not may_be_written:  # what was undone alone stays so
@@ -165,11 +169,16 @@ class GroupWriter:
             self._connection.execute("ROLLBACK")
 
     def _tell(self, group: Sequence[_Job]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(_resolve, group)
-        except RuntimeError:
-            # The loop was closed over our head (a process that ends without close()): nobody is left to be told.
-            return
+        while True:
+            try:
+                self._loop.call_soon_threadsafe(_resolve, group)
+            except RuntimeError:
+                # The loop was closed over our head (a process that ends without close()): nobody is left to be told.
+                return
+            except MemoryError:  # what was committed must be told, once it can be
+                time.sleep(_MEMORY_PAUSE_SECONDS)
+            else:
+                return
 
     def _checkpoint_if_due(self, writes: int) -> None:
         """Move the WAL into the database while no caller and no other writer waits for it.

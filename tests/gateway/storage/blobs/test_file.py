@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,25 @@ async def test_sync_that_began_before_does_not_count(root: Path) -> None:
     finally:
         directory_sync._sync_all = original
         await store.close()
+
+
+async def test_a_sync_that_cannot_even_begin_fails_all_who_wait_and_the_next_one_works(root: Path) -> None:
+    class Exhausted(ThreadPoolExecutor):
+        is_exhausted = True
+
+        def submit(self, *arguments: Any, **options: Any) -> Any:
+            if self.is_exhausted:
+                raise RuntimeError("can't start new thread")
+            return super().submit(*arguments, **options)
+
+    root.mkdir()
+    with Exhausted(1) as executor:
+        sync = DirectorySync(executor)
+        async with asyncio.timeout(60):
+            failed = await asyncio.gather(sync.sync(root), sync.sync(root), return_exceptions=True)
+            assert [type(each) for each in failed] == [RuntimeError, RuntimeError]
+            executor.is_exhausted = False
+            await sync.sync(root)
 
 
 async def test_long_upload_is_written_back_on_the_way(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:

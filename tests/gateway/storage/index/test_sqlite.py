@@ -13,10 +13,11 @@ import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.storage.errors import NoSuchKey, StorageUnavailable
+from gateway.storage.errors import NoSuchKey, OutcomeUnknown, StorageUnavailable
 from gateway.storage.index import pages
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import Deletion, NewBlob, ObjectRow
@@ -135,6 +136,50 @@ async def test_write_that_never_gets_its_turn_is_refused(path: Path) -> None:
     finally:
         lock.close()
         await index.close()
+
+
+class _Forgetful:
+    """A connection that runs out of memory in one statement, before or after it took effect."""
+
+    def __init__(self, connection: sqlite3.Connection, statement: str, *, is_after: bool) -> None:
+        self._connection = connection
+        self._statement = statement
+        self._is_after = is_after
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *parameters: Any) -> Any:
+        if sql != self._statement:
+            return self._connection.execute(sql, *parameters)
+        self._statement = ""
+        if self._is_after:
+            self._connection.execute(sql, *parameters)
+        raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("statement", "is_after", "error", "is_written"),
+    [
+        ("BEGIN IMMEDIATE", False, MemoryError, False),
+        ("COMMIT", False, OutcomeUnknown, False),
+        ("COMMIT", True, OutcomeUnknown, True),
+    ],
+)
+async def test_without_memory_a_write_is_refused_and_the_next_one_served(
+    index: SQLiteIndex, bucket_id: bytes, statement: str, is_after: bool, error: type[Exception], is_written: bool
+) -> None:
+    writer = index._database._writer
+    writer._connection = _Forgetful(writer._connection, statement, is_after=is_after)  # type: ignore[assignment]
+    with pytest.raises(error):
+        await put(index, object_row(bucket_id, b"first"))
+    await put(index, object_row(bucket_id, b"second"))
+    assert (await index.get_object(bucket_id, b"second")).key == b"second"
+    if is_written:
+        assert (await index.get_object(bucket_id, b"first")).key == b"first"
+    else:
+        with pytest.raises(NoSuchKey):
+            await index.get_object(bucket_id, b"first")
 
 
 async def test_close_commits_what_is_queued(path: Path) -> None:
