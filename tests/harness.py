@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -77,9 +77,10 @@ class Gateway:
         environment: dict[str, str] | None = None,
         index: str | None = None,
         is_first_of_several: bool = False,
+        program: Sequence[str] = ("-m", "gateway"),
     ):
         """`index`: the URL of a PostgreSQL, in which the gateway gets a schema of its own; none: SQLite.
-        `is_first_of_several`: keys are there as well."""
+        `is_first_of_several`: keys are there as well. `program`: what Python runs to serve."""
         self.data = data
         self.root = root
         self.workers = workers
@@ -87,6 +88,7 @@ class Gateway:
         self.environment = environment or {}
         self.index = index
         self.is_first_of_several = is_first_of_several
+        self.program = program
         self.process: subprocess.Popen[bytes] | None = None
         self.endpoint_url = ""
         self.admin_url = ""
@@ -134,7 +136,7 @@ class Gateway:
         log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "serve", str(self.data)],
+                [sys.executable, *self.program, "serve", str(self.data)],
                 env=clean_environment(**{**SERVE_ENVIRONMENT, **self.environment}),
                 stdout=log,
                 stderr=log,
@@ -177,11 +179,13 @@ class Gateway:
     def children(self, module: str) -> list[int]:
         """Process ids of the children that run `module` (`gateway.worker`, `kms.daemon`)."""
         assert self.process is not None
-        listing = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
-        ).stdout
-        rows = [line.split(None, 2) for line in listing.splitlines()]
-        return [int(row[0]) for row in rows if int(row[1]) == self.process.pid and f"-m {module}" in row[2]]
+        found = []
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # one that ended meanwhile
+                parent = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.process.pid and f"-m\0{module}\0".encode() in (place / "cmdline").read_bytes():
+                    found.append(int(place.name))
+        return found
 
     @property
     def credentials(self) -> dict[str, str]:

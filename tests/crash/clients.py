@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.crash.model import ALWAYS, Content, Found, Histories, State, Write
+from tests.crash.model import Content, Found, Histories, State, Write
 from tests.harness import Gateway, wait_until
 
 BUCKETS = {"crash-plain": False, "crash-versions": True}
@@ -30,21 +30,59 @@ KEYS_OF_A_CLIENT = 4
 MOST_VERSIONS = 4
 """Of a key, before some are removed."""
 
-MOST_NAMED = {"alias": 10, "bucket": 15, "key": 40, "user": 40}
-"""That a client makes of a kind, each of which is looked for after each round; a KMS key may have 50 aliases."""
+NAMES_OF_A_CLIENT = 2
+"""Of users, of aliases, and of KMS keys each. Users and aliases come and go, keys change their descriptions."""
 
-NAMED_SHARE = 0.04
-"""Of what clients do, unless more of it is asked for."""
+NAMED_SHARE = 0.08
+"""Of a client's writes, those to things with names."""
 
+THERE = "there"
+"""What a user or an alias holds."""
 
-@functools.lru_cache(maxsize=8)
-def _patient(gateway: Gateway, endpoint_url: str, service: str) -> Any:
-    return gateway.client(service, read_timeout=60, retries={"total_max_attempts": 12, "mode": "standard"})
+READERS = 4
 
 
 def patient(gateway: Gateway, service: str) -> Any:
     """A client that asks again: what was just started is sealed until the key process has opened its root."""
-    return _patient(gateway, gateway.endpoint_url, service)
+    return gateway.client(service, read_timeout=60, retries={"total_max_attempts": 12, "mode": "standard"})
+
+
+class Services:
+    """Clients of a gateway, which all threads share. One that was started again listens elsewhere."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._endpoint_url = ""
+        self._made: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def of(self, service: str) -> Any:
+        """Nothing is retried."""
+        return self._client(service, self._gateway.client, read_timeout=60)
+
+    def patient(self, service: str) -> Any:
+        return self._client(f"patient {service}", lambda name: patient(self._gateway, name.split()[1]))
+
+    def _client(self, name: str, make: Callable[..., Any], **options: Any) -> Any:
+        with self._lock:
+            if self._endpoint_url != self._gateway.endpoint_url:
+                self._endpoint_url = self._gateway.endpoint_url
+                self._made = {}
+            if name not in self._made:
+                self._made[name] = make(name, **options)
+            return self._made[name]
+
+    def wait_until_open(self) -> None:
+        """That keys can be used: a look now and then is cheaper than a retry that backs off."""
+
+        def is_open() -> bool:
+            try:
+                self.of("kms").list_keys(Limit=1)
+            except (ClientError, BotoCoreError):
+                return False
+            return True
+
+        wait_until(is_open, "keys can be used", 120)
 
 
 class Moments:
@@ -75,41 +113,44 @@ class Plan:
 
 
 class Client:
-    """One writer. Nothing is retried."""
+    """One writer. Nothing is retried. `touched`: keys that were written to, or other names, since they were read."""
 
-    def __init__(self, gateway: Gateway, bucket: str, name: str, seed: int, kms_key: str, moments: Moments) -> None:
-        self._gateway = gateway
+    def __init__(
+        self, services: Services, bucket: str, name: str, seed: int, kms_keys: Sequence[str], moments: Moments
+    ) -> None:
+        self._services = services
         self._bucket = bucket
         self._name = name
         self._random = random.Random(f"{seed} {name}")
-        self._kms_key = kms_key
+        self._kms_keys = kms_keys
         self._moments = moments
-        self._endpoint_url = ""
-        self._clients: dict[str, Any] = {}
+        self.named_share = NAMED_SHARE
         self.keys = [f"{name}/{number}" for number in range(KEYS_OF_A_CLIENT)]
         self.states = {key: State() for key in self.keys}
-        self.bodies: dict[Content, bytes] = {}
         self.histories = Histories()
+        self.named = Histories()
+        self.touched: set[str] = set()
         self.told: Counter[str] = Counter()
-        self.named_share = NAMED_SHARE
 
     @property
     def bucket(self) -> str:
         return self._bucket
 
     def client(self, service: str) -> Any:
-        """A gateway that was started again listens elsewhere."""
-        if self._endpoint_url != self._gateway.endpoint_url:
-            self._endpoint_url = self._gateway.endpoint_url
-            self._clients = {each: self._gateway.client(each, read_timeout=60) for each in ("s3", "kms", "iam")}
-        return self._clients[service]
+        return self._services.of(service)
+
+    @property
+    def _kms_key(self) -> str:
+        return self._random.choice(self._kms_keys)
 
     def work(self) -> None:
-        """One write, of a random kind, to a random key; now and then something else is made, which has a name."""
-        if self._random.random() < self.named_share and self._make_named():
+        """One write, of a random kind, to a random key; now and then to something else that has a name."""
+        if self._random.random() < self.named_share:
+            self._write_named()
             return
         key = self._random.choice(self.keys)
         plan = self._plan(key)
+        self.touched.add(key)
         write = Write(key, plan.content, self._moments.next(), removed=plan.removed)
         if plan.is_seen:
             self.histories.events.setdefault(key, []).append(write)
@@ -129,7 +170,8 @@ class Client:
             if is_named and status >= 500:  # the key process went away: "it may or may not have been done"
                 self.told["unanswered"] += 1
                 return None
-            assert status == 503 or (status in (404, 412) and must_fail is not False), (write, error)
+            expected = (400, 404, 409) if is_named else (404, 412)
+            assert status == 503 or (status in expected and must_fail is not False), (write, error)
             write.is_refused = True
             self.told["refused" if status == 503 else "failed conditions"] += 1
             write.ended = self._moments.next()
@@ -142,30 +184,46 @@ class Client:
             return answer
         return None
 
-    def _make_named(self) -> bool:
-        """Whether there is room for one more."""
-        number = sum(self.told.values())
-        name = f"{self._name.replace('/', '-')}-{number}"
+    def _write_named(self) -> None:
+        """A user or an alias comes or goes; a KMS key is made, or described otherwise."""
+        kind = self._random.choice(("user", "alias", "key"))
+        keys = [name for name in self.named.events if name.startswith("key/")]
+        if kind == "key" and len(keys) < NAMES_OF_A_CLIENT:
+            self._make_key()
+            return
+        number = self._random.randrange(NAMES_OF_A_CLIENT)
+        name = keys[number] if kind == "key" else f"{kind}/{self._name}-{number}"
+        current = self.named.state(name).current
+        content: Content
+        if kind == "key":
+            content = self._random.randbytes(8).hex()
+        else:
+            content = THERE if current == {None} or (len(current) > 1 and self._random.random() < 0.5) else None
+        write = Write(name, content, self._moments.next())
+        self.named.events.setdefault(name, []).append(write)
+        self.touched.add(name)
+        self._ask(write, partial(self._named_call, name, content), None if len(current) > 1 else False, is_named=True)
+
+    def _named_call(self, name: str, content: Content) -> dict[str, Any]:
         kms, iam = self.client("kms"), self.client("iam")
-        asks: dict[str, Callable[[], Any]] = {
-            "user": lambda: iam.create_user(UserName=name),
-            "key": lambda: kms.create_key(Description=name),
-            "alias": lambda: kms.create_alias(AliasName=f"alias/{name}", TargetKeyId=self._kms_key),
-            "bucket": lambda: self.client("s3").create_bucket(Bucket=f"named-{name}"),
-        }
-        made = Counter(each.partition("/")[0] for each in self.histories.named)
-        room = [kind for kind, most in MOST_NAMED.items() if made[kind] < most]
-        if not room:
-            return False
-        kind = self._random.choice(room)
-        ask = asks[kind]
-        write = Write(f"{kind}/{name}", None, self._moments.next())
-        self.histories.named[write.key] = write
-        answer = self._ask(write, ask, is_named=True)
-        if answer is not None and kind == "key":
+        kind, _, own = name.partition("/")
+        if kind == "key":
+            return dict(kms.update_key_description(KeyId=own, Description=content))
+        if kind == "user":
+            return dict(iam.delete_user(UserName=own) if content is None else iam.create_user(UserName=own))
+        if content is None:
+            return dict(kms.delete_alias(AliasName=name))
+        return dict(kms.create_alias(AliasName=name, TargetKeyId=self._kms_key))
+
+    def _make_key(self) -> None:
+        """Nobody knows the name of one that was not answered."""
+        description = self._random.randbytes(8).hex()
+        write = Write("key/unknown", description, self._moments.next())
+        answer = self._ask(write, lambda: self.client("kms").create_key(Description=description), is_named=True)
+        if answer is not None:
             write.key = f"key/{answer['KeyMetadata']['KeyId']}"
-            self.histories.named[write.key] = self.histories.named.pop(f"{kind}/{name}")
-        return True
+            self.named.events[write.key] = [write]
+            self.touched.add(write.key)
 
     def _plan(self, key: str) -> Plan:
         state = self.states[key]
@@ -257,22 +315,27 @@ class Client:
 class Workload:
     """Several clients that write while `running`; `at` of `check` is a moment in their past, which the gateway has."""
 
-    gateway: Gateway
+    services: Services
+    kms_keys: list[str]
     clients: list[Client] = field(default_factory=list)
+    read: Bodies = field(default_factory=dict)
 
     @classmethod
     def make(cls, gateway: Gateway, *, clients: int, seed: int, moments: Moments | None = None) -> Workload:
         """On a running gateway without the buckets."""
-        s3 = patient(gateway, "s3")
+        services = Services(gateway)
+        services.wait_until_open()
+        s3 = services.patient("s3")
         for bucket, has_versions in BUCKETS.items():
             s3.create_bucket(Bucket=bucket)
             if has_versions:
                 s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        kms_key = patient(gateway, "kms").create_key()["KeyMetadata"]["Arn"]
+        kms = services.patient("kms")
+        kms_keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
         moments = moments or Moments()
         buckets = itertools.cycle(BUCKETS)
-        made = [Client(gateway, next(buckets), f"client-{n}", seed, kms_key, moments) for n in range(clients)]
-        return cls(gateway, made)
+        made = [Client(services, next(buckets), f"client-{n}", seed, kms_keys, moments) for n in range(clients)]
+        return cls(services, kms_keys, made)
 
     @property
     def told(self) -> Counter[str]:
@@ -296,63 +359,120 @@ class Workload:
             for each in working:
                 each.result(120)
 
-    def make_named(self, share: float = NAMED_SHARE) -> None:
-        """Let so much of what clients do from now on be KMS keys, aliases and users."""
-        for client in self.clients:
-            client.named_share = share
-
     def wait_for_acknowledged(self, more: int) -> None:
         target = self.told["acknowledged"] + more
         wait_until(lambda: self.told["acknowledged"] >= target, f"{more} more writes were acknowledged", 60)
 
-    def check(self, gateway: Gateway | None = None, at: int = ALWAYS - 1) -> list[str]:
-        """What is wrong with what `gateway` has, which nobody writes to: what was acknowledged and is not there, what
-        nobody wrote, what cannot be read whole. Without `gateway` the clients go on from what was found."""
-        asked = gateway or self.gateway
-        problems = _problems_of_named(asked, self.clients, at)
-        s3 = patient(asked, "s3")
+    def check(self, *, everything: bool = True) -> list[str]:
+        """What is wrong with what the gateway has, which nobody writes to: what was acknowledged and is not there, what
+        nobody wrote, what cannot be read whole. The clients go on from what was found.
+
+        Without `everything` the bodies of those keys are read that were written to since they were read last; that
+        the others are listed as they were is looked at all the same.
+        """
+        touched = set().union(*(client.touched for client in self.clients))
+        if everything:
+            self.read.clear()
+        for where in [each for each in self.read if each[1] in touched]:
+            del self.read[where]
+        problems, found = self._look(self.services, self.read)
+        for client in self.clients:
+            named = found[""]
+            for key in client.keys:
+                current, versions = found[client.bucket].pop(key, (None, {}))
+                has_versions = BUCKETS[client.bucket]
+                told = client.states[key].problems(current, versions, has_versions=has_versions)
+                problems += [f"{client.bucket}/{key} {problem}" for problem in told]
+                client.states[key].apply(Found(key, current, versions))
+                client.histories.events[key] = [Found(key, current, versions)]
+            for name in client.named.events:
+                current, _ = named.pop(name, (None, {}))
+                told = client.named.state(name).problems(current, {}, has_versions=False)
+                problems += [f"{name} {problem}" for problem in told]
+                client.named.events[name] = [Found(name, current, {})]
+            client.touched.clear()
+        return problems + _made_by_nobody(found)
+
+    def check_past(self, gateway: Gateway, at: int) -> list[str]:
+        """The same of `gateway`, which has what this one had at the moment `at`. No client learns of it."""
+        services = Services(gateway)
+        services.wait_until_open()
+        problems, found = self._look(services, {})
+        for client in self.clients:
+            for key in client.keys:
+                current, versions = found[client.bucket].pop(key, (None, {}))
+                told = client.histories.state(key, at).problems(current, versions, has_versions=BUCKETS[client.bucket])
+                problems += [f"{client.bucket}/{key} {problem}" for problem in told]
+            for name in client.named.events:
+                current, _ = found[""].pop(name, (None, {}))
+                told = client.named.state(name, at).problems(current, {}, has_versions=False)
+                problems += [f"{name} {problem}" for problem in told]
+        return problems + _made_by_nobody(found)
+
+    def _look(self, services: Services, read: Bodies) -> tuple[list[str], dict[str, Contents]]:
+        problems: list[str] = []
+        found: dict[str, Contents] = {}
+        s3 = services.patient("s3")
         for bucket, has_versions in BUCKETS.items():
             try:
-                found = _found(s3, bucket, has_versions, problems)
+                found[bucket] = _found(s3, bucket, has_versions, read, problems)
             except ClientError as error:
                 problems.append(f"{bucket} cannot be listed: {error}")
-                continue
-            for client in self.clients:
-                if client.bucket != bucket:
-                    continue
-                for key in client.keys:
-                    current, versions = found.pop(key, (None, {}))
-                    state = client.states[key] if gateway is None else client.histories.state(key, at)
-                    for problem in state.problems(current, versions, has_versions=has_versions):
-                        problems.append(f"{bucket}/{key} {problem}")
-                    if gateway is None:
-                        state.apply(Found(key, current, versions))
-                        client.histories.events[key] = [Found(key, current, versions)]
-            problems += [f"{bucket}/{key} is there, and nobody wrote it" for key in found]
-        return problems
+                found[bucket] = {}
+        found[""] = _named_contents(services, set().union(*(client.named.events for client in self.clients)))
+        return problems, found
 
 
-def _found(
-    s3: Any, bucket: str, has_versions: bool, problems: list[str]
-) -> dict[str, tuple[Content, dict[str, Content]]]:
-    """Of each key what it holds, and its versions by their ids."""
-    if not has_versions:
-        listed = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
-        return {each["Key"]: (_read(s3, bucket, each, problems), {}) for each in listed}
-    found: dict[str, tuple[Content, dict[str, Content]]] = {}
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        rows = [(each, False) for each in page.get("Versions", [])]
-        rows += [(each, True) for each in page.get("DeleteMarkers", [])]
-        for each, is_marker in rows:
-            content = None if is_marker else _read(s3, bucket, each, problems, VersionId=each["VersionId"])
-            versions = found.setdefault(each["Key"], (None, {}))[1]
-            versions[each["VersionId"]] = content
-            if each["IsLatest"]:
-                found[each["Key"]] = (content, versions)
+Contents = dict[str, tuple[Content, dict[str, Content]]]
+"""Of each key what it holds, and its versions by their ids."""
+
+Bodies = dict[tuple[str, str, str], tuple[tuple[Any, ...], Content]]
+"""What was read of a bucket, key and version id, and how it was listed then."""
+
+
+def _made_by_nobody(found: dict[str, Contents]) -> list[str]:
+    return [
+        f"{bucket}/{key} is there, and nobody wrote it"
+        for bucket, keys in found.items()
+        for key, (current, versions) in keys.items()
+        if current is not None or versions
+    ]
+
+
+def _found(s3: Any, bucket: str, has_versions: bool, read: Bodies, problems: list[str]) -> Contents:
+    """What `read` has of versions that are listed as they were then is not read again."""
+    rows: list[dict[str, Any]] = []
+    markers: list[dict[str, Any]] = []
+    if has_versions:
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            rows += page.get("Versions", [])
+            markers += page.get("DeleteMarkers", [])
+    else:
+        rows = [{**each, "IsLatest": True} for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    contents: dict[tuple[str, str], Content] = {(each["Key"], each["VersionId"]): None for each in markers}
+
+    def content(row: dict[str, Any]) -> Content:
+        where = bucket, row["Key"], row.get("VersionId", "")
+        listed = row["ETag"], row["Size"], row["LastModified"]
+        if where not in read or read[where][0] != listed:
+            read[where] = listed, _read(s3, bucket, row, problems)
+        return read[where][1]
+
+    with ThreadPoolExecutor(READERS) as readers:
+        named = [(row["Key"], row.get("VersionId", "")) for row in rows]
+        contents.update(zip(named, readers.map(content, rows), strict=True))
+    found: Contents = {}
+    for row in rows + markers:
+        key, version = row["Key"], row.get("VersionId", "")
+        current, versions = found.get(key, (None, {}))
+        if has_versions:
+            versions[version] = contents[key, version]
+        found[key] = (contents[key, version] if row["IsLatest"] else current, versions)
     return found
 
 
-def _read(s3: Any, bucket: str, listed: Any, problems: list[str], **version: str) -> Content:
+def _read(s3: Any, bucket: str, listed: Any, problems: list[str]) -> Content:
+    version = {"VersionId": listed["VersionId"]} if "VersionId" in listed else {}
     try:
         body = s3.get_object(Bucket=bucket, Key=listed["Key"], **version)["Body"].read()
     except (ClientError, BotoCoreError) as error:
@@ -363,13 +483,16 @@ def _read(s3: Any, bucket: str, listed: Any, problems: list[str], **version: str
     return hashlib.sha256(body).hexdigest()
 
 
-def _problems_of_named(gateway: Gateway, clients: list[Client], at: int) -> list[str]:
-    kms, iam = patient(gateway, "kms"), patient(gateway, "iam")
-    there = {f"key/{each['KeyId']}" for page in kms.get_paginator("list_keys").paginate() for each in page["Keys"]}
+def _named_contents(services: Services, known: set[str]) -> Contents:
+    """Of KMS keys those that are `known`, of users and aliases those that clients make."""
+    kms, iam = services.patient("kms"), services.patient("iam")
+    found: dict[str, Content] = {}
+    for page in kms.get_paginator("list_keys").paginate(PaginationConfig={"PageSize": 1000}):
+        for each in page["Keys"]:
+            if (name := f"key/{each['KeyId']}") in known:
+                found[name] = kms.describe_key(KeyId=each["KeyId"])["KeyMetadata"]["Description"]
     for page in kms.get_paginator("list_aliases").paginate():
-        there |= {each["AliasName"] for each in page["Aliases"]}
+        found |= {each["AliasName"]: THERE for each in page["Aliases"] if each["AliasName"].startswith("alias/client-")}
     for page in iam.get_paginator("list_users").paginate():
-        there |= {f"user/{each['UserName']}" for each in page["Users"]}
-    named = (each["Name"].removeprefix("named-") for each in patient(gateway, "s3").list_buckets()["Buckets"])
-    there |= {f"bucket/{each}" for each in named}
-    return [f"{name} is lost" for each in clients for name in each.histories.must_exist(at) if name not in there]
+        found |= {f"user/{each['UserName']}": THERE for each in page["Users"] if each["UserName"].startswith("client-")}
+    return {name: (content, {}) for name, content in found.items()}

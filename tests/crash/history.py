@@ -6,7 +6,6 @@ import itertools
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -21,6 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.crash.clients import patient
 from tests.crash.disk import wait_for_children
 from tests.crash.linearizability import NEVER, Kind, Operation, Value, is_linearizable, order_problems
+from tests.crash.progress import Progress
+from tests.crash.serve import PROGRAM
 from tests.harness import Gateway
 
 CLIENTS = 16
@@ -42,6 +43,11 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def counts(self) -> Counter[str]:
+        """As a tally has them."""
+        counts = Counter({"rounds": self.rounds, "problems": len(self.problems), "seconds": round(self.seconds)})
+        return counts + Counter({"operations": self.operations.total()}) + self.operations + self.faults
 
     def lines(self) -> Iterator[str]:
         yield f"{self.operations.total()} operations of {CLIENTS} clients in {self.rounds} rounds, {self.seconds:.0f} s"
@@ -148,16 +154,18 @@ class Round:
                     yield f"{key}: {len(listed)} {name} of {len(writes)} writes, and {unanswered} without an answer"
 
 
-def history_rounds(directory: Path, *, rounds: int, seed: int, operations: int = OPERATIONS_OF_A_ROUND) -> Report:
-    """So many rounds on a new gateway in `directory`; ends at the first round that finds a problem."""
+def history_rounds(
+    directory: Path, *, progress: Progress, seed: int, operations: int = OPERATIONS_OF_A_ROUND
+) -> Report:
+    """As many rounds as `progress` wants, on a new gateway in `directory`; ends at the first that finds a problem."""
     report, began, randoms = Report(), time.monotonic(), random.Random(seed)
-    gateway = Gateway(directory / "data", root="file", workers=WORKERS).init()
+    gateway = Gateway(directory / "data", root="file", workers=WORKERS, program=PROGRAM).init()
     try:
         gateway.start()
         s3 = patient(gateway, "s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        while report.rounds < rounds and not report.problems:
+        while progress.goes_on(report.rounds, report.problems):
             current = Round([gateway], f"round-{report.rounds}", seed + report.rounds, operations)
             with ThreadPoolExecutor(CLIENTS) as threads:
                 working = [threads.submit(current.client, number) for number in range(CLIENTS)]
@@ -171,7 +179,6 @@ def history_rounds(directory: Path, *, rounds: int, seed: int, operations: int =
             report.operations += current.told
             report.rounds += 1
             report.faults["workers killed"] += KILLS_OF_A_ROUND
-            print(f"{report.rounds} rounds, {len(report.problems)} problems", file=sys.stderr)
     finally:
         gateway.stop()
     report.seconds = time.monotonic() - began

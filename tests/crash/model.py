@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 Content = str | None
-"""SHA-256 of an object's body; None: there is no object, or a delete marker."""
+"""SHA-256 of an object's body, or what else has a name holds; None: there is no such thing, or a delete marker."""
 
 ALWAYS = 1 << 62
 """A moment after all others."""
@@ -95,16 +95,12 @@ class State:
 
 @dataclass(slots=True)
 class Histories:
-    """Of all keys in a bucket, and of things with a name that were made and are never removed (KMS keys, users)."""
+    """Of all keys in a bucket, or of other things with names (KMS keys, aliases, users)."""
 
     events: dict[str, list[Write | Found]] = field(default_factory=dict)
-    named: dict[str, Write] = field(default_factory=dict)
 
     def state(self, key: str, at: int = ALWAYS - 1) -> State:
         state = State()
         for event in self.events.get(key, []):
             state.apply(event, at)
         return state
-
-    def must_exist(self, at: int = ALWAYS - 1) -> list[str]:
-        return [name for name, made in self.named.items() if made.ended <= at and not made.is_refused]

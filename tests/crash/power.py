@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from tests.crash.clients import Moments, Workload
 from tests.crash.disk import Disk, Operation, make_gateway_on_disk
+from tests.crash.progress import Progress
 from tests.crash.replay import Luck, Replay
 from tests.crash.underneath import problems
 from tests.harness import Gateway
@@ -43,6 +43,11 @@ class Report:
     @property
     def rounds(self) -> int:
         return self.lost.total()
+
+    def counts(self) -> Counter[str]:
+        """As a tally has them."""
+        counts = Counter({"rounds": self.rounds, "problems": len(self.problems), "seconds": round(self.seconds)})
+        return counts + self.told + self.lost
 
     def lines(self) -> Iterator[str]:
         yield f"{self.rounds} power-loss rounds in {self.seconds:.0f} s"
@@ -100,14 +105,15 @@ def noted_run(directory: Path, *, writes: int, seed: int, environment: dict[str,
     yield Run(disk, root_inode, workload, _moments(disk))
 
 
-def power_rounds(directory: Path, *, rounds: int, seed: int, writes: int = WRITES, **options: dict[str, str]) -> Report:
-    """So many rounds, a hundred of each run; ends with the first round that finds a problem, whose disk stays."""
+def power_rounds(directory: Path, *, progress: Progress, seed: int, writes: int = WRITES) -> Report:
+    """As many rounds as `progress` wants, a hundred of each noted run; ends with the first that finds a problem, whose
+    disk stays."""
     report, began = Report(), time.monotonic()
-    while report.rounds < rounds and not report.problems:
+    while progress.goes_on(report.rounds, report.problems):
         place = directory / f"run-{report.rounds}"
         place.mkdir()
-        with noted_run(place, writes=writes, seed=seed + report.rounds, **options) as run:
-            rounds_of_run(run, place, min(ROUNDS_OF_A_RUN, rounds - report.rounds), seed, report)
+        with noted_run(place, writes=writes, seed=seed + report.rounds) as run:
+            rounds_of_run(run, place, report, progress, seed)
         report.told += run.workload.told
         if not report.problems:
             shutil.rmtree(place)
@@ -115,9 +121,11 @@ def power_rounds(directory: Path, *, rounds: int, seed: int, writes: int = WRITE
     return report
 
 
-def rounds_of_run(run: Run, place: Path, rounds: int, seed: int, report: Report) -> None:
+def rounds_of_run(run: Run, place: Path, report: Report, progress: Progress, seed: int) -> None:
     randoms = random.Random(f"{seed} {report.rounds}")
-    for cut in islice(run.cuts(randoms), rounds):
+    for cut in islice(run.cuts(randoms), ROUNDS_OF_A_RUN):
+        if not progress.goes_on(report.rounds, report.problems):
+            return
         luck = randoms.choice(list(Luck))
         after = place / f"after-{cut}"
         after.mkdir()
@@ -128,8 +136,6 @@ def rounds_of_run(run: Run, place: Path, rounds: int, seed: int, report: Report)
         if report.problems:
             return
         shutil.rmtree(after)
-        if report.rounds % 10 == 0:
-            print(f"{report.rounds} rounds, {len(report.problems)} problems", file=sys.stderr)
 
 
 def check(run: Run, data: Path, moment: int) -> list[str]:
@@ -137,7 +143,7 @@ def check(run: Run, data: Path, moment: int) -> list[str]:
     gateway = Gateway(data, workers=1)
     try:
         gateway.start()
-        found = run.workload.check(gateway, moment) if moment > INITIALISED else []
+        found = run.workload.check_past(gateway, moment) if moment > INITIALISED else []
     except AssertionError as error:
         return [f"the gateway does not start: {error}"]
     finally:

@@ -12,7 +12,6 @@ import asyncio
 import os
 import random
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import asyncpg
 
 from tests.crash.clients import patient
 from tests.crash.history import BUCKET, CLIENTS, OPERATIONS_OF_A_ROUND, Report, Round
+from tests.crash.progress import Progress
 from tests.faulty_proxy import Fault, FaultyProxy
 from tests.harness import Gateway, backing_environment
 from tests.moto_server import ACCESS, moto_bucket
@@ -126,15 +126,17 @@ class _Faults:
         self._proxy.fail_next(self._randoms.choice(_OF_THE_S3), FAILED_REQUESTS)
 
 
-def several_rounds(directory: Path, *, rounds: int, seed: int, operations: int = OPERATIONS_OF_A_ROUND) -> Report:
-    """So many rounds on new gateways in `directory`; ends at the first round that finds a problem."""
+def several_rounds(
+    directory: Path, *, progress: Progress, seed: int, operations: int = OPERATIONS_OF_A_ROUND
+) -> Report:
+    """As many rounds as `progress` wants, on new gateways in `directory`; ends at the first that finds a problem."""
     report, began, randoms = Report(), time.monotonic(), random.Random(seed)
     with several_gateways(directory) as (gateways, server, proxy):
         faults = _Faults(gateways, server, proxy, randoms)
         s3 = patient(gateways[0], "s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        while report.rounds < rounds and not report.problems:
+        while progress.goes_on(report.rounds, report.problems):
             current = Round(gateways, f"round-{report.rounds}", seed + report.rounds, operations, is_503_open=True)
             with ThreadPoolExecutor(CLIENTS) as threads:
                 working = [threads.submit(current.client, number) for number in range(CLIENTS)]
@@ -149,6 +151,5 @@ def several_rounds(directory: Path, *, rounds: int, seed: int, operations: int =
             report.problems += current.problems()
             report.operations += current.told
             report.rounds += 1
-            print(f"{report.rounds} rounds, {len(report.problems)} problems", file=sys.stderr)
     report.seconds = time.monotonic() - began
     return report

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
 from tests.crash.disk import MISSING, Operation, Place, Step
 from tests.crash.history import history_rounds
-from tests.crash.kill import kill_rounds
+from tests.crash.jobs import Job
+from tests.crash.kill import JobStep, Target, kill_rounds
 from tests.crash.power import Report, check, noted_run, rounds_of_run
+from tests.crash.progress import Progress
 from tests.crash.replay import Luck, Replay
 from tests.crash.several import several_rounds
 from tests.hsm_faults.build import find_compiler
@@ -22,17 +25,18 @@ needs_compiler = pytest.mark.skipif(find_compiler() is None, reason=MISSING)
 
 CHECKED_OPERATIONS = 200
 
-TARGETS: list[str | Step] = [
+TARGETS: list[Target] = [
     Step(Operation.RENAME, Place.BLOBS, True),
     Step(Operation.SYNC, Place.INDEX, True),
     Step(Operation.WRITE, Place.AUDIT, True),
+    JobStep(Job.REENCRYPT, Step(Operation.RENAME, Place.BLOBS, False)),
     "everything",
 ]
 
 
 @needs_compiler
 def test_nothing_acknowledged_is_lost_by_kills_at_steps(tmp_path: Path) -> None:
-    report = kill_rounds(tmp_path, rounds=len(TARGETS), seed=1, targets=TARGETS)
+    report = kill_rounds(tmp_path, progress=Progress(len(TARGETS)), seed=1, targets=cycle(TARGETS))
     assert report.problems == []
     assert set(report.kills) == {str(target) for target in TARGETS}
 
@@ -41,7 +45,7 @@ def test_nothing_acknowledged_is_lost_by_kills_at_steps(tmp_path: Path) -> None:
 def test_nothing_acknowledged_is_lost_with_the_power_and_it_would_be_seen(tmp_path: Path) -> None:
     with noted_run(tmp_path, writes=60, seed=1) as run:
         report = Report()
-        rounds_of_run(run, tmp_path, rounds=2, seed=1, report=report)
+        rounds_of_run(run, tmp_path, report, Progress(2), seed=1)
         assert (report.rounds, report.problems) == (2, [])
         records = list(run.disk.records())
         forgetful = [each for each in records[len(records) // 2 :] if each.operation is not Operation.SYNCED]
@@ -53,12 +57,12 @@ def test_nothing_acknowledged_is_lost_with_the_power_and_it_would_be_seen(tmp_pa
 
 @pytest.mark.skipif(find_postgresql() is None, reason=NO_POSTGRESQL)
 def test_what_clients_of_several_gateways_see_while_all_fails_is_one_order(tmp_path: Path) -> None:
-    report = several_rounds(tmp_path, rounds=1, seed=1, operations=CHECKED_OPERATIONS)
+    report = several_rounds(tmp_path, progress=Progress(1), seed=1, operations=CHECKED_OPERATIONS)
     assert report.problems == []
     assert report.operations.total() >= CHECKED_OPERATIONS
 
 
 def test_what_many_clients_see_across_kills_is_one_order(tmp_path: Path) -> None:
-    report = history_rounds(tmp_path, rounds=1, seed=1, operations=CHECKED_OPERATIONS)
+    report = history_rounds(tmp_path, progress=Progress(1), seed=1, operations=CHECKED_OPERATIONS)
     assert report.problems == []
     assert report.operations.total() >= CHECKED_OPERATIONS

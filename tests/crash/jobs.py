@@ -1,0 +1,89 @@
+"""Jobs that go over all objects while clients write: rewrap, sealing anew, and a job of S3 Batch Operations.
+
+None changes what a key holds, so that clients need not know of them. Each that was begun must come to its end, with
+nothing refused or failed, whoever was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from enum import StrEnum
+from typing import Any
+
+from tests.clients.test_batch_jobs import ENDED, World, trusting
+from tests.clients.users import allow
+from tests.crash.clients import BUCKETS
+from tests.harness import COMMANDS, Gateway, clean_environment, wait_until
+
+MOST_UNDER_WAY = 4
+END_SECONDS = 300
+
+
+class Job(StrEnum):
+    REWRAP = "rewrap"
+    REENCRYPT = "rewrap --reencrypt"
+    BATCH = "batch job"
+
+
+class Jobs:
+    """Of one gateway, each between the two KMS keys that clients write under. `ended` counts by kind."""
+
+    def __init__(self, gateway: Gateway, kms_keys: list[str], seed: int) -> None:
+        self._gateway = gateway
+        self._kms_keys = kms_keys
+        self._random = random.Random(f"{seed} jobs")
+        world = World(gateway, kms_keys[0].split(":")[4])
+        self._role = world.role(allow("s3:*", "kms:*"), trust=trusting())
+        self._under_way: dict[str, Job] = {}
+        self.ended: Counter[str] = Counter()
+
+    def begin(self, job: Job) -> list[str]:
+        """One more, which the gateway works on. What is wrong with those before, if there were too many to go on."""
+        problems = self.end() if len(self._under_way) >= MOST_UNDER_WAY else []
+        source, target = self._random.sample(self._kms_keys, 2)
+        if job is Job.BATCH:
+            job_id = self._world.create(self._random.choice(list(BUCKETS)), target, self._role)
+        else:
+            options = ["--reencrypt"] if job is Job.REENCRYPT else []
+            job_id = self._sealgate(["rewrap"], "--key", source, "--to", target, *options, "--detach")["jobId"]
+        self._under_way[job_id] = job
+        return problems
+
+    def end(self) -> list[str]:
+        """Wait for all, while nobody writes, and say what is wrong with them."""
+        problems = []
+        for job_id, job in self._under_way.items():
+            wait_until(lambda of=job_id, job=job: self._has_ended(of, job), f"{job} has ended", END_SECONDS)
+            if job is Job.BATCH:
+                told = self._world.job(job_id)
+                is_done = (told["Status"], told["ProgressSummary"]["NumberOfTasksFailed"]) == ("Complete", 0)
+            else:
+                told = self._status(job_id)
+                is_done = (told["state"], told["refused"]) == ("Complete", {})
+            self.ended[f"{job} to its end"] += 1
+            if not is_done:
+                problems.append(f"{job} {job_id}: {told}")
+        self._under_way.clear()
+        return problems
+
+    def _has_ended(self, job_id: str, job: Job) -> bool:
+        if job is Job.BATCH:
+            return self._world.status(job_id) in ENDED
+        return self._status(job_id)["state"] != "Active"
+
+    @property
+    def _world(self) -> World:
+        """A gateway that was started again listens elsewhere."""
+        return World(self._gateway, self._kms_keys[0].split(":")[4])
+
+    def _status(self, job_id: str) -> Any:
+        return self._sealgate(["jobs", "status"], job_id)
+
+    def _sealgate(self, command: list[str], *arguments: str) -> Any:
+        """Without the disk beneath: it is the gateway's processes that are killed."""
+        line = [*command, str(self._gateway.data), *arguments, "--json"]
+        done = COMMANDS.run(line, clean_environment())
+        done.check_returncode()
+        return json.loads(done.stdout)
