@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
+import json
 import random
 import threading
 from collections import Counter
@@ -11,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -31,20 +32,26 @@ MOST_VERSIONS = 4
 """Of a key, before some are removed."""
 
 NAMES_OF_A_CLIENT = 2
-"""Of users, of aliases, and of KMS keys each. Users and aliases come and go, keys change their descriptions."""
+"""Of users, aliases, empty buckets and KMS keys each. All but keys come and go; keys change their descriptions."""
 
 NAMED_SHARE = 0.08
 """Of a client's writes, those to things with names."""
 
 THERE = "there"
-"""What a user or an alias holds."""
+"""What a user, an alias or an empty bucket holds."""
 
 READERS = 4
+SETTLING = "settling"
+
+
+@functools.lru_cache(maxsize=8)
+def _patient(gateway: Gateway, endpoint_url: str, service: str) -> Any:
+    return gateway.client(service, read_timeout=60, retries={"total_max_attempts": 12, "mode": "standard"})
 
 
 def patient(gateway: Gateway, service: str) -> Any:
     """A client that asks again: what was just started is sealed until the key process has opened its root."""
-    return gateway.client(service, read_timeout=60, retries={"total_max_attempts": 12, "mode": "standard"})
+    return _patient(gateway, gateway.endpoint_url, service)
 
 
 class Services:
@@ -58,19 +65,16 @@ class Services:
 
     def of(self, service: str) -> Any:
         """Nothing is retried."""
-        return self._client(service, self._gateway.client, read_timeout=60)
-
-    def patient(self, service: str) -> Any:
-        return self._client(f"patient {service}", lambda name: patient(self._gateway, name.split()[1]))
-
-    def _client(self, name: str, make: Callable[..., Any], **options: Any) -> Any:
         with self._lock:
             if self._endpoint_url != self._gateway.endpoint_url:
                 self._endpoint_url = self._gateway.endpoint_url
                 self._made = {}
-            if name not in self._made:
-                self._made[name] = make(name, **options)
-            return self._made[name]
+            if service not in self._made:
+                self._made[service] = self._gateway.client(service, read_timeout=60)
+            return self._made[service]
+
+    def patient(self, service: str) -> Any:
+        return patient(self._gateway, service)
 
     def wait_until_open(self) -> None:
         """That keys can be used: a look now and then is cheaper than a retry that backs off."""
@@ -185,8 +189,8 @@ class Client:
         return None
 
     def _write_named(self) -> None:
-        """A user or an alias comes or goes; a KMS key is made, or described otherwise."""
-        kind = self._random.choice(("user", "alias", "key"))
+        """A user, an alias or an empty bucket comes or goes; a KMS key is made, or described otherwise."""
+        kind = self._random.choice(("user", "alias", "key", "bucket"))
         keys = [name for name in self.named.events if name.startswith("key/")]
         if kind == "key" and len(keys) < NAMES_OF_A_CLIENT:
             self._make_key()
@@ -202,7 +206,12 @@ class Client:
         write = Write(name, content, self._moments.next())
         self.named.events.setdefault(name, []).append(write)
         self.touched.add(name)
-        self._ask(write, partial(self._named_call, name, content), None if len(current) > 1 else False, is_named=True)
+        self._ask(
+            write,
+            functools.partial(self._named_call, name, content),
+            None if len(current) > 1 else False,
+            is_named=True,
+        )
 
     def _named_call(self, name: str, content: Content) -> dict[str, Any]:
         kms, iam = self.client("kms"), self.client("iam")
@@ -211,6 +220,9 @@ class Client:
             return dict(kms.update_key_description(KeyId=own, Description=content))
         if kind == "user":
             return dict(iam.delete_user(UserName=own) if content is None else iam.create_user(UserName=own))
+        if kind == "bucket":
+            s3, named = self.client("s3"), {"Bucket": f"named-{own}"}
+            return dict(s3.delete_bucket(**named) if content is None else s3.create_bucket(**named))
         if content is None:
             return dict(kms.delete_alias(AliasName=name))
         return dict(kms.create_alias(AliasName=name, TargetKeyId=self._kms_key))
@@ -318,6 +330,7 @@ class Workload:
     services: Services
     kms_keys: list[str]
     clients: list[Client] = field(default_factory=list)
+    settled: int = 0
     read: Bodies = field(default_factory=dict)
 
     @classmethod
@@ -332,6 +345,7 @@ class Workload:
                 s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         kms = services.patient("kms")
         kms_keys = [kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2)]
+        services.patient("iam").create_user(UserName=SETTLING)
         moments = moments or Moments()
         buckets = itertools.cycle(BUCKETS)
         made = [Client(services, next(buckets), f"client-{n}", seed, kms_keys, moments) for n in range(clients)]
@@ -370,6 +384,7 @@ class Workload:
         Without `everything` the bodies of those keys are read that were written to since they were read last; that
         the others are listed as they were is looked at all the same.
         """
+        self._settle()
         touched = set().union(*(client.touched for client in self.clients))
         if everything:
             self.read.clear()
@@ -392,6 +407,18 @@ class Workload:
                 client.named.events[name] = [Found(name, current, {})]
             client.touched.clear()
         return problems + _made_by_nobody(found)
+
+    def _settle(self) -> None:
+        """One commit to each store. Until then a write without an answer may be nowhere to be seen and yet come true:
+        a process that dies after SQLite synced its commit and before it told the others leaves it to the next commit,
+        which takes its place, or to the next one who recovers the file, when all are gone (docs/durability.md)."""
+        self.settled += 1
+        policy = {"Effect": "Deny", "Action": f"s3:Get{self.settled}*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+        self.services.patient("iam").put_user_policy(UserName=SETTLING, PolicyName="p", PolicyDocument=document)
+        self.services.patient("kms").update_key_description(KeyId=self.kms_keys[0], Description=f"{self.settled}")
+        tagging = {"TagSet": [{"Key": SETTLING, "Value": f"{self.settled}"}]}
+        self.services.patient("s3").put_bucket_tagging(Bucket=next(iter(BUCKETS)), Tagging=tagging)
 
     def check_past(self, gateway: Gateway, at: int) -> list[str]:
         """The same of `gateway`, which has what this one had at the moment `at`. No client learns of it."""
@@ -484,7 +511,7 @@ def _read(s3: Any, bucket: str, listed: Any, problems: list[str]) -> Content:
 
 
 def _named_contents(services: Services, known: set[str]) -> Contents:
-    """Of KMS keys those that are `known`, of users and aliases those that clients make."""
+    """Of KMS keys those that are `known`, of the rest what clients make."""
     kms, iam = services.patient("kms"), services.patient("iam")
     found: dict[str, Content] = {}
     for page in kms.get_paginator("list_keys").paginate(PaginationConfig={"PageSize": 1000}):
@@ -495,4 +522,8 @@ def _named_contents(services: Services, known: set[str]) -> Contents:
         found |= {each["AliasName"]: THERE for each in page["Aliases"] if each["AliasName"].startswith("alias/client-")}
     for page in iam.get_paginator("list_users").paginate():
         found |= {f"user/{each['UserName']}": THERE for each in page["Users"] if each["UserName"].startswith("client-")}
+    for each in services.patient("s3").list_buckets()["Buckets"]:
+        kind, _, name = each["Name"].partition("-")
+        if kind == "named":
+            found[f"bucket/{name}"] = THERE
     return {name: (content, {}) for name, content in found.items()}

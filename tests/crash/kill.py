@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import shutil
 import signal
 import time
 from collections import Counter
@@ -19,8 +20,8 @@ from tests.crash.disk import Disk, Operation, Place, Step, make_gateway_on_disk,
 from tests.crash.jobs import Job, Jobs
 from tests.crash.progress import Progress
 from tests.crash.serve import PROGRAM
-from tests.crash.underneath import problems
-from tests.harness import Gateway
+from tests.crash.underneath import problems, temporary_files
+from tests.harness import Gateway, wait_until
 
 WORKERS = 2
 CLIENTS = 4
@@ -30,8 +31,11 @@ BEFORE_A_KILL = 4
 STEP_SECONDS = 3.0
 """How long a step is waited for; nothing else may have come to it under the load of a moment."""
 
-RESTART_EVERY = 100
-"""Rounds after which the gateway is stopped and its stores are looked at from beneath."""
+NOTES_SECONDS = 15.0
+"""The same for the notes of the index, which are written every ten seconds if there is anything new."""
+
+ROUNDS_OF_A_RUN = 100
+"""On one gateway, which is stopped then, and its stores are looked at from beneath."""
 
 ATTEMPTS = 20
 """To hit what was asked for by name."""
@@ -58,12 +62,19 @@ _OPERATIONS = {
     Place.AUDIT: (Operation.WRITE, Operation.SYNC),
     Place.STORE: (Operation.WRITE, Operation.SYNC, Operation.RENAME),
 }
-STEPS = [
-    Step(operation, place, after)
-    for place, operations in _OPERATIONS.items()
-    for operation in operations
-    for after in (False, True)
-]
+_NAMED = frozenset({Place.KEYS, Place.IDENTITIES, Place.STORE})
+
+
+def _steps(*places: Place) -> list[Step]:
+    return [
+        Step(operation, place, after) for place in places for operation in _OPERATIONS[place] for after in (False, True)
+    ]
+
+
+STEPS = _steps(*(place for place in _OPERATIONS if place is not Place.STORE))
+RARE_STEPS = _steps(Place.STORE)
+RARE_EVERY = 40
+"""Rounds, in one of which a rare step is waited for."""
 RANDOM = ("a worker", "kmsd", "a worker and kmsd", "everything")
 
 
@@ -99,7 +110,9 @@ def targets_of(seed: int) -> Iterator[Target]:
     randoms = random.Random(seed)
     steps, job_steps = (itertools.cycle(randoms.sample(each, len(each))) for each in (STEPS, JOB_STEPS))
     for turn in itertools.count():
-        if turn % 4 == 0:
+        if turn % RARE_EVERY == 2:
+            yield randoms.choice(RARE_STEPS)
+        elif turn % 4 == 0:
             yield randoms.choice(RANDOM)
         else:
             yield next(job_steps) if turn % 8 == 1 else next(steps)
@@ -157,7 +170,7 @@ class Killer:
     def _kill_at(self, step: Step, begin: Callable[[], None]) -> bool:
         self._disk.kill_at(step, self._random.randint(1, 4))
         begin()
-        deadline = time.monotonic() + STEP_SECONDS
+        deadline = time.monotonic() + (NOTES_SECONDS if step.place is Place.STORE else STEP_SECONDS)
         while not self._disk.has_killed and time.monotonic() < deadline:
             time.sleep(0.01)  # what happens is another process's
         self._disk.spare()
@@ -176,24 +189,40 @@ def _gateway(directory: Path) -> Iterator[tuple[Gateway, Disk]]:
 
 
 def kill_rounds(directory: Path, *, progress: Progress, seed: int, targets: Iterable[Target] | None = None) -> Report:
-    """As many rounds as `progress` wants, on a new gateway in `directory`, which stays; ends at the first round that
-    finds a problem. `targets`: what to kill one after the other, instead of `targets_of(seed)`, each until it is hit.
+    """As many rounds as `progress` wants, in runs on gateways below `directory`; ends at the first that finds a problem,
+    whose gateway stays. `targets`: what to kill one after the other, instead of `targets_of(seed)`, each until it is hit.
     """
     report, began = Report(), time.monotonic()
+    chosen = iter(targets_of(seed) if targets is None else targets)
+    while progress.goes_on(report.rounds, report.problems):
+        place = directory / f"run-{report.rounds}"
+        place.mkdir()
+        is_over = _run(place, progress, chosen, 1 if targets is None else ATTEMPTS, seed + report.rounds, report)
+        if not report.problems:
+            shutil.rmtree(place)
+        if is_over:
+            break
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _run(
+    directory: Path, progress: Progress, targets: Iterator[Target], attempts: int, seed: int, report: Report
+) -> bool:
+    """Rounds on one gateway, whose stores are looked at then; whether there is no target left."""
+    begun_with, is_over = report.rounds, True
     with _gateway(directory) as (gateway, disk):
         gateway.init().start()
         workload = Workload.make(gateway, clients=CLIENTS, seed=seed)
         rounds = Rounds(gateway, workload, Killer(gateway, disk, seed), Jobs(gateway, workload.kms_keys, seed), report)
-        for target in targets or targets_of(seed):
-            if not progress.goes_on(report.rounds, report.problems):
+        for target in targets:
+            any(rounds.one(target) for _ in range(attempts))
+            is_over = report.rounds - begun_with >= ROUNDS_OF_A_RUN
+            if is_over or not progress.goes_on(report.rounds, report.problems):
                 break
-            for _ in range(1 if targets is None else ATTEMPTS):
-                if rounds.one(target):
-                    break
         rounds.look_beneath()
-        report.told = workload.told + rounds.jobs.ended
-    report.seconds = time.monotonic() - began
-    return report
+        report.told += workload.told + rounds.jobs.ended
+    return not is_over
 
 
 @dataclass(slots=True)
@@ -212,7 +241,7 @@ class Rounds:
         else:
             if turn % JOB_EVERY == JOB_EVERY - 1:
                 self._begin(list(Job)[turn // JOB_EVERY % len(Job)])
-            is_named = isinstance(target, Step) and target.place in (Place.KEYS, Place.IDENTITIES, Place.STORE)
+            is_named = isinstance(target, Step) and target.place in _NAMED
             for client in self.workload.clients:
                 client.named_share = NAMED_SHARE if is_named else USUAL_NAMED_SHARE
             with self.workload.running():
@@ -222,11 +251,10 @@ class Rounds:
         if self.gateway.process is None:
             self.gateway.start()
         wait_for_children(self.gateway, WORKERS)
+        wait_until(lambda: not temporary_files(self.gateway.data), f"no temporary file is left after a kill {target}")
         self.workload.services.wait_until_open()
         is_read = isinstance(target, JobStep) or turn % READ_EVERY == 0
         report.problems += [f"after a kill {target}: {each}" for each in self.workload.check(everything=is_read)]
-        if turn % RESTART_EVERY == RESTART_EVERY - 1:
-            self.look_beneath()
         return is_hit
 
     def _begin(self, job: Job) -> None:
@@ -243,4 +271,3 @@ class Rounds:
                 s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         self.gateway.stop()
         self.report.problems += problems(self.gateway.data)
-        self.gateway.start()
