@@ -189,8 +189,10 @@ def _gateway(directory: Path) -> Iterator[tuple[Gateway, Disk]]:
 
 
 def kill_rounds(directory: Path, *, progress: Progress, seed: int, targets: Iterable[Target] | None = None) -> Report:
-    """As many rounds as `progress` wants, in runs on gateways below `directory`; ends at the first that finds a problem,
-    whose gateway stays. `targets`: what to kill one after the other, instead of `targets_of(seed)`, each until it is hit.
+    """As many rounds as `progress` wants, in runs on gateways below `directory`.
+
+    Ends at the first that finds a problem, whose gateway stays. `targets`: what to kill one after the other, instead
+    of `targets_of(seed)`, each until it is hit.
     """
     report, began = Report(), time.monotonic()
     chosen = iter(targets_of(seed) if targets is None else targets)
