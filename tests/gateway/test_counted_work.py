@@ -44,16 +44,16 @@ LIST = {"query": {"list-type": "2", "max-keys": "1000"}}
 FOLDERS = {"query": {"list-type": "2", "delimiter": "0"}}
 
 PATHS = (
-    HotPath("HEAD", 203, "HEAD", "/bucket/bucket-key"),
-    HotPath("GET, SSE-S3", 274, "GET", "/bucket/s3"),
-    HotPath("GET, SSE-KMS", 398, "GET", "/bucket/kms"),
-    HotPath("GET, bucket key", 306, "GET", "/bucket/bucket-key"),
-    HotPath("PUT, SSE-S3", 440, "PUT", "/bucket/new", {"body": BODY}),
-    HotPath("PUT, SSE-KMS", 566, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
-    HotPath("PUT, bucket key", 479, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
-    HotPath("DELETE", 218, "DELETE", "/bucket/new"),
-    HotPath("LIST of 300 keys", 4462, "GET", "/listed", LIST),
-    HotPath("LIST of folders", 273, "GET", "/listed", FOLDERS),
+    HotPath("HEAD", 207, "HEAD", "/bucket/bucket-key"),
+    HotPath("GET, SSE-S3", 278, "GET", "/bucket/s3"),
+    HotPath("GET, SSE-KMS", 403, "GET", "/bucket/kms"),
+    HotPath("GET, bucket key", 311, "GET", "/bucket/bucket-key"),
+    HotPath("PUT, SSE-S3", 455, "PUT", "/bucket/new", {"body": BODY}),
+    HotPath("PUT, SSE-KMS", 582, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
+    HotPath("PUT, bucket key", 495, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
+    HotPath("DELETE", 233, "DELETE", "/bucket/new"),
+    HotPath("LIST of 300 keys", 4466, "GET", "/listed", LIST),
+    HotPath("LIST of folders", 277, "GET", "/listed", FOLDERS),
 )
 
 
