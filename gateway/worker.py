@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from gateway import logs
-from gateway.allocator import keep_large_buffers
+from gateway.allocator import keep_large_buffers, settle_collector
 from gateway.app import Application, open_application
 from gateway.config import ListenSettings
 from gateway.lifeline import read_line, watch_supervisor
@@ -79,6 +79,7 @@ class Worker:
             listener = await self._listen(application, ending)
             admin = await self._listen_admin(application, ending)
             await self._run_beside(self._set_gauges(listener), ending)
+            settle_collector()
             os.write(1, READY)
             await self._told.wait()
             if not self._stopping.is_set():
