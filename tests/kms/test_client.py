@@ -131,7 +131,7 @@ async def test_a_call_has_a_deadline(path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(client_module, "_DEADLINE_TICK_SECONDS", 0.01)
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
-        client = KMSClient(path, call_seconds=0.03)
+        client = KMSClient(path, call_seconds=0.5)
         errors = await asyncio.gather(*(refusal(client.call(CALLER, t.GenerateRandom(1))) for _ in range(3)))
         assert all(isinstance(error, KMSUnavailable) for error in errors)
         # The connection is as good as before; late answers are not mistaken for others.
@@ -144,7 +144,7 @@ async def test_what_makes_key_pairs_has_more_time(path: Path, monkeypatch: pytes
     monkeypatch.setattr(client_module, "_DEADLINE_TICK_SECONDS", 0.01)
     service = ScriptedService()
     async with serving(service.as_key_service(), path):
-        client = KMSClient(path, call_seconds=0.03)
+        client = KMSClient(path, call_seconds=0.5)
         making = asyncio.create_task(refusal(client.call(CALLER, t.CreateKey())))
         assert isinstance(await refusal(client.call(CALLER, t.GenerateRandom(1))), KMSUnavailable)
         service.go_on.set()

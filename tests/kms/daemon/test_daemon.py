@@ -31,7 +31,7 @@ MakeKmsd = Callable[..., Kmsd]
 
 @asynccontextmanager
 async def client_of(kmsd: Kmsd) -> AsyncIterator[KMSClient]:
-    client = KMSClient(kmsd.socket_path)
+    client = KMSClient(kmsd.socket_path, call_seconds=60, connect_seconds=60)
     try:
         yield client
     finally:
