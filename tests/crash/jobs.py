@@ -12,6 +12,8 @@ from collections import Counter
 from enum import StrEnum
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from tests.clients.test_batch_jobs import ENDED, World, trusting
 from tests.clients.users import allow
 from tests.crash.clients import BUCKETS
@@ -39,17 +41,26 @@ class Jobs:
         self._under_way: dict[str, Job] = {}
         self.ended: Counter[str] = Counter()
 
-    def begin(self, job: Job) -> list[str]:
-        """One more, which the gateway works on. What is wrong with those before, if there were too many to go on."""
-        problems = self.end() if len(self._under_way) >= MOST_UNDER_WAY else []
+    @property
+    def are_many(self) -> bool:
+        """Time to wait for their `end` before another one begins."""
+        return len(self._under_way) >= MOST_UNDER_WAY
+
+    def begin(self, job: Job) -> None:
+        """One more, which the gateway works on. If what answers is killed, nobody knows of it."""
         source, target = self._random.sample(self._kms_keys, 2)
         if job is Job.BATCH:
-            job_id = self._world.create(self._random.choice(list(BUCKETS)), target, self._role)
+            try:
+                job_id = self._world.create(self._random.choice(list(BUCKETS)), target, self._role)
+            except BotoCoreError:
+                return
+            except ClientError as error:
+                assert error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, error
+                return
         else:
             options = ["--reencrypt"] if job is Job.REENCRYPT else []
             job_id = self._sealgate(["rewrap"], "--key", source, "--to", target, *options, "--detach")["jobId"]
         self._under_way[job_id] = job
-        return problems
 
     def end(self) -> list[str]:
         """Wait for all, while nobody writes, and say what is wrong with them."""

@@ -238,11 +238,13 @@ class Rounds:
     def one(self, target: Target) -> bool:
         """Whether it was hit."""
         report, turn = self.report, self.report.rounds + self.report.not_reached.total()
+        if self.jobs.are_many:
+            report.problems += self.jobs.end()
         if isinstance(target, JobStep):
-            is_hit = self.killer.kill(target, lambda: self._begin(target.job))
+            is_hit = self.killer.kill(target, lambda: self.jobs.begin(target.job))
         else:
             if turn % JOB_EVERY == JOB_EVERY - 1:
-                self._begin(list(Job)[turn // JOB_EVERY % len(Job)])
+                self.jobs.begin(list(Job)[turn // JOB_EVERY % len(Job)])
             is_named = isinstance(target, Step) and target.place in _NAMED
             for client in self.workload.clients:
                 client.named_share = NAMED_SHARE if is_named else USUAL_NAMED_SHARE
@@ -258,9 +260,6 @@ class Rounds:
         is_read = isinstance(target, JobStep) or turn % READ_EVERY == 0
         report.problems += [f"after a kill {target}: {each}" for each in self.workload.check(everything=is_read)]
         return is_hit
-
-    def _begin(self, job: Job) -> None:
-        self.report.problems += self.jobs.begin(job)
 
     def look_beneath(self) -> None:
         """Once all jobs have ended and no upload is under way."""
