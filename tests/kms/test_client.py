@@ -97,7 +97,7 @@ async def test_a_call_cut_off_twice_fails(client: KMSClient, path: Path) -> None
 
 
 async def test_nobody_there(path: Path) -> None:
-    client = KMSClient(path, connect_seconds=0.05)
+    client = KMSClient(path, connect_seconds=0.5)
     error = await refusal(client.call(CALLER, t.GenerateRandom(1)))
     assert isinstance(error, KMSUnavailable)
     assert error.retry_after_seconds > 0
@@ -120,7 +120,7 @@ async def test_waits_for_a_restart_and_then_goes_on(client: KMSClient, path: Pat
 
 
 async def test_degraded_when_it_was_there_before(path: Path) -> None:
-    client = KMSClient(path, connect_seconds=0.05)
+    client = KMSClient(path, connect_seconds=0.5)
     async with serving(ScriptedService().as_key_service(), path):
         assert (await client.health()).state is t.HealthState.READY
     assert (await client.health()).state is t.HealthState.DEGRADED
