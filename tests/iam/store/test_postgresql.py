@@ -455,7 +455,7 @@ def test_no_secret_lies_in_the_database_or_the_copy(nodes: Nodes) -> None:
 
 
 def test_who_cannot_ask_serves_nobody(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = nodes.open("one", poll_seconds=0.02, stale_seconds=0.3)
+    store = nodes.open("one", poll_seconds=0.02, stale_seconds=2.0)
     store.create_account(ACCOUNT)
     credential = new_credential()
     store.create_access_key(credential, 1)
