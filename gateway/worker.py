@@ -19,6 +19,7 @@ import sys
 from functools import partial
 from typing import Any
 
+from database.threads import started_threads
 from gateway import logs
 from gateway.allocator import keep_large_buffers, settle_collector
 from gateway.app import Application, open_application
@@ -32,7 +33,6 @@ from gateway.server.listener import Listener, Observer
 from gateway.server.rate_table import RateTable
 from gateway.server.tls import ReloadingTLS
 from gateway.storage.errors import StorageUnavailable
-from gateway.threads import started_threads
 
 log = logging.getLogger("gateway.worker")  # also where this module is __main__
 

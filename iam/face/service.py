@@ -6,10 +6,10 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from database.threads import started_threads
 from iam.credentials import AccessKeyUse
 from iam.face.auditing import CallRecord, ChangeTrail, is_recorded, told_answer, told_parameters
 from iam.face.authorisation import Authoriser
@@ -86,8 +86,7 @@ class IdentityService:
         self._tokens = tokens
         self._store: IdentityStore | None = None
         self._authoriser = Authoriser()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="identities")
-        self._thread.submit(int)  # have it before the system has none left
+        self._thread = started_threads(1, "identities")
 
     async def call(
         self, caller: Caller, operation: Operation, parameters: Mapping[str, str], decisions: Decisions | None = None

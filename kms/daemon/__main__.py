@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 import uvloop
 
+from database.threads import started_threads
 from kms.audit.trail import AuditTrail
 from kms.daemon.hardening import harden
 from kms.daemon.root import roots_of
@@ -41,6 +42,9 @@ BACKLOG = 128
 SUCCESSION_PAUSE_SECONDS = 0.02
 _MAX_ORDER_BYTES = 64 * 1024
 _CLOSE_ROOT_SECONDS = 2.0
+
+DEFAULT_THREADS = 2
+"""Of asyncio's own pool, which the end of the audit trail alone uses."""
 
 
 class StartFailed(Exception):
@@ -73,6 +77,7 @@ async def _serve(settings: DaemonSettings) -> bool:
         stop.set()
 
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(started_threads(DEFAULT_THREADS, "kmsd"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     _watch_supervisor(loop, stop)

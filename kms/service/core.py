@@ -13,11 +13,11 @@ import asyncio
 import hmac
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from database.threads import started_threads
 from iam.principals import Caller
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Request
@@ -129,8 +129,8 @@ class Core:
         self.making_pairs = asyncio.Semaphore(PAIRS_AT_ONCE)
         self.usage = UsageTracker()
         self._epoch = epoch
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="key-store")
-        self._workers = ThreadPoolExecutor(COMPUTING_THREADS, thread_name_prefix="asymmetric")
+        self._writer = started_threads(1, "key-store")
+        self._workers = started_threads(COMPUTING_THREADS, "asymmetric")
         self._computing = 0
 
     def close(self) -> None:

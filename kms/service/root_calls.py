@@ -14,9 +14,10 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from database.threads import started_threads
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.types import Health, HealthState
 from kms.hsm.interface import (
@@ -57,7 +58,7 @@ class RootCalls:
         self._root = root
         self._changed = changed
         self._deadline_seconds = deadline_seconds
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="root")
+        self._threads = started_threads(THREADS, "root")
         self._waiting = 0
         self._clock = clock
         self._overdue: dict[Future[Any], float] = {}  # calls past their deadline that hold their thread, and since when

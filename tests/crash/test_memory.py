@@ -102,3 +102,26 @@ def test_a_worker_without_memory_refuses_and_is_replaced_and_nothing_is_lost(gat
             assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == writer.asked[key], key
     gateway.stop()
     assert problems(gateway.data) == []
+
+
+def test_kmsd_without_memory_refuses_at_most_and_serves_when_it_has_some(gateway: Gateway) -> None:
+    """It is the one process that has keys: should it wait for ever, nothing would end it."""
+    [kmsd] = gateway.children("kms.daemon")
+    limits = resource.prlimit(kmsd, resource.RLIMIT_AS)
+    resource.prlimit(kmsd, resource.RLIMIT_AS, (1 << 20, limits[1]))
+
+    def ask(number: int) -> str:
+        kms = gateway.client("kms", read_timeout=60)
+        try:
+            key = kms.create_key(Description="d" * 8000)["KeyMetadata"]["KeyId"]
+            sealed = kms.encrypt(KeyId=key, Plaintext=b"%d" % number)["CiphertextBlob"]
+            assert kms.decrypt(CiphertextBlob=sealed)["Plaintext"] == b"%d" % number
+        except ClientError as error:
+            return str(error.response["ResponseMetadata"]["HTTPStatusCode"])
+        return "served"
+
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        assert set(threads.map(ask, range(3 * CLIENTS), timeout=300)) <= {"served", "500", "503"}
+    for pid in gateway.children("kms.daemon"):
+        resource.prlimit(pid, resource.RLIMIT_AS, limits)
+    wait_until(lambda: ask(0) == "served", "keys are used again", 60)

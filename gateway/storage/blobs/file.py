@@ -21,6 +21,7 @@ from pathlib import Path
 
 import aiofiles.os
 
+from database.threads import started_threads
 from gateway.storage.blobs.directory_sync import DirectorySync, sync_directory
 from gateway.storage.blobs.file_reader import FileBlobReader, open_head
 from gateway.storage.blobs.file_writer import FileBlobWriter
@@ -28,7 +29,6 @@ from gateway.storage.blobs.layout import Layout, make_directory
 from gateway.storage.blobs.places import Places
 from gateway.storage.blobs.scan import scan_blobs
 from gateway.storage.errors import BlobMissing, StorageUnavailable
-from gateway.threads import started_threads
 
 WRITE_THREADS = 32
 """They wait for the disk, mostly: 32 writers of 64 KiB got 2 100/s through 32 threads, 1 400/s through 16."""

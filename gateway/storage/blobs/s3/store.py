@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from awscrt.auth import AwsCredentialsProvider
 
+from database.threads import started_threads
 from gateway.storage.blobs.directory_sync import sync_directory
 from gateway.storage.blobs.layout import Layout, make_directory
 from gateway.storage.blobs.s3.backend import Backend, Refused, Timing
@@ -25,7 +26,6 @@ from gateway.storage.blobs.s3.scan import discard_unfinished, scan_blobs
 from gateway.storage.blobs.s3.spool import Spool
 from gateway.storage.blobs.s3.writer import S3BlobWriter
 from gateway.storage.errors import BlobMissing, StorageUnavailable
-from gateway.threads import started_threads
 
 SPOOL_THREADS: Final = 16
 """They hash, and copy between the page cache and the process."""

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from gateway.threads import started_threads
+from database.threads import started_threads
 
 
 def test_all_threads_are_there_and_work_starts_none(monkeypatch: pytest.MonkeyPatch) -> None:
