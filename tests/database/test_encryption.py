@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import gc
 import ipaddress
 import shutil
 import socket
@@ -30,7 +31,18 @@ from tests.acceptance.observe import readiness
 from tests.harness import Gateway, wait_until
 from tests.postgresql import MISSING, PostgreSQLServer, find_postgresql, start_postgresql
 
-pytestmark = pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
+pytestmark = [
+    pytest.mark.skipif(find_postgresql() is None, reason=MISSING),
+    # The driver leaves the socket of a connection that was refused to the collector, which is called here.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
 
 PASSWORD = "hush, a Password: ü"
 USER, BY_CERTIFICATE = "by_password", "by_certificate"
