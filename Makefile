@@ -23,15 +23,16 @@ BIN = .venv/bin
 run: bootstrap
 	@LISTEN='$(LISTEN)' DATA='$(DATA)' ROOT='$(ROOT)' WORKERS='$(WORKERS)' scripts/run.sh
 
+# Three processes on two cores: tests wait for other processes a third of the time.
 test: bootstrap-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q
 
 quick: bootstrap-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q -m 'not slow'
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q -m 'not slow'
 
 fuzz: bootstrap-dev
 	$(BIN)/python -m tests.fuzz all --seconds $(SECONDS)
