@@ -7,13 +7,15 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.acceptance.observe import scrape
 from tests.crash.underneath import temporary_files
 from tests.harness import Gateway
+
+SCRAPES = 3
 
 DATABASES = ("index/index.sqlite", "kms/keys.sqlite", "iam/identities.sqlite")
 _REQUESTS = re.compile(r'^sealgate_requests_total\{operation="([^"]*)",status="([^"]*)"\} (\S+)$', re.MULTILINE)
@@ -73,13 +75,20 @@ class Sampler:
         self._began = time.monotonic()
 
     def take(self) -> Sample:
-        metrics = scrape(self._gateway)
+        metrics = self._scrape()
         return Sample(
             seconds=round(time.monotonic() - self._began, 1),
             processes=self._processes(),
             counts={**self._files(), **self._rows(), **_gauges(metrics)},
             answers=_answers(metrics),
         )
+
+    def _scrape(self) -> str:
+        """The worker that is asked may be the one that is killed just then."""
+        for _ in range(SCRAPES):
+            with suppress(OSError):
+                return scrape(self._gateway)
+        return scrape(self._gateway)
 
     def _processes(self) -> dict[str, Held]:
         gateway = self._gateway
