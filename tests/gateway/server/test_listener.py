@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import xml.etree.ElementTree as ElementTree
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -532,10 +532,10 @@ async def test_http_1_0_closes_unless_asked() -> None:
 # The end.
 
 
-async def test_close_lets_uploads_and_downloads_in_flight_finish() -> None:
-    may_end = asyncio.Event()
+def slow_downloads(may_end: asyncio.Event) -> Callable[[Request], Awaitable[Response]]:
+    """Takes any PUT; a GET has its second half once it may."""
 
-    async def download(request: Request) -> Response:
+    async def handler(request: Request) -> Response:
         if request.method == "PUT":
             return await sink(request)
 
@@ -546,7 +546,12 @@ async def test_close_lets_uploads_and_downloads_in_flight_finish() -> None:
 
         return Response(body=slowly(), content_length=11)
 
-    async with serving(download) as served:
+    return handler
+
+
+async def test_close_lets_uploads_and_downloads_in_flight_finish() -> None:
+    may_end = asyncio.Event()
+    async with serving(slow_downloads(may_end)) as served:
         idle, up, down = [await served.connect() for _ in range(3)]
         up.send(put(10) + b"12345")
         down.send(get())
@@ -581,19 +586,7 @@ async def test_close_breaks_off_what_does_not_finish() -> None:
 
 async def test_retiring_serves_open_connections_once_more_and_says_so() -> None:
     may_end = asyncio.Event()
-
-    async def download(request: Request) -> Response:
-        if request.method == "PUT":
-            return await sink(request)
-
-        async def slowly() -> AsyncIterator[Buffer]:
-            yield b"first"
-            await may_end.wait()
-            yield b"second"
-
-        return Response(body=slowly(), content_length=11)
-
-    async with serving(download) as served:
+    async with serving(slow_downloads(may_end)) as served:
         idle, up, down = [await served.connect() for _ in range(3)]
         up.send(put(10) + b"12345")
         down.send(get())
