@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -12,11 +13,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.acceptance.raw import KeptConnection, Prepared, ask, begin_put, connect, kms_request, presign, target
 from tests.harness import Gateway, wait_until
+from tests.postgresql import PostgreSQLServer, start_postgresql
 
 BUCKET = "handed-over"
 BODY = random.Random(24).randbytes(24 << 20)
@@ -42,18 +46,23 @@ STAYS = "everything goes on as before"
 @pytest.fixture(scope="module")
 def initialised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     made = Gateway(tmp_path_factory.mktemp("handover") / "data", workers=2, environment=PATIENT).init().start()
-    made.client("s3").create_bucket(Bucket=BUCKET)
-    made.client("s3").put_bucket_encryption(
+    try:
+        make_bucket(made)
+        yield made
+    finally:
+        if made.process is not None:
+            made.kill_all()
+
+
+def make_bucket(gateway: Gateway) -> None:
+    """One that uses KMS keys."""
+    gateway.client("s3").create_bucket(Bucket=BUCKET)
+    gateway.client("s3").put_bucket_encryption(
         Bucket=BUCKET,
         ServerSideEncryptionConfiguration={
             "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]
         },
     )
-    try:
-        yield made
-    finally:
-        if made.process is not None:
-            made.kill_all()
 
 
 @pytest.fixture
@@ -311,3 +320,80 @@ def test_a_gateway_that_ends_is_not_ready_before_it_refuses(gateway: Gateway) ->
     assert ask("GET", presign(gateway, "list_objects_v2", Bucket=BUCKET)).status == 200
     os.kill(gateway.process.pid, 0)
     gateway.kill_all()
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    """Its only clients are the gateway of one test."""
+    made = start_postgresql()
+    yield made
+    made.stop(signal.SIGQUIT)
+
+
+@pytest.fixture
+def on_postgresql(postgresql: PostgreSQLServer, tmp_path: Path) -> Iterator[Gateway]:
+    """Index, keys and identities are all there."""
+    made = Gateway(
+        tmp_path / "data", root="file", index=postgresql.url, is_first_of_several=True, environment=PATIENT
+    ).init()
+    made.start()
+    try:
+        make_bucket(made)
+        yield made
+    finally:
+        made.kill_all()
+
+
+def ask_postgresql(server: PostgreSQLServer, sql: str) -> list[Any]:
+    """The first column of the answer."""
+
+    async def fetch() -> list[Any]:
+        connection = await asyncpg.connect(server.url)
+        try:
+            return [row[0] for row in await connection.fetch(sql)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+def test_no_request_fails_while_gateways_on_postgresql_are_replaced(
+    on_postgresql: Gateway, postgresql: PostgreSQLServer
+) -> None:
+    gateway = on_postgresql
+
+    def connections() -> set[int]:
+        return set(
+            ask_postgresql(postgresql, "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'sealgate%'")
+        )
+
+    asking = Asking(gateway)
+    try:
+        asking.add(kept_reader_and_writer(asking, "one"))
+        asking.add(key_changer(asking))
+        asking.wait_for_turns(3)
+        workers, kmsds = processes(gateway)
+        before = connections()
+        assert before
+        done = gateway.sealgate("reload", str(gateway.data), check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        asking.wait_for_turns(5)
+    finally:
+        asking.end()
+    assert asking.failures == []
+    wait_until(lambda: [len(each) for each in processes(gateway)] == [1, 1], "the old ones have ended", END_SECONDS)
+    assert not processes(gateway)[0] & workers
+    assert not processes(gateway)[1] & kmsds
+    wait_until(lambda: not connections() & before, "PostgreSQL has none of their connections", END_SECONDS)
+
+    # A program that would migrate the index is not taken up beside one that uses it.
+    (schema,) = ask_postgresql(postgresql, "SELECT schemaname FROM pg_tables WHERE tablename = 'object_version'")
+    newest = f"(SELECT max(number) FROM {schema}.schema_migration)"
+    ask_postgresql(postgresql, f"DELETE FROM {schema}.schema_migration WHERE number = {newest}")
+    now = processes(gateway)
+    refused = gateway.sealgate("reload", str(gateway.data), check=False)
+    assert refused.returncode == 1
+    assert STAYS in refused.stderr
+    assert "the index on PostgreSQL has schema" in refused.stderr
+    assert ask("GET", presign(gateway, "list_objects_v2", Bucket=BUCKET)).status == 200
+    assert processes(gateway) == now
