@@ -34,6 +34,7 @@ from gateway.storage.index.records import (
     BucketRow,
     ClientToken,
     Deletion,
+    Expiry,
     KeyedBucketKeys,
     KeyedObject,
     KeyedPage,
@@ -339,6 +340,32 @@ class MemoryIndex:
         await self.get_upload(bucket_id, key, upload_id)
         self._forget_upload(upload_id, keep=frozenset())
 
+    async def expire_versions(self, bucket: BucketRow, expiries: Sequence[Expiry]) -> Sequence[bool]:
+        self._require_unchanged(bucket)
+        done = []
+        for each in expiries:
+            versions = self._versions.get((bucket.bucket_id, each.row.key), [])
+            places = [n for n, row in enumerate(versions) if replace(row, sealed_parts=None) == each.row]
+            newer = versions[places[0] + 1 :] if places else []
+            is_as_seen = (
+                bool(places)
+                and (newer[0].row_uid if newer else None) == each.successor
+                and len(newer) >= each.newer
+                and not (each.is_only and len(versions) > 1)
+            )
+            done.append(is_as_seen)
+            if is_as_seen:
+                await self.delete_object(bucket.bucket_id, Deletion(each.row.key, each.row.version_id, each.marker))
+        return done
+
+    async def expire_uploads(self, bucket: BucketRow, uploads: Sequence[UploadRow]) -> Sequence[bool]:
+        self._require_unchanged(bucket)
+        there = [each.upload_id in self._uploads for each in uploads]
+        for each in uploads:
+            if each.upload_id in self._uploads:
+                self._forget_upload(each.upload_id, keep=frozenset())
+        return there
+
     async def condemned_blobs(self, *, before_us: int, limit: int) -> Sequence[bytes]:
         self._check_open()
         return self._condemned(before_us, is_inline=False)[:limit]
@@ -528,6 +555,12 @@ class MemoryIndex:
     def _require_bucket(self, bucket_id: bytes) -> None:
         if bucket_id not in self._buckets:
             raise NoSuchBucket
+
+    def _require_unchanged(self, bucket: BucketRow) -> None:
+        self._check_open()
+        self._require_bucket(bucket.bucket_id)
+        if self._buckets[bucket.bucket_id].revision != bucket.revision:
+            raise Conflict
 
     def _version(self, bucket_id: bytes, key: bytes, version_id: str | None) -> ObjectRow | None:
         versions = self._versions.get((bucket_id, key), [])

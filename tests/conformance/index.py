@@ -33,6 +33,7 @@ from gateway.storage.index.records import (
     BucketRow,
     ClientToken,
     Deletion,
+    Expiry,
     KeyedBucketKeys,
     KeyedObject,
     KeyedUpload,
@@ -196,10 +197,14 @@ class IndexSuite:
         return Clock()
 
     @pytest.fixture
-    async def bucket_id(self, index: Index) -> bytes:
+    async def bucket(self, index: Index) -> BucketRow:
         row = bucket_row()
         await index.create_bucket(row)
-        return row.bucket_id
+        return row
+
+    @pytest.fixture
+    def bucket_id(self, bucket: BucketRow) -> bytes:
+        return bucket.bucket_id
 
     # Buckets
 
@@ -494,6 +499,109 @@ class IndexSuite:
         page = await index.list_objects(other.bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
         assert page.rows == (theirs,)
         assert (await index.get_object(bucket_id, b"mine")).key == b"mine"
+
+    # Expiry
+
+    async def test_what_is_as_it_was_seen_expires(self, index: Index, bucket: BucketRow) -> None:
+        bucket_id = bucket.bucket_id
+        old, current = [await put(index, version_row(bucket_id, number)) for number in (1, 2)]
+        plain = await put(index, object_row(bucket_id, b"plain"))
+        first, second = [await put(index, version_row(bucket_id, number, b"marked")) for number in (3, 4)]
+        marker = version_row(bucket_id, 9, b"marked", kind=RowKind.DELETE_MARKER, blob_ids=())
+        expiries = [
+            Expiry(old, current.row_uid, 1),
+            Expiry(plain),
+            Expiry(first, second.row_uid, 1),
+            Expiry(second, marker=marker),
+        ]
+        assert await index.expire_versions(bucket, expiries) == [True, True, True, True]
+        left = await all_versions(index, bucket_id)
+        assert [(each.row.row_uid, each.is_latest) for each in left.entries] == [
+            (current.row_uid, True),
+            (marker.row_uid, True),
+            (second.row_uid, False),
+        ]
+        gone = (old, plain, first)
+        assert set(await condemned(index)) == {blob_id for row in gone for blob_id in row.blob_ids}
+        assert await index.expire_versions(bucket, expiries) == [False] * 4
+
+    async def test_versions_of_one_key_expire_together_from_the_oldest_on(
+        self, index: Index, bucket: BucketRow
+    ) -> None:
+        rows = [await put(index, version_row(bucket.bucket_id, number)) for number in range(4)]
+        expiries = [Expiry(rows[n], rows[n + 1].row_uid, 2) for n in (0, 1, 2)]
+        assert await index.expire_versions(bucket, expiries) == [True, True, False]
+        left = await all_versions(index, bucket.bucket_id)
+        assert [each.row.row_uid for each in left.entries] == [rows[3].row_uid, rows[2].row_uid]
+
+    @pytest.mark.parametrize(
+        "change", ["replaced", "revised", "newer", "newer gone", "successor gone", "older", "another of its id", "gone"]
+    )
+    async def test_what_is_not_as_it_was_seen_stays(self, index: Index, bucket: BucketRow, change: str) -> None:
+        bucket_id = bucket.bucket_id
+        rows = [await put(index, version_row(bucket_id, number)) for number in (1, 2, 3)]
+        alone = await put(index, object_row(bucket_id, b"alone"))
+        if change == "replaced":
+            expiry = Expiry(alone)
+            await put(index, object_row(bucket_id, b"alone"))
+        elif change == "revised":
+            expiry = Expiry(alone)
+            await index.change_object(bucket_id, b"alone", None, next_revision)
+        elif change == "newer":
+            expiry = Expiry(rows[2])
+            await put(index, version_row(bucket_id, 4))
+        elif change == "newer gone":
+            expiry = Expiry(rows[0], rows[1].row_uid, 2)
+            await index.delete_object(bucket_id, Deletion(b"key", rows[2].version_id))
+        elif change == "successor gone":
+            expiry = Expiry(rows[0], rows[1].row_uid, 1)
+            await index.delete_object(bucket_id, Deletion(b"key", rows[1].version_id))
+        elif change == "older":
+            expiry = Expiry(rows[2], is_only=True)
+        elif change == "another of its id":
+            expiry = Expiry(replace(alone, row_uid=new_id()))
+        else:
+            expiry = Expiry(alone)
+            await index.delete_object(bucket_id, Deletion(b"alone"))
+        before = await all_versions(index, bucket_id)
+        assert await index.expire_versions(bucket, [expiry]) == [False]
+        marker = version_row(bucket_id, 9, expiry.row.key, kind=RowKind.DELETE_MARKER, blob_ids=())
+        assert await index.expire_versions(bucket, [replace(expiry, marker=marker)]) == [False]
+        assert await all_versions(index, bucket_id) == before
+
+    async def test_the_only_version_expires_as_such(self, index: Index, bucket: BucketRow) -> None:
+        marker = version_row(bucket.bucket_id, 9, kind=RowKind.DELETE_MARKER, blob_ids=())
+        await index.delete_object(bucket.bucket_id, Deletion(b"key", marker=marker))
+        assert await index.expire_versions(bucket, [Expiry(marker, is_only=True)]) == [True]
+        assert (await all_versions(index, bucket.bucket_id)).entries == ()
+
+    async def test_uploads_expire(self, index: Index, bucket: BucketRow) -> None:
+        uploads = [upload_row(bucket.bucket_id, key) for key in (b"a", b"b", b"c")]
+        for upload in uploads:
+            await index.create_upload(upload)
+        parts = await put_parts(index, uploads[0], range(1, 3))
+        await index.abort_upload(bucket.bucket_id, b"b", uploads[1].upload_id)
+        assert await index.expire_uploads(bucket, uploads[1::-1]) == [False, True]
+        assert set(await condemned(index)) == {part.blob_id for part in parts}
+        page = await index.list_uploads(bucket.bucket_id, prefix=b"", delimiter=b"", after=None, max_uploads=9)
+        assert page.uploads == (uploads[2],)
+
+    async def test_nothing_expires_by_what_a_bucket_said_before(self, index: Index, bucket: BucketRow) -> None:
+        row = await put(index, object_row(bucket.bucket_id))
+        upload = upload_row(bucket.bucket_id)
+        await index.create_upload(upload)
+        await index.update_bucket(replace(bucket, revision=bucket.revision + 1, sealed=b"another"))
+        with pytest.raises(Conflict):
+            await index.expire_versions(bucket, [Expiry(row)])
+        with pytest.raises(Conflict):
+            await index.expire_uploads(bucket, [upload])
+        assert (await index.get_object(bucket.bucket_id, b"key")).row_uid == row.row_uid
+        assert await index.get_upload(bucket.bucket_id, b"key", upload.upload_id) == upload
+        another = bucket_row("gone")
+        with pytest.raises(NoSuchBucket):
+            await index.expire_versions(another, [])
+        with pytest.raises(NoSuchBucket):
+            await index.expire_uploads(another, [])
 
     # Renaming
 

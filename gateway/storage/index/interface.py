@@ -19,6 +19,7 @@ from gateway.storage.index.records import (
     BucketRow,
     ClientToken,
     Deletion,
+    Expiry,
     KeyedBucketKeys,
     KeyedPage,
     KeyedUpload,
@@ -223,6 +224,19 @@ class UploadIndex(Protocol):
         ...
 
 
+class ExpiryIndex(Protocol):
+    """Versions and uploads that go because of what `bucket` says, as it was read: both methods raise Conflict if it was
+    changed since, NoSuchBucket if it is gone. Whoever changed it knows that nothing goes afterwards by what it said."""
+
+    async def expire_versions(self, bucket: BucketRow, expiries: Sequence[Expiry]) -> Sequence[bool]:
+        """Do those whose key still is as it was seen, as `delete_objects` does deletions; which ones were done."""
+        ...
+
+    async def expire_uploads(self, bucket: BucketRow, uploads: Sequence[UploadRow]) -> Sequence[bool]:
+        """Abort those that are still there; which ones were."""
+        ...
+
+
 class GarbageIndex(Protocol):
     async def condemned_blobs(self, *, before_us: int, limit: int) -> Sequence[bytes]:
         """Ids of blobs in the blob store without references since before `before_us`, oldest first."""
@@ -365,6 +379,7 @@ class Index(
     BucketIndex,
     ObjectIndex,
     UploadIndex,
+    ExpiryIndex,
     GarbageIndex,
     BlobIndex,
     KeyEpochIndex,

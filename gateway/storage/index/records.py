@@ -105,6 +105,22 @@ class Deletion:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiry:
+    """A version that goes because of its age, and what was seen of its key when that was decided.
+
+    `row` is as a listing gave it. `successor` is the uid of the version right above it, None for the newest one, and
+    `newer` how many there must be above it. `is_only`: there was no other version. With a `marker`, which is for the
+    newest version alone, nothing goes: as in a Deletion.
+    """
+
+    row: ObjectRow
+    successor: bytes | None = None
+    newer: int = 0
+    is_only: bool = False
+    marker: ObjectRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VersionEntry:
     """A version in a listing; `is_latest`: there is no newer one of its key."""
 

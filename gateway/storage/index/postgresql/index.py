@@ -11,6 +11,7 @@ from database.opening import CONNECT_SECONDS, Password, open_database
 from gateway.storage.index.postgresql.batch_jobs import PostgreSQLBatchJobs
 from gateway.storage.index.postgresql.bucket_keys import PostgreSQLBucketKeys
 from gateway.storage.index.postgresql.buckets import PostgreSQLBuckets
+from gateway.storage.index.postgresql.expiry import PostgreSQLExpiry
 from gateway.storage.index.postgresql.garbage import PostgreSQLGarbage, PostgreSQLJobs
 from gateway.storage.index.postgresql.key_epochs import PostgreSQLKeyEpochs
 from gateway.storage.index.postgresql.kms_keys import PostgreSQLKMSKeys
@@ -26,6 +27,7 @@ class PostgreSQLIndex(
     PostgreSQLBuckets,
     PostgreSQLObjects,
     PostgreSQLUploads,
+    PostgreSQLExpiry,
     PostgreSQLGarbage,
     PostgreSQLBlobs,
     PostgreSQLKeyEpochs,

@@ -3,8 +3,8 @@
 Versions of a key stand and fall together: their order, which one is current, what a precondition was told. There may be
 no row of them yet, so the lock is on something that is always there: a row of `key_lock`, by a hash of bucket and key.
 Two keys in one slot wait for each other now and then, which harms nothing. Slots are locked in their order, all that a
-transaction needs at once. A bucket is held against deletion, not against another configuration, and by any number of
-transactions together.
+transaction needs at once. A bucket is held against deletion, mostly not against another configuration, and by any
+number of transactions together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from database.connection import Transaction
-from gateway.storage.errors import NoSuchBucket
+from gateway.storage.errors import Conflict, NoSuchBucket
+from gateway.storage.index.records import BucketRow
 
 _SLOT_BYTES: Final = 2
 """65 536 slots, as the first migration made. All gateways of a database must agree: never changed, nor is `slot_of`."""
@@ -25,6 +26,7 @@ _LOCK_IN_BUCKET = f"""
         present AS MATERIALIZED (SELECT 1 FROM bucket WHERE bucket_id = $2 FOR KEY SHARE)
     SELECT (SELECT count(*) FROM slots), EXISTS (SELECT FROM present)
 """  # noqa: S608  # constants only
+_HOLD_AS_IT_IS = "SELECT revision FROM bucket WHERE bucket_id = $1 FOR SHARE"
 _HOLD_BUCKET = "SELECT 1 FROM bucket WHERE bucket_id = $1 FOR KEY SHARE"
 
 
@@ -50,3 +52,13 @@ async def hold_bucket(transaction: Transaction, bucket_id: bytes) -> None:
     """Raises NoSuchBucket."""
     if await transaction.row(_HOLD_BUCKET, bucket_id) is None:
         raise NoSuchBucket
+
+
+async def hold_unchanged(transaction: Transaction, bucket: BucketRow) -> None:
+    """Hold the bucket against another configuration, too. Raises NoSuchBucket, and Conflict if it has got one since it
+    was read."""
+    found = await transaction.row(_HOLD_AS_IT_IS, bucket.bucket_id)
+    if found is None:
+        raise NoSuchBucket
+    if found[0] != bucket.revision:
+        raise Conflict("the bucket changed since it was read")

@@ -135,11 +135,16 @@ class PostgreSQLUploads(IndexPart):
 
     async def abort_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
         async def abort(transaction: Transaction) -> None:
-            await _lock_upload(transaction, bucket_id, key, upload_id)
-            await release_blobs(transaction, await _part_blobs(transaction, upload_id), self._clock_us())
-            await _forget_upload(transaction, upload_id)
+            await abort_upload(transaction, bucket_id, key, upload_id, self._clock_us())
 
         await self._database.write(abort)
+
+
+async def abort_upload(transaction: Transaction, bucket_id: bytes, key: bytes, upload_id: bytes, now_us: int) -> None:
+    """Raises NoSuchUpload."""
+    await _lock_upload(transaction, bucket_id, key, upload_id)
+    await release_blobs(transaction, await _part_blobs(transaction, upload_id), now_us)
+    await _forget_upload(transaction, upload_id)
 
 
 async def forget_uploads_of_bucket(transaction: Transaction, bucket_id: bytes, now_us: int) -> None:

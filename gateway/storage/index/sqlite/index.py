@@ -13,6 +13,7 @@ from gateway.storage.index.sqlite.batch_jobs import SQLiteBatchJobs
 from gateway.storage.index.sqlite.bucket_keys import SQLiteBucketKeys
 from gateway.storage.index.sqlite.buckets import SQLiteBuckets
 from gateway.storage.index.sqlite.connection import Database, connect
+from gateway.storage.index.sqlite.expiry import SQLiteExpiry
 from gateway.storage.index.sqlite.garbage import SQLiteGarbage, SQLiteJobs
 from gateway.storage.index.sqlite.key_epochs import SQLiteKeyEpochs
 from gateway.storage.index.sqlite.kms_keys import SQLiteKMSKeys
@@ -29,6 +30,7 @@ class SQLiteIndex(
     SQLiteBuckets,
     SQLiteObjects,
     SQLiteUploads,
+    SQLiteExpiry,
     SQLiteGarbage,
     SQLiteBlobs,
     SQLiteKeyEpochs,

@@ -115,11 +115,16 @@ class SQLiteUploads(IndexPart):
 
     async def abort_upload(self, bucket_id: bytes, key: bytes, upload_id: bytes) -> None:
         def abort(connection: sqlite3.Connection) -> None:
-            _require_upload(connection, bucket_id, key, upload_id)
-            release_blobs(connection, _part_blobs(connection, upload_id), self._clock_us())
-            _forget_upload(connection, upload_id)
+            abort_upload(connection, bucket_id, key, upload_id, self._clock_us())
 
         await self._database.write(abort)
+
+
+def abort_upload(connection: sqlite3.Connection, bucket_id: bytes, key: bytes, upload_id: bytes, now_us: int) -> None:
+    """Inside a write transaction. Raises NoSuchUpload."""
+    _require_upload(connection, bucket_id, key, upload_id)
+    release_blobs(connection, _part_blobs(connection, upload_id), now_us)
+    _forget_upload(connection, upload_id)
 
 
 def forget_uploads_of_bucket(connection: sqlite3.Connection, bucket_id: bytes, now_us: int) -> None:

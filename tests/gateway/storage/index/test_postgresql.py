@@ -19,6 +19,7 @@ from gateway.storage.index.interface import Index
 from gateway.storage.index.postgresql import (
     blob_rows,
     bucket_keys,
+    expiry,
     garbage,
     kms_keys,
     locks,
@@ -441,6 +442,8 @@ HOT_QUERIES = {
     "list uploads, skipping": uploads.LIST.skipping,
     "list parts": uploads.LIST_PARTS,
     "put part": uploads._PUT_PART,
+    "newer versions": expiry.NEWER,
+    "older versions": expiry.HAS_OLDER,
     "condemned blobs": garbage.CONDEMNED,
     "known blobs": garbage.KNOWN,
     "forget inline blobs": garbage.FORGET_INLINE,
