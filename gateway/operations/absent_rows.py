@@ -18,12 +18,12 @@ from gateway.operations.table import VERSION_ID, Body, Operation, Target
 BUCKET, OBJECT = Target.BUCKET, Target.OBJECT
 
 
-def _one(name: str, parameter: str, code: str, *, action: str | None = None, delete_name: str = "") -> list[Operation]:
+def _one(name: str, parameter: str, code: str, *, action: str | None = None) -> list[Operation]:
     """The Get and Delete of a kind of which a bucket has at most one. `action` is named where it is not `name`'s."""
     removes = f"s3:Put{action}" if action else f"s3:Delete{name}"
     return [
         Operation(f"Get{name}", "GET", BUCKET, f"s3:Get{action or name}", (parameter,), handler=missing(code)),
-        Operation(delete_name or f"Delete{name}", "DELETE", BUCKET, removes, (parameter,), handler=delete),
+        Operation(f"Delete{name}", "DELETE", BUCKET, removes, (parameter,), handler=delete),
     ]
 
 
@@ -49,13 +49,6 @@ def _switched_off(name: str, parameter: str, action: str, root: str) -> list[Ope
 
 
 ABSENT = (
-    *_one(
-        "BucketLifecycleConfiguration",
-        "lifecycle",
-        "NoSuchLifecycleConfiguration",
-        action="LifecycleConfiguration",
-        delete_name="DeleteBucketLifecycle",
-    ),
     *_one(
         "BucketReplication",
         "replication",

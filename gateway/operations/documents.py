@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.protocol.acl import Grants
+from gateway.protocol.lifecycle import Lifecycle
 from gateway.protocol.public_access import ObjectOwnership, PublicAccessBlock
 
 
@@ -24,6 +25,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     where nobody set one. `takes_customer_keys` says whether objects may be written by SSE-C; None: nobody has said so
     since there is SSE-C, and `encryption` may have before (`gateway.operations.customer_keys`). `copy` says whether
     copies from and to the bucket may share ciphertext (`gateway.operations.copy_sharing`), None: as the installation.
+    `lifecycle` are its rules, each with an id, None where there is no such configuration.
     """
 
     encryption: str | None = None
@@ -39,6 +41,7 @@ class BucketDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     grants: Grants | None = None
     takes_customer_keys: bool | None = None
     copy: str | None = None
+    lifecycle: Lifecycle | None = None
 
     @property
     def has_acls(self) -> bool:

@@ -42,7 +42,6 @@ UNSERVED = (
     _unserved(
         "PutBucketInventoryConfiguration", "PUT", BUCKET, "inventory", "id", action="s3:PutInventoryConfiguration"
     ),
-    _unserved("PutBucketLifecycleConfiguration", "PUT", BUCKET, "lifecycle", action="s3:PutLifecycleConfiguration"),
     _unserved("PutBucketMetricsConfiguration", "PUT", BUCKET, "metrics", "id", action="s3:PutMetricsConfiguration"),
     _unserved("PutBucketReplication", "PUT", BUCKET, "replication", action="s3:PutReplicationConfiguration"),
     _unserved("PutBucketWebsite", "PUT", BUCKET, "website"),

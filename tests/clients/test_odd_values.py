@@ -52,6 +52,8 @@ BODIES = {
     "PutBucketEncryption": "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>"
     "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule>"
     "</ServerSideEncryptionConfiguration>",
+    "PutBucketLifecycleConfiguration": "<LifecycleConfiguration><Rule><Filter/><Status>Enabled</Status><Expiration>"
+    "<Days>9</Days></Expiration></Rule></LifecycleConfiguration>",
     "PutBucketLogging": "<BucketLoggingStatus/>",
     "PutBucketNotificationConfiguration": "<NotificationConfiguration/>",
     "PutBucketOwnershipControls": "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule>"

@@ -376,6 +376,21 @@ def _xml(name: str, content: bytes) -> bytes:
     return f"<{name}>".encode() + content + f"</{name}>".encode()
 
 
+def _lifecycle() -> bytes:
+    tags = _xml("And", b"".join(_xml("Tag", _xml("Key", key) + _xml("Value", b"")) for key in (b"a", b"b")))
+    return _xml(
+        "LifecycleConfiguration",
+        b"".join(
+            _xml("Rule", _xml("ID", name) + _xml("Filter", which) + _xml("Status", b"Disabled") + action)
+            for name, which, action in (
+                (b"a", tags, _xml("Expiration", _xml("Days", b"9"))),
+                (b"b", _xml("Prefix", b"k"), _xml("Expiration", _xml("Date", b"2030-01-01T00:00:00Z"))),
+                (b"c", b"", _xml("AbortIncompleteMultipartUpload", _xml("DaysAfterInitiation", b"9"))),
+            )
+        ),
+    )
+
+
 def _tagging() -> bytes:
     return _xml("Tagging", _xml("TagSet", _xml("Tag", _xml("Key", b"a") + _xml("Value", b"b"))))
 
@@ -397,7 +412,7 @@ def _configurations(bucket: str) -> Iterator[Sample]:
         "ownershipControls": _xml("OwnershipControls", _xml("Rule", _xml("ObjectOwnership", b"ObjectWriter"))),
         "requestPayment": _xml("RequestPaymentConfiguration", _xml("Payer", b"Requester")),
         "accelerate": _xml("AccelerateConfiguration", _xml("Status", b"Enabled")),
-        "lifecycle": _xml("LifecycleConfiguration", b""),
+        "lifecycle": _lifecycle(),
     }.items():
         yield Sample("PUT", f"/{bucket}?{name}", {}, document)
         yield Sample("DELETE", f"/{bucket}?{name}")

@@ -14,6 +14,7 @@ Parameters = Mapping[str, Any]
 
 RULE = {"AllowedMethods": ["GET"], "AllowedOrigins": ["*"]}
 ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+LIFECYCLE = {"ID": "one", "Filter": {}, "Status": "Enabled", "Expiration": {"Days": 9}}
 TAGGING = {"TagSet": [{"Key": "a", "Value": "b"}]}
 BLOCK = {"BlockPublicAcls": True}
 LOG_DELIVERY = 'uri="http://acs.amazonaws.com/groups/s3/LogDelivery"'
@@ -72,13 +73,27 @@ def _changing(
     return Case(service="s3", operation=operation, prepare=prepare)
 
 
-def _absent(kind: str, *, delete: str = "", action: str = "", otherwise: str) -> list[Case]:
+def _absent(kind: str, *, action: str = "", otherwise: str) -> list[Case]:
     """A configuration of which a bucket has one, and none here."""
-    removing = delete or f"Delete{kind}"
     return [
         _reading(f"Get{kind}", f"Get{action or kind}", otherwise=otherwise),
-        _changing(removing, f"Put{action}" if action else f"Delete{kind}", is_idle=True),
+        _changing(f"Delete{kind}", f"Put{action}" if action else f"Delete{kind}", is_idle=True),
     ]
+
+
+def _with_lifecycle() -> Case:
+    """DeleteBucketLifecycle, whose name is not that of its Put."""
+
+    def prepare(world: World) -> Prepared:
+        bucket = world.bucket()
+        world.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": [LIFECYCLE]})
+        return Prepared(
+            ask=ask("DeleteBucketLifecycle", Bucket=bucket),
+            needs=[("s3:PutLifecycleConfiguration", bucket_arn(bucket))],
+            observe=world.configuration_of(bucket),
+        )
+
+    return Case(service="s3", operation="DeleteBucketLifecycle", prepare=prepare)
 
 
 def _absent_by_id(kind: str) -> list[Case]:
@@ -200,12 +215,11 @@ CASES = [
     _reading("ListObjectsV2", "ListBucket"),
     _reading("ListObjectVersions", "ListBucketVersions"),
     _reading("ListMultipartUploads", "ListBucketMultipartUploads"),
-    *_absent(
-        "BucketLifecycleConfiguration",
-        delete="DeleteBucketLifecycle",
-        action="LifecycleConfiguration",
-        otherwise="NoSuchLifecycleConfiguration",
+    _reading("GetBucketLifecycleConfiguration", "GetLifecycleConfiguration", otherwise="NoSuchLifecycleConfiguration"),
+    _changing(
+        "PutBucketLifecycleConfiguration", "PutLifecycleConfiguration", LifecycleConfiguration={"Rules": [LIFECYCLE]}
     ),
+    _with_lifecycle(),
     *_absent("BucketReplication", action="ReplicationConfiguration", otherwise="ReplicationConfigurationNotFoundError"),
     *_absent("BucketWebsite", otherwise="NoSuchWebsiteConfiguration"),
     *_absent("BucketMetadataTableConfiguration", otherwise="MetadataConfigurationNotFound"),

@@ -23,6 +23,7 @@ CONFIGURATIONS = (
     "get_bucket_acl",
     "get_bucket_cors",
     "get_bucket_encryption",
+    "get_bucket_lifecycle_configuration",
     "get_bucket_ownership_controls",
     "get_bucket_policy",
     "get_bucket_request_payment",
