@@ -30,12 +30,14 @@ from gateway.operations.jobs.rewrap_jobs import RewrapJobs
 from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.key_usage import count_usage
 from gateway.operations.key_watch import KeyWatch
+from gateway.operations.lifecycle.passes import LifecyclePasses, Pace
 from gateway.operations.rows import OPERATIONS, UPDATE_OBJECT_ENCRYPTION
 from gateway.operations.scrub.deep import DeepScrub
 from gateway.operations.scrub.passes import Pass, Telling
 from gateway.operations.scrub.shallow import ShallowScrub
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
+from gateway.protocol.lifecycle import LifecycleDays
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.public_access import ObjectOwnership
 from gateway.sealing.bucket_keys import BucketKeys
@@ -82,6 +84,9 @@ JOBS_SECONDS = 2.0
 SCRUB_LOOK_SECONDS = 5.0
 """Between two looks whether a scrub is due, or one that nobody goes on with."""
 
+LIFECYCLE_LOOK_SECONDS = 30.0
+"""Between two looks whether a pass over lifecycle rules is due, or one that nobody goes on with."""
+
 DAY_SECONDS = 86_400.0
 
 UNSEAL_PAUSE_SECONDS = 1.0
@@ -118,6 +123,7 @@ class Application:
         self._rewrapping: RewrapRunner | None = None
         self._batches: BatchRunner | None = None
         self._deep_scrub: DeepScrub | None = None
+        self._lifecycle: LifecyclePasses | None = None
         self._owner = ""
         self._notes = NoteTaking(NoteKeeper(settings.notes_path, index), settings.run_directory / "notes.lock")
         self._key_watch: KeyWatch | None = None
@@ -155,6 +161,7 @@ class Application:
         self._tasks.append(asyncio.create_task(self._go_on_with_jobs(), name="jobs"))
         self._tasks.append(asyncio.create_task(self._go_on_with_batches(), name="batches"))
         self._tasks.append(asyncio.create_task(self._scrub(), name="scrub"))
+        self._tasks.append(asyncio.create_task(self._let_expire(), name="lifecycle"))
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises but CancelledError and MemoryError."""
@@ -321,6 +328,7 @@ class Application:
             new_buckets_take_customer_keys=not self._settings.access.new_buckets_block_sse_c,
             key_watch=self._key_watch,
             copies_share=self._settings.storage.copy == CopySetting.SHARE,
+            lifecycle_days=LifecycleDays(self._settings.lifecycle.day_seconds),
         )
         via_service = f"s3.{self._settings.region}.amazonaws.com"
         self._rewrapping = RewrapRunner(
@@ -347,6 +355,15 @@ class Application:
             data_keys=services.data_keys,
             inline_limit_bytes=services.inline_limit_bytes,
             via_service=via_service,
+        )
+        self._lifecycle = LifecyclePasses(
+            self._index,
+            rows,
+            services.lifecycle_days,
+            Pace(self._settings.lifecycle.every_seconds, self._settings.lifecycle.removals_per_second),
+            owner=self._owner,
+            integrity_event=integrity_event,
+            count=metrics.count_expired,
         )
         regions = {KMS.name: self._settings.kms.other_regions}
         regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}
@@ -418,6 +435,15 @@ class Application:
                 await self._scrub_if_due(shallow, settings.every_days)
             if settings.deep_every_days and self._deep_scrub is not None:
                 await self._scrub_if_due(self._deep_scrub, settings.deep_every_days)
+
+    async def _let_expire(self) -> None:
+        while True:
+            await asyncio.sleep(min(self._settings.lifecycle.every_seconds, LIFECYCLE_LOOK_SECONDS))
+            try:
+                if self._lifecycle is not None:
+                    await self._lifecycle.run_if_due()
+            except (StorageError, SealingError) as error:
+                _log.warning("lifecycle: %s", error)
 
     async def _scrub_if_due(self, scrub: Pass, every_days: float) -> None:
         try:

@@ -364,6 +364,22 @@ class ScrubSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LifecycleSettings:
+    """Letting objects, versions and uploads expire by the lifecycle rules of buckets."""
+
+    every_seconds: float = setting(
+        3600.0, "from the begin of one pass over all buckets to that of the next", minimum=0.1, maximum=7 * 86_400
+    )
+    removals_per_second: float = setting(500.0, "remove at most so many; 0: no limit", maximum=1_000_000)
+    day_seconds: float = setting(
+        86_400.0,
+        "how long a day of a rule lasts: for tests alone, as nothing else than a day is one",
+        minimum=0.1,
+        maximum=86_400,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
     """The database that holds the index, and what else is there, where storage.index names one."""
 
@@ -482,6 +498,7 @@ class Settings:
     backing: BackingSettings = field(default_factory=BackingSettings)
     mirror: MirrorSettings = field(default_factory=MirrorSettings)
     scrub: ScrubSettings = field(default_factory=ScrubSettings)
+    lifecycle: LifecycleSettings = field(default_factory=LifecycleSettings)
     log: LogSettings = field(default_factory=LogSettings)
     account: tuple[AccountSettings, ...] = setting((), "accounts")
     webidentity: WebIdentitySettings = field(default_factory=WebIdentitySettings)

@@ -19,6 +19,7 @@ from gateway.protocol.aws_chunked import ChunkVerifier
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import ContentSHA256, length_is_missing
 from gateway.protocol.errors import S3Error
+from gateway.protocol.lifecycle import REAL_DAYS, LifecycleDays
 from gateway.protocol.messages import Request
 from gateway.protocol.modes import Wrap
 from gateway.protocol.names import BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
@@ -79,6 +80,7 @@ class Services:
     copies_share: bool = True
     key_watch: KeyWatch | None = None
     buckets_per_account: int = 10_000
+    lifecycle_days: LifecycleDays = REAL_DAYS
 
     def canonical_id(self, account_id: str) -> str:
         return self.owner_of(account_id).canonical_id

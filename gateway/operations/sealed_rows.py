@@ -59,9 +59,13 @@ class SealedRows:
         known = self._opened_buckets.get(row.bucket_id)
         if known is not None and known[0] == row:
             return known[1]
-        document = self._open(row.bucket_id, row.revision, _bucket_columns(row), row.sealed, _bucket)
+        document = self.read_bucket(row)
         self._keep_opened(row, document)
         return document
+
+    def read_bucket(self, row: BucketRow) -> BucketDocument:
+        """The same for who goes through all buckets: it is not kept."""
+        return self._open(row.bucket_id, row.revision, _bucket_columns(row), row.sealed, _bucket)
 
     def _keep_opened(self, row: BucketRow, document: BucketDocument) -> None:
         older = self._opened_buckets.pop(row.bucket_id, None)

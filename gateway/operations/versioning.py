@@ -10,7 +10,8 @@ import os
 from enum import StrEnum
 
 from gateway.operations.context import Call
-from gateway.operations.documents import ObjectDocument
+from gateway.operations.documents import BucketDocument, ObjectDocument
+from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.errors import S3Error
 from gateway.protocol.modes import Mode, Wrap
 from gateway.protocol.timestamps import format_http_date
@@ -43,7 +44,12 @@ def versioning_of(call: Call, bucket: BucketRow) -> Versioning:
 
 def new_version_id(call: Call, bucket: BucketRow, modified_us: int) -> str:
     """The id of a version that is written now: one of its own only while versioning is enabled."""
-    if versioning_of(call, bucket) is not Versioning.ENABLED:
+    return version_id_in(versioning_of(call, bucket), modified_us)
+
+
+def version_id_in(versioning: Versioning, modified_us: int) -> str:
+    """The same in a bucket of that state."""
+    if versioning is not Versioning.ENABLED:
         return NULL_VERSION_ID
     return format_version_id(modified_us, os.urandom(RANDOM_BYTES))
 
@@ -55,7 +61,12 @@ def written_headers(row: ObjectRow) -> dict[str, str]:
 
 def read_headers(call: Call, bucket: BucketRow, row: ObjectRow, *, name: str = VERSION_HEADER) -> dict[str, str]:
     """What the answer to a read tells: the version id, "null" too, in a bucket that has or had versioning."""
-    return {} if versioning_of(call, bucket) is Versioning.NEVER else {name: row.version_id}
+    return told_version(call.services.rows.open_bucket(bucket), row, name=name)
+
+
+def told_version(settings: BucketDocument, row: ObjectRow, *, name: str = VERSION_HEADER) -> dict[str, str]:
+    """The same in a bucket of these settings."""
+    return {name: row.version_id} if settings.versioning else {}
 
 
 def named_version(call: Call, bucket: BucketRow, version_id: str | None) -> str | None:
@@ -102,14 +113,20 @@ def no_such_version(key: str, version_id: str | None) -> S3Error:
 
 def new_marker(call: Call, bucket: BucketRow, key: str) -> ObjectRow:
     """A delete marker for the key, sealed: nothing but a row."""
+    version_id = new_version_id(call, bucket, call.now_us)
+    return marker_row(call.services.rows, bucket.bucket_id, key.encode(), version_id, call.now_us)
+
+
+def marker_row(rows: SealedRows, bucket_id: bytes, key: bytes, version_id: str, now_us: int) -> ObjectRow:
+    """`new_marker` without a request."""
     row = ObjectRow(
-        bucket_id=bucket.bucket_id,
-        key=key.encode(),
+        bucket_id=bucket_id,
+        key=key,
         row_uid=new_id(),
-        version_id=new_version_id(call, bucket, call.now_us),
+        version_id=version_id,
         kind=RowKind.DELETE_MARKER,
         size=0,
-        modified_us=call.now_us,
+        modified_us=now_us,
         wrap=Wrap(Mode.SSE_S3, b""),
         blob_ids=(),
         manifest_id=None,
@@ -117,7 +134,7 @@ def new_marker(call: Call, bucket: BucketRow, key: str) -> ObjectRow:
         revision=0,
         sealed=b"",
     )
-    return call.services.rows.seal_object(row, ObjectDocument(etag=""))
+    return rows.seal_object(row, ObjectDocument(etag=""))
 
 
 def etag_of(call: Call, row: ObjectRow | None) -> str | None:

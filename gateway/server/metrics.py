@@ -86,6 +86,12 @@ DELAYED = Counter(
     registry=REGISTRY,
 )
 SWEPT = Counter("sealgate_swept_blobs", "Blobs removed by the sweep, by reason.", ["reason"], registry=REGISTRY)
+EXPIRED = Counter(
+    "sealgate_lifecycle_expirations",
+    "Versions and uploads that went by lifecycle rules, by what they were.",
+    ["action"],
+    registry=REGISTRY,
+)
 SCRUBBED = Counter(
     "sealgate_scrubbed_blobs",
     "Blobs looked at by the scrub, by kind of pass and outcome.",
@@ -143,6 +149,11 @@ def count_throttled(service: str, limit: str) -> None:
 def count_swept(reason: str, blobs: int) -> None:
     """`reason` is "condemned" (deleted objects) or "orphan" (no row)."""
     SWEPT.labels(reason).inc(blobs)
+
+
+def count_expired(action: str) -> None:
+    """`action` is one of `gateway.operations.lifecycle.deciding.Action`."""
+    EXPIRED.labels(action).inc()
 
 
 def count_scrubbed(scrub: str, outcome: str) -> None:

@@ -13,6 +13,7 @@ from gateway.operations.customer_keys import key_of_upload
 from gateway.operations.documents import ObjectDescriptor, ObjectDocument, encode
 from gateway.operations.encryption import new_manifest_key, open_data_key
 from gateway.operations.footers import object_envelope
+from gateway.operations.lifecycle.headers import expiration_of_new
 from gateway.operations.manifest import store_manifest
 from gateway.operations.multipart.parts import ChosenParts, check_declared_size, choose_parts, multipart_etag
 from gateway.operations.multipart.upload_id import find_upload, is_no_such_upload, parse_upload_id
@@ -30,7 +31,7 @@ from gateway.protocol.xml.documents.multipart import (
     CompleteMultipartUploadResult,
 )
 from gateway.storage.errors import NoSuchUpload
-from gateway.storage.index.records import ObjectRow, RowKind, UploadRow
+from gateway.storage.index.records import BucketRow, ObjectRow, RowKind, UploadRow
 
 
 async def handle(call: Call) -> Response:
@@ -44,7 +45,7 @@ async def handle(call: Call) -> Response:
         if completed is None:
             raise
         row, document = completed
-        return _answer(call, document, row)
+        return _answer(call, await call.bucket(), document, row)
 
 
 async def _completed_before(call: Call, wanted: Sequence[CompletedPart]) -> tuple[ObjectRow, ObjectDocument] | None:
@@ -108,10 +109,10 @@ async def _complete(call: Call, wanted: Sequence[CompletedPart]) -> Response:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, chosen.entries)
         await call.services.index.complete_upload(upload.upload_id, sealed, manifest.blob, precondition)
         manifest.keep()
-    return _answer(call, document, row)
+    return _answer(call, bucket, document, row)
 
 
-def _answer(call: Call, document: ObjectDocument, row: ObjectRow) -> Response:
+def _answer(call: Call, bucket: BucketRow, document: ObjectDocument, row: ObjectRow) -> Response:
     result = CompleteMultipartUploadResult(
         location=call.object_url,
         bucket=call.bucket_name,
@@ -120,7 +121,8 @@ def _answer(call: Call, document: ObjectDocument, row: ObjectRow) -> Response:
         checksums=document.checksums,
         checksum_type=document.checksum_type,
     )
-    return xml_response(result, headers={**encryption_response_headers(row.wrap), **written_headers(row)})
+    told = {**encryption_response_headers(row.wrap), **written_headers(row)}
+    return xml_response(result, headers={**told, **expiration_of_new(call, bucket, row, document)})
 
 
 def _row(upload: UploadRow, chosen: ChosenParts, version_id: str) -> ObjectRow:

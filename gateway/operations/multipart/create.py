@@ -7,6 +7,7 @@ from gateway.operations.condition_keys import asked_encryption
 from gateway.operations.context import Call
 from gateway.operations.documents import UploadDocument
 from gateway.operations.encryption import choose_encryption, new_data_key
+from gateway.operations.lifecycle.headers import abortion_of
 from gateway.operations.multipart.upload_id import format_upload_id
 from gateway.operations.render import xml_response
 from gateway.operations.tagging import requested_tags
@@ -57,6 +58,7 @@ async def handle(call: Call) -> Response:
     if algorithm and checksum_type:
         headers["x-amz-checksum-algorithm"] = algorithm.name
         headers["x-amz-checksum-type"] = checksum_type.name
+    headers.update(abortion_of(call, bucket, row))
     return xml_response(
         InitiateMultipartUploadResult(call.bucket_name, call.key, format_upload_id(row.upload_id)), headers=headers
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gateway.operations.acl import initiator_of, owner_of_object
 from gateway.operations.context import Call
 from gateway.operations.customer_keys import key_of_upload
+from gateway.operations.lifecycle.headers import abortion_of
 from gateway.operations.multipart.upload_id import find_upload, format_upload_id
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
@@ -47,5 +48,6 @@ async def handle(call: Call) -> Response:
             checksum_type=asked.checksum_type,
             url_encoded=parameters.url_encoded,
             initiator=initiator_of(call.services, bucket, asked),
-        )
+        ),
+        headers=abortion_of(call, bucket, upload),
     )

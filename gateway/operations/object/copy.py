@@ -117,7 +117,7 @@ async def _copy(call: Call, *, may_share: bool) -> Response:
         sealed = call.services.rows.seal_object(manifest.attach(row), document, parts)
         await call.services.index.put_object(sealed, [manifest.blob], precondition)
         manifest.keep()
-    return copied_response(call, source, row, document, choice)
+    return copied_response(call, bucket, source, (row, document), choice)
 
 
 def _described(call: Call, bucket: BucketRow, source: CopySource) -> ObjectHeaders:

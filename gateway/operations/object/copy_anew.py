@@ -14,6 +14,7 @@ from gateway.operations.digests import DEFAULT_ALGORITHM, Digests
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import StoredBody
 from gateway.operations.encryption import EncryptionChoice
+from gateway.operations.lifecycle.headers import expiration_of_new
 from gateway.operations.object.single_body import NewObject, SingleBody
 from gateway.operations.render import xml_response
 from gateway.operations.upload import store
@@ -25,7 +26,7 @@ from gateway.protocol.messages import Response
 from gateway.protocol.modes import Mode
 from gateway.protocol.xml.documents.objects import CopyObjectResult
 from gateway.sealing.body_key import BodyKey
-from gateway.storage.index.records import ObjectRow
+from gateway.storage.index.records import BucketRow, ObjectRow
 
 
 async def copy_anew(
@@ -41,13 +42,18 @@ async def copy_anew(
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=made.wrap.mode is Mode.SSE_S3, also=wanted)
     async with store(call.services, made.data_key, body, digests, made.footer, watching=call.watching()) as stored:
         row, document = await made.put(stored)
-    return copied_response(call, source, row, document, target.choice)
+    return copied_response(call, target.bucket, source, (row, document), target.choice)
 
 
 def copied_response(
-    call: Call, source: CopySource, row: ObjectRow, document: ObjectDocument, choice: EncryptionChoice
+    call: Call,
+    bucket: BucketRow,
+    source: CopySource,
+    made: tuple[ObjectRow, ObjectDocument],
+    choice: EncryptionChoice,
 ) -> Response:
     """What CopyObject tells of the copy, whichever way it was made."""
+    row, document = made
     result = CopyObjectResult(
         etag=document.etag,
         modified_us=row.modified_us,
@@ -57,6 +63,7 @@ def copied_response(
     headers = {
         **encryption_response_headers(row.wrap, choice.context, choice.customer_key),
         **written_headers(row),
+        **expiration_of_new(call, bucket, row, document),
         **read_headers(call, source.bucket, source.row, name=COPY_SOURCE_VERSION_HEADER),
     }
     return xml_response(result, headers=headers)

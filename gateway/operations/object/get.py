@@ -12,9 +12,10 @@ from gateway.operations.customer_keys import key_of_object
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.download import BATCH_BYTES, blobs_of, open_range, read_range
 from gateway.operations.encryption import open_data_key
+from gateway.operations.lifecycle.headers import expiration_of
 from gateway.operations.object.selection import Selection, select
 from gateway.operations.tagging import tag_count_header
-from gateway.operations.versioning import find_version, named_version, read_headers
+from gateway.operations.versioning import find_version, named_version, told_version
 from gateway.protocol.conditions import check_read
 from gateway.protocol.encryption import CustomerKey, encryption_response_headers
 from gateway.protocol.errors import S3Error
@@ -71,6 +72,7 @@ async def find_object(call: Call) -> FoundObject:
 
 def _headers(call: Call, found: FoundObject, selection: Selection) -> dict[str, str]:
     row, document = found.row, found.document
+    settings = call.services.rows.open_bucket(found.bucket)
     headers = {
         "ETag": f'"{document.etag}"',
         "Last-Modified": format_http_date(row.modified_us),
@@ -78,9 +80,11 @@ def _headers(call: Call, found: FoundObject, selection: Selection) -> dict[str, 
         **document.headers,
         **metadata_headers(document.metadata),
         **encryption_response_headers(row.wrap, customer_key=found.customer_key),
-        **read_headers(call, found.bucket, row),
+        **told_version(settings, row),
         **tag_count_header(call, document),
     }
+    if settings.lifecycle is not None and not call.query.has("versionId"):  # recorded: of no version that is named
+        headers.update(expiration_of(call, settings, row, document))
     if document.storage_class != "STANDARD":
         headers["x-amz-storage-class"] = document.storage_class
     headers.update(selection.checksums(document, call.request.headers))

@@ -6,6 +6,7 @@ from gateway.operations.acl import access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDocument
 from gateway.operations.encryption import EncryptionChoice, choose_encryption
+from gateway.operations.lifecycle.headers import expiration_of_new
 from gateway.operations.object.single_body import NewObject, SingleBody
 from gateway.operations.preconditions import check_early
 from gateway.operations.tagging import requested_tags
@@ -38,7 +39,8 @@ async def handle(call: Call) -> Response:
         footer_of=made.footer,
     ) as upload:
         row, document = await made.put(upload)
-    return Response(headers={**write_headers(made.wrap, choice, document), **written_headers(row)})
+    told = {**write_headers(made.wrap, choice, document), **written_headers(row)}
+    return Response(headers={**told, **expiration_of_new(call, bucket, row, document)})
 
 
 def write_headers(wrap: Wrap, choice: EncryptionChoice, document: ObjectDocument) -> dict[str, str]:
