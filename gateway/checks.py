@@ -39,7 +39,10 @@ from iam.store.postgresql.sharing import SHARING as SHARED_IDENTITIES
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
+from kms.hsm.roots import Roots
 from kms.hsm.tokens import read_pin
+from kms.service.core import now_us
+from kms.service.row_seals import open_seals
 from kms.store.interface import ROOT_CHECK_VALUE, StoreError
 from kms.store.opening import probe_key_database
 from kms.store.postgresql.sharing import SHARING as SHARED_KEYS
@@ -338,13 +341,30 @@ def _root(settings: Settings) -> Iterator[Finding]:
     root = roots_of(root_settings(settings), store, settings.keys_path.parent)
     try:
         status = root.probe()
+        if status.state is RootState.READY:
+            yield _well("root", f"{status.detail}, and is the one this data directory was made with")
+            yield from _key_rows(store, root)
+        else:
+            yield _wrong("root", f"{status.detail}; until the root answers, the gateway stays sealed")
     finally:
         root.close()
         store.close()
-    if status.state is RootState.READY:
-        yield _well("root", f"{status.detail}, and is the one this data directory was made with")
+
+
+def _key_rows(store: SQLiteKeyStore, root: Roots) -> Iterator[Finding]:
+    """Whether every row of the key store is as a key service wrote it. One of an earlier release is left as it is."""
+    if store.seal_key_record() is None:
+        return
+    try:
+        open_seals(store, root, now_us=now_us())
+        damaged = store.prove_rows()
+    except (RootError, StoreError) as error:
+        yield _wrong("key store", f"its rows cannot be proven: {error}")
+        return
+    if damaged:
+        yield _wrong("key store", f"rows are not as a key service wrote them: {', '.join(damaged)}; restore a backup")
     else:
-        yield _wrong("root", f"{status.detail}; until the root answers, the gateway stays sealed")
+        yield _well("key store", "every row is as a key service wrote it")
 
 
 def _key_store(settings: Settings) -> SQLiteKeyStore | Finding:

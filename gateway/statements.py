@@ -154,6 +154,7 @@ def stored_key(settings: Settings, key_arn: str | None) -> StoredKey | None:
     if len(parts) != 6:
         return None
     with contextlib.closing(open_keys(settings)) as keys:
+        keys.trust_rows()
         return keys.key(parts[5].removeprefix("key/"), parts[3])
 
 

@@ -25,6 +25,7 @@ from kms.hsm.succession import destroy_root, make_successor
 from kms.hsm.tokens import read_pin
 from kms.hsm.uri import format_uri, parse_uri
 from kms.service.root_rotation import Note, Rewrapped, prepare, preparing, removable, rewrap
+from kms.service.row_seals import open_seals
 from kms.store.opening import KeyDatabase, open_key_store
 from kms.store.records import RootRecords, RootUse, StoredRoot, new_act
 from kms.store.sqlite import SQLiteKeyStore
@@ -100,7 +101,9 @@ def opened(place: Place) -> Iterator[tuple[SQLiteKeyStore, Roots]]:
         closing.callback(store.close)
         if store.root_check_value() is None:
             raise RootMisconfigured(f"the key store {place.keys_path} knows no root")
-        yield store, closing.enter_context(ready_roots(place.root, store, place.directory))
+        roots = closing.enter_context(ready_roots(place.root, store, place.directory))
+        open_seals(store, roots, now_us=_now_us())
+        yield store, roots
 
 
 def standing(store: SQLiteKeyStore, roots: Roots) -> Standing:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,9 +34,12 @@ from kms.service.leases import Lease, Leases
 from kms.service.public_keys import PublicKeys
 from kms.service.recording import Recorder
 from kms.service.root_calls import RootCalls
+from kms.service.row_seals import open_seals
 from kms.service.usage_tracker import UsageTracker
-from kms.store.interface import KeyConflict, KeyStore
+from kms.store.interface import KeyConflict, KeyStore, StoreError
 from kms.store.records import StoredKey
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Q = TypeVar("Q", bound=Request[Any])
@@ -125,6 +129,10 @@ class Core:
         self.root = RootCalls(root, deadline_seconds=settings.root_deadline_seconds, changed=self.recorder.note)
         self.leases = Leases(self.root, store.version, lease_seconds=settings.lease_seconds)
         self.public_keys = PublicKeys(self.root, store.version)
+        self.unsealed = asyncio.Event()
+        if store.has_open_seals:
+            self.unsealed.set()
+        self.seal_trouble: str | None = None
         self.making_predefined = asyncio.Lock()
         self.making_pairs = asyncio.Semaphore(PAIRS_AT_ONCE)
         self.usage = UsageTracker()
@@ -271,9 +279,27 @@ class Core:
         """Make every process ask again about everything it remembers."""
         self._epoch.advance()
 
+    async def open_seals(self) -> None:
+        """Have the root open the seals of the store's rows, if that was not done: once, as soon as it answers.
+
+        Until then, and if they do not open, nothing is served, and `seal_trouble` says why.
+        """
+        if self.store.has_open_seals:
+            return
+        try:
+            await self.root.call(lambda root: open_seals(self.store, root, now_us=self.clock_us()))
+        except KMSError as error:
+            self.seal_trouble = error.message
+        except StoreError as error:
+            log.error("integrity: the seals of the key store do not open: %s", error)
+            self.seal_trouble = str(error)
+        else:
+            self.seal_trouble = None
+            self.unsealed.set()
+
     def require_unsealed(self) -> None:
         """While the root was never available nothing is answered: neither the keys nor their states are proven."""
-        if self.root.is_sealed:
+        if self.root.is_sealed or not self.store.has_open_seals:
             raise self.root.unavailable()
 
 

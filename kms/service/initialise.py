@@ -10,6 +10,7 @@ from pathlib import Path
 from kms.hsm.interface import Root
 from kms.service.core import now_us
 from kms.service.predefined import make_service_key
+from kms.service.row_seals import begin_seals
 from kms.store.interface import ROOT_CHECK_VALUE, StoreError
 from kms.store.opening import KeyDatabase, open_key_store
 
@@ -31,6 +32,7 @@ def initialise_key_store(
         if store.meta(ROOT_CHECK_VALUE) not in {None, check_value}:
             raise AnotherRoot(f"the key store {where} belongs to another root, whose keys this one cannot open")
         store.set_meta(ROOT_CHECK_VALUE, check_value)
+        begin_seals(store, root, now_us=now_us())
         make_service_key(store, root, region=region, created_us=now_us())
     finally:
         store.close()

@@ -72,6 +72,7 @@ class EmbeddedKeyService:
         """Ask the root once, and begin to watch it and to destroy keys whose deletion window ends."""
         self._core.recorder.note("StartKeyService", processId=os.getpid())
         await self._core.root.probe()
+        await self._core.open_seals()
         works = self._watch_root, self._sweep, self._note_usage, self._tell_acts
         self._background = [asyncio.create_task(work()) for work in works]
 
@@ -155,6 +156,9 @@ class EmbeddedKeyService:
             return t.Health(t.HealthState.DEGRADED, str(error), health.retry_after_seconds or 5)
         if health.state is not t.HealthState.READY:
             return health
+        if not self._core.store.has_open_seals:
+            trouble = self._core.seal_trouble or "the seals of the key store are not open yet"
+            return t.Health(t.HealthState.SEALED, trouble, health.retry_after_seconds or 5)
         if recorder.trouble is not None:
             detail = f"the audit trail cannot be written: {recorder.trouble}"
             return t.Health(t.HealthState.DEGRADED, detail, RETRY_SECONDS)
@@ -169,10 +173,13 @@ class EmbeddedKeyService:
             await asyncio.sleep(pause)
             if self._is_lost_for_good():
                 return
-            if turn % 5 and root.health().state is t.HealthState.READY:
+            is_ready = root.health().state is t.HealthState.READY and self._core.store.has_open_seals
+            if turn % 5 and is_ready:
                 continue
             try:
                 await root.probe()
+                if root.health().state is t.HealthState.READY:
+                    await self._core.open_seals()
             except Exception:
                 log.exception("probing the root failed")
 
@@ -191,6 +198,8 @@ class EmbeddedKeyService:
 
     async def _sweep(self) -> None:
         """What becomes due by time: the end of keys and of imported material, and rotation."""
+        await self._core.unsealed.wait()
+        await self._prove_rows()
         while True:
             try:
                 await states.destroy_expired_keys(self._core)
@@ -207,6 +216,14 @@ class EmbeddedKeyService:
             except Exception:
                 log.exception("keys due for rotation were not rotated; it is tried again")
             await asyncio.sleep(self._core.settings.sweep_seconds)
+
+    async def _prove_rows(self) -> None:
+        """Look at every row's seal: what nobody asks for may be damaged as well."""
+        try:
+            for row in await self._core.compute(self._core.store.prove_rows):
+                log.error("integrity: a row of the key store is not as a key service wrote it: %s", row)
+        except (StoreUnavailable, KMSError) as error:
+            log.warning("the rows of the key store were not proven: %s", error)
 
     async def _note_usage(self) -> None:
         while True:

@@ -5,7 +5,9 @@ belong in a thread. All are safe to call from several threads and see every writ
 A write is one transaction: it happened whole and survives power loss when the method returns, and did not happen when
 it raises, except for StoreUnavailable, after which either may be the case.
 
-Every method raises StoreUnavailable when the database cannot be read or written; trying again may help.
+Every method raises StoreUnavailable when the database cannot be read or written; trying again may help. Rows about
+keys, their versions, aliases and grants carry seals, by a key that the root opens (`kms.service.row_seals`): methods
+about them raise SealsNotOpen before that, and DamagedRow for a row whose seal is wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from kms.api.secrets import SecretBytes
 from kms.api.types import KeyState
 from kms.store.records import NewKey, StoredAct, StoredAlias, StoredGrant, StoredKey, StoredUsage, StoredVersion
 
@@ -30,6 +33,17 @@ class StoreUnavailable(StoreError):
 
 class OutcomeUnknown(StoreUnavailable):
     """The database was lost in a commit, which may have happened."""
+
+
+class SealsNotOpen(StoreUnavailable):
+    """Rows about keys can be neither proven nor written before the root has opened the seal key."""
+
+    def __init__(self) -> None:
+        super().__init__("the seals of the key store's rows are not open: the root has to be there first")
+
+
+class DamagedRow(StoreUnavailable):
+    """A row is not as a key service wrote it: damaged, or changed by somebody else. Nothing is done by what it says."""
 
 
 class StoreTooNew(StoreError):
@@ -257,6 +271,41 @@ class KeyStore(Protocol):
     def meta(self, name: str) -> bytes | None: ...
 
     def set_meta(self, name: str, value: bytes) -> None: ...
+
+    @property
+    def has_open_seals(self) -> bool:
+        """Whether `open_seals` was called."""
+        ...
+
+    def open_seals(self, key: SecretBytes) -> None:
+        """Prove and seal rows by this key, 32 bytes, from now on."""
+        ...
+
+    def seal_key_record(self) -> bytes | None:
+        """The record of the seal key, which the root authenticates; None before there is one."""
+        ...
+
+    def begin_seals(self, record: bytes) -> None:
+        """Write down the seal key's record. Raises KeyConflict if there is one, or keys that it did not seal."""
+        ...
+
+    def seal_older_rows(
+        self, record: bytes, key: SecretBytes, *, expected_check_value: bytes, check_value: bytes
+    ) -> None:
+        """Write down the seal key's record, seal every row as it is, and replace the root's check value, all at once.
+
+        For a store of a release before there were seals. Raises KeyConflict if there is a seal key already, or the
+        check value is another one.
+        """
+        ...
+
+    def replace_check_value(self, expected: bytes, check_value: bytes) -> None:
+        """Of the current root. Raises KeyConflict if it is another one."""
+        ...
+
+    def prove_rows(self) -> list[str]:
+        """Look at the seal of every row that has one: the tables and keys of those that are damaged, in words."""
+        ...
 
     def require_current(self) -> None:
         """Raises StoreUnavailable while what it says may be outdated: other nodes' changes may not have come."""

@@ -13,7 +13,7 @@ from gateway.operations.jobs.rewrap_jobs import RewrapDocument, RewrapJobs
 from gateway.operations.multipart import parts as parts_of_an_upload
 from iam.principals import Caller, root_principal
 from kms.api.secrets import SecretBytes
-from kms.api.types import CreateKey, Encrypt, RotateKeyOnDemand
+from kms.api.types import CreateAlias, CreateGrant, CreateKey, Encrypt, RotateKeyOnDemand
 from tests.gateway.gateway_in_process import ACCOUNT_ID, InProcessGateway, in_process_gateway
 from tests.gateway.operations.uploads import begin
 from tests.gateway.underneath import let_copies_share
@@ -74,10 +74,12 @@ async def _fill(gateway: InProcessGateway, bucket: str, mode: str) -> None:
 
 
 async def _encrypted(gateway: InProcessGateway, secret: bytes) -> dict[tuple[str, int], bytes]:
-    """By keys of our own, of two versions each, and by those that wrapped the objects' data keys."""
+    """By keys of our own, of two versions each, with an alias and a grant."""
     made = {}
-    for _ in range(3):
-        key_id = (await gateway.kms.call(CALLER, CreateKey())).key_id
+    for number in range(3):
+        key_id = (await gateway.kms.call(CALLER, CreateKey(description="of tests"))).key_id
+        await gateway.kms.call(CALLER, CreateAlias(f"alias/{number}", key_id))
+        await gateway.kms.call(CALLER, CreateGrant(key_id, CALLER.principal.arn, ("Encrypt", "Decrypt")))
         for version in (1, 2):
             answer = await gateway.kms.call(CALLER, Encrypt(key_id, SecretBytes(secret)))
             made[key_id, version] = answer.ciphertext_blob

@@ -49,6 +49,7 @@ from iam.sessions import Sessions
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
 from kms.epoch import SharedEpoch
+from kms.hsm.check_value import make_check_value
 from kms.service.core import ServiceSettings
 from kms.service.initialise import initialise_key_store
 from kms.service.service import EmbeddedKeyService
@@ -203,7 +204,7 @@ async def in_process_gateway(
     `cuts`: what moves data under a KMS key that is disabled is broken off. `around_blobs` puts a store around the one
     in files. `open_index` opens one that is empty; without it there is one in SQLite."""
     root = MemoryRoot()
-    initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=bytes(32))
+    initialise_key_store(directory / "keys.sqlite", root, region=REGION, check_value=make_check_value(root))
     key_store = SQLiteKeyStore(directory / "keys.sqlite")
     epoch = SharedEpoch.open_writer(directory / "epoch")
     index: Any

@@ -13,6 +13,7 @@ from kms.store.sqlite.keys import SQLiteKeys
 from kms.store.sqlite.meta import SQLiteMeta
 from kms.store.sqlite.regions import SQLiteRegions
 from kms.store.sqlite.roots import SQLiteRoots
+from kms.store.sqlite.sealed_rows import SQLiteSealedRows
 from kms.store.sqlite.usage import SQLiteUsage
 from kms.store.sqlite.versions import SQLiteVersions
 
@@ -30,6 +31,7 @@ class SQLiteKeyStore(
     SQLiteActs,
     SQLiteMeta,
     SQLiteRoots,
+    SQLiteSealedRows,
 ):
     """`KeyStore` in the SQLite database at `path`, made (mode 0600) and migrated when opened.
 

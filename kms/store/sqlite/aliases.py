@@ -15,7 +15,7 @@ class SQLiteAliases(StorePart):
     @translated
     def alias(self, account_id: str, region: str, name: str) -> StoredAlias | None:
         row = self._database.one(
-            "SELECT account_id, region, name, key_id, created_us, updated_us FROM kms_alias"
+            "SELECT account_id, region, name, key_id, created_us, updated_us FROM intact_alias"
             " WHERE account_id = ? AND region = ? AND name = ?",
             (account_id, region, name),
         )
@@ -24,7 +24,7 @@ class SQLiteAliases(StorePart):
     @translated
     def aliases(self, account_id: str, region: str, *, key_id: str | None, after: str, limit: int) -> list[StoredAlias]:
         rows = self._database.all(
-            "SELECT account_id, region, name, key_id, created_us, updated_us FROM kms_alias"
+            "SELECT account_id, region, name, key_id, created_us, updated_us FROM intact_alias"
             " WHERE account_id = :account_id AND region = :region AND name > :after"
             " AND (:key_id IS NULL OR key_id = :key_id) ORDER BY name LIMIT :limit",
             {"account_id": account_id, "region": region, "key_id": key_id, "after": after, "limit": limit},
@@ -61,7 +61,7 @@ class SQLiteAliases(StorePart):
 def require_key(connection: sqlite3.Connection, key_id: str, region: str) -> None:
     """Raises KeyConflict when the key was destroyed."""
     row = connection.execute(
-        "SELECT 1 FROM kms_key WHERE key_id = ? AND region = ? AND destroyed_us IS NULL", (key_id, region)
+        "SELECT 1 FROM intact_key WHERE key_id = ? AND region = ? AND destroyed_us IS NULL", (key_id, region)
     ).fetchone()
     if row is None:
         raise KeyConflict(f"key {key_id} was destroyed")

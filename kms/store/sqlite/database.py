@@ -17,8 +17,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from database.shared.copy import is_copy
 from database.shared.sharing import transaction
-from kms.store.interface import StoreUnavailable
+from kms.store.interface import DamagedRow, StoreUnavailable
 from kms.store.migration import migrate
+from kms.store.sqlite.seals import RowSeals, read_by_seals, write_with_seals
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +42,13 @@ class Database:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._must_empty_log = True
+        self.seals = RowSeals()
         self._writer = open_writer(path)
         try:
-            self._reader = _connect(path)
+            self._reader = connect(path)
+            for connection in (self._writer, self._reader):
+                read_by_seals(connection, self.seals)
+            write_with_seals(self._writer, self.seals)
         except BaseException as error:
             self._writer.close()
             if isinstance(error, sqlite3.Error):
@@ -122,7 +127,7 @@ def open_writer(path: Path, *, schema: int | None = None) -> sqlite3.Connection:
     """
     try:
         path.touch(mode=0o600)
-        connection = _connect(path)
+        connection = connect(path)
     except (sqlite3.Error, OSError) as error:
         raise StoreUnavailable(f"key store {path}: {error}") from error
     try:
@@ -137,7 +142,8 @@ def open_writer(path: Path, *, schema: int | None = None) -> sqlite3.Connection:
     return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path) -> sqlite3.Connection:
+    """Raises sqlite3.Error."""
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA synchronous = FULL")
@@ -160,7 +166,7 @@ Part = TypeVar("Part", bound=StorePart)
 
 
 def translated(method: Callable[Concatenate[Part, P], R]) -> Callable[Concatenate[Part, P], R]:
-    """A method of a part whose SQLite errors become StoreUnavailable."""
+    """A method of a part whose SQLite errors become StoreUnavailable, those for a seal what it was for."""
 
     @wraps(method)
     def call(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -168,6 +174,11 @@ def translated(method: Callable[Concatenate[Part, P], R]) -> Callable[Concatenat
             return method(self, *args, **kwargs)
         except sqlite3.Error as error:
             where = self._database.path
+            failure = self._database.seals.take_failure()
+            if failure is not None:
+                if isinstance(failure, DamagedRow):
+                    log.error("integrity: key store %s, %s: %s", where, method.__name__, failure)
+                raise failure from None
             raise StoreUnavailable(f"key store {where}, {method.__name__}: {error}") from error
 
     return call

@@ -21,7 +21,7 @@ _COLUMNS = (
     "grant_id, key_id, region, grantee_principal, retiring_principal, issuing_account_id, name, operations,"
     " constraints, created_us, token_key"
 )
-_SELECT = f"SELECT {_COLUMNS}, sequence FROM kms_grant"  # noqa: S608 - constant
+_SELECT = f"SELECT {_COLUMNS}, sequence FROM intact_grant"  # noqa: S608 - constant
 
 
 class SQLiteGrants(StorePart):
@@ -34,6 +34,7 @@ class SQLiteGrants(StorePart):
             for present in _same_name(connection, grant):
                 if grant.is_retry_of(present):
                     return present
+            # Without a look at their seals: there may be many, and nothing rests on this but a quota.
             (count,) = connection.execute(
                 "SELECT count(*) FROM kms_grant WHERE key_id = ? AND region = ?", (grant.key_id, grant.region)
             ).fetchone()

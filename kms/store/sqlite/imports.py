@@ -13,10 +13,10 @@ from kms.store.sqlite.keys import VERSION_COLUMNS, key_of_row
 _PENDING_DELETION = f"('{KeyState.PENDING_DELETION.value}', '{KeyState.PENDING_REPLICA_DELETION.value}')"
 
 _EXPIRED = (
-    "SELECT key_id, version FROM kms_key_version WHERE valid_to_us <= :now_us AND record IS NOT NULL"
+    "SELECT key_id, version FROM intact_version WHERE valid_to_us <= :now_us AND record IS NOT NULL"
     " ORDER BY valid_to_us, key_id, version LIMIT :limit"
 )
-_KEYS = "SELECT * FROM kms_key_row WHERE key_id = :key_id AND destroyed_us IS NULL"
+_KEYS = "SELECT * FROM intact_key_row WHERE key_id = :key_id AND destroyed_us IS NULL"
 
 
 class SQLiteImports(StorePart):
@@ -27,7 +27,7 @@ class SQLiteImports(StorePart):
         key_id = version.key_id
         with self._database.transaction() as connection:
             admitted = connection.execute(
-                "SELECT 1 FROM kms_key_row WHERE key_id = ? AND newest_version = ? AND destroyed_us IS NULL"  # noqa: S608
+                "SELECT 1 FROM intact_key_row WHERE key_id = ? AND newest_version = ? AND destroyed_us IS NULL"  # noqa: S608
                 f" AND state NOT IN {_PENDING_DELETION}",
                 (key_id, expected_newest),
             ).fetchone()
@@ -52,7 +52,7 @@ class SQLiteImports(StorePart):
             )
             connection.execute(
                 "UPDATE kms_key SET state = ? WHERE key_id = ? AND state = ? AND destroyed_us IS NULL"
-                " AND NOT EXISTS (SELECT 1 FROM kms_key_version v WHERE v.key_id = kms_key.key_id"
+                " AND NOT EXISTS (SELECT 1 FROM intact_version v WHERE v.key_id = kms_key.key_id"
                 " AND v.version <= kms_key.current_version AND v.record IS NULL)",
                 (KeyState.ENABLED.value, key_id, KeyState.PENDING_IMPORT.value),
             )
@@ -88,7 +88,7 @@ def _remove(connection: sqlite3.Connection, key_id: str, version: int) -> None:
     of_version = (key_id, version)
     connection.execute(
         "DELETE FROM kms_key_version WHERE key_id = ? AND version = ?"
-        " AND version > (SELECT max(k.current_version) FROM kms_key k WHERE k.key_id = kms_key_version.key_id)",
+        " AND version > (SELECT max(k.current_version) FROM intact_key k WHERE k.key_id = kms_key_version.key_id)",
         of_version,
     )
     removed = connection.execute(

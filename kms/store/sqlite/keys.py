@@ -23,7 +23,7 @@ VERSION_COLUMNS = (
 )
 
 _EXPIRED = (
-    "SELECT * FROM kms_key_row WHERE state = :state AND deletion_us <= :now_us AND destroyed_us IS NULL"
+    "SELECT * FROM intact_key_row WHERE state = :state AND deletion_us <= :now_us AND destroyed_us IS NULL"
     " ORDER BY deletion_us, key_id, region LIMIT :limit"
 )
 
@@ -33,13 +33,13 @@ class SQLiteKeys(StorePart):
 
     @translated
     def key(self, key_id: str, region: str) -> StoredKey | None:
-        row = self._database.one("SELECT * FROM kms_key_row WHERE key_id = ? AND region = ?", (key_id, region))
+        row = self._database.one("SELECT * FROM intact_key_row WHERE key_id = ? AND region = ?", (key_id, region))
         return key_of_row(row) if row else None
 
     @translated
     def keys(self, account_id: str, region: str, *, after: int, now_us: int, limit: int) -> list[StoredKey]:
         rows = self._database.all(
-            "SELECT * FROM kms_key_row WHERE account_id = :account_id AND region = :region AND sequence > :after"
+            "SELECT * FROM intact_key_row WHERE account_id = :account_id AND region = :region AND sequence > :after"
             " AND destroyed_us IS NULL AND (deletion_us IS NULL OR deletion_us > :now_us)"
             " ORDER BY sequence LIMIT :limit",
             {"account_id": account_id, "region": region, "after": after, "now_us": now_us, "limit": limit},
@@ -48,6 +48,7 @@ class SQLiteKeys(StorePart):
 
     @translated
     def count_keys(self, account_id: str, region: str) -> int:
+        # Without a look at their seals: there may be many, and nothing rests on this but a quota.
         row = self._database.one(
             "SELECT count(*) FROM kms_key WHERE account_id = ? AND region = ? AND destroyed_us IS NULL",
             (account_id, region),
@@ -108,7 +109,8 @@ class SQLiteKeys(StorePart):
     def edit_key(self, key_id: str, region: str, edit: Callable[[StoredKey], StoredKey]) -> None:
         with self._database.transaction() as connection:
             row = connection.execute(
-                "SELECT * FROM kms_key_row WHERE key_id = ? AND region = ? AND destroyed_us IS NULL", (key_id, region)
+                "SELECT * FROM intact_key_row WHERE key_id = ? AND region = ? AND destroyed_us IS NULL",
+                (key_id, region),
             ).fetchone()
             if row is None:
                 raise KeyConflict(f"key {key_id} in {region} was destroyed")
@@ -206,7 +208,7 @@ def _destroy(connection: sqlite3.Connection, key_id: str, region: str, now_us: i
     connection.execute("UPDATE kms_key SET destroyed_us = ? WHERE key_id = ? AND region = ?", (now_us, key_id, region))
     connection.execute(
         "DELETE FROM kms_key_version WHERE key_id = :key_id"
-        " AND NOT EXISTS (SELECT 1 FROM kms_key WHERE key_id = :key_id AND destroyed_us IS NULL)",
+        " AND NOT EXISTS (SELECT 1 FROM intact_key WHERE key_id = :key_id AND destroyed_us IS NULL)",
         {"key_id": key_id},
     )
 

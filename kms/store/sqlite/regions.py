@@ -21,7 +21,7 @@ class SQLiteRegions(StorePart):
         metadata = new.metadata
         with self._database.transaction() as connection:
             primary = connection.execute(
-                "SELECT 1 FROM kms_key WHERE key_id = ? AND region = primary_region AND region = ? AND state = ?"
+                "SELECT 1 FROM intact_key WHERE key_id = ? AND region = primary_region AND region = ? AND state = ?"
                 " AND destroyed_us IS NULL",
                 (metadata.key_id, metadata.primary_region, KeyState.ENABLED.value),
             ).fetchone()
@@ -38,7 +38,7 @@ class SQLiteRegions(StorePart):
                 raise KeyConflict(f"key {metadata.key_id} is in {metadata.region} already") from error
             # Not the version of the row it was copied from, should a rotation have come in between.
             connection.execute(
-                "UPDATE kms_key SET current_version = (SELECT p.current_version FROM kms_key p WHERE p.key_id = ?"
+                "UPDATE kms_key SET current_version = (SELECT p.current_version FROM intact_key p WHERE p.key_id = ?"
                 " AND p.region = p.primary_region) WHERE key_id = ? AND region = ?",
                 (metadata.key_id, metadata.key_id, metadata.region),
             )
@@ -47,7 +47,7 @@ class SQLiteRegions(StorePart):
     def set_primary_region(self, key_id: str, expected: str, region: str) -> None:
         with self._database.transaction() as connection:
             rotation = connection.execute(
-                "SELECT rotation_period_days, next_rotation_us FROM kms_key WHERE key_id = ? AND region = ?"
+                "SELECT rotation_period_days, next_rotation_us FROM intact_key WHERE key_id = ? AND region = ?"
                 " AND primary_region = ? AND destroyed_us IS NULL",
                 (key_id, expected, expected),
             ).fetchone()
@@ -70,7 +70,7 @@ class SQLiteRegions(StorePart):
         with self._database.transaction() as connection:
             begun = connection.execute(
                 "UPDATE kms_key AS k SET state = ?, deletion_us = ? + pending_window_days * ?"
-                " WHERE state = ? AND destroyed_us IS NULL AND NOT EXISTS (SELECT 1 FROM kms_key r"
+                " WHERE state = ? AND destroyed_us IS NULL AND NOT EXISTS (SELECT 1 FROM intact_key r"
                 " WHERE r.key_id = k.key_id AND r.region <> k.region AND r.destroyed_us IS NULL)",
                 (
                     KeyState.PENDING_DELETION.value,

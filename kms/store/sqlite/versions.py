@@ -15,7 +15,7 @@ class SQLiteVersions(StorePart):
     @translated
     def version(self, key_id: str, version: int) -> StoredVersion | None:
         row = self._database.one(
-            f"SELECT {VERSION_COLUMNS} FROM kms_key_version WHERE key_id = ? AND version = ?",  # noqa: S608 - constant
+            f"SELECT {VERSION_COLUMNS} FROM intact_version WHERE key_id = ? AND version = ?",  # noqa: S608 - constant
             (key_id, version),
         )
         return StoredVersion(*row) if row else None
@@ -23,7 +23,7 @@ class SQLiteVersions(StorePart):
     @translated
     def versions(self, key_id: str) -> list[StoredVersion]:
         rows = self._database.all(
-            f"SELECT {VERSION_COLUMNS} FROM kms_key_version WHERE key_id = :key_id ORDER BY version",  # noqa: S608
+            f"SELECT {VERSION_COLUMNS} FROM intact_version WHERE key_id = :key_id ORDER BY version",  # noqa: S608
             {"key_id": key_id},
         )
         return [StoredVersion(*row) for row in rows]
@@ -31,8 +31,8 @@ class SQLiteVersions(StorePart):
     @translated
     def keys_due_for_rotation(self, now_us: int, limit: int) -> list[StoredKey]:
         rows = self._database.all(
-            "SELECT * FROM kms_key_row WHERE next_rotation_us <= :now_us AND state = :enabled AND destroyed_us IS NULL"
-            " ORDER BY next_rotation_us LIMIT :limit",
+            "SELECT * FROM intact_key_row WHERE next_rotation_us <= :now_us AND state = :enabled"
+            " AND destroyed_us IS NULL ORDER BY next_rotation_us LIMIT :limit",
             {"now_us": now_us, "enabled": KeyState.ENABLED.value, "limit": limit},
         )
         return [key_of_row(row) for row in rows]

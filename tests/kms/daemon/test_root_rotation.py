@@ -29,6 +29,8 @@ from tests.kms.daemon.conftest import REPOSITORY, Kmsd
 MakeKmsd = Callable[..., Kmsd]
 
 KEYS = 4
+OWN = 2
+"""Records beside those keys: of the gateway's own key, and of the one that seals rows."""
 BATCH = 2
 
 KINDS = [
@@ -103,7 +105,7 @@ async def test_every_record_moves_while_keys_are_in_use(make_kmsd: MakeKmsd, cal
         again = rotate(kmsd, "remove").answer
         assert again["current"] == answer["current"]
         assert set(again["under"]) == {answer["current"]}
-        assert again["under"][answer["current"]] == KEYS + len(during) + 1  # and the gateway's own
+        assert again["under"][answer["current"]] == KEYS + len(during) + OWN
         assert sorted(again["states"].values()) == ["current", "retired"]
         assert (list(again["failed"]), len(again["destroyed"])) == ([], 1)
         await all_open(client, caller, blobs + during)
@@ -149,7 +151,7 @@ async def test_rotated_twice_and_nothing_is_lost(make_kmsd: MakeKmsd, caller: Ca
     assert kmsd.stop() == 0
     first, second = rotate(kmsd).answer, rotate(kmsd).answer
     assert first["current"] != second["current"]
-    assert second["moved"] == first["moved"] == KEYS + 1
+    assert second["moved"] == first["moved"] == KEYS + OWN
     assert sorted(second["states"].values()) == ["current", "older", "older"]
     assert len(rotate(kmsd, "remove").answer["destroyed"]) == 2
     kmsd.start()
@@ -166,7 +168,7 @@ async def test_a_file_root_moves_into_a_token(make_kmsd: MakeKmsd, caller: Calle
     async with client_of(kmsd) as client:
         blobs = await make_blobs(client, caller)
         answer = await asyncio.to_thread(rotate, kmsd, target=target)
-        assert answer.answer["moved"] == KEYS + 1
+        assert answer.answer["moved"] == KEYS + OWN
         kmsd.stop()
         rotate(kmsd, "remove")
         assert kmsd.settings.root.root_file is not None
@@ -186,7 +188,7 @@ async def test_what_never_leaves_the_hsm_keeps_its_root(make_kmsd: MakeKmsd, cal
         answers = [await held_answer(client, caller, *each) for each in HELD]
         first = (await asyncio.to_thread(rotate, kmsd)).answer
         older = next(root_id for root_id, state in first["states"].items() if state == "older")
-        assert (first["moved"], first["under"][older]) == (KEYS + 1, 1 + len(HELD))
+        assert (first["moved"], first["under"][older]) == (KEYS + OWN, 1 + len(HELD))
         removed = (await asyncio.to_thread(rotate, kmsd, "remove")).answer
         assert (removed["destroyed"], removed["states"][older]) == ({}, "older")
         await all_open(client, caller, blobs)

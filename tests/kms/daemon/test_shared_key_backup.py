@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from kms.api.types import KeyState
-from kms.daemon.rotation import Place
+from kms.daemon.rotation import Place, opened
 from kms.hsm.file_root import FileRoot, create_key_file
 from kms.service.initialise import initialise_key_store
 from kms.store.interface import StoreUnavailable
@@ -22,6 +22,7 @@ from kms.store.records import key_bytes
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_store import NOW, REGION
 from tests.kms.daemon.test_key_backup import Installation
+from tests.kms.stores import trusting_store
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
 pytestmark = pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
@@ -42,11 +43,12 @@ class Node(Installation):
 
     def state(self, key_id: str) -> KeyState | None:
         with closing(self.place.open_keys()) as store:
+            store.trust_rows()
             key = store.key(key_id, REGION)
             return None if key is None else key.metadata.state
 
     def disable(self, key_id: str) -> None:
-        with closing(self.place.open_keys()) as store:
+        with opened(self.place) as (store, _):
             store.change_state(
                 key_id, REGION, expected=KeyState.ENABLED, state=KeyState.DISABLED, deletion_us=None, now_us=NOW
             )
@@ -97,13 +99,14 @@ def test_what_was_backed_up_comes_back_for_all_nodes(node: Node) -> None:
         assert each.state(key_id) is KeyState.ENABLED
         assert each.state(later) is None
     assert kept is not None
-    with closing(SQLiteKeyStore(kept)) as store:
+    with closing(trusting_store(kept)) as store:
         key = store.key(key_id, REGION)
         assert key is not None
         assert key.metadata.state is KeyState.DISABLED
         assert store.key(later, REGION) is not None
     with closing(other.place.open_keys()) as store:
         assert [act.name for act in store.acts(10)] == ["BackUpKeyStore", "RestoreKeyStore"]
+        store.trust_rows()
         version = store.version(key_id, 1)
         assert version is not None
         assert key_bytes(version.key_id) in (version.record or b"")

@@ -9,6 +9,7 @@ from kms.epoch import MemoryEpoch
 from kms.service import importing
 from kms.service.core import ServiceSettings
 from kms.service.predefined import make_service_key
+from kms.service.row_seals import begin_seals
 from kms.service.service import EmbeddedKeyService
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION
@@ -48,7 +49,10 @@ def epoch() -> MemoryEpoch:
 @pytest.fixture
 def store(tmp_path: Path, root: MemoryRoot, clock: Clock) -> Iterator[SQLiteKeyStore]:
     store = SQLiteKeyStore(tmp_path / "keys.sqlite")
+    begin_seals(store, root, now_us=clock())
     make_service_key(store, root, region=REGION, created_us=clock())
+    root.calls.clear()
+    root.unwrapped.clear()
     yield store
     store.close()
 

@@ -224,6 +224,12 @@ async def test_a_misconfigured_root_is_not_asked_by_callers_in_vain(
         assert (await service.health()).detail == "the PIN is wrong"
 
 
+def change_record(store: SQLiteKeyStore, key_id: str, record: bytes) -> None:
+    """In a row whose seal is right, as only who can seal rows could."""
+    with store._database.transaction() as connection:
+        connection.execute("UPDATE kms_key_version SET record = ? WHERE key_id = ?", (record, key_id))
+
+
 async def test_a_changed_record_is_an_internal_error_and_logged(
     service: EmbeddedKeyService,
     store: SQLiteKeyStore,
@@ -237,9 +243,7 @@ async def test_a_changed_record_is_an_internal_error_and_logged(
     assert stored.record is not None
     record = bytearray(stored.record)
     record[-1] ^= 1
-    store._database._writer.execute(
-        "UPDATE kms_key_version SET record = ? WHERE key_id = ?", (bytes(record), key.key_id)
-    )
+    change_record(store, key.key_id, bytes(record))
     await assert_refused(service.call(caller, encrypt(key.key_id)), "KMSInternalException")
     assert "integrity" in caplog.text
     assert (await service.health()).state is t.HealthState.READY
@@ -251,9 +255,7 @@ async def test_records_of_two_keys_cannot_be_swapped(
     one, other = [await service.call(caller, t.CreateKey()) for _ in range(2)]
     stored = store.version(other.key_id, 1)
     assert stored is not None
-    store._database._writer.execute(
-        "UPDATE kms_key_version SET record = ? WHERE key_id = ?", (stored.record, one.key_id)
-    )
+    change_record(store, one.key_id, stored.record)
     await assert_refused(service.call(caller, encrypt(one.key_id)), "KMSInternalException")
 
 
@@ -296,4 +298,4 @@ async def test_clock_is_the_loops(tmp_path: Path, clock: Clock) -> None:
 
 
 def replace_record(store: SQLiteKeyStore, key_id: str, record: bytes | None) -> None:
-    store._database._writer.execute("UPDATE kms_key_version SET record = ? WHERE key_id = ?", (record, key_id))
+    change_record(store, key_id, record)

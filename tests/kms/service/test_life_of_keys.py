@@ -37,10 +37,10 @@ from kms.epoch import MemoryEpoch
 from kms.service import rotation, states
 from kms.service.core import ServiceSettings
 from kms.service.service import EmbeddedKeyService
-from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION, account_caller
 from tests.kms.roots import MemoryRoot
 from tests.kms.service.conftest import Clock
+from tests.kms.stores import opened_store
 
 DAY_US = 86_400_000_000
 SETTINGS = ServiceSettings(REGION, sweep_seconds=3600, max_keys=3, max_aliases=2, max_grants=2)
@@ -125,7 +125,7 @@ def directory(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def stage(directory: Path, root: MemoryRoot, epoch: MemoryEpoch, clock: Clock) -> Iterator[Stage]:
-    with asyncio.Runner() as runner, closing(SQLiteKeyStore(directory / "keys.sqlite")) as store:
+    with asyncio.Runner() as runner, closing(opened_store(directory / "keys.sqlite")) as store:
 
         async def start() -> EmbeddedKeyService:
             service = EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock)

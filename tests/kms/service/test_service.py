@@ -15,9 +15,11 @@ from kms.api import types as t
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.secrets import SecretBytes
 from kms.epoch import MemoryEpoch
+from kms.hsm.check_value import make_check_value
 from kms.service import states
 from kms.service.call import Call
 from kms.service.initialise import AnotherRoot, initialise_key_store
+from kms.service.row_seals import open_seals
 from kms.service.service import EmbeddedKeyService
 from kms.store.interface import ROOT_CHECK_VALUE, KeyConflict, StoreUnavailable
 from kms.store.records import StoredKey
@@ -267,13 +269,14 @@ async def test_no_secret_reaches_log_repr_or_error(
 
 
 def test_initialising_twice_is_the_same_as_once(tmp_path: Path, root: MemoryRoot) -> None:
-    path = tmp_path / "fresh.sqlite"
+    path, check_value = tmp_path / "fresh.sqlite", make_check_value(root)
     for _ in range(2):
-        initialise_key_store(path, root, region=REGION, check_value=b"check")
+        initialise_key_store(path, root, region=REGION, check_value=check_value)
     with pytest.raises(AnotherRoot):
         initialise_key_store(path, MemoryRoot(), region=REGION, check_value=b"other")
     fresh = SQLiteKeyStore(path)
-    assert fresh.meta(ROOT_CHECK_VALUE) == b"check"
+    open_seals(fresh, root, now_us=1)
+    assert fresh.meta(ROOT_CHECK_VALUE) == check_value
     assert fresh.count_keys(SERVICE_ACCOUNT_ID, REGION) == 1
     alias = fresh.alias(SERVICE_ACCOUNT_ID, REGION, t.SERVICE_KEY_ALIAS)
     assert alias is not None

@@ -31,6 +31,7 @@ from kms.store.sqlite.database import open_writer
 from tests.conformance.grants import GrantSuite
 from tests.conformance.key_store import ACCOUNT, NOW, REGION, KeyStoreSuite, inserted, new_key, schedule
 from tests.kms.store.test_roots import NEW, OLD, record, root
+from tests.kms.stores import SEAL_KEY, seal_older_rows
 from tests.postgresql import MISSING, PostgreSQLServer, find_postgresql, shared_postgresql, start_postgresql
 
 pytestmark = pytest.mark.skipif(find_postgresql() is None, reason=MISSING)
@@ -106,6 +107,7 @@ class Nodes:
         opening = partial(open_keys, self.url, **options.pop("database", {}))
         made = PostgreSQLKeyStore(Replica(self.copy(node), SHARING, opening, on_change=changed, **options))
         self._closing.callback(made.close)
+        made.open_seals(SEAL_KEY)
         return made
 
     def copy(self, node: str) -> Path:
@@ -314,6 +316,7 @@ def test_another_node_brings_its_copy_up_from_an_older_format(nodes: Nodes) -> N
 
     asyncio.run(put())
     store = nodes.open("one")
+    seal_older_rows(store)
     key = store.key(new.metadata.key_id, REGION)
     assert key is not None
     assert key.metadata.key_material_id == "ab"

@@ -11,6 +11,7 @@ from kms.store.interface import ROOT_CHECK_VALUE, KeyConflict, StoreUnavailable
 from kms.store.records import RootRecords, RootUse, StoredRoot, WrappedVersion, new_act
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_store import NOW, new_key
+from tests.kms.stores import opened_store
 
 OLD, NEW = b"o" * 16, b"n" * 16
 
@@ -27,7 +28,7 @@ def root(root_id: bytes, use: RootUse, check_value: bytes | None = b"check") -> 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SQLiteKeyStore]:
-    store = SQLiteKeyStore(tmp_path / "keys.sqlite")
+    store = opened_store(tmp_path / "keys.sqlite")
     store.set_meta(ROOT_CHECK_VALUE, b"old check")
     yield store
     store.close()

@@ -14,6 +14,7 @@ from kms.store.migration import migrations
 from kms.store.sqlite import SQLiteKeyStore
 from kms.store.sqlite.snapshot import require_sound, take_snapshot
 from tests.conformance.key_store import REGION, inserted, new_key
+from tests.kms.stores import opened_store
 
 
 def schema_of(path: Path) -> int:
@@ -22,13 +23,13 @@ def schema_of(path: Path) -> int:
 
 
 def test_a_snapshot_is_one_private_file_with_everything(tmp_path: Path) -> None:
-    with closing(SQLiteKeyStore(tmp_path / "keys")) as store:
+    with closing(opened_store(tmp_path / "keys")) as store:
         key_id = inserted(store)
         assert take_snapshot(tmp_path / "keys", tmp_path / "copy") == migrations()[-1][0]
         assert [path.name for path in tmp_path.glob("copy*")] == ["copy"]
         assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o600
         require_sound(tmp_path / "copy")
-        with closing(SQLiteKeyStore(tmp_path / "copy")) as copy:
+        with closing(opened_store(tmp_path / "copy")) as copy:
             assert copy.key(key_id, REGION) == store.key(key_id, REGION)
             assert copy.versions(key_id) == store.versions(key_id)
             assert inserted(copy) != key_id  # sequences go on
@@ -44,7 +45,7 @@ def test_a_snapshot_is_of_one_moment(tmp_path: Path) -> None:
             store.insert_key(new_key(alias=f"alias/{number}"))
             number += 1
 
-    with closing(SQLiteKeyStore(tmp_path / "keys")) as store:
+    with closing(opened_store(tmp_path / "keys")) as store:
         writer = threading.Thread(target=write, args=(store,))
         writer.start()
         try:
@@ -67,7 +68,7 @@ def test_a_snapshot_is_of_one_moment(tmp_path: Path) -> None:
 
 
 def test_nothing_of_a_deleted_record_is_in_it(tmp_path: Path) -> None:
-    with closing(SQLiteKeyStore(tmp_path / "keys")) as store:
+    with closing(opened_store(tmp_path / "keys")) as store:
         key_id = inserted(store)
         record = store.versions(key_id)[0].record
         assert record is not None
@@ -78,12 +79,12 @@ def test_nothing_of_a_deleted_record_is_in_it(tmp_path: Path) -> None:
 
 def test_what_only_the_log_holds_is_in_it(tmp_path: Path) -> None:
     (tmp_path / "crashed").mkdir()
-    with closing(SQLiteKeyStore(tmp_path / "keys")) as store:
+    with closing(opened_store(tmp_path / "keys")) as store:
         store.set_meta("name", b"value")
         for name in ("keys", "keys-wal"):
             shutil.copy(tmp_path / name, tmp_path / "crashed" / name)
     take_snapshot(tmp_path / "crashed" / "keys", tmp_path / "copy")
-    with closing(SQLiteKeyStore(tmp_path / "copy")) as copy:
+    with closing(opened_store(tmp_path / "copy")) as copy:
         assert copy.meta("name") == b"value"
 
 
@@ -97,7 +98,7 @@ def test_an_older_store_is_migrated_in_the_copy_alone(tmp_path: Path) -> None:
 
 
 def test_a_newer_store_is_refused(tmp_path: Path) -> None:
-    SQLiteKeyStore(tmp_path / "keys").close()
+    opened_store(tmp_path / "keys").close()
     with closing(sqlite3.connect(tmp_path / "keys")) as connection:
         connection.execute("PRAGMA user_version = 999")
     for refuse in (
@@ -116,7 +117,7 @@ def test_what_is_no_key_store_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_damage_is_found(tmp_path: Path) -> None:
-    with closing(SQLiteKeyStore(tmp_path / "keys")) as store:
+    with closing(opened_store(tmp_path / "keys")) as store:
         for _ in range(100):
             inserted(store)
     take_snapshot(tmp_path / "keys", tmp_path / "copy")
@@ -128,7 +129,7 @@ def test_damage_is_found(tmp_path: Path) -> None:
 
 
 def test_rows_that_refer_to_nothing_are_found(tmp_path: Path) -> None:
-    with closing(SQLiteKeyStore(tmp_path / "keys")) as store:
+    with closing(opened_store(tmp_path / "keys")) as store:
         store.insert_key(new_key(alias="alias/a"))
     with closing(sqlite3.connect(tmp_path / "keys")) as connection:
         connection.execute("DELETE FROM kms_key")

@@ -16,6 +16,7 @@ from kms.store.records import NewKey, StoredAlias, StoredVersion
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.grants import GrantSuite
 from tests.conformance.key_store import ACCOUNT, NOW, REGION, KeyStoreSuite, inserted, new_key, schedule
+from tests.kms.stores import opened_store, seal_older_rows
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(path: Path) -> Iterator[SQLiteKeyStore]:
-    store = SQLiteKeyStore(path)
+    store = opened_store(path)
     yield store
     store.close()
 
@@ -54,7 +55,7 @@ def test_another_process_sees_what_was_written_and_nothing_is_lost_by_reopening(
     store: SQLiteKeyStore, path: Path
 ) -> None:
     key_id = inserted(store)
-    other = SQLiteKeyStore(path)
+    other = opened_store(path)
     assert other.key(key_id, REGION) == store.key(key_id, REGION)
     other.change_state(
         key_id,
@@ -112,26 +113,26 @@ def test_a_log_that_a_killed_process_left_is_emptied_by_the_next(
     monkeypatch.setattr(store._database, "empty_log", lambda: None)  # it is killed after its commit
     assert len(store.destroy_expired(NOW, 10)) == 1
     assert record in bytes_on_disk(path)
-    with closing(SQLiteKeyStore(path)) as next_store:
+    with closing(opened_store(path)) as next_store:
         assert next_store.destroy_expired(NOW, 10) == []
         assert record not in bytes_on_disk(path)
 
 
 def test_database_of_a_later_release_is_refused_untouched(path: Path) -> None:
-    SQLiteKeyStore(path).close()
+    opened_store(path).close()
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 9999")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreTooNew, match="9999"):
-        SQLiteKeyStore(path)
+        opened_store(path)
     assert path.read_bytes() == before
 
 
 def test_file_that_is_no_database_is_unavailable(path: Path) -> None:
     path.write_bytes(b"not a database, but long enough to look at its header" * 40)
     with pytest.raises(StoreUnavailable):
-        SQLiteKeyStore(path)
+        opened_store(path)
 
 
 def test_failing_write_is_unavailable_and_leaves_the_store_usable(store: SQLiteKeyStore) -> None:
@@ -170,6 +171,7 @@ def test_keys_of_the_first_schema_are_kept(path: Path) -> None:
         old.execute("INSERT INTO kms_alias VALUES (?, ?, 'alias/a', ?, ?, ?)", (ACCOUNT, REGION, key_id, NOW, NOW))
         old.execute("PRAGMA user_version = 1")
     with closing(SQLiteKeyStore(path)) as store:
+        seal_older_rows(store)
         key = store.key(key_id, REGION)
         assert key is not None
         assert (key.metadata.key_material_id, key.metadata.description, key.tags) == ("ab", "é", (Tag("a", "b"),))
