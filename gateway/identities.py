@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from gateway.config import Settings
 from gateway.identity_stores import IdentityStores
@@ -28,6 +28,10 @@ from kms.daemon.root import roots_of
 from kms.epoch import EpochLocked, SharedEpoch
 from kms.service.core import ServiceSettings
 from kms.service.service import EmbeddedKeyService
+
+ROOT_SECONDS: Final = 60.0
+"""How long a command waits for the root to open and to answer. It asks once, where kmsd would ask again; nobody waits
+in line behind it; and deriving the key of a file's root takes seconds on a busy machine."""
 
 
 class _NoSecrets:
@@ -99,8 +103,11 @@ async def key_service(settings: Settings) -> AsyncIterator[KeyService]:
             await client.close()
         return
     with contextlib.closing(epoch), contextlib.closing(open_keys(settings, on_change=epoch.advance)) as store:
-        root = roots_of(root_settings(settings), store, settings.keys_path.parent)
-        service_settings = ServiceSettings(region=settings.region, other_regions=settings.kms.other_regions)
+        # The trail asks as well, to sign: who comes second waits until the first one has opened the root.
+        root = roots_of(root_settings(settings), store, settings.keys_path.parent, wait_seconds=ROOT_SECONDS)
+        service_settings = ServiceSettings(
+            region=settings.region, other_regions=settings.kms.other_regions, root_deadline_seconds=ROOT_SECONDS
+        )
         try:
             async with (
                 AuditTrail(trail_settings(settings), root, lambda: epoch.value) as trail,

@@ -108,8 +108,8 @@ class Gateway:
                 check=check,
             )
         done = COMMANDS.run(arguments, environment, text)
-        if check:
-            done.check_returncode()
+        if check and done.returncode:
+            raise AssertionError(f"sealgate {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         return done
 
     def init(self) -> Gateway:

@@ -15,7 +15,7 @@ from kms.hsm.driver import DEFAULT, Driver, read_driver
 from kms.hsm.file_root import FileRoot
 from kms.hsm.interface import Root, RootMisconfigured, RootUnavailable
 from kms.hsm.pkcs11 import PKCS11Root
-from kms.hsm.recovery import RecoveringRoot, RootState
+from kms.hsm.recovery import WAIT_SECONDS, RecoveringRoot, RootState
 from kms.hsm.roots import Roots
 from kms.hsm.tokens import read_pin
 from kms.hsm.uri import TokenURI, parse_uri
@@ -26,10 +26,18 @@ from kms.store.sqlite import SQLiteKeyStore
 log = logging.getLogger(__name__)
 
 
-def roots_of(configured: RootSettings, store: SQLiteKeyStore, directory: Path, *, makes_missing: bool = False) -> Roots:
+def roots_of(
+    configured: RootSettings,
+    store: SQLiteKeyStore,
+    directory: Path,
+    *,
+    makes_missing: bool = False,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Roots:
     """The roots of the key store in `directory`: the current one, and older ones by id.
 
     Before the first rotation the configuration names the only one; afterwards the key store knows which there are.
+    `wait_seconds` is how long a call waits for a root that another one is just opening.
     """
 
     def current_id() -> bytes | None:
@@ -42,11 +50,13 @@ def roots_of(configured: RootSettings, store: SQLiteKeyStore, directory: Path, *
         if root_id is None:
             check_value = store.meta(ROOT_CHECK_VALUE)
             assert check_value is not None, "kmsd and commands start with a store that knows its root"
-            return recovering_root(configured, check_value, makes_missing=makes_missing)
+            return recovering_root(configured, check_value, makes_missing=makes_missing, wait_seconds=wait_seconds)
         for known in store.roots():
             if known.root_id == root_id and known.check_value is not None and known.state is not RootUse.RETIRED:
                 settings = resolve_location(known.settings, configured, directory)
-                return recovering_root(settings, known.check_value, makes_missing=makes_missing)
+                return recovering_root(
+                    settings, known.check_value, makes_missing=makes_missing, wait_seconds=wait_seconds
+                )
         return None
 
     return Roots(current_id, open_root)
@@ -83,7 +93,9 @@ def found_root(
     raise RootUnavailable(f"root {label!r} with id {root_id.hex()} is not in the configured {where}: {reason}")
 
 
-def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing: bool = False) -> RecoveringRoot:
+def recovering_root(
+    settings: RootSettings, check_value: bytes, *, makes_missing: bool = False, wait_seconds: float = WAIT_SECONDS
+) -> RecoveringRoot:
     """The root of these settings; nothing is opened or logged in to before the first call.
 
     With `makes_missing`, for kmsd alone, opening a root of an earlier release adds the keys that it lacks.
@@ -95,8 +107,8 @@ def recovering_root(settings: RootSettings, check_value: bytes, *, makes_missing
             " file can open everything, for good; use a PKCS#11 token for anything but trying out",
             settings.root_file,
         )
-        return RecoveringRoot(lambda: _open_file(settings, check_value, makes_missing))
-    return RecoveringRoot(lambda: _open_token(settings, check_value, makes_missing))
+        return RecoveringRoot(lambda: _open_file(settings, check_value, makes_missing), wait_seconds=wait_seconds)
+    return RecoveringRoot(lambda: _open_token(settings, check_value, makes_missing), wait_seconds=wait_seconds)
 
 
 def name_softhsm_conf(settings: RootSettings) -> None:
