@@ -134,15 +134,7 @@ class Application:
         self._sealed_because = "starting"
         self._tasks: list[asyncio.Task[None]] = []
         brakes = Brakes(rates, settings.limits)
-        self._dispatcher = Dispatcher(
-            operations=OPERATIONS,
-            kms_edge=KMSEdge(self._deletions, brakes),
-            brakes=brakes,
-            region=settings.region,
-            domains=settings.listen.domains,
-            unsealed=self._require_unsealed,
-            integrity_event=integrity_event,
-        )
+        self._dispatcher = dispatcher(settings, KMSEdge(self._deletions, brakes), brakes, self._require_unsealed)
 
     async def start(self, instance: str) -> None:
         """Try to unseal once, so that a healthy worker is ready at once; else go on trying beside."""
@@ -468,11 +460,28 @@ async def open_application(settings: Settings, instance: str, rates: RateTable) 
     """
     run_self_test()
     index = await open_index(settings)
-    blobs = open_blob_store(settings, instance, partial(integrity_event, "blob"))
+    try:
+        blobs = open_blob_store(settings, instance, partial(integrity_event, "blob"))
+    except BaseException:
+        await index.close()
+        raise
     kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
     application = Application(settings, index, blobs, kms, rates)
     await application.start(instance)
     return application
+
+
+def dispatcher(settings: Settings, kms_edge: KMSEdge, brakes: Brakes, unsealed: Callable[[], Unsealed]) -> Dispatcher:
+    """Of every operation that is served; `unsealed` raises KMSUnavailable while none can be."""
+    return Dispatcher(
+        operations=OPERATIONS,
+        kms_edge=kms_edge,
+        brakes=brakes,
+        region=settings.region,
+        domains=settings.listen.domains,
+        unsealed=unsealed,
+        integrity_event=integrity_event,
+    )
 
 
 def open_provider_keys(settings: Settings) -> ProviderKeys:

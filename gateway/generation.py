@@ -10,7 +10,7 @@ import asyncio
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -194,6 +194,7 @@ def _worker(generation: Generation, number: int, lock_fd: int, *, is_successor: 
         name=instance,
         arguments=python("gateway.worker"),
         order=encode_order(order),
+        order_again=encode_order(replace(order, served_before=True)),
         descriptors=(*listen_fds, admin_fd, rates_fd, lock_fd),
         environment=child_environment(settings),
     )

@@ -19,7 +19,8 @@ class Order:
     """What the supervisor tells a worker. `instance` names its slot; descriptors are inherited.
 
     Those of `listen_fds` and `admin_fd` are listening, `rates_fd` is of the table of rates that all workers share.
-    `is_successor`: others serve on the same sockets, so that there is time to be unsealed first.
+    `is_successor`: others serve on the same sockets, so that there is time to be unsealed first. `served_before`: one
+    that had this order was ready once, so that clients are there, who must have an answer.
     """
 
     settings: Settings
@@ -28,6 +29,7 @@ class Order:
     admin_fd: int
     rates_fd: int
     is_successor: bool = False
+    served_before: bool = False
 
 
 def encode_order(order: Order) -> bytes:

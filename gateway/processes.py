@@ -41,13 +41,17 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """How to start a child. `order` is written to its standard input; it may hold paths but is logged nowhere."""
+    """How to start a child. `order` is written to its standard input; it may hold paths but is logged nowhere.
+
+    `order_again` is what one is told after another that was ready once, if that is something else.
+    """
 
     name: str
     arguments: Sequence[str]
     order: bytes
     descriptors: Sequence[int]
     environment: dict[str, str] = field(repr=False)
+    order_again: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +228,8 @@ class Child:
             process.send_signal(signal.SIGTERM)
         try:
             if handed is None:
-                await process.write(self.command.order)
+                again = self.command.order_again if self._was_ready else None
+                await process.write(again or self.command.order)
             await self._listen(process)
             code = await process.wait()
         finally:

@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -24,8 +25,10 @@ from gateway import logs
 from gateway.allocator import keep_large_buffers, settle_collector
 from gateway.app import Application, open_application
 from gateway.config import ListenSettings
+from gateway.database_files import DatabaseUnusable, require_usable
 from gateway.lifeline import read_line, watch_supervisor
 from gateway.orders import ORPHAN_DRAIN_SECONDS, Order, decode_order
+from gateway.outage import Outage
 from gateway.server import metrics
 from gateway.server.access_log import AccessLog
 from gateway.server.health import AdminHandler
@@ -44,6 +47,9 @@ ADMIN_RETIRE_SECONDS = 5.0
 
 EXHAUSTED_SECONDS = 5.0
 """What a worker without memory gets to end, beyond its drain."""
+
+REOPEN_SECONDS = 1.0
+"""Between two attempts to open index and blobs, while requests are refused."""
 
 DEFAULT_THREADS = min(32, (os.cpu_count() or 1) + 4)
 """As many as asyncio's own pool has."""
@@ -72,12 +78,14 @@ class Worker:
         async with contextlib.AsyncExitStack() as ending:
             rates = RateTable(self._order.rates_fd)
             os.close(self._order.rates_fd)
-            application = await open_application(self._settings, self._order.instance, rates)
+            application = await self._opened(rates)
+            if application is None:
+                return
             ending.push_async_callback(application.close)
             if self._order.is_successor and not await self._unsealed(application):
                 return
-            listener = await self._listen(application, ending)
-            admin = await self._listen_admin(application, ending)
+            listener = await self._listen(application, self._order.listen_fds, ending)
+            admin = await self._listen_admin(application, self._order.admin_fd, ending)
             await self._run_beside(self._set_gauges(listener), ending)
             settle_collector()
             os.write(1, READY)
@@ -88,6 +96,37 @@ class Worker:
                 await self._drain(listener)
             else:
                 await listener.close(0)
+
+    async def _opened(self, rates: RateTable) -> Application | None:
+        """Index and blobs opened; None if told to end before.
+
+        Where clients are that an earlier one served, requests are refused and it is tried again. Otherwise raises
+        StorageUnavailable.
+        """
+        outage: Outage | None = None
+        async with contextlib.AsyncExitStack() as refusing:
+            while not self._told.is_set():
+                try:
+                    if self._order.served_before:  # else the supervisor has looked, and SQLite makes what is missing
+                        await asyncio.to_thread(require_usable, self._settings)
+                    return await open_application(self._settings, self._order.instance, rates)
+                except (StorageUnavailable, DatabaseUnusable) as error:
+                    if not self._order.served_before:
+                        raise
+                    if outage is None:
+                        outage = await self._refuse(rates, refusing)
+                    outage.note(str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), REOPEN_SECONDS)
+        return None
+
+    async def _refuse(self, rates: RateTable, refusing: contextlib.AsyncExitStack) -> Outage:
+        """Serve refusals on the sockets, and what they say, until `refusing` is closed."""
+        outage = Outage(self._settings, rates)
+        refusing.push_async_callback(outage.close)
+        await self._listen(outage, [os.dup(fd) for fd in self._order.listen_fds], refusing)
+        await self._listen_admin(outage, os.dup(self._order.admin_fd), refusing)
+        return outage
 
     def _tell(self, event: asyncio.Event) -> None:
         event.set()
@@ -134,11 +173,13 @@ class Worker:
         longest = ORPHAN_DRAIN_SECONDS if self._orphaned.is_set() else limits.drain_seconds
         await listener.close(min(limits.drain_seconds, longest))
 
-    async def _ready(self, application: Application) -> tuple[bool, list[str]]:
+    async def _ready(self, application: Application | Outage) -> tuple[bool, list[str]]:
         is_ready, reasons = await application.ready()
         return (False, ["ending", *reasons]) if self._stopping.is_set() else (is_ready, reasons)
 
-    async def _listen(self, application: Application, ending: contextlib.AsyncExitStack) -> Listener:
+    async def _listen(
+        self, application: Application | Outage, fds: Sequence[int], ending: contextlib.AsyncExitStack
+    ) -> Listener:
         limits = self._settings.listen
         observers: list[Observer] = [metrics.RequestMetrics().observe]
         if self._settings.log.access_log:
@@ -152,14 +193,16 @@ class Worker:
             tls = reloading.context
             await self._run_beside(reloading.watch(), ending)
         listener = Listener(application.handle, limits, observers=observers, tls=tls, out_of_memory=self._out_of_memory)
-        for fd in self._order.listen_fds:
+        for fd in fds:
             await listener.start(_inherited(fd))
         ending.push_async_callback(listener.close, 0)
         return listener
 
-    async def _listen_admin(self, application: Application, ending: contextlib.AsyncExitStack) -> Listener:
+    async def _listen_admin(
+        self, application: Application | Outage, fd: int, ending: contextlib.AsyncExitStack
+    ) -> Listener:
         admin = Listener(AdminHandler(partial(self._ready, application)).handle, _ADMIN_LIMITS)
-        await admin.start(_inherited(self._order.admin_fd))
+        await admin.start(_inherited(fd))
         ending.push_async_callback(admin.close, 0)
         return admin
 
