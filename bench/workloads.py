@@ -9,17 +9,18 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
 from bench.endpoint import prepare
-from bench.load import Prepared, drive
+from bench.load import Prepared, Refused, drive
 from tests.clients.raw import RawClient, canonical_query
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 LARGE_PIECE = os.urandom(MIB)
 FOLDERS = 200
+PAGE_KEYS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,15 @@ class Bench:
     def make_bucket(self, name: str) -> None:
         self.at_once([prepare(self.raw, "PUT", f"/{name}")])
 
+    def fill(self, name: str, keys: Sequence[str]) -> None:
+        """Empty objects. The first alone in each folder, for those that keep folders."""
+        put = [prepare(self.raw, "PUT", f"/{name}/{key}", headers=self.sse) for key in keys[:FOLDERS]]
+        self.at_once(put, 1)
+        for start in range(FOLDERS, len(keys), 10_000):
+            self.at_once(
+                [prepare(self.raw, "PUT", f"/{name}/{key}", headers=self.sse) for key in keys[start:][:10_000]]
+            )
+
     def put(self, key: str, body: bytes, *, repeat: int = 0, is_signed: bool = False) -> Prepared:
         target = f"/{self.bucket}/{key}"
         return prepare(self.raw, "PUT", target, headers=self.sse, body=body, repeat=repeat, is_signed=is_signed)
@@ -73,6 +83,15 @@ class Bench:
             return prepare(self.raw, "GET", f"/{self.bucket}/{key}")
         headers = {"range": f"bytes={first}-{first + length - 1}"}
         return prepare(self.raw, "GET", f"/{self.bucket}/{key}", headers=headers, status=206)
+
+    def expect(self, element: bytes, count: int, bucket: str, parameters: dict[str, str]) -> None:
+        """Raises Refused where a listing holds another number of `element`: pages of less cost less."""
+        request = self.listing(bucket, **parameters)
+        with self.raw.connect() as connection:
+            connection.send(request.head)
+            found = connection.answer("GET").body.count(element)
+        if found != count:
+            raise Refused(f"a page of {found}, not {count}")
 
     def listing(self, bucket: str, **parameters: str) -> Prepared:
         query = canonical_query("&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items()))
@@ -87,6 +106,8 @@ def small(bench: Bench) -> Iterator[Case]:
     size = f"{sizes.body_bytes // KIB} KiB"
 
     def puts(run: int) -> list[Prepared]:
+        # Alone, so that who keeps a folder for each prefix has it (rclone fails where several requests make one).
+        bench.at_once([bench.put(f"{run}/small/first", body)])
         return [bench.put(f"{run}/{key}", body, is_signed=True) for key in keys]
 
     def deletes(run: int) -> list[Prepared]:
@@ -126,17 +147,21 @@ def listing(bench: Bench) -> Iterator[Case]:
     name = f"{bench.bucket}-list"
     bench.make_bucket(name)
     keys = [f"folder-{number % FOLDERS:03}/key-{number:08}" for number in range(sizes.keys)]
-    for start in range(0, len(keys), 10_000):
-        requests = [prepare(bench.raw, "PUT", f"/{name}/{key}", headers=bench.sse) for key in keys[start:][:10_000]]
-        bench.at_once(requests)
+    bench.fill(name, keys)
+    starts = sorted(keys)[: max(1, len(keys) - PAGE_KEYS)]  # that a whole page comes after
+
+    def page(after: str) -> dict[str, str]:
+        return {"list-type": "2", "max-keys": str(PAGE_KEYS), "start-after": after}
 
     def flat(run: int) -> list[Prepared]:
         chance = random.Random(run)
-        starts = (chance.choice(keys[: len(keys) // 2]) for _ in range(pages))
-        return [bench.listing(name, **{"list-type": "2", "max-keys": "1000", "start-after": each}) for each in starts]
+        bench.expect(b"<Key>", min(PAGE_KEYS, len(keys) - 1), name, page(starts[0]))
+        return [bench.listing(name, **page(chance.choice(starts))) for _ in range(pages)]
 
     def folders(_run: int) -> list[Prepared]:
-        return [bench.listing(name, **{"list-type": "2", "delimiter": "/"})] * pages
+        whole = {"list-type": "2", "delimiter": "/"}
+        bench.expect(b"<CommonPrefixes>", min(FOLDERS, len(keys)), name, whole)
+        return [bench.listing(name, **whole)] * pages
 
     yield Case(f"LIST 1000 of {sizes.keys:_}", flat, 4)
     yield Case(f"LIST {min(FOLDERS, sizes.keys)} folders of {sizes.keys:_}", folders, 4)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 import threading
 from pathlib import Path
 
 import pytest
 
+from bench import in_turn
 from bench.__main__ import main
+from bench.endpoint import Endpoint
 from bench.load import Prepared, Refused, drive
+from bench.peers import __main__ as peers
+from bench.workloads import Bench, Case, Sizes
 
 CASES = {"PUT 4 KiB", "GET 4 KiB", "GET 4 KiB, one client", "HEAD", "mixed", "DELETE", "KMS GenerateDataKey"}
 
@@ -30,6 +36,38 @@ def test_a_small_run_measures_each_case_and_writes_its_report(tmp_path: Path) ->
     )
     assert found["PUT 4 KiB"]["peak_mib"]["workers"] > 10
     assert {each.name for each in report.iterdir()} >= {"results.md", "small.svg", "large.svg"}
+
+
+@pytest.mark.slow
+def test_peers_are_measured_in_turn(tmp_path: Path) -> None:
+    sizes = ["--operations", "20", "--clients", "2", "--runs", "2", "--settle", "0", "--keys", "1"]
+    peers.main(["small", "--only", "Sealgate", "--only", "moto", *sizes, "--results", str(tmp_path / "results")])
+    [report] = (tmp_path / "results").iterdir()
+    servers = json.loads((report / "results.json").read_text())["servers"]
+    assert servers.keys() == {"Sealgate", "moto"}
+    for server in servers.values():
+        assert {each["name"] for each in server["results"]} >= {"PUT 4 KiB", "GET 4 KiB", "DELETE"}
+    table = (report / "results.md").read_text()
+    assert re.search(r"^\| PUT 4 KiB \| \d+ µs \(workers \d+\), \d+/s \| \d+ µs, \d+/s \|$", table, re.MULTILINE)
+
+
+def test_a_case_that_one_server_refuses_has_no_figures_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(in_turn.FAMILIES, "one", lambda bench: iter([Case("GET", lambda _: [GET], 1)]))
+    monkeypatch.setattr(Bench, "make_bucket", lambda *_: None)
+
+    def contender(name: str, answer: bytes) -> in_turn.Contender:
+        host, port = answering(answer)
+        credentials = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
+        endpoint = Endpoint(name, f"http://{host}:{port}", credentials, lambda: {"server": [os.getpid()]})
+        return in_turn.Contender(name, "", endpoint, Bench(endpoint.raw, Sizes(), {}))
+
+    one = contender("one", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+    other = contender("other", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    assert in_turn.run_cases([one, other], ["one"], runs=1, settle=0) == ["GET"]
+    assert one.results["GET"].operations == 1
+    assert not other.results
+    assert "403, not 200" in other.failures["GET"]
+    assert "| none |" in in_turn.table([one, other], ["GET"])
 
 
 def answering(*answers: bytes) -> tuple[str, int]:
