@@ -472,7 +472,7 @@ def an_upload_of_nobody(world: World) -> tuple[str, ...]:
 
 @kind(403, "anonymous request", "refused because nobody signed the request")
 def nobody_asks_for_what_is_not_served(world: World) -> tuple[str, ...]:
-    return (id_of(anonymous_client(world.gateway).put_bucket_replication, Bucket=world.bucket()),)
+    return (id_of(anonymous_client(world.gateway).put_object_lock_configuration, Bucket=world.bucket()),)
 
 
 @kind(
