@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.crash.model import Content, Found, Histories, State, Write
+from tests.crash.model import EXPIRING, Content, Found, Histories, Write, new_state
 from tests.harness import Gateway, wait_until
 
 BUCKETS = {"crash-plain": False, "crash-versions": True}
@@ -117,10 +117,19 @@ class Plan:
 
 
 class Client:
-    """One writer. Nothing is retried. `touched`: keys that were written to, or other names, since they were read."""
+    """One writer. Nothing is retried. `touched`: keys that were written to, or other names, since they were read.
+    `may_expire`: one of its keys may."""
 
     def __init__(
-        self, services: Services, bucket: str, name: str, seed: int, kms_keys: Sequence[str], moments: Moments
+        self,
+        services: Services,
+        bucket: str,
+        name: str,
+        seed: int,
+        kms_keys: Sequence[str],
+        moments: Moments,
+        *,
+        may_expire: bool = False,
     ) -> None:
         self._services = services
         self._bucket = bucket
@@ -130,7 +139,9 @@ class Client:
         self._moments = moments
         self.named_share = NAMED_SHARE
         self.keys = [f"{name}/{number}" for number in range(KEYS_OF_A_CLIENT)]
-        self.states = {key: State() for key in self.keys}
+        if may_expire:
+            self.keys.append(f"{EXPIRING}{name}")
+        self.states = {key: new_state(key) for key in self.keys}
         self.histories = Histories()
         self.named = Histories()
         self.touched: set[str] = set()
@@ -320,7 +331,7 @@ class Client:
                 done.append({"PartNumber": number, "ETag": answer["ETag"]})
             return s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": done})
 
-        return Plan(content, ask)
+        return Plan(content, ask, None if self.states[key].may_expire else False)
 
 
 @dataclass(slots=True)
@@ -334,8 +345,16 @@ class Workload:
     read: Bodies = field(default_factory=dict)
 
     @classmethod
-    def make(cls, gateway: Gateway, *, clients: int, seed: int, moments: Moments | None = None) -> Workload:
-        """On a running gateway without the buckets."""
+    def make(
+        cls,
+        gateway: Gateway,
+        *,
+        clients: int,
+        seed: int,
+        moments: Moments | None = None,
+        may_expire: bool = False,
+    ) -> Workload:
+        """On a running gateway without the buckets. `may_expire`: each client has a key of which it may."""
         services = Services(gateway)
         services.wait_until_open()
         s3 = services.patient("s3")
@@ -348,7 +367,10 @@ class Workload:
         services.patient("iam").create_user(UserName=SETTLING)
         moments = moments or Moments()
         buckets = itertools.cycle(BUCKETS)
-        made = [Client(services, next(buckets), f"client-{n}", seed, kms_keys, moments) for n in range(clients)]
+        made = [
+            Client(services, next(buckets), f"client-{n}", seed, kms_keys, moments, may_expire=may_expire)
+            for n in range(clients)
+        ]
         return cls(services, kms_keys, made)
 
     @property
@@ -477,12 +499,17 @@ def _found(s3: Any, bucket: str, has_versions: bool, read: Bodies, problems: lis
     else:
         rows = [{**each, "IsLatest": True} for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
     contents: dict[tuple[str, str], Content] = {(each["Key"], each["VersionId"]): None for each in markers}
+    expired: set[tuple[str, str]] = set()
 
     def content(row: dict[str, Any]) -> Content:
         where = bucket, row["Key"], row.get("VersionId", "")
         listed = row["ETag"], row["Size"], row["LastModified"]
         if where not in read or read[where][0] != listed:
-            read[where] = listed, _read(s3, bucket, row, problems)
+            try:
+                read[where] = listed, _read(s3, bucket, row, problems)
+            except _Expired:
+                expired.add(where[1:])
+                return None
         return read[where][1]
 
     with ThreadPoolExecutor(READERS) as readers:
@@ -491,6 +518,8 @@ def _found(s3: Any, bucket: str, has_versions: bool, read: Bodies, problems: lis
     found: Contents = {}
     for row in rows + markers:
         key, version = row["Key"], row.get("VersionId", "")
+        if (key, version) in expired:
+            continue
         current, versions = found.get(key, (None, {}))
         if has_versions:
             versions[version] = contents[key, version]
@@ -498,11 +527,19 @@ def _found(s3: Any, bucket: str, has_versions: bool, read: Bodies, problems: lis
     return found
 
 
+class _Expired(Exception):
+    """What was listed has gone since, as it may."""
+
+
 def _read(s3: Any, bucket: str, listed: Any, problems: list[str]) -> Content:
+    """Raises _Expired."""
     version = {"VersionId": listed["VersionId"]} if "VersionId" in listed else {}
     try:
         body = s3.get_object(Bucket=bucket, Key=listed["Key"], **version)["Body"].read()
     except (ClientError, BotoCoreError) as error:
+        is_gone = isinstance(error, ClientError) and error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        if is_gone and listed["Key"].startswith(EXPIRING):
+            raise _Expired from error
         problems.append(f"{bucket}/{listed['Key']} cannot be read: {error}")
         return "unreadable"
     if len(body) != listed["Size"]:

@@ -1,7 +1,8 @@
-"""Jobs that go over all objects while clients write: rewrap, sealing anew, and a job of S3 Batch Operations.
+"""Jobs that go over all objects while clients write: rewrap, sealing anew, a job of S3 Batch Operations, and lifecycle.
 
-None changes what a key holds, so that clients need not know of them. Each that was begun must come to its end, with
-nothing refused or failed, whoever was killed.
+None changes what a key holds, so that clients need not know of them; but that rules of lifecycle cover some keys, of
+which clients know that they may lose what they hold. Each that was begun must come to its end, with nothing refused or
+failed, whoever was killed: of lifecycle rules it is that nothing is left that they cover.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.clients.test_batch_jobs import ENDED, World, trusting
 from tests.clients.users import allow
-from tests.crash.clients import BUCKETS
+from tests.crash.clients import BUCKETS, patient
+from tests.crash.model import EXPIRING
 from tests.harness import COMMANDS, Gateway, clean_environment, wait_until
 
 MOST_UNDER_WAY = 4
@@ -30,6 +32,15 @@ class Job(StrEnum):
     REWRAP = "rewrap"
     REENCRYPT = "rewrap --reencrypt"
     BATCH = "batch job"
+    LIFECYCLE = "lifecycle"
+
+
+_COVERED = {"Filter": {"Prefix": EXPIRING}, "Status": "Enabled"}
+RULES = [
+    {**_COVERED, "Expiration": {"Days": 1}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}},
+    {**_COVERED, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
+]
+"""Whatever is there goes; markers last, when they are alone and a day old."""
 
 
 class Jobs:
@@ -52,9 +63,16 @@ class Jobs:
     def begin(self, job: Job) -> None:
         """One more, which the gateway works on. If what answers is killed, nobody knows of it."""
         source, target = self._random.sample(self._kms_keys, 2)
-        if job is Job.BATCH:
+        bucket = self._random.choice(list(BUCKETS))
+        if job in (Job.BATCH, Job.LIFECYCLE):
             try:
-                job_id = self._world.create(self._random.choice(list(BUCKETS)), target, self._role)
+                if job is Job.BATCH:
+                    job_id = self._world.create(bucket, target, self._role)
+                else:
+                    self._gateway.client("s3").put_bucket_lifecycle_configuration(
+                        Bucket=bucket, LifecycleConfiguration={"Rules": RULES}
+                    )
+                    job_id = bucket
             except BotoCoreError:
                 return
             except ClientError as error:
@@ -70,7 +88,9 @@ class Jobs:
         problems = []
         for job_id, job in self._under_way.items():
             wait_until(lambda of=job_id, job=job: self._has_ended(of, job), f"{job} has ended", END_SECONDS)
-            if job is Job.BATCH:
+            if job is Job.LIFECYCLE:
+                told, is_done = {}, True
+            elif job is Job.BATCH:
                 told = self._world.job(job_id)
                 failures = {each["FailureCode"] for each in told.get("FailureReasons", [])}
                 is_done = told["Status"] == "Complete" and failures <= REMOVED_MEANWHILE
@@ -81,12 +101,23 @@ class Jobs:
             if not is_done:
                 problems.append(f"{job} {job_id}: {told}")
         self._under_way.clear()
+        for bucket in BUCKETS:  # also where nobody knows whether a rule is there
+            patient(self._gateway, "s3").delete_bucket_lifecycle(Bucket=bucket)
         return problems
 
     def _has_ended(self, job_id: str, job: Job) -> bool:
+        if job is Job.LIFECYCLE:
+            return self._is_empty(job_id)
         if job is Job.BATCH:
             return self._world.status(job_id) in ENDED
         return self._status(job_id)["state"] != "Active"
+
+    def _is_empty(self, bucket: str) -> bool:
+        s3, covered = patient(self._gateway, "s3"), {"Bucket": bucket, "Prefix": EXPIRING}
+        versions, uploads = s3.list_object_versions(**covered), s3.list_multipart_uploads(**covered)
+        return not any(
+            told.get(name) for told in (versions, uploads) for name in ("Versions", "DeleteMarkers", "Uploads")
+        )
 
     @property
     def _world(self) -> World:

@@ -47,6 +47,12 @@ READ_EVERY = 8
 NAMED_SHARE = 0.5
 """Of a client's writes, those to users, aliases and KMS keys, while a step of their stores is waited for."""
 
+SHORT_DAYS = {
+    "SEALGATE_LIFECYCLE_EVERY_SECONDS": "0.5",
+    "SEALGATE_LIFECYCLE_DAY_SECONDS": "1",
+}
+"""What a lifecycle rule covers goes within seconds."""
+
 RENEWALS = {
     "SEALGATE_KMS_BUCKET_KEY_SECONDS": "1",
     "SEALGATE_KMS_BUCKET_KEY_WRAPS": "3",
@@ -181,7 +187,7 @@ class Killer:
 def _gateway(directory: Path) -> Iterator[tuple[Gateway, Disk]]:
     gateway, disk = make_gateway_on_disk(directory, workers=WORKERS, program=PROGRAM)
     gateway.environment |= {"SEALGATE_STORAGE_SWEEP_SECONDS": "1", "SEALGATE_STORAGE_CONDEMNED_GRACE_SECONDS": "1"}
-    gateway.environment |= RENEWALS
+    gateway.environment |= RENEWALS | SHORT_DAYS
     try:
         yield gateway, disk
     finally:
@@ -215,7 +221,7 @@ def _run(
     begun_with, is_over = report.rounds, True
     with _gateway(directory) as (gateway, disk):
         gateway.init().start()
-        workload = Workload.make(gateway, clients=CLIENTS, seed=seed)
+        workload = Workload.make(gateway, clients=CLIENTS, seed=seed, may_expire=True)
         rounds = Rounds(gateway, workload, Killer(gateway, disk, seed), Jobs(gateway, workload.kms_keys, seed), report)
         for target in targets:
             any(rounds.one(target) for _ in range(attempts))

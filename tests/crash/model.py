@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 Content = str | None
 """SHA-256 of an object's body, or what else has a name holds; None: there is no such thing, or a delete marker."""
 
+EXPIRING = "expiring/"
+"""Prefix of keys whose objects may go by themselves: a lifecycle rule covers them, at times."""
+
 ALWAYS = 1 << 62
 """A moment after all others."""
 
@@ -43,8 +46,10 @@ class Found:
 @dataclass(slots=True)
 class State:
     """`current` has what a key may hold; `versions` must be there, those `in_doubt` may be gone; of `unknown`, contents
-    of writes without an answer, each may have become a version."""
+    of writes without an answer, each may have become a version. If it `may_expire`, the current version may go or get a
+    delete marker above it, and all others may go; what is there is what was written all the same."""
 
+    may_expire: bool = False
     current: set[Content] = field(default_factory=lambda: {None})
     versions: dict[str, Content] = field(default_factory=dict)
     in_doubt: set[str] = field(default_factory=set)
@@ -65,6 +70,8 @@ class State:
                 self.current = {event.content}
                 if event.version is not None:
                     self.versions[event.version] = event.content
+        if self.may_expire:
+            self.current = self.current | {None}
 
     def _remove(self, event: Write, removed: str, at: int) -> None:
         if event.ended <= at and event.is_refused:
@@ -84,13 +91,20 @@ class State:
             return
         for version, content in self.versions.items():
             if version not in versions:
-                if version not in self.in_doubt:
+                if version not in self.in_doubt and not self.may_expire:
                     yield f"has lost version {version}"
             elif versions[version] != content:
                 yield f"has {versions[version]} as version {version}, not {content}"
         unknown = Counter(versions[version] for version in versions.keys() - self.versions.keys())
+        if self.may_expire:
+            del unknown[None]  # markers of the gateway's own
         if not unknown <= self.unknown:
             yield f"has versions that nobody wrote: {unknown - self.unknown}"
+
+
+def new_state(key: str) -> State:
+    """Of a key that nobody wrote to yet."""
+    return State(may_expire=key.startswith(EXPIRING))
 
 
 @dataclass(slots=True)
@@ -100,7 +114,7 @@ class Histories:
     events: dict[str, list[Write | Found]] = field(default_factory=dict)
 
     def state(self, key: str, at: int = ALWAYS - 1) -> State:
-        state = State()
+        state = new_state(key)
         for event in self.events.get(key, []):
             state.apply(event, at)
         return state

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
-from tests.crash.model import ALWAYS, Content, Histories, Write
+from tests.crash.model import ALWAYS, EXPIRING, Content, Found, Histories, Write
 
 PUT = Write("k", "one", 1, 2, version="v1")
 AGAIN = Write("k", "two", 3, 4, version="v2")
@@ -52,6 +53,40 @@ def test_what_may_be(events: list[Write], current: Content, versions: dict[str, 
 )
 def test_what_may_not_be(events: list[Write], current: Content, versions: dict[str, Content]) -> None:
     assert problems(events, current, versions) != []
+
+
+def expiring_problems(current: Content, versions: dict[str, Content], *, has_versions: bool = True) -> list[str]:
+    events: list[Write | Found] = [replace(each, key=f"{EXPIRING}k") for each in (PUT, AGAIN)]
+    state = Histories(events={f"{EXPIRING}k": events}).state(f"{EXPIRING}k")
+    return list(state.problems(current, versions, has_versions=has_versions))
+
+
+@pytest.mark.parametrize(
+    ("current", "versions"),
+    [
+        ("two", {"v1": "one", "v2": "two"}),
+        ("two", {"v2": "two"}),
+        (None, {"v1": "one", "v2": "two", "marker": None}),
+        (None, {"marker": None}),
+        (None, {}),
+    ],
+)
+def test_what_may_be_of_a_key_that_expires(current: Content, versions: dict[str, Content]) -> None:
+    assert expiring_problems(current, versions) == []
+    assert expiring_problems(current, versions, has_versions=False) == []
+
+
+@pytest.mark.parametrize(
+    ("current", "versions"),
+    [
+        ("one", {"v1": "one"}),  # what was current came back
+        ("two", {"v2": "torn"}),
+        ("two", {"v2": "two", "x": "three"}),
+        ("three", {"v2": "two"}),
+    ],
+)
+def test_what_may_not_be_of_a_key_that_expires(current: Content, versions: dict[str, Content]) -> None:
+    assert expiring_problems(current, versions) != []
 
 
 def test_a_moment_has_what_was_answered_before_and_maybe_what_was_asked() -> None:

@@ -29,6 +29,7 @@ TARGETS: list[Target] = [
     Step(Operation.SYNC, Place.INDEX, True),
     Step(Operation.WRITE, Place.AUDIT, True),
     JobStep(Job.REENCRYPT, Step(Operation.RENAME, Place.BLOBS, False)),
+    JobStep(Job.LIFECYCLE, Step(Operation.SYNC, Place.INDEX, False)),
     "everything",
 ]
 
