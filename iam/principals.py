@@ -52,6 +52,7 @@ class PolicyText:
     text: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class IdentityPolicies:
     """The policies that go with an identity, as texts: who decides parses them and remembers them by their text.

@@ -26,8 +26,10 @@ from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.public_access import ObjectOwnership, Prevented, prevented
 from gateway.protocol.xml.documents.acl import AccessControlPolicy, GivenPolicy
 from gateway.storage.index.records import BucketRow
+from iam.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Access:
     """Whose a new object is, and what it grants; as `ObjectDocument.owner` and `ObjectDocument.grants`."""

@@ -146,6 +146,7 @@ class Authentication:
     chunk_verifier: ChunkVerifier | None
 
 
+@quickly_made
 @dataclass(slots=True)
 class Call:
     """One authenticated and authorised call of one operation.

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation, Hasher, encode_digest, new_hasher
 from gateway.protocol.content_sha256 import ContentSHA256
 from gateway.protocol.messages import Buffer
+from iam.quickly_made import quickly_made
 
 DEFAULT_ALGORITHM = Algorithm.CRC64NVME
 """What S3 adds to an object whose client declared no checksum (User Guide, "Checking object integrity")."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Verified:
     """Digests of a body that is what its client declared. `checksums` are in Base64 by algorithm."""

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 
 from gateway.protocol.messages import Buffer
 from iam.principals import service_caller
+from iam.quickly_made import quickly_made
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.service import KeyService
 from kms.api.types import DescribeKey, KeyState
@@ -44,6 +45,7 @@ class Stream(Protocol):
     async def aclose(self) -> None: ...
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class KeyInUse:
     """A KMS key that a data key was opened by, or made; `epoch` is the KMS's from before it was."""

@@ -7,7 +7,6 @@ nor move a row to another name (docs/formats/object.md, "Index row").
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,6 +23,7 @@ from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.format import ID_SIZE
 from gateway.sealing.row import RowSealer
 from gateway.storage.index.records import BatchJobRow, BucketKeyRow, BucketRow, ObjectRow, PartRow, UploadRow
+from iam.quickly_made import replaced
 
 MAX_OPENED_BUCKETS = 1000
 MAX_OPENED_BYTES = 16 << 20
@@ -51,7 +51,7 @@ class SealedRows:
         self.opened_bytes = 0  # of the sealed columns whose documents are kept
 
     def seal_bucket(self, row: BucketRow, document: BucketDocument) -> BucketRow:
-        return replace(row, sealed=self._seal(row.bucket_id, row.revision, _bucket_columns(row), document))
+        return replaced(row, sealed=self._seal(row.bucket_id, row.revision, _bucket_columns(row), document))
 
     def open_bucket(self, row: BucketRow) -> BucketDocument:
         """Every request opens its bucket's row, so the last ones are kept: a row that is the same in all columns is
@@ -81,9 +81,9 @@ class SealedRows:
         """`parts` is for an object of several blobs, one entry for each of `row.blob_ids`."""
         sealed = self._seal(row.row_uid, row.revision, _object_columns(row), document)
         if parts is None:
-            return replace(row, sealed=sealed)
+            return replaced(row, sealed=sealed)
         sealed_parts = self._seal(row.row_uid, PARTS_REVISION, _parts_columns(row), parts)
-        return replace(row, sealed=sealed, sealed_parts=sealed_parts)
+        return replaced(row, sealed=sealed, sealed_parts=sealed_parts)
 
     def open_object(self, row: ObjectRow) -> ObjectDocument:
         return self._open(row.row_uid, row.revision, _object_columns(row), row.sealed, _object)
@@ -102,27 +102,27 @@ class SealedRows:
         return None if document.commitment else self.open_parts(row)
 
     def seal_upload(self, row: UploadRow, document: UploadDocument) -> UploadRow:
-        return replace(row, sealed=self._seal(row.upload_id, row.revision, _upload_columns(row), document))
+        return replaced(row, sealed=self._seal(row.upload_id, row.revision, _upload_columns(row), document))
 
     def open_upload(self, row: UploadRow) -> UploadDocument:
         return self._open(row.upload_id, row.revision, _upload_columns(row), row.sealed, _upload)
 
     def seal_part(self, row: PartRow, document: PartDocument) -> PartRow:
-        return replace(row, sealed=self._seal(row.blob_id, row.revision, _part_columns(row), document))
+        return replaced(row, sealed=self._seal(row.blob_id, row.revision, _part_columns(row), document))
 
     def open_part(self, row: PartRow) -> PartDocument:
         return self._open(row.blob_id, row.revision, _part_columns(row), row.sealed, _part)
 
     def seal_bucket_key(self, row: BucketKeyRow) -> BucketKeyRow:
         """It says nothing beside its clear columns, which it holds in place."""
-        return replace(row, sealed=self._sealer.seal(row.requester[:ID_SIZE], 0, _bucket_key_columns(row), b""))
+        return replaced(row, sealed=self._sealer.seal(row.requester[:ID_SIZE], 0, _bucket_key_columns(row), b""))
 
     def verify_bucket_key(self, row: BucketKeyRow) -> None:
         self._sealer.open(row.requester[:ID_SIZE], 0, _bucket_key_columns(row), row.sealed)
 
     def seal_job(self, row: BatchJobRow, document: msgspec.Struct) -> BatchJobRow:
         """A job says what is to be done with keys and objects: it is taken from nobody who merely has the database."""
-        return replace(row, sealed=self._seal(bytes.fromhex(row.job_id), row.revision, _job_columns(row), document))
+        return replaced(row, sealed=self._seal(bytes.fromhex(row.job_id), row.revision, _job_columns(row), document))
 
     def open_job(self, row: BatchJobRow, decoder: msgspec.json.Decoder[_Document]) -> _Document:
         try:

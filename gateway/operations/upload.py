@@ -29,11 +29,13 @@ from gateway.sealing.stream import BlobSealer
 from gateway.storage.blobs.interface import BlobStore, BlobWriter
 from gateway.storage.errors import OutcomeUnknown
 from gateway.storage.index.records import NewBlob
+from iam.quickly_made import quickly_made
 
 BATCH_SEGMENTS = 4
 """256 KiB: large enough that a thread hop (about 40 µs) is small beside the work, small enough for 1 MiB a stream."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Digested:
     """What is known of a body once it was verified. `etag` is without quotes; `checksums` by algorithm, in Base64."""
@@ -44,6 +46,7 @@ class Digested:
     checksums: dict[str, str]
 
 
+@quickly_made
 @dataclass(slots=True)
 class Upload:
     """A verified body, durable under `blob`'s id but in no row yet. `keep` says that a row now names it."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.protocol.errors import S3Error, invalid_argument
+from iam.quickly_made import quickly_made
 
 MAX_GRANTS = 100
 """Of one ACL (User Guide, "Access control list (ACL) overview")."""
@@ -122,6 +123,7 @@ _HEADER_PERMISSIONS = {
 _GRANTEE = re.compile(r'\s*(id|uri|emailAddress)\s*=\s*(?:"([^"]*)"|([^",\s]+))\s*', re.IGNORECASE)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class RequestedACL:
     """What the headers of a request ask for: a canned name, or grants whose grantees were not looked up yet."""

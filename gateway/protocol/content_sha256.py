@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Self
 
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
+from iam.quickly_made import quickly_made
 
 MAX_SINGLE_UPLOAD_BYTES = 5 << 30
 """What one PutObject or UploadPart may carry."""
@@ -33,6 +34,7 @@ _KINDS = {kind.value: kind for kind in PayloadKind if kind is not PayloadKind.HA
 _ECDSA = ("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ContentSHA256:
     """`digest` is the declared SHA-256 of the body, 32 bytes, for HASH; None for the other kinds."""

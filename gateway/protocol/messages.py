@@ -46,6 +46,7 @@ class Request:
     tls_version: str | None = None
 
 
+@quickly_made
 @dataclass(slots=True)
 class Response:
     """The answer: `body` is bytes, or for streams an iterator whose total length is `content_length`.

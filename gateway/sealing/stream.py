@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import os
-from dataclasses import replace
 from enum import Enum
 
 from awscrt.checksums import crc64nvme
@@ -37,6 +36,7 @@ from gateway.sealing.segment import (
     segment_opener,
     segment_sealer,
 )
+from iam.quickly_made import replaced
 from kms.api.secrets import SecretBytes
 
 
@@ -139,7 +139,7 @@ class BlobSealer:
         if self._state is not _State.SEALED:
             raise RuntimeError(f"a footer follows the final segment, once; this sealer is {self._state.value}")
         self._state = _State.ENDED
-        summed = replace(envelope, segments_crc64=self._checksum.to_bytes(8))
+        summed = replaced(envelope, segments_crc64=self._checksum.to_bytes(8))
         return seal_footer(self._layers[0].footer_key(), self.header, self._plain_length, summed, descriptor)
 
     def _begin(self, size: int, *, final: bool) -> None:

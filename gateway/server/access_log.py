@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from iam.policy.decisions import Decisions
+from iam.quickly_made import quickly_made
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ CUSTOMER_KEY_MODE = "SSE-C"
 """What no header of S3 calls so: other modes are as x-amz-server-side-encryption has them."""
 
 
+@quickly_made
 @dataclass(slots=True)
 class Entry:
     """What is logged of one request. Dispatch sets the fields of the second group as it learns them.

@@ -13,6 +13,8 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from iam.quickly_made import quickly_made
+
 MAX_PROXIES = 16
 """Trusted proxies in a row that are followed. Real chains have two or three; each costs some microseconds."""
 
@@ -23,6 +25,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A client's address, and whether it spoke TLS. `is_told`: the latter is what a proxy said."""

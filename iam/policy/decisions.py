@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from iam.policy.evaluation import Decision
 from iam.principals import Principal
+from iam.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A decision: `action` as policies spell it, `resource_arn` "*" for what concerns no resource.

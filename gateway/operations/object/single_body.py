@@ -20,8 +20,10 @@ from gateway.sealing.footer import Envelope
 from gateway.sealing.ids import new_id
 from gateway.storage.index.interface import Precondition
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
+from iam.quickly_made import quickly_made
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewObject:
     """What a request says about an object that it makes."""
@@ -34,6 +36,7 @@ class NewObject:
     precondition: Precondition | None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class SingleBody:
     """An object under way. `wrap` is that of `data_key`; `checksum` is the only one that is kept, None: all are."""

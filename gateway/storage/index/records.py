@@ -104,6 +104,7 @@ class Deletion:
     marker: ObjectRow | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """A version that goes because of its age, and what was seen of its key when that was decided.
@@ -138,6 +139,7 @@ class VersionPage:
     next_after: tuple[bytes, str | None] | None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class UploadRow:
     """A multipart upload in progress. `row_uid` is the one that the completed object will have."""
@@ -161,6 +163,7 @@ class UploadPage:
     next_after: tuple[bytes, bytes | None] | None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class PartRow:
     """One uploaded part; `sealed` holds its ETag, checksum and the commitment of its blob."""
@@ -174,6 +177,7 @@ class PartRow:
     sealed: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BucketKeyRow:
     """A bucket key that is being written with, wrapped by the KMS as a ciphertext blob.
@@ -228,6 +232,7 @@ class KeyedBucketKeys:
     count: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BatchJobRow:
     """Work on many objects; `sealed` says what, and how far it has come."""
