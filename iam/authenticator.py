@@ -5,7 +5,7 @@ Order: which mechanism, parse and scope, time, access key, signature. Nothing wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from iam.scope import ALGORITHM, Authentication, Form, Service
 from iam.signing_keys import SigningKeys
 from iam.sigv2 import SCHEME as VERSION_2_SCHEME
 from iam.sigv2 import SignatureVersion2, parse_form_version_2, parse_version_2, unsigned_payload_hash
-from iam.sigv4 import check_skew, parse_authorization_header, signature_version_2, told_time, verify
+from iam.sigv4 import Claims, check_skew, parse_authorization_header, signature_version_2, told_time, verify
 
 FindCredential = Callable[[str], Credential | None]
 """The credential of an access key id, or None if there is none. On the path of every request."""
@@ -87,12 +87,18 @@ class _Mechanism:
     is_version_2: bool
 
 
+_IN_HEADER, _IN_HEADER_BY_VERSION_2 = _Mechanism(Form.HEADER, False), _Mechanism(Form.HEADER, True)
+
+
 def _mechanism(request: SignableRequest, pairs: Pairs) -> _Mechanism | None:
     """None for an anonymous request. Raises AuthenticationError(SEVERAL_MECHANISMS)."""
     authorization = request.headers.get("authorization")
     found = []
     if authorization is not None:
-        found.append(_Mechanism(Form.HEADER, authorization.lstrip(" \t").startswith(f"{VERSION_2_SCHEME} ")))
+        is_version_2 = authorization.lstrip(" \t").startswith(f"{VERSION_2_SCHEME} ")
+        found.append(_IN_HEADER_BY_VERSION_2 if is_version_2 else _IN_HEADER)
+    if not pairs:
+        return found[0] if found else None
     if is_presigned(pairs):
         found.append(_Mechanism(Form.QUERY, False))
     if is_signed_by_version_2(pairs):
@@ -107,21 +113,12 @@ def _mechanism(request: SignableRequest, pairs: Pairs) -> _Mechanism | None:
     return found[0] if found else None
 
 
-def _parse(
-    request: SignableRequest, pairs: Pairs, mechanism: _Mechanism, service: Service, regions: Sequence[str]
-) -> Authentication:
-    if mechanism.form is Form.HEADER:
-        return parse_authorization_header(request, pairs, service, regions)
-    if mechanism.is_version_2:
-        raise signature_version_2()
-    return parse_presigned(request, pairs, service, regions)
-
-
 class Authenticator:
     """Authenticates requests to the home region, and those of some services to further ones as well.
 
-    Holds a cache of signing keys and nothing else. `other_regions` are by the name of the service. Without
-    `open_session` there are no temporary credentials, and every session token is refused.
+    Holds caches of signing keys and of what clients say before their signatures, no more. `other_regions` are
+    by the name of the service. Without `open_session` there are no temporary credentials, and every session token is
+    refused.
     """
 
     def __init__(
@@ -142,6 +139,7 @@ class Authenticator:
         self._open_session = open_session
         self._find_credential = find_credential
         self._signing_keys = SigningKeys() if signing_keys is None else signing_keys
+        self._claims = Claims()
 
     @property
     def region(self) -> str:
@@ -170,7 +168,7 @@ class Authenticator:
         if mechanism.is_version_2 and self._accepts_version_2 and service.knows_version_2:
             signed = parse_version_2(request, mechanism.form, bucket_of_host, now)
             return self._authenticate_version_2(signed, service, unsigned_payload_hash(request.headers), now)
-        authentication = _parse(request, pairs, mechanism, service, self._regions(service))
+        authentication = self._parse(request, pairs, mechanism, service)
         if authentication.form is Form.QUERY and service.has_expiring_urls:
             check_validity(authentication, now)
         else:
@@ -183,6 +181,8 @@ class Authenticator:
             payload_hash = body_sha256
         credential, signing_key = self._keys(authentication, now)
         verify(request, authentication, service, signing_key, payload_hash)
+        if authentication.new_claim is not None:
+            self._claims.keep(authentication.new_claim, service, authentication)
         self._used(credential, service, authentication.scope.region)
         return _authenticated(authentication, payload_hash, credential, signing_key)
 
@@ -203,6 +203,14 @@ class Authenticator:
         verify_form(authentication, fields["policy"], signing_key)
         self._used(credential, service, authentication.scope.region)
         return _authenticated(authentication, UNSIGNED_PAYLOAD, credential, signing_key)
+
+    def _parse(self, request: SignableRequest, pairs: Pairs, mechanism: _Mechanism, service: Service) -> Authentication:
+        regions = self._regions(service)
+        if mechanism.form is Form.HEADER:
+            return parse_authorization_header(request, pairs, service, regions, self._claims)
+        if mechanism.is_version_2:
+            raise signature_version_2()
+        return parse_presigned(request, pairs, service, regions)
 
     def _authenticate_version_2(
         self, signed: SignatureVersion2, service: Service, payload_hash: str, now: datetime

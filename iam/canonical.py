@@ -85,13 +85,11 @@ def canonical_headers(headers: Mapping[str, str], signed_headers: Sequence[str])
 
     A header that is named but absent counts as empty: some proxies drop such headers, and the signature then fails.
     """
-    lines = []
-    for name in signed_headers:
-        value = headers.get(name, "").strip(" \t")
-        if "  " in value or "\t" in value:
-            value = _BLANKS.sub(" ", value)
-        lines.append(f"{name}:{value}\n")
-    return "".join(lines)
+    block = "".join([f"{name}:{headers.get(name, '')}\n" for name in signed_headers])
+    if "  " not in block and ": " not in block and " \n" not in block and "\t" not in block:
+        return block
+    values = {name: _BLANKS.sub(" ", headers.get(name, "").strip(" \t")) for name in signed_headers}
+    return "".join([f"{name}:{values[name]}\n" for name in signed_headers])
 
 
 def canonical_request(

@@ -21,7 +21,7 @@ SHORT_SKEW = timedelta(minutes=5)
 """The same for most of AWS's services (IAM User Guide, "Troubleshoot Signature Version 4 signing"; recorded from the
 KMS)."""
 
-_TIMESTAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_TIMESTAMP = re.compile(r"[0-9]{8}T(?:[01][0-9]|2[0-3])[0-9]{4}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ class Authentication:
 
     `timestamp` is `signed_at` as it stands in the string to sign (YYYYMMDDTHHMMSSZ). `payload_hash` is None where the
     hash of the body itself is signed. `pairs` are the canonical query parameters that are covered. `security_token` is
-    the session token that came with it; None for long-term access keys.
+    the session token that came with it; None for long-term access keys. `new_claim` is what a header says
+    before its signature, where that is to be remembered once it was verified.
     """
 
     form: Form
@@ -98,6 +99,7 @@ class Authentication:
     pairs: Pairs
     expires_seconds: int | None = None
     security_token: str | None = field(default=None, repr=False)
+    new_claim: str | None = field(default=None, repr=False)
 
 
 class MalformedScope(ValueError):
@@ -159,15 +161,7 @@ def parse_timestamp(text: str) -> datetime | None:
     if not _TIMESTAMP.fullmatch(text):
         return None
     try:
-        return datetime(
-            int(text[:4]),
-            int(text[4:6]),
-            int(text[6:8]),
-            int(text[9:11]),
-            int(text[11:13]),
-            int(text[13:15]),
-            tzinfo=UTC,
-        )
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 

@@ -22,7 +22,7 @@ from gateway.server import rate_table
 from gateway.server.iam_edge import _known
 from gateway.server.kms_edge import _logged_operation
 from gateway.server.rate_table import Rate, RateTable
-from iam import key_uses, sessions, signing_keys
+from iam import key_uses, sessions, signing_keys, sigv4
 from iam.errors import AuthenticationError
 from iam.face.models.iam import IAM as IAM_MODEL
 from iam.key_uses import AccessKeyUses
@@ -31,11 +31,12 @@ from iam.policy.cache import PolicyCache
 from iam.policy.document import PolicyKind
 from iam.policy.errors import PolicyError
 from iam.principals import Principal, PrincipalKind
-from iam.scope import CredentialScope
+from iam.scope import S3, STS, Authentication, CredentialScope, Form
 from iam.secrets import Secret
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
 from iam.signing_keys import SigningKeys
+from iam.sigv4 import Claims
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.epoch import MemoryEpoch
 from kms.service import key_cache, recording, usage_tracker
@@ -64,6 +65,21 @@ def test_signing_keys() -> None:
     for name in many(signing_keys.CAPACITY):
         keys.get(secret, CredentialScope(name, "20260101", "us-east-1", "s3"))
     assert len(keys) == signing_keys.CAPACITY
+
+
+def test_claims_of_clients_that_signed_well() -> None:
+    claims, scope = Claims(), CredentialScope("AKIA", "20260101", "us-east-1", "s3")
+    for name in many(sigv4.MAX_CLAIMS):
+        claims.keep(name, S3, signed_by(scope))
+        assert claims.find(name, S3) == (scope, ("host",), frozenset({"host"}))
+        assert len(claims) <= sigv4.MAX_CLAIMS
+    claims.keep("x" * (sigv4.MAX_CLAIM_CHARACTERS + 1), S3, signed_by(scope))
+    assert claims.find("x" * (sigv4.MAX_CLAIM_CHARACTERS + 1), S3) is None
+    assert claims.find(name, STS) is None
+
+
+def signed_by(scope: CredentialScope) -> Authentication:
+    return Authentication(Form.HEADER, scope, ("host",), "ab", "20260101T000000Z", NOW, None, [])
 
 
 def test_unknown_access_keys_and_principals_are_not_remembered(store: SQLiteIdentityStore) -> None:

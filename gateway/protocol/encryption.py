@@ -225,9 +225,14 @@ def _has_bucket_key(headers: Mapping[str, str]) -> bool | None:
     return value.lower() == "true"
 
 
+_FAMILIES = (SSE, COPY_CUSTOMER)
+
+
 def _refuse_unknown(headers: Mapping[str, str]) -> None:
     known = (SSE, KEY_ID, CONTEXT, BUCKET_KEY)
     for name in headers:
+        if not name.startswith(_FAMILIES):
+            continue
         if name.startswith(SSE) and name not in known and name not in _CUSTOMER_NAMES[CUSTOMER]:
             raise not_implemented(name)
         if name.startswith(COPY_CUSTOMER) and name not in _CUSTOMER_NAMES[COPY_CUSTOMER]:

@@ -169,14 +169,11 @@ def segment_spans(
 
 
 _BE32 = struct.Struct(">I").pack
-_SHORT = tuple(_BE32(length) for length in range(1025))  # lengths up to that of the longest key: twice as fast
 
 
 def lp(fields: Sequence[bytes]) -> bytes:
     """Each field as BE32 length, then bytes: different lists of fields never give the same bytes."""
-    pieces: list[bytes] = []
-    for item in fields:
-        length = len(item)
-        pieces.append(_SHORT[length] if length <= 1024 else _BE32(length))
-        pieces.append(item)
+    pieces = [b""] * (2 * len(fields))
+    pieces[::2] = map(_BE32, map(len, fields))
+    pieces[1::2] = fields
     return b"".join(pieces)

@@ -9,7 +9,7 @@ import os
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
 from aiohttp import StreamReader
 from aiohttp.http import RawRequestMessage
@@ -219,15 +219,14 @@ class Exchange:
         if not target.startswith("/"):
             target = _origin_form(target)
         path, _, query = target.partition("?")
-        headers: dict[str, str] = {}
-        size = len(target)
-        for name, value in message.headers.items():
-            size += len(name) + len(value) + 4
-            lower = name.lower()
-            headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
-        if size > self._edge.limits.header_bytes:
+        received = message.headers
+        headers = {name.lower(): value for name, value in received.items()}
+        if len(headers) != len(received):
+            headers = _joined(received.items())
+        values = "".join(received.values())
+        if len(target) + sum(map(len, received)) + len(values) + 4 * len(received) > self._edge.limits.header_bytes:
             raise header_section_too_large(self._edge.limits.header_bytes)
-        if not is_utf8(target) or not all(map(is_utf8, headers.values())):
+        if not is_utf8(target) or not is_utf8(values):
             raise S3Error("BadRequest", "The request line or a header is not UTF-8.")
         length = headers.get("content-length")
         origin = self._origin(headers)
@@ -379,6 +378,15 @@ class Exchange:
                 return await self._body.discard(LINGER_BYTES)
         except (TimeoutError, ConnectionError, S3Error, MemoryError):
             return False
+
+
+def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Several headers of one name are one, with commas between (RFC 9110 §5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        joined[lower] = f"{joined[lower]},{value}" if lower in joined else value
+    return joined
 
 
 def _origin_form(target: str) -> str:

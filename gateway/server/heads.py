@@ -32,24 +32,17 @@ def format_head(
     `content_length` None leaves the header out (204 and 304). `connection` is "close", "keep-alive" or None.
     Raises UnsafeHeader rather than let a stored value split the answer in two (RFC 9112 §11.1).
     """
-    lines = [
-        _PHRASES.get(status) or f"HTTP/1.1 {status} Unknown",
-        f"x-amz-request-id: {request_id}",
-        f"x-amz-id-2: {host_id}",
-        f"Date: {date}",
-        "Server: Sealgate",
-    ]
-    for name, value in headers.items():
-        if name.lower() in _OWN:
-            raise UnsafeHeader(f"{name} is written by the listener alone")
-        lines.append(f"{name}: {value}")
-    if content_length is not None:
-        lines.append(f"Content-Length: {content_length}")
-    if connection is not None:
-        lines.append(f"Connection: {connection}")
-    lines.append("\r\n")
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) or head.count("\r") != len(lines) or "\0" in head:
+    if not _OWN.isdisjoint(map(str.lower, headers)):
+        raise UnsafeHeader(f"one of {', '.join(headers)} is written by the listener alone")
+    told = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    length = "" if content_length is None else f"Content-Length: {content_length}\r\n"
+    option = "" if connection is None else f"Connection: {connection}\r\n"
+    head = (
+        f"{_PHRASES.get(status) or f'HTTP/1.1 {status} Unknown'}\r\nx-amz-request-id: {request_id}\r\n"
+        f"x-amz-id-2: {host_id}\r\nDate: {date}\r\nServer: Sealgate\r\n{told}{length}{option}\r\n"
+    )
+    ends = len(headers) + (content_length is not None) + (connection is not None) + 6
+    if head.count("\n") != ends or head.count("\r") != ends or "\0" in head:
         raise UnsafeHeader("a header holds a control character")
     return head.encode("utf-8")
 

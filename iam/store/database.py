@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from importlib import resources
 from pathlib import Path
 
 from database.shared.sharing import transaction
-from iam.store.interface import IdentityStoreError, StoreUnavailable
+from iam.store.interface import StoreUnavailable
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's transaction. They take milliseconds."""
@@ -85,12 +85,23 @@ def _statements(script: str) -> Iterator[str]:
     assert not pending.strip(), "a migration ends with a complete statement"
 
 
-@contextmanager
-def translated_failures(what: str = "the identity database") -> Iterator[None]:
+class _Translation:
+    """What `translated_failures` gives; no generator, since each request enters two of them."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise StoreUnavailable(f"{self._what} cannot serve: {error}") from error
+
+
+_OF_THE_DATABASE = _Translation("the identity database")
+
+
+def translated_failures(what: str | None = None) -> AbstractContextManager[None]:
     """Turns SQLite's own failures (busy, full, damaged, closed) into StoreUnavailable."""
-    try:
-        yield
-    except IdentityStoreError:
-        raise
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"{what} cannot serve: {error}") from error
+    return _OF_THE_DATABASE if what is None else _Translation(what)

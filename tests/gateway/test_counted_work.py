@@ -44,16 +44,16 @@ LIST = {"query": {"list-type": "2", "max-keys": "1000"}}
 FOLDERS = {"query": {"list-type": "2", "delimiter": "0"}}
 
 PATHS = (
-    HotPath("HEAD", 207, "HEAD", "/bucket/bucket-key"),
-    HotPath("GET, SSE-S3", 278, "GET", "/bucket/s3"),
-    HotPath("GET, SSE-KMS", 403, "GET", "/bucket/kms"),
-    HotPath("GET, bucket key", 311, "GET", "/bucket/bucket-key"),
-    HotPath("PUT, SSE-S3", 455, "PUT", "/bucket/new", {"body": BODY}),
-    HotPath("PUT, SSE-KMS", 582, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
-    HotPath("PUT, bucket key", 495, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
-    HotPath("DELETE", 233, "DELETE", "/bucket/new"),
-    HotPath("LIST of 300 keys", 4466, "GET", "/listed", LIST),
-    HotPath("LIST of folders", 277, "GET", "/listed", FOLDERS),
+    HotPath("HEAD", 176, "HEAD", "/bucket/bucket-key"),
+    HotPath("GET, SSE-S3", 243, "GET", "/bucket/s3"),
+    HotPath("GET, SSE-KMS", 365, "GET", "/bucket/kms"),
+    HotPath("GET, bucket key", 274, "GET", "/bucket/bucket-key"),
+    HotPath("PUT, SSE-S3", 406, "PUT", "/bucket/new", {"body": BODY}),
+    HotPath("PUT, SSE-KMS", 530, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
+    HotPath("PUT, bucket key", 443, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
+    HotPath("DELETE", 206, "DELETE", "/bucket/new"),
+    HotPath("LIST of 300 keys", 3542, "GET", "/listed", LIST),
+    HotPath("LIST of folders", 253, "GET", "/listed", FOLDERS),
 )
 
 
