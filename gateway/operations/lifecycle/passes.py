@@ -28,7 +28,7 @@ from gateway.operations.sealed_rows import SealedRows
 from gateway.operations.versioning import Versioning, marker_row, version_id_in
 from gateway.protocol.lifecycle import LifecycleDays, prefixes_to_visit
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.storage.errors import Conflict, NoSuchBucket, StorageError
+from gateway.storage.errors import Conflict, NoSuchBucket, RowDamaged, StorageError
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow, ObjectRow, UploadRow
 
@@ -151,7 +151,7 @@ class LifecyclePasses:
         await self._write_note()
 
     async def _visit(self, row: BucketRow) -> None:
-        """One bucket, read anew where it was changed meanwhile."""
+        """One bucket, read anew where it was changed meanwhile; one that cannot be listed holds up no other."""
         bucket_id, is_counted = row.bucket_id, False
         while row.bucket_id == bucket_id:
             try:
@@ -169,6 +169,9 @@ class LifecyclePasses:
             except Conflict:
                 row = await self._read_again(row)
             except NoSuchBucket:
+                return
+            except RowDamaged as error:
+                self._integrity_event("row", f"bucket {row.bucket_id.hex()}: {error}, met by lifecycle")
                 return
 
     async def _read_again(self, row: BucketRow) -> BucketRow:

@@ -17,7 +17,7 @@ from gateway.protocol.lifecycle import Filter, Lifecycle, LifecycleDays, Lifecyc
 from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.ids import new_id
 from gateway.sealing.row import RowSealer
-from gateway.storage.errors import StorageUnavailable
+from gateway.storage.errors import RowDamaged, StorageUnavailable
 from gateway.storage.index.records import BucketRow, Deletion, Expiry, NewBlob, ObjectRow, RowKind, UploadRow
 from kms.api.secrets import SecretBytes
 from tests.fakes import MemoryIndex
@@ -449,6 +449,23 @@ async def test_a_bucket_that_was_tampered_with_is_passed_over(world: World) -> N
     await world.put("a")
     other = BucketRow(new_id(), "1" * 12, "a-bucket", "us-east-1", 1, 0, b"")
     await world.index.create_bucket(replace(other, sealed=b"nothing" * 9))
+    assert await world.after(2) == {"current": 1}
+    assert len(world.events) == 1
+
+
+async def test_a_bucket_that_cannot_be_listed_is_passed_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.make(rule(expires_after_days=1))
+    await world.put("a")
+    other = BucketRow(new_id(), "1" * 12, "a-bucket", "us-east-1", 1, 0, b"")
+    await world.index.create_bucket(world.sealed(other, rule(expires_after_days=1)))
+    list_versions = MemoryIndex.list_versions
+
+    async def damaged(self: MemoryIndex, bucket_id: bytes, **where: object) -> object:
+        if bucket_id == other.bucket_id:
+            raise RowDamaged("it is of kind 9")
+        return await list_versions(self, bucket_id, **where)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MemoryIndex, "list_versions", damaged)
     assert await world.after(2) == {"current": 1}
     assert len(world.events) == 1
 
