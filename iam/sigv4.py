@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from itertools import filterfalse
 from typing import NoReturn
 
 from iam.canonical import Pairs, canonical_request, to_wire
@@ -230,7 +231,9 @@ def check_signed_headers(headers: Mapping[str, str], signed_headers: Iterable[st
     """
     signed = frozenset(signed_headers)
     unsigned = [
-        name for name in headers if name not in signed and name.startswith("x-amz-") and name not in _SIGNED_BY_NATURE
+        name
+        for name in filterfalse(signed.__contains__, headers)
+        if name.startswith("x-amz-") and name not in _SIGNED_BY_NATURE
     ]
     if "host" not in signed:
         unsigned.insert(0, "host")

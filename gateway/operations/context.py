@@ -165,6 +165,7 @@ class Call:
     form: BrowserForm | None = None
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
     is_requester_charged: bool = False
+    _key: ObjectKey | None = None
     _keys_in_use: list[KeyInUse] = field(default_factory=list)
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
     _versions: dict[tuple[bytes, str, str | None], ObjectRow | StorageError] = field(default_factory=dict)
@@ -185,7 +186,9 @@ class Call:
     @property
     def key(self) -> ObjectKey:
         """The key of the request. Raises S3Error KeyTooLongError or InvalidURI."""
-        return checked_key(self.address.key or "")
+        if self._key is None:
+            self._key = checked_key(self.address.key or "")
+        return self._key
 
     @property
     def object_arn(self) -> str:

@@ -22,6 +22,8 @@ Handler = Callable[[Call], Awaitable[Response]]
 class Target(Enum):
     """What the address of a request names."""
 
+    __hash__ = object.__hash__  # members are their own; Enum's is a Python function, which each request called twice
+
     SERVICE = "service"
     BUCKET = "bucket"
     OBJECT = "object"

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -67,6 +67,7 @@ _CUSTOMER_NAMES = {
 }
 
 _NO_CONTEXT: Mapping[str, str] = MappingProxyType({})
+_FAMILIES = (SSE, COPY_CUSTOMER)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,9 +110,10 @@ def parse_encryption(headers: Mapping[str, str], operation: str) -> EncryptionRe
     `parse_customer_key`. Raises S3Error InvalidArgument, InvalidEncryptionAlgorithmError, AccessDenied (recorded
     cases), or NotImplemented.
     """
-    if not any(name.startswith((SSE, COPY_CUSTOMER)) for name in headers):
+    named = [name for name in headers if name.startswith(_FAMILIES)]
+    if not named:
         return _NOTHING_ASKED
-    _refuse_unknown(headers)
+    _refuse_unknown(named)
     customer_key = parse_customer_key(headers, operation)
     parse_source_customer_key(headers, operation)
     if operation in CHOOSING:
@@ -225,14 +227,9 @@ def _has_bucket_key(headers: Mapping[str, str]) -> bool | None:
     return value.lower() == "true"
 
 
-_FAMILIES = (SSE, COPY_CUSTOMER)
-
-
-def _refuse_unknown(headers: Mapping[str, str]) -> None:
+def _refuse_unknown(names: Iterable[str]) -> None:
     known = (SSE, KEY_ID, CONTEXT, BUCKET_KEY)
-    for name in headers:
-        if not name.startswith(_FAMILIES):
-            continue
+    for name in names:
         if name.startswith(SSE) and name not in known and name not in _CUSTOMER_NAMES[CUSTOMER]:
             raise not_implemented(name)
         if name.startswith(COPY_CUSTOMER) and name not in _CUSTOMER_NAMES[COPY_CUSTOMER]:

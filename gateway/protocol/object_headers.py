@@ -62,7 +62,7 @@ class ObjectHeaders:
         """Raises S3Error MetadataTooLarge, InvalidStorageClass, InvalidRedirectLocation, InvalidArgument (a control
         character in a value)."""
         content = {"Content-Type": DEFAULT_CONTENT_TYPE}
-        for name, shown in _CONTENT_HEADERS.items():
+        for name, shown in () if _CONTENT_HEADERS.keys().isdisjoint(headers) else _CONTENT_HEADERS.items():
             value = headers.get(name)
             if value and name == "content-encoding":
                 value = _without_aws_chunked(value)
@@ -149,7 +149,9 @@ def _without_aws_chunked(value: str) -> str:
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    metadata = {}
+    metadata: dict[str, str] = {}
+    if METADATA_PREFIX not in "".join(headers):  # most have none, which is seen without a look at each
+        return metadata
     size = 0
     for name, value in headers.items():
         if name.startswith(METADATA_PREFIX):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import filterfalse
 
 from gateway.protocol.checksums import Algorithm, unknown_checksum_header
 from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
@@ -142,6 +143,20 @@ _ACCOUNT_ID = re.compile("[0-9]{12}")
 _CHECKSUMS = "x-amz-checksum-"
 
 
+_UNREMARKABLE = SERVED | {
+    "accept",
+    "accept-encoding",
+    "authorization",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "expect",
+    "host",
+    "user-agent",
+}
+"""What most requests have and nothing is to be said of here: passed over without a step for each."""
+
+
 def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
     """Refuse what is not served. `operation` is the name in the S3 model.
 
@@ -154,8 +169,8 @@ def check_request_headers(headers: Mapping[str, str], operation: str) -> None:
             _check_conditions(headers, operation)
         if not DEMANDS.keys().isdisjoint(headers):
             _check_demands(headers, operation)
-    for name in headers:
-        if not name.startswith("x-amz-") or name in SERVED:
+    for name in filterfalse(_UNREMARKABLE.__contains__, headers):
+        if not name.startswith("x-amz-"):
             continue
         if name.startswith(SERVED_FAMILIES):
             names_encryption = names_encryption or name.startswith(ENCRYPTION_FAMILIES)

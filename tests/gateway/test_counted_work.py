@@ -44,14 +44,14 @@ LIST = {"query": {"list-type": "2", "max-keys": "1000"}}
 FOLDERS = {"query": {"list-type": "2", "delimiter": "0"}}
 
 PATHS = (
-    HotPath("HEAD", 176, "HEAD", "/bucket/bucket-key"),
-    HotPath("GET, SSE-S3", 243, "GET", "/bucket/s3"),
-    HotPath("GET, SSE-KMS", 365, "GET", "/bucket/kms"),
-    HotPath("GET, bucket key", 274, "GET", "/bucket/bucket-key"),
-    HotPath("PUT, SSE-S3", 406, "PUT", "/bucket/new", {"body": BODY}),
-    HotPath("PUT, SSE-KMS", 530, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
-    HotPath("PUT, bucket key", 443, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
-    HotPath("DELETE", 206, "DELETE", "/bucket/new"),
+    HotPath("HEAD", 171, "HEAD", "/bucket/bucket-key"),
+    HotPath("GET, SSE-S3", 236, "GET", "/bucket/s3"),
+    HotPath("GET, SSE-KMS", 360, "GET", "/bucket/kms"),
+    HotPath("GET, bucket key", 267, "GET", "/bucket/bucket-key"),
+    HotPath("PUT, SSE-S3", 397, "PUT", "/bucket/new", {"body": BODY}),
+    HotPath("PUT, SSE-KMS", 526, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
+    HotPath("PUT, bucket key", 437, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
+    HotPath("DELETE", 205, "DELETE", "/bucket/new"),
     HotPath("LIST of 300 keys", 3542, "GET", "/listed", LIST),
     HotPath("LIST of folders", 253, "GET", "/listed", FOLDERS),
 )
