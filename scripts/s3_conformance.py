@@ -87,7 +87,7 @@ NOTHING = r"$"
 GROUPS = (
     Group("STS: sessions of users and roles", NOTHING, files=frozenset({"test_sts.py"})),
     Group("IAM: users, groups, roles, policies", NOTHING, files=IAM_FILES),
-    Group("Lifecycle", r"test_lifecycle", frozenset({"lifecycle", "lifecycle_expiration"}), served=False),
+    Group("Lifecycle", r"test_lifecycle", frozenset({"lifecycle", "lifecycle_expiration"})),
     Group("Object Lock", r"test_object_lock", frozenset({"object_lock"}), served=False),
     Group("Bucket logging", r"test_.*bucket_logging", frozenset({"bucket_logging"}), served=False),
     Group("SSE-C", r"test_encrypt|test_.*sse_c|test_put_obj_enc_conflict|test_copy_(part_)?enc\[(.*sse-c)"),
