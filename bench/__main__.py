@@ -98,6 +98,8 @@ def run_families(
     bench.make_bucket(bench.bucket)
     for family in families:
         for case in FAMILIES[family](bench):
+            if family == "listing":
+                case = replace(case, name=f"{case.name}, {bench.sizes.keys:_} keys")  # noqa: PLW2901 - that same case
             try:
                 report.add(measure(endpoint, family, case, runs, settle))
             except Refused as error:

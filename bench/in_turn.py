@@ -14,6 +14,7 @@ from bench.endpoint import Endpoint
 from bench.load import Refused
 from bench.machine import describe
 from bench.measuring import Result, Sample, summarise, take
+from bench.plots import bars
 from bench.workloads import FAMILIES, Bench, Case
 
 
@@ -31,7 +32,7 @@ class Contender:
     results: dict[str, Result] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
-    def fail(self, what: str, error: Refused) -> None:
+    def fail(self, what: str, error: Exception) -> None:
         self.failures[what] = str(error)[:300]
         print(f"{self.name:11} {what:30} failed: {error!s:.300}", flush=True)
 
@@ -53,9 +54,7 @@ class Contender:
         return f"{cpu}{of}, {rate}"
 
 
-def run_cases(contenders: Sequence[Contender], families: Sequence[str], runs: int, settle: float) -> list[str]:
-    """In turn. The names of the cases, in their order."""
-    names: list[str] = []
+def run_cases(contenders: Sequence[Contender], families: Sequence[str], runs: int, settle: float) -> None:
     for contender in contenders:
         contender.bench.make_bucket(contender.bench.bucket)
     for family in families:
@@ -65,16 +64,14 @@ def run_cases(contenders: Sequence[Contender], families: Sequence[str], runs: in
             left = [(contender, cases) for contender, cases, case in turn if case is not None]
             answering = [(contender, case) for contender, _, case in turn if case is not None]
             if answering:
-                names.append(answering[0][1].name)
                 run_case(answering, family, runs, settle)
-    return names
 
 
 def _next(family: str, contender: Contender, cases: Iterator[Case]) -> Case | None:
     """None after the last one, and where what comes before it was refused: then all that follow have no figures."""
     try:
         return next(cases, None)
-    except Refused as error:
+    except (Refused, OSError) as error:
         contender.fail(family, error)
         return None
 
@@ -87,7 +84,7 @@ def run_case(turn: Sequence[tuple[Contender, Case]], family: str, runs: int, set
                 continue
             try:
                 sample = take(contender.endpoint, case, number, settle)
-            except Refused as error:
+            except (Refused, OSError) as error:
                 contender.fail(case.name, error)
                 continue
             samples.setdefault(contender.name, []).append(sample)
@@ -97,7 +94,13 @@ def run_case(turn: Sequence[tuple[Contender, Case]], family: str, runs: int, set
             print(f"{contender.name:11} {case.name:30} {contender.cell(case.name)}", flush=True)
 
 
-def table(contenders: Sequence[Contender], names: Sequence[str]) -> str:
+def cases_of(contenders: Sequence[Contender]) -> list[str]:
+    """The names of all cases that have figures anywhere, in their order."""
+    return list(dict.fromkeys(name for each in contenders for name in each.results))
+
+
+def table(contenders: Sequence[Contender]) -> str:
+    names = cases_of(contenders)
     lines = [
         f"| CPU, rate | {' | '.join(each.name for each in contenders)} |",
         "|---" * (len(contenders) + 1) + "|",
@@ -110,7 +113,7 @@ def table(contenders: Sequence[Contender], names: Sequence[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(place: Path, contenders: Sequence[Contender], names: Sequence[str], settings: Mapping[str, object]) -> None:
+def write(place: Path, contenders: Sequence[Contender], settings: Mapping[str, object]) -> None:
     """A table and all figures, in a directory of `place` named after the time; said as well."""
     machine = describe()
     document = {
@@ -127,8 +130,15 @@ def write(place: Path, contenders: Sequence[Contender], names: Sequence[str], se
     }
     directory = place / f"in-turn-{machine['date'].replace(':', '')}"
     directory.mkdir(parents=True)
-    text = table(contenders, names)
+    text = table(contenders)
     (directory / "results.json").write_text(json.dumps(document, indent=1) + "\n")
+    figures = {
+        f"{name}: {each.name}": each.results[name].cpu_us.median
+        for name in cases_of(contenders)
+        for each in contenders
+        if name in each.results
+    }
+    (directory / "cpu.svg").write_text(bars("CPU microseconds an operation", figures))
     described = "\n".join(f"- {name}: {value}" for name, value in machine.items())
     (directory / "results.md").write_text(f"{described}\n\n{text}")
     print(f"\n{text}\nwritten: {directory}", flush=True)

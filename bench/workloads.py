@@ -9,12 +9,14 @@ import itertools
 import json
 import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from urllib.parse import quote
 
 from bench.endpoint import prepare
-from bench.load import Prepared, Refused, drive
+from bench.load import STALL_SECONDS, Prepared, Refused, drive
 from tests.clients.raw import RawClient, canonical_query
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -86,16 +88,20 @@ class Bench:
 
     def expect(self, element: bytes, count: int, bucket: str, parameters: dict[str, str]) -> None:
         """Raises Refused where a listing holds another number of `element`: pages of less cost less."""
-        request = self.listing(bucket, **parameters)
-        with self.raw.connect() as connection:
-            connection.send(request.head)
-            found = connection.answer("GET").body.count(element)
+        target = _listing_target(bucket, parameters)
+        with closing(HTTPConnection(*self.raw.address, timeout=STALL_SECONDS)) as connection:
+            connection.request("GET", target, headers=self.raw.sign("GET", target).headers)
+            found = connection.getresponse().read().count(element)
         if found != count:
             raise Refused(f"a page of {found}, not {count}")
 
     def listing(self, bucket: str, **parameters: str) -> Prepared:
-        query = canonical_query("&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items()))
-        return prepare(self.raw, "GET", f"/{bucket}?{query}")
+        return prepare(self.raw, "GET", _listing_target(bucket, parameters))
+
+
+def _listing_target(bucket: str, parameters: Mapping[str, str]) -> str:
+    query = canonical_query("&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items()))
+    return f"/{bucket}?{query}"
 
 
 def small(bench: Bench) -> Iterator[Case]:
@@ -141,8 +147,9 @@ def _mixed(bench: Bench, run: int, keys: list[str], body: bytes) -> list[Prepare
 
 
 def listing(bench: Bench) -> Iterator[Case]:
-    """Pages of 1000 keys out of many, from anywhere in the bucket; and its folders."""
+    """In a bucket of many keys: pages of 1000 from anywhere, its folders, reads of any key, new keys between."""
     sizes = bench.sizes
+    body = os.urandom(sizes.body_bytes)
     pages = max(10, sizes.operations // 40)
     name = f"{bench.bucket}-list"
     bench.make_bucket(name)
@@ -163,8 +170,23 @@ def listing(bench: Bench) -> Iterator[Case]:
         bench.expect(b"<CommonPrefixes>", min(FOLDERS, len(keys)), name, whole)
         return [bench.listing(name, **whole)] * pages
 
-    yield Case(f"LIST 1000 of {sizes.keys:_}", flat, 4)
-    yield Case(f"LIST {min(FOLDERS, sizes.keys)} folders of {sizes.keys:_}", folders, 4)
+    def any_key(run: int) -> list[str]:
+        chance = random.Random(run)
+        return [chance.choice(keys) for _ in range(sizes.operations)]
+
+    def gets(run: int) -> list[Prepared]:
+        return [prepare(bench.raw, "GET", f"/{name}/{key}") for key in any_key(run)]
+
+    def puts(run: int) -> list[Prepared]:
+        return [
+            prepare(bench.raw, "PUT", f"/{name}/{key}+{run}", headers=bench.sse, body=body, is_signed=True)
+            for key in dict.fromkeys(any_key(run))
+        ]
+
+    yield Case(f"LIST {PAGE_KEYS}", flat, 4)
+    yield Case(f"LIST {min(FOLDERS, sizes.keys)} folders", folders, 4)
+    yield Case("GET of any key, empty", gets, sizes.clients)
+    yield Case(f"PUT {sizes.body_bytes // KIB} KiB between them", puts, sizes.clients)
 
 
 def large(bench: Bench) -> Iterator[Case]:

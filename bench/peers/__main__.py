@@ -72,8 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             print(f"{peer.name} serves", flush=True)
             contenders.append(Contender(peer.name, peer.note, endpoint, Bench(endpoint.raw, sizes, dict(peer.sse))))
-        names = run_cases(contenders, asked.families or families, asked.runs, asked.settle)
-    write(asked.results, contenders, names, {**vars(asked), "programs": "", "results": ""})
+        try:
+            run_cases(contenders, asked.families or families, asked.runs, asked.settle)
+        finally:  # what there is, there is
+            write(asked.results, contenders, {**vars(asked), "programs": "", "results": ""})
 
 
 if __name__ == "__main__":

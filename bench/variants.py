@@ -1,0 +1,103 @@
+"""What many clients, a second worker and each kind of encryption cost: this gateway beside itself, in turn.
+
+    python -m bench.variants clients|workers|encryption|keys [small listing large kms]
+
+- clients: one worker, 16 connections and 1000. Budget: as many requests a second within 20 %.
+- workers: one worker and two. Where cores are scarce what counts is CPU time an operation: the same for both, and
+  little of it in a process that both share, is twice the throughput where there are cores for twice the work.
+- encryption: SSE-S3 (the default), SSE-KMS with a data key each, SSE-KMS under a bucket key; and bodies that are not
+  encrypted at all, by a gateway whose segments' cipher copies instead (bench/unencrypted).
+- keys: a bucket of 10 thousand keys, of 100 thousand and so on (`--keys`), each in a gateway of its own; `listing` is
+  the family for it. Budget: the most within 20 % of the fewest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from bench.__main__ import ENCRYPTIONS, own_gateway
+from bench.endpoint import Endpoint
+from bench.in_turn import Contender, run_cases, write
+from bench.workloads import FAMILIES, KIB, MIB, Bench, Sizes
+
+UNENCRYPTED = Path(__file__).parent / "unencrypted"
+KINDS = ("clients", "workers", "encryption", "keys")
+
+
+@contextmanager
+def contenders_of(kind: str, scratch: Path, sizes: Sizes, many: int, many_keys: list[int]) -> Iterator[list[Contender]]:
+    with ExitStack() as opened:
+
+        def gateway(name: str, workers: int = 1, libraries: Path | None = None) -> Endpoint:
+            (scratch / name).mkdir()
+            return opened.enter_context(own_gateway(scratch / name, "file", workers, "sqlite", "file", libraries))
+
+        def contender(
+            name: str, note: str, endpoint: Endpoint, of: Sizes = sizes, sse: str = "bucket-key"
+        ) -> Contender:
+            return Contender(name, note, endpoint, Bench(endpoint.raw, of, ENCRYPTIONS[sse]))
+
+        if kind == "clients":
+            one = gateway("one")
+            yield [
+                contender(f"{count} clients", "one worker", one, replace(sizes, clients=count))
+                for count in (sizes.clients, many)
+            ]
+        elif kind == "workers":
+            yield [
+                contender(name, "and one kmsd", gateway(name, workers))
+                for workers, name in ((1, "one worker"), (2, "two workers"))
+            ]
+        elif kind == "keys":
+            yield [
+                contender(f"{keys:_} keys", "one worker", gateway(str(keys)), replace(sizes, keys=keys))
+                for keys in many_keys
+            ]
+        else:
+            one, bare = gateway("one"), gateway("unencrypted", libraries=UNENCRYPTED)
+            yield [
+                contender("unencrypted", "segments of bodies are copied, all else is SSE-S3", bare, sse="none"),
+                contender("SSE-S3", "the default", one, sse="none"),
+                contender("SSE-KMS", "a data key of the KMS for each object", one, sse="sse-kms"),
+                contender("bucket key", "SSE-KMS under a bucket key", one),
+            ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument(
+        "families", nargs="*", metavar="family", help=f"of {', '.join(FAMILIES)}; none: small or listing"
+    )
+    parser.add_argument("--operations", type=int, default=4000, help="requests of a run (4000)")
+    parser.add_argument("--clients", type=int, default=16, help="connections at once (16)")
+    parser.add_argument("--many", type=int, default=1000, help="connections at once, of a crowd (1000)")
+    parser.add_argument("--keys", default="10000,100000", help="in the bucket that is listed; several (10000,100000)")
+    parser.add_argument("--large", type=int, default=256, metavar="MIB", help="size of large objects (256)")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each case, of which the median is told (5)")
+    parser.add_argument("--settle", type=float, default=0.3, metavar="SECONDS", help="after each run (0.3)")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
+    asked = parser.parse_args(arguments)
+    many_keys = [int(each) for each in asked.keys.split(",")]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, too
+    families = asked.families or ["listing" if asked.kind == "keys" else "small"]
+    sizes = Sizes(asked.operations, asked.clients, many_keys[0], asked.large * MIB, 4 * KIB)
+    with (
+        tempfile.TemporaryDirectory(prefix="sealgate-variants-") as scratch,
+        contenders_of(asked.kind, Path(scratch), sizes, asked.many, many_keys) as contenders,
+    ):
+        try:
+            run_cases(contenders, families, asked.runs, asked.settle)
+        finally:  # what there is, there is
+            write(asked.results, contenders, {**vars(asked), "results": ""})
+
+
+if __name__ == "__main__":
+    main()
