@@ -318,7 +318,8 @@ class LifecyclePasses:
         note = self._note
         seconds = ((note.ended_us or note.begun_us) - note.begun_us) / 1_000_000
         counts = ", ".join(f"{action.value} {note.counts.get(action, 0)}" for action in Action)
-        _log.info(
+        _log.log(
+            logging.INFO if note.buckets else logging.DEBUG,
             "lifecycle: a pass over %d buckets with rules took %.1f s; expired: %s; changed meanwhile: %d",
             note.buckets,
             seconds,
