@@ -11,6 +11,8 @@ from types import MappingProxyType
 Value = int | str | bytes | None
 Row = dict[str, Value]
 
+_NONE: Mapping[str, str] = MappingProxyType({})
+
 
 class Table:
     """The rows of one table of the index, changed and put back by another process's connection."""
@@ -29,19 +31,20 @@ class Table:
             yield
 
     @contextmanager
-    def replaced(self, row: Row, changes: Row, casts: Mapping[str, str] = MappingProxyType({})) -> Iterator[None]:
+    def replaced(self, row: Row, changes: Row, casts: Mapping[str, str] = _NONE) -> Iterator[None]:
         changed = {**row, **changes}
         self._replace(row, changed, casts)
         try:
             yield
         finally:
-            self._replace(changed, row, {})
+            self._replace(changed, row, {}, casts)
 
-    def _replace(self, old: Row, new: Row, casts: Mapping[str, str]) -> None:
-        where = " AND ".join(f"{name} = {casts.get(name, '?')}" for name in self._key)
+    def _replace(self, old: Row, new: Row, casts: Mapping[str, str], old_casts: Mapping[str, str] = _NONE) -> None:
+        where = " AND ".join(f"{name} = {old_casts.get(name, '?')}" for name in self._key)
         values = ", ".join(casts.get(name, "?") for name in self.columns)
         with self._index:
-            self._index.execute(f"DELETE FROM {self.name} WHERE {where}", [old[name] for name in self._key])
+            gone = self._index.execute(f"DELETE FROM {self.name} WHERE {where}", [old[name] for name in self._key])
+            assert gone.rowcount == 1
             self._index.execute(f"INSERT INTO {self.name} VALUES ({values})", [new[name] for name in self.columns])
 
 

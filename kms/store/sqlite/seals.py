@@ -2,6 +2,8 @@
 
     seal = 01 ‖ HMAC-SHA256(seal key, "sealgate/v1/key-store-row" ‖ MessagePack [table, column, column, …])
 
+with texts as the bytes of their UTF-8.
+
 Every connection has triggers and views of its own, in SQLite's temporary schema, which nobody can change by changing
 the file. The triggers of the one that writes seal what it inserts and updates, and refuse to update a row whose seal is
 wrong: it would be made good by that. Everybody reads by the views `intact_…`, which refuse such a row. What writes
@@ -37,7 +39,7 @@ _VERSION: Final = b"\x01"
 
 _encode = msgspec.msgpack.Encoder().encode
 
-Value = int | str | bytes | None
+Value = int | bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,10 @@ class _Sealed:
     """SQL for whether a row has no seal; `{row}` is how its columns are qualified."""
 
     def of(self, row: str) -> str:
-        """The columns of `row` (NEW, OLD, or the table's name)."""
-        return ", ".join(f"{row}.{column}" for column in self.columns)
+        """The columns of `row` (NEW, OLD, or the table's name), texts as their bytes: damaged ones may be none."""
+        return ", ".join(
+            f"CAST({row}.{column} AS BLOB)" if column in TEXTS else f"{row}.{column}" for column in self.columns
+        )
 
     def is_exempt(self, row: str) -> str:
         return self.exempt.format(row=row)
@@ -92,6 +96,15 @@ SEALED: Final[Mapping[str, _Sealed]] = {
         ("sequence",),
     ),
 }
+
+TEXTS: Final = frozenset(
+    {
+        *("key_id", "account_id", "region", "state", "description", "manager", "key_spec", "key_usage", "origin"),
+        *("tags", "policy", "protection", "primary_region", "material_id", "rotation_type", "name", "grant_id"),
+        *("grantee_principal", "retiring_principal", "issuing_account_id", "operations", "constraints"),
+    }
+)
+"""The columns that are TEXT, in whichever table."""
 
 _KEY_ROW = """
 CREATE TEMP VIEW intact_key_row AS
@@ -205,7 +218,7 @@ def read_by_seals(connection: sqlite3.Connection, seals: RowSeals) -> None:
         # The row is looked up a second time to be proven. SQLite puts what a query compares a column with in the
         # column's place, everywhere in its WHERE clause, and would ask about a row that is not there.
         connection.execute(
-            f"CREATE TEMP VIEW {sealed.view} AS SELECT {sealed.of('found')}"  # noqa: S608 - our own
+            f"CREATE TEMP VIEW {sealed.view} AS SELECT {', '.join(f'found.{column}' for column in sealed.columns)}"  # noqa: S608
             f" FROM main.{table} found CROSS JOIN main.{table} proven"
             f" ON {' AND '.join(f'proven.{column} = found.{column}' for column in sealed.key)}"
             f" WHERE NOT {sealed.is_exempt('found')} AND is_intact('{table}', proven.seal, {sealed.of('proven')})"
@@ -244,11 +257,12 @@ def damaged_rows(connection: sqlite3.Connection, seals: RowSeals) -> list[str]:
     connection.create_function("has_right_seal", -1, seals.has_right_seal)
     found = []
     for table, sealed in SEALED.items():
+        key = ", ".join(f"CAST({column} AS BLOB)" for column in sealed.key)
         rows = connection.execute(
-            f"SELECT {', '.join(sealed.key)} FROM main.{table} WHERE NOT {sealed.is_exempt(table)}"  # noqa: S608
+            f"SELECT {key} FROM main.{table} WHERE NOT {sealed.is_exempt(table)}"  # noqa: S608 - our own
             f" AND NOT has_right_seal('{table}', seal, {sealed.of(table)}) LIMIT {MAX_DAMAGED}"
         )
-        found += [f"{table} {' '.join(map(str, row))}" for row in rows]
+        found += [f"{table} {' '.join(value.decode(errors='replace') for value in row)}" for row in rows]
     return found
 
 

@@ -17,7 +17,7 @@ from kms.api.types import KeyState
 from kms.store.interface import DamagedRow, SealsNotOpen
 from kms.store.records import NewKey
 from kms.store.sqlite import SQLiteKeyStore
-from kms.store.sqlite.seals import SEALED
+from kms.store.sqlite.seals import SEALED, TEXTS
 from tests.conformance.grants import new_grant
 from tests.conformance.key_store import ACCOUNT, NOW, REGION, alias_of, new_key
 from tests.kms.stores import SEAL_KEY, opened_store
@@ -55,13 +55,12 @@ def test_a_seal_is_what_the_format_says(store: SQLiteKeyStore, stored: NewKey, p
         row = connection.execute(
             "SELECT account_id, region, name, key_id, created_us, updated_us, seal FROM kms_alias"
         ).fetchone()
-    packed = b"\x97" + b"".join(
-        b"\xcf" + value.to_bytes(8, "big")
-        if isinstance(value, int)
-        else (bytes([0xA0 + len(value)]) if len(value) < 32 else b"\xd9" + bytes([len(value)])) + value.encode()
-        for value in ("kms_alias", *row[:6])
+    packed = b"\x97\xa9kms_alias" + b"".join(
+        b"\xcf" + value.to_bytes(8, "big") if isinstance(value, int) else bytes([0xC4, len(value)]) + value.encode()
+        for value in row[:6]
     )
-    assert msgspec.msgpack.decode(packed) == ["kms_alias", *row[:6]]
+    values = [value.encode() if isinstance(value, str) else value for value in row[:6]]
+    assert msgspec.msgpack.decode(packed) == ["kms_alias", *values]
     mac = hmac.digest(SEAL_KEY.reveal(), b"sealgate/v1/key-store-row" + packed, "sha256")
     assert row[6] == b"\x01" + mac
 
@@ -73,6 +72,8 @@ def test_every_column_is_sealed(path: Path, store: SQLiteKeyStore, stored: NewKe
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             assert {*columns} == {*sealed.columns, "seal"}
             assert [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]] == [*sealed.key]
+            texts = {row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[2] == "TEXT"}
+            assert texts == TEXTS & {*columns}
 
 
 def test_every_changed_value_is_refused_and_found(store: SQLiteKeyStore, stored: NewKey, path: Path) -> None:
@@ -98,6 +99,16 @@ def test_every_changed_value_is_refused_and_found(store: SQLiteKeyStore, stored:
             change(path, f"UPDATE {table} SET {column} = ?", value)
             assert store.prove_rows() == []
             reads[table]()
+
+
+def test_bytes_that_are_no_text_are_found_and_refused(store: SQLiteKeyStore, stored: NewKey, path: Path) -> None:
+    change(path, "UPDATE kms_key SET description = CAST(x'ff' AS TEXT)")
+    change(path, "UPDATE kms_alias SET name = CAST(x'616c6961732fff' AS TEXT)")
+    assert store.prove_rows() == ["kms_key 1", f"kms_alias {ACCOUNT} {REGION} alias/\N{REPLACEMENT CHARACTER}"]
+    with pytest.raises(DamagedRow):
+        store.key(stored.metadata.key_id, REGION)
+    with pytest.raises(DamagedRow):
+        store.aliases(ACCOUNT, REGION, key_id=None, after="", limit=10)
 
 
 def test_a_row_that_was_put_there_is_refused(store: SQLiteKeyStore, stored: NewKey, path: Path) -> None:
