@@ -8,6 +8,7 @@ that it is gone. It takes a moment whatever the size is; `sealgate doctor` reads
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -114,6 +115,40 @@ def database_files(settings: Settings) -> tuple[DatabaseFile, ...]:
 def troubles(databases: Sequence[DatabaseFile]) -> list[str]:
     """Of those that cannot be used. Blocks for a moment."""
     return [trouble for each in databases if (trouble := each.trouble()) is not None]
+
+
+def require_not_migrated_beneath(settings: Settings) -> None:
+    """For commands, which bring databases to their release's schema as they open them.
+
+    Raises DatabaseUnusable while a gateway of an earlier release serves, which would not understand them any more.
+    """
+    older = [each.path for each in database_files(settings) if each.path.exists() and _is_older(each)]
+    if older and _is_served(settings):
+        names = ", ".join(map(str, older))
+        raise DatabaseUnusable(
+            f"the gateway that serves is of an earlier release than this command, which would migrate {names}"
+            " beneath it: stop it, and start it with this release first"
+        )
+
+
+def _is_older(database: DatabaseFile) -> bool:
+    """One that cannot be read is for whoever opens it."""
+    try:
+        return database.schema() < database.newest_schema
+    except sqlite3.Error:
+        return False
+
+
+def _is_served(settings: Settings) -> bool:
+    """Whether a supervisor, or a child that it left behind, has the data directory's lock."""
+    try:
+        with (settings.run_directory / "lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def require_usable(settings: Settings) -> None:

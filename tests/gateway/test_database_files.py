@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -15,10 +16,13 @@ import pytest
 from gateway import database_files as module
 from gateway.config import Settings
 from gateway.database_files import DatabaseUnusable, database_files, require_usable, troubles
+from gateway.key_stores import open_keys
 from gateway.storage.index.sqlite.index import open_sqlite_index
 from gateway.supervisor import Supervisor
 from iam.store.database import open_database
+from kms.store.interface import StoreUnavailable
 from kms.store.sqlite import SQLiteKeyStore
+from kms.store.sqlite.database import open_writer
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +149,18 @@ def test_one_that_may_not_be_read_is_told(settings: Settings, monkeypatch: pytes
     monkeypatch.setattr(os, "access", lambda path, mode: path != settings.index_path)  # tests may run as root
     with pytest.raises(DatabaseUnusable, match="may not be read and written by this user"):
         require_usable(settings)
+
+
+def test_a_command_does_not_migrate_beneath_a_gateway_of_an_earlier_release(settings: Settings) -> None:
+    (keys, *_) = database_files(settings)
+    earlier = keys.newest_schema - 1
+    keys.path.unlink()
+    open_writer(keys.path, schema=earlier).close()
+    settings.run_directory.mkdir()
+    with (settings.run_directory / "lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(StoreUnavailable, match="earlier release"):
+            open_keys(settings)
+    assert keys.schema() == earlier
+    open_keys(settings).close()
+    assert keys.schema() == keys.newest_schema
