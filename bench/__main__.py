@@ -24,7 +24,7 @@ from bench.machine import describe
 from bench.measuring import measure
 from bench.report import Report
 from bench.workloads import FAMILIES, KIB, MIB, Bench, Case, Sizes
-from tests.harness import REPOSITORY, Gateway, backing_environment
+from tests.harness import Gateway, backing_environment
 from tests.moto_server import ACCESS, BUCKET, moto_bucket
 from tests.postgresql import start_postgresql
 
@@ -40,18 +40,11 @@ ENCRYPTIONS: dict[str, dict[str, str]] = {
 
 
 @contextmanager
-def own_gateway(
-    directory: Path, root: str, workers: int, index: str, blobs: str, libraries: Path | None = None
-) -> Iterator[Endpoint]:
-    """On PostgreSQL, whose processes count beside it, or on moto's S3, which does not count, where these say so.
-
-    `libraries`: where Python looks before anywhere else.
-    """
+def own_gateway(directory: Path, root: str, workers: int, index: str, blobs: str) -> Iterator[Endpoint]:
+    """On PostgreSQL, whose processes count beside it, or on moto's S3, which does not count, where these say so."""
     with ExitStack() as ending:
         database = None if index == "sqlite" else start_postgresql()
         environment = {} if blobs == "file" else ending.enter_context(_backing(directory))
-        if libraries is not None:
-            environment = {**environment, "PYTHONPATH": os.pathsep.join([str(libraries), str(REPOSITORY)])}
         gateway = Gateway(
             directory / "data",
             root=root,

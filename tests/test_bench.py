@@ -57,7 +57,7 @@ def test_what_is_not_encrypted_is_measured_beside_what_is(tmp_path: Path) -> Non
     variants.main(["encryption", "small", *sizes, "--results", str(tmp_path / "results")])
     [report] = (tmp_path / "results").iterdir()
     servers = json.loads((report / "results.json").read_text())["servers"]
-    assert servers.keys() == {"unencrypted", "SSE-S3", "SSE-KMS", "bucket key"}
+    assert servers.keys() == {"SSE-S3", "SSE-KMS", "bucket key"}
     assert all(not server["failures"] and len(server["results"]) == 6 for server in servers.values())
 
 
