@@ -73,7 +73,7 @@ class EmbeddedKeyService:
         self._core.recorder.note("StartKeyService", processId=os.getpid())
         await self._core.root.probe()
         await self._core.open_seals()
-        works = self._watch_root, self._sweep, self._note_usage, self._tell_acts
+        works = self._watch_root, self._sweep, self._prove_rows, self._note_usage, self._tell_acts
         self._background = [asyncio.create_task(work()) for work in works]
 
     async def close(self) -> None:
@@ -199,7 +199,6 @@ class EmbeddedKeyService:
     async def _sweep(self) -> None:
         """What becomes due by time: the end of keys and of imported material, and rotation."""
         await self._core.unsealed.wait()
-        await self._prove_rows()
         while True:
             try:
                 await states.destroy_expired_keys(self._core)
@@ -218,7 +217,8 @@ class EmbeddedKeyService:
             await asyncio.sleep(self._core.settings.sweep_seconds)
 
     async def _prove_rows(self) -> None:
-        """Look at every row's seal: what nobody asks for may be damaged as well."""
+        """Look at every row's seal, once: what nobody asks for may be damaged as well."""
+        await self._core.unsealed.wait()
         try:
             for row in await self._core.compute(self._core.store.prove_rows):
                 log.error("integrity: a row of the key store is not as a key service wrote it: %s", row)
