@@ -51,6 +51,9 @@ EXHAUSTED_SECONDS = 5.0
 REOPEN_SECONDS = 1.0
 """Between two attempts to open index and blobs, while requests are refused."""
 
+REFUSED_SECONDS = 1.0
+"""For requests on connections that were taken by who refuses, when it ends to do so."""
+
 DEFAULT_THREADS = min(32, (os.cpu_count() or 1) + 4)
 """As many as asyncio's own pool has."""
 
@@ -124,8 +127,10 @@ class Worker:
         """Serve refusals on the sockets, and what they say, until `refusing` is closed."""
         outage = Outage(self._settings, rates)
         refusing.push_async_callback(outage.close)
-        await self._listen(outage, [os.dup(fd) for fd in self._order.listen_fds], refusing)
-        await self._listen_admin(outage, os.dup(self._order.admin_fd), refusing)
+        listener = await self._listen(outage, [os.dup(fd) for fd in self._order.listen_fds], refusing)
+        admin = await self._listen_admin(outage, os.dup(self._order.admin_fd), refusing)
+        for refusal in (listener, admin):  # who is connected already has the answer before it ends
+            refusing.push_async_callback(refusal.retire, REFUSED_SECONDS, self._told)
         return outage
 
     def _tell(self, event: asyncio.Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,14 @@ def test_requests_are_refused_until_the_index_is_there_again(tmp_path: Path, dam
         assert index.exists() is (damage == "overwritten"), "a new index was made in the place of the one that is gone"
 
         aside.replace(index)
-        wait_until(
-            lambda: http.request("GET", f"{gateway.admin_url}/healthz/ready").status == 200, "it serves again", 90
-        )
+
+        def is_ready() -> bool:
+            """A connection that is idle ends with the worker's refusals."""
+            with suppress(urllib3.exceptions.HTTPError):
+                return http.request("GET", f"{gateway.admin_url}/healthz/ready").status == 200
+            return False
+
+        wait_until(is_ready, "it serves again", 90)
         assert gateway.client("s3").get_object(Bucket="bucket", Key="key")["Body"].read() == b"body"
 
 
