@@ -74,7 +74,7 @@ class EmbeddedKeyService:
         await self._core.root.probe()
         await self._core.open_seals()
         works = self._watch_root, self._sweep, self._prove_rows, self._note_usage, self._tell_acts
-        self._background = [asyncio.create_task(work()) for work in works]
+        self._background = [asyncio.create_task(work(), name=work.__name__) for work in works]
 
     async def close(self) -> None:
         """End background work and wipe all keys. Does not wait for a root that hangs."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -65,6 +66,9 @@ async def service(
     store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, clock: Clock
 ) -> AsyncIterator[EmbeddedKeyService]:
     async with EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock) as service:
+        (sweep,) = (task for task in service._background if task.get_name() == "_sweep")
+        sweep.cancel()  # what is due by the clock, tests do themselves, at a moment of their own
+        await asyncio.wait([sweep])
         yield service
 
 
