@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import re
 import shlex
 import shutil
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,6 +34,14 @@ GIB = 1 << 30
 INSTALL_SECONDS = 1200.0
 
 
+def _unused_port() -> int:
+    """Below those that systems hand out by themselves: nobody is given it while the installation takes its time."""
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("a hundred ports are in use")
+
+
 class FirstRun:
     """A fresh clone and the gateway that `make run` started in it."""
 
@@ -42,8 +52,7 @@ class FirstRun:
         self.log = directory / "make-run.log"
         self.process: subprocess.Popen[bytes] | None = None
         subprocess.run(["git", "clone", "--quiet", str(REPOSITORY), str(self.clone)], check=True, timeout=60)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = _unused_port()
 
     @property
     def environment(self) -> dict[str, str]:
