@@ -61,14 +61,19 @@ def store(tmp_path: Path, root: MemoryRoot, clock: Clock) -> Iterator[SQLiteKeyS
 SETTINGS = ServiceSettings(REGION, root_deadline_seconds=5.0, max_keys=20, max_aliases=3)
 
 
+async def end_sweeps(service: EmbeddedKeyService) -> None:
+    """What is due by the clock, tests do themselves, at a moment of their own."""
+    (sweep,) = (task for task in service._background if task.get_name() == "_sweep")
+    sweep.cancel()
+    await asyncio.wait([sweep])
+
+
 @pytest.fixture
 async def service(
     store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, clock: Clock
 ) -> AsyncIterator[EmbeddedKeyService]:
     async with EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock) as service:
-        (sweep,) = (task for task in service._background if task.get_name() == "_sweep")
-        sweep.cancel()  # what is due by the clock, tests do themselves, at a moment of their own
-        await asyncio.wait([sweep])
+        await end_sweeps(service)
         yield service
 
 

@@ -39,7 +39,7 @@ from kms.service.core import ServiceSettings
 from kms.service.service import EmbeddedKeyService
 from tests.conformance.key_service import REGION, account_caller
 from tests.kms.roots import MemoryRoot
-from tests.kms.service.conftest import Clock
+from tests.kms.service.conftest import Clock, end_sweeps
 from tests.kms.stores import opened_store
 
 DAY_US = 86_400_000_000
@@ -130,6 +130,7 @@ def stage(directory: Path, root: MemoryRoot, epoch: MemoryEpoch, clock: Clock) -
         async def start() -> EmbeddedKeyService:
             service = EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock)
             await service.start()
+            await end_sweeps(service)
             return service
 
         service = runner.run(start())
