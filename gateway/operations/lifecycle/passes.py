@@ -23,6 +23,7 @@ from typing import Final
 
 import msgspec
 
+from gateway.operations.documents import ObjectDocument
 from gateway.operations.lifecycle.deciding import Action, Decision, Expiring, KeyWalk
 from gateway.operations.sealed_rows import SealedRows
 from gateway.operations.versioning import Versioning, marker_row, version_id_in
@@ -229,7 +230,7 @@ class LifecyclePasses:
                 after = page.next_after
 
     async def _expire(self, row: BucketRow, decisions: Sequence[Decision]) -> None:
-        sound = [each for each in decisions if self._is_sound(each.expiry.row)]
+        sound = [each for each in decisions if self._opened(each.expiry.row) is not None]
         for start in range(0, len(sound), BATCH):
             batch = sound[start : start + BATCH]
             done = await self._index.expire_versions(row, [each.expiry for each in batch])
@@ -259,18 +260,18 @@ class LifecyclePasses:
         where = f"{row.name}/{key.decode(errors='replace')}"
         _log.info("lifecycle: expired %s %r, %s, by rule %r", action.value, where, which, rule_id)
 
-    def _is_sound(self, row: ObjectRow) -> bool:
-        """Nothing goes because of what was never written."""
+    def _opened(self, row: ObjectRow) -> ObjectDocument | None:
+        """None of what was never written: nothing goes because of it."""
         try:
-            self._rows.open_object(row)
+            return self._rows.open_object(row)
         except AuthenticationFailed as error:
             self._integrity_event("row", f"object {row.row_uid.hex()}: {error}, met by lifecycle")
-            return False
-        return True
+            return None
 
     def _tags(self, row: ObjectRow) -> Mapping[str, str]:
         """None of what was never written, so that no rule with tags covers it."""
-        return self._rows.open_object(row).tags if self._is_sound(row) else {}
+        document = self._opened(row)
+        return {} if document is None else document.tags
 
     def _marker(self, bucket_id: bytes, versioning: Versioning, key: bytes) -> ObjectRow:
         now_us = self._clock_us()
