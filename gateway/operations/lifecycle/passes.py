@@ -24,12 +24,13 @@ from typing import Final
 import msgspec
 
 from gateway.operations.documents import ObjectDocument
+from gateway.operations.job_lease import LEASE_SECONDS, JobLease, LeaseLost
 from gateway.operations.lifecycle.deciding import Action, Decision, Expiring, KeyWalk
 from gateway.operations.sealed_rows import SealedRows
 from gateway.operations.versioning import Versioning, marker_row, version_id_in
 from gateway.protocol.lifecycle import LifecycleDays, prefixes_to_visit
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.storage.errors import Conflict, NoSuchBucket, RowDamaged, StorageError
+from gateway.storage.errors import Conflict, NoSuchBucket, RowDamaged
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow, ObjectRow, UploadRow
 
@@ -44,7 +45,6 @@ MAX_PENDING: Final = 5000
 """Versions of one key about which is decided before the first of them go; the rest is for the next pass."""
 
 BUCKETS: Final = 100
-LEASE_SECONDS: Final = 30.0
 NOTE_SECONDS: Final = 2.0
 """Between two notes of how far a pass has come, which is also how much is looked at twice after a crash."""
 
@@ -70,10 +70,6 @@ class LifecycleNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _decoder = msgspec.json.Decoder(LifecycleNote)
 _encode = msgspec.json.Encoder().encode
-
-
-class _LeaseLost(Exception):
-    """Another process goes on with the pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +99,27 @@ class LifecyclePasses:
         self._rows = rows
         self._days = days
         self._pace = pace
-        self._owner = owner
+        self._lease = JobLease(index, JOB, owner, clock_us)
         self._integrity_event = integrity_event
         self._count = count
         self._clock_us = clock_us
-        self._taken = 0.0
         self._noted = 0.0
         self._note = LifecycleNote(0)
 
     async def run_if_due(self) -> LifecycleNote | None:
         """Go on with the pass that nobody goes on with, or begin one that is due; what it did, None if it is not for
         us. Raises StorageError; what was noted until then is not looked at again."""
-        if not await self._take():
+        if not await self._lease.take():
             return None
         due_us = 0
         try:
             await self._begin_or_resume()
             await self._run()
             due_us = self._note.begun_us + int(self._pace.every_seconds * 1_000_000)
-        except _LeaseLost:
+        except LeaseLost:
             return None
         finally:
-            with suppress(StorageError):  # then it ends by itself
-                await self._index.finish_job(JOB, self._owner, due_us=due_us)
+            await self._lease.finish(due_us)
         self._tell()
         return self._note
 
@@ -290,22 +284,13 @@ class LifecyclePasses:
         await self._keep()
 
     async def _keep(self) -> None:
-        now = time.monotonic()
-        if now - self._taken > LEASE_SECONDS / 3 and not await self._take():
-            raise _LeaseLost
-        if now - self._noted > NOTE_SECONDS:
+        await self._lease.keep()
+        if time.monotonic() - self._noted > NOTE_SECONDS:
             await self._write_note()
 
     async def _write_note(self) -> None:
         self._noted = time.monotonic()
-        if not await self._index.note_job(JOB, self._owner, _encode(self._note)):
-            raise _LeaseLost
-
-    async def _take(self) -> bool:
-        now_us = self._clock_us()
-        self._taken = time.monotonic()
-        until_us = now_us + int(LEASE_SECONDS * 1_000_000)
-        return await self._index.take_job(JOB, self._owner, now_us=now_us, until_us=until_us)
+        await self._lease.note(_encode(self._note))
 
     async def _rest(self, begun: float) -> None:
         await asyncio.sleep(min(REST * (time.monotonic() - begun), MAX_REST_SECONDS))

@@ -10,13 +10,12 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
-from gateway.storage.errors import StorageError
+from gateway.operations.job_lease import LEASE_SECONDS, JobLease, LeaseLost
 from gateway.storage.index.interface import Index, JobIndex
 from gateway.storage.index.records import BadBlob
 
@@ -26,7 +25,6 @@ INAUTHENTIC: Final = "inauthentic"
 NOTE_SECONDS: Final = 2.0
 """Between two notes of how far a pass has come, which is also how much is done twice after a crash."""
 
-LEASE_SECONDS: Final = 30.0
 PAUSE_SECONDS: Final = 2.0
 """While the KMS is away, or has enough."""
 
@@ -58,10 +56,6 @@ class ScrubNote(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _decoder = msgspec.json.Decoder(ScrubNote)
 _encode = msgspec.json.Encoder().encode
-
-
-class LeaseLost(Exception):
-    """Another process goes on with the pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +118,7 @@ class Pass(ABC):
     def __init__(self, index: Index, telling: Telling, owner: str) -> None:
         self._index = index
         self._telling = telling
-        self._owner = owner
-        self._taken = 0.0
+        self._lease = JobLease(index, self.name, owner, _now_us)
         self._free_at = 0.0
         self._tally = Tally(ScrubNote(0), telling)
 
@@ -157,7 +150,7 @@ class Pass(ABC):
         Whether it came to the end: False if another process has it. Raises StorageError; what was noted until then is
         not done again.
         """
-        if not await self._take():
+        if not await self._lease.take():
             return False
         try:
             note = await self.note()
@@ -169,8 +162,7 @@ class Pass(ABC):
         except LeaseLost:
             return False
         finally:
-            with suppress(StorageError):  # then it ends by itself
-                await self._index.finish_job(self.name, self._owner, due_us=0)
+            await self._lease.finish(0)
         return True
 
     @abstractmethod
@@ -193,15 +185,14 @@ class Pass(ABC):
         return result
 
     async def _write(self, note: ScrubNote) -> None:
-        await self._keep()
-        if not await self._index.note_job(self.name, self._owner, _encode(note)):
-            raise LeaseLost
+        await self._lease.keep()
+        await self._lease.note(_encode(note))
 
     async def _spend(self, count: int) -> None:
         """Wait until so many more bytes may be read, and keep the lease meanwhile."""
         self._tally.read_bytes += count
         self._telling.count_bytes(count)
-        await self._keep()
+        await self._lease.keep()
         limit = self._tally.note.bytes_per_second
         now = time.monotonic()
         self._free_at = max(self._free_at, now)
@@ -211,18 +202,8 @@ class Pass(ABC):
         while pause > LEASE_SECONDS / 3:
             await asyncio.sleep(LEASE_SECONDS / 3)
             pause -= LEASE_SECONDS / 3
-            await self._keep()
+            await self._lease.keep()
         await asyncio.sleep(pause)
-
-    async def _keep(self) -> None:
-        if time.monotonic() - self._taken > LEASE_SECONDS / 3 and not await self._take():
-            raise LeaseLost
-
-    async def _take(self) -> bool:
-        now_us = _now_us()
-        until_us = now_us + int(LEASE_SECONDS * 1_000_000)
-        self._taken = time.monotonic()
-        return await self._index.take_job(self.name, self._owner, now_us=now_us, until_us=until_us)
 
     async def _note_bad(self, blob_id: bytes, problem: str) -> None:
         """Keep in mind that a blob is bad. Its bytes stay where they are: what is left of it can still be read."""

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from awscrt.checksums import crc64nvme
 
+from gateway.operations import job_lease
 from gateway.operations.multipart import parts as parts_of_an_upload
 from gateway.operations.scrub import passes
 from gateway.operations.scrub.deep import DeepScrub
@@ -256,6 +257,7 @@ async def test_a_pass_goes_on_where_another_process_left_it(
     stock: InProcessGateway, kind: type[Pass], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passes, "NOTE_SECONDS", 0.0)
+    monkeypatch.setattr(job_lease, "LEASE_SECONDS", 0.2)
     monkeypatch.setattr(passes, "LEASE_SECONDS", 0.2)
     whole = await done(kind(stock, "one"))
     first = kind(stock, "first")
