@@ -95,6 +95,15 @@ class Database:
         """All rows of one statement."""
         return await self._attempted(lambda transaction: transaction.rows(sql, *parameters), _statement)
 
+    async def survey(self, sql: str, *, patience_seconds: float) -> list[Row]:
+        """All rows of a statement that reads whole tables, which takes longer than those that somebody waits for."""
+
+        async def read(transaction: Transaction) -> list[Row]:
+            await transaction.run(f"SET LOCAL statement_timeout = {round(patience_seconds * 1000)}")
+            return await transaction.rows(sql)
+
+        return await self._attempted(read, _snapshot, patience_seconds)
+
     async def row(self, sql: str, *parameters: object) -> Row | None:
         """The first row of a statement that has at most one."""
         rows = await self.rows(sql, *parameters)
@@ -157,13 +166,13 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
-    async def _attempted(self, work: Work[T], way: _Way[T]) -> T:
+    async def _attempted(self, work: Work[T], way: _Way[T], patience_seconds: float | None = None) -> T:
         errors = self._errors
         if self._closed:
             raise errors.unavailable(f"the {errors.what} is closed")
         progress = _Progress(errors)
         try:
-            async with asyncio.timeout(self._patience_seconds):
+            async with asyncio.timeout(patience_seconds or self._patience_seconds):
                 return await self._repeated(work, way, progress)
         except TimeoutError as error:
             if progress.is_committing:

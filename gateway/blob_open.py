@@ -386,15 +386,17 @@ def inline_blobs(index: Path, blob_ids: Sequence[str]) -> Iterator[tuple[str, by
     """Those that lie in the gateway's SQLite index, which may be in use. Raises BlobError and OSError."""
     index.stat()
     deadline = time.monotonic() + INDEX_SECONDS
-    query = (
-        "SELECT data FROM inline_blob JOIN blob USING (blob_no) "
-        "WHERE blob_id = ? AND typeof(data) = 'blob' AND length(data) <= ?"
-    )
     try:
         with closing(sqlite3.connect(f"{index.absolute().as_uri()}?mode=ro", uri=True)) as database:
             # Not even views and triggers of a file that is made to look like an index hold this up.
             database.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
             database.execute("PRAGMA trusted_schema = OFF")
+            columns = {column for _, column, *_ in database.execute("PRAGMA table_info(inline_blob)")}
+            joined = "" if "blob_id" in columns else "JOIN blob USING (blob_no)"  # as releases before schema 9 have it
+            query = (
+                f"SELECT data FROM inline_blob {joined} "  # noqa: S608  # one of the two above
+                "WHERE blob_id = ? AND typeof(data) = 'blob' AND length(data) <= ?"
+            )
             for name in blob_ids:
                 for (data,) in database.execute(query, (bytes.fromhex(name), MAX_INLINE)):
                     yield name, data

@@ -64,7 +64,7 @@ def stored_blobs(gateway: Gateway) -> Iterator[bytes]:
     """Every blob that lies in a file or in the index, in order of their ids, hence of their writing."""
     blobs = {path.name: path.read_bytes() for path in (gateway.data / "store" / "blobs").glob("*/*/*")}
     with closing(sqlite3.connect(gateway.data / "index" / "index.sqlite")) as index:
-        for blob_id, data in index.execute("SELECT blob_id, data FROM inline_blob JOIN blob USING (blob_no)"):
+        for blob_id, data in index.execute("SELECT blob_id, data FROM inline_blob"):
             blobs[blob_id.hex()] = data
     yield from (blobs[name] for name in sorted(blobs))
 

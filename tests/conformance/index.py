@@ -24,6 +24,7 @@ from gateway.storage.errors import (
     StorageUnavailable,
     TooManyBuckets,
 )
+from gateway.storage.index.checked_times import STEP_US, checked_time
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import (
     BadBlob,
@@ -47,7 +48,7 @@ from gateway.storage.index.records import (
     VersionPage,
 )
 
-NOW_US = 1_790_000_000_000_000
+NOW_US = checked_time(1_790_000_000_000_000)
 EVER_US = 2**62
 WRAP = Wrap(Mode.SSE_KMS, b"wrapped", "arn:aws:kms:eu-central-1:123456789012:key/1", 3)
 
@@ -102,7 +103,8 @@ def part_row(upload_id: bytes, part_number: int) -> PartRow:
 async def put(index: Index, row: ObjectRow, *, inline: bytes | None = None) -> ObjectRow:
     """Put a row with all its blobs new."""
     blob_ids = row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
-    await index.put_object(row, [NewBlob(blob_id, 5, inline) for blob_id in blob_ids])
+    stored_bytes = 5 if inline is None else len(inline)
+    await index.put_object(row, [NewBlob(blob_id, stored_bytes, inline) for blob_id in blob_ids])
     return row
 
 
@@ -609,7 +611,7 @@ class IndexSuite:
         old = await put(index, object_row(bucket_id))
         other = await put(index, object_row(bucket_id, b"other"))
         row = renamed(old, b"new name")
-        await index.rename_object(old, row, NewBlob(row.manifest_id or b"", 9, b"inline"), expect(None))
+        await index.rename_object(old, row, NewBlob(row.manifest_id or b"", 6, b"inline"), expect(None))
         assert await index.get_object(bucket_id, b"new name") == row
         with pytest.raises(NoSuchKey):
             await index.get_object(bucket_id, b"key")
@@ -1085,7 +1087,7 @@ class IndexSuite:
     async def test_condemned_blobs_are_given_oldest_first(self, index: Index, bucket_id: bytes, clock: Clock) -> None:
         rows = [await put(index, object_row(bucket_id, b"k%d" % i)) for i in range(4)]
         for i in (2, 0, 3):
-            clock.now_us += 10
+            clock.now_us += 10 * STEP_US
             await index.delete_object(bucket_id, Deletion(rows[i].key))
         blobs = [rows[i].blob_ids[0] for i in (2, 0, 3)]
         assert await condemned(index, clock.now_us + 1) == blobs

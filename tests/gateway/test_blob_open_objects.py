@@ -181,6 +181,15 @@ def test_without_places_a_manifest_is_an_empty_blob(made: Object) -> None:
 
 def index_file(path: Path, blobs: dict[str, bytes]) -> Path:
     with closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE inline_blob (blob_id BLOB PRIMARY KEY, data BLOB)")
+        rows = [(bytes.fromhex(name), stored) for name, stored in blobs.items()]
+        database.executemany("INSERT INTO inline_blob VALUES (?, ?)", rows)
+    return path
+
+
+def older_index_file(path: Path, blobs: dict[str, bytes]) -> Path:
+    """As before schema 9: inline blobs by numbers of their own."""
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE blob (blob_no INTEGER PRIMARY KEY, blob_id BLOB)")
         database.execute("CREATE TABLE inline_blob (blob_no INTEGER PRIMARY KEY, data BLOB)")
         for number, (name, stored) in enumerate(blobs.items()):
@@ -189,9 +198,10 @@ def index_file(path: Path, blobs: dict[str, bytes]) -> Path:
     return path
 
 
-def test_small_blobs_lie_in_the_index(made: Object) -> None:
+@pytest.mark.parametrize("index_of", [index_file, older_index_file])
+def test_small_blobs_lie_in_the_index(made: Object, index_of: Callable[[Path, dict[str, bytes]], Path]) -> None:
     inline = {made.names[number]: made.part(number).read_bytes() for number in (1, 2)}
-    index = index_file(made.directory / "index ?#.sqlite", inline)
+    index = index_of(made.directory / "index ?#.sqlite", inline)
     for number in (1, 2):
         made.part(number).unlink()
     assert made.open() == 1
@@ -221,10 +231,10 @@ def test_hostile_indexes(
     index = made.directory / "index.sqlite"
     statements = {
         "another database": "CREATE TABLE t (a)",
-        "endless view": "CREATE TABLE blob (blob_no, blob_id); CREATE VIEW inline_blob AS WITH RECURSIVE n(x) AS "
-        "(SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS blob_no, x AS data FROM n WHERE x < 0",
-        "text for bytes": "CREATE TABLE blob (blob_no, blob_id); CREATE TABLE inline_blob (blob_no, data); "
-        f"INSERT INTO blob VALUES (1, x'{made.names[1]}'); INSERT INTO inline_blob VALUES (1, 'text')",
+        "endless view": "CREATE VIEW inline_blob AS WITH RECURSIVE n(x) AS "
+        "(SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS blob_id, x AS data FROM n WHERE x < 0",
+        "text for bytes": "CREATE TABLE inline_blob (blob_id, data); "
+        f"INSERT INTO inline_blob VALUES (x'{made.names[1]}', 'text')",
     }
     if hostile in statements:
         with closing(sqlite3.connect(index)) as database:

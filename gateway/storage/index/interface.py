@@ -390,9 +390,10 @@ class Index(
     Protocol,
 ):
     async def self_check(self) -> Sequence[str]:
-        """What the engine itself finds wrong with its files, in its words; an engine that cannot tell finds nothing.
+        """What is wrong with the files of the engine, where it can tell, and with what its tables say beside seals.
 
-        Reads all of them, and nothing else is served by this connection meanwhile: not for a gateway that serves.
+        A sentence each. Reads all of them, and nothing else is served by this connection meanwhile: not for a gateway
+        that serves. Raises StorageUnavailable, by an engine that is elsewhere.
         """
         ...
 

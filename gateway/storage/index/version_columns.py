@@ -48,6 +48,11 @@ def column_values(row: ObjectRow) -> tuple[Any, ...]:
     )
 
 
+def ahead_us(row: ObjectRow, vsort: int) -> int:
+    """How far before the place of its time the row stands; `vsort`, which no seal covers, is held against it."""
+    return LATEST - row.modified_us - vsort
+
+
 def has_parts(columns: Sequence[Any]) -> bool:
     return bool(columns[2])
 

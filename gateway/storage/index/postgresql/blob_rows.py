@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from database.connection import Transaction, columns_of
 from gateway.storage.errors import Conflict
+from gateway.storage.index.checked_times import checked_time
 from gateway.storage.index.records import NewBlob
 
 _ADD = """
@@ -60,4 +61,4 @@ async def release_blobs(transaction: Transaction, blob_ids: Iterable[bytes], now
     """Take a reference from each; condemn those that have none left."""
     ids = list(blob_ids)
     if ids:
-        await transaction.change(_RELEASE, ids, now_us)
+        await transaction.change(_RELEASE, ids, checked_time(now_us))

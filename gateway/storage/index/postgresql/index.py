@@ -18,6 +18,7 @@ from gateway.storage.index.postgresql.kms_keys import PostgreSQLKMSKeys
 from gateway.storage.index.postgresql.objects import PostgreSQLObjects
 from gateway.storage.index.postgresql.schema import ERRORS, MIGRATIONS
 from gateway.storage.index.postgresql.scrubbing import PostgreSQLBlobs
+from gateway.storage.index.postgresql.self_check import self_check
 from gateway.storage.index.postgresql.uploads import PostgreSQLUploads
 
 CONNECTIONS: Final = 8
@@ -39,7 +40,7 @@ class PostgreSQLIndex(
     """The index on PostgreSQL; use `open_postgresql_index`. Belongs to the event loop in which it was opened."""
 
     async def self_check(self) -> Sequence[str]:
-        return []  # data checksums and amcheck are the server's own, and its operator's to run
+        return await self_check(self._database)
 
     async def ping(self) -> None:
         await self._database.row("SELECT 1 FROM bucket LIMIT 1")

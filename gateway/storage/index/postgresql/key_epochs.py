@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from database.connection import Transaction
 from gateway.storage.errors import Conflict
+from gateway.storage.index.checked_times import checked_time
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.records import KeyEpochRow
 
@@ -20,7 +21,7 @@ class PostgreSQLKeyEpochs(IndexPart):
 
     async def add_key_epoch(self, row: KeyEpochRow) -> None:
         async def add(transaction: Transaction) -> None:
-            if not await transaction.change(_ADD, row.purpose, row.epoch, row.wrapped, row.created_us):
+            if not await transaction.change(_ADD, row.purpose, row.epoch, row.wrapped, checked_time(row.created_us)):
                 raise Conflict(f"epoch {row.epoch} of {row.purpose} exists")
 
         await self._database.write(add)

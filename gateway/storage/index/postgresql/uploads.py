@@ -33,7 +33,7 @@ _CREATE = f"""
 """  # noqa: S608  # constants only
 _HOLD = "SELECT 1 FROM multipart_upload WHERE upload_id = $1 FOR KEY SHARE"
 _LOCK = """
-    SELECT is_key_changed FROM multipart_upload WHERE upload_id = $1 AND bucket_id = $2 AND key = $3 FOR UPDATE
+    SELECT key_changed IS NOT NULL FROM multipart_upload WHERE upload_id = $1 AND bucket_id = $2 AND key = $3 FOR UPDATE
 """
 _LOCK_OF_BUCKET = "SELECT upload_id FROM multipart_upload WHERE bucket_id = $1 ORDER BY upload_id FOR UPDATE"
 _PUT_PART = f"""

@@ -18,6 +18,7 @@ from gateway.storage.index.records import ObjectRow, RowKind
 from gateway.storage.index.version_columns import (
     COLUMNS,
     LATEST,
+    ahead_us,
     all_blobs,
     column_values,
     has_parts,
@@ -45,13 +46,13 @@ GET_VERSION = _WITH_PARTS + "AND vsort <= $3 AND version_id = $4 ORDER BY vsort 
 
 _LISTED_PARTS = "SELECT row_uid, blob_ids FROM object_parts WHERE row_uid = ANY($1::bytea[])"
 
-_NOTED = "UPDATE multipart_upload SET is_key_changed = TRUE WHERE bucket_id = $1 AND key = {} AND NOT is_key_changed"
+_NOTED = "UPDATE multipart_upload SET key_changed = upload_id WHERE bucket_id = $1 AND key = {} AND key_changed IS NULL"
 _NOTE_CHANGE = _NOTED.format("$2")
 # One round trip: every new version is a change that uploads of its key have to know of.
 _INSERT = f"""
     WITH noted AS ({_NOTED.format("$4")})
-    INSERT INTO object_version (bucket_id, is_current, vsort, {COLUMNS})
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+    INSERT INTO object_version (bucket_id, is_current, vsort, {COLUMNS}, ahead_us)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
 """  # noqa: S608  # constants only
 _INSERT_PARTS = "INSERT INTO object_parts (row_uid, blob_ids, sealed_parts) VALUES ($1, $2, $3)"
 _AT_POSITION = "WHERE bucket_id = $1 AND key = $2 AND vsort = $3"
@@ -181,6 +182,6 @@ async def _remove(transaction: Transaction, version: StoredVersion, now_us: int)
 async def _insert(transaction: Transaction, row: ObjectRow, vsort: int) -> None:
     """Uploads of its key are told as well."""
     columns = column_values(row)
-    await transaction.change(_INSERT, row.bucket_id, row.kind is RowKind.OBJECT, vsort, *columns)
+    await transaction.change(_INSERT, row.bucket_id, row.kind is RowKind.OBJECT, vsort, *columns, ahead_us(row, vsort))
     if has_parts(columns):
         await transaction.change(_INSERT_PARTS, *part_values(row))

@@ -6,17 +6,18 @@ import sqlite3
 from collections.abc import Iterable
 
 from gateway.storage.errors import Conflict
+from gateway.storage.index.checked_times import checked_time
 from gateway.storage.index.records import NewBlob
 
 
 def add_blob(connection: sqlite3.Connection, blob: NewBlob) -> None:
     """Record a new blob with one reference, its bytes too if they are inline."""
-    cursor = connection.execute(
+    connection.execute(
         "INSERT INTO blob (blob_id, stored_bytes, is_inline, refs) VALUES (?, ?, ?, 1)",
         (blob.blob_id, blob.stored_bytes, blob.inline is not None),
     )
     if blob.inline is not None:
-        connection.execute("INSERT INTO inline_blob (blob_no, data) VALUES (?, ?)", (cursor.lastrowid, blob.inline))
+        connection.execute("INSERT INTO inline_blob (blob_id, data) VALUES (?, ?)", (blob.blob_id, blob.inline))
 
 
 def share_blobs(connection: sqlite3.Connection, blob_ids: Iterable[bytes]) -> None:
@@ -29,7 +30,8 @@ def share_blobs(connection: sqlite3.Connection, blob_ids: Iterable[bytes]) -> No
 
 def release_blobs(connection: sqlite3.Connection, blob_ids: Iterable[bytes], now_us: int) -> None:
     """Take a reference from each; condemn those that have none left."""
+    condemned_us = checked_time(now_us)
     connection.executemany(
         "UPDATE blob SET refs = refs - 1, condemned_us = CASE refs WHEN 1 THEN ? END WHERE blob_id = ?",
-        [(now_us, blob_id) for blob_id in blob_ids],
+        [(condemned_us, blob_id) for blob_id in blob_ids],
     )

@@ -30,8 +30,8 @@ class SQLiteGarbage(IndexPart):
     async def forget_inline_blobs(self, *, before_us: int, limit: int) -> int:
         def forget(connection: sqlite3.Connection) -> int:
             cursor = connection.execute(
-                "DELETE FROM blob WHERE blob_no IN "
-                "(SELECT blob_no FROM blob WHERE is_inline = 1 AND condemned_us < ? ORDER BY condemned_us LIMIT ?)",
+                "DELETE FROM blob WHERE blob_id IN "
+                "(SELECT blob_id FROM blob WHERE is_inline = 1 AND condemned_us < ? ORDER BY condemned_us LIMIT ?)",
                 (before_us, limit),
             )
             return cursor.rowcount  # the bytes go with the row: ON DELETE CASCADE

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from gateway.storage.errors import Conflict
+from gateway.storage.index.checked_times import checked_time
 from gateway.storage.index.records import KeyEpochRow
 from gateway.storage.index.sqlite.part import IndexPart
 
@@ -22,7 +23,7 @@ class SQLiteKeyEpochs(IndexPart):
             cursor = connection.execute(
                 "INSERT INTO key_epoch (purpose, epoch, wrapped, created_us) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO NOTHING",
-                (row.purpose, row.epoch, row.wrapped, row.created_us),
+                (row.purpose, row.epoch, row.wrapped, checked_time(row.created_us)),
             )
             if not cursor.rowcount:
                 raise Conflict(f"epoch {row.epoch} of {row.purpose} exists")

@@ -186,9 +186,7 @@ class SQLiteObjects(IndexPart):
         return object_page(page, rows)
 
     async def read_inline(self, blob_id: bytes) -> bytes:
-        found = self._database.row(
-            "SELECT data FROM inline_blob WHERE blob_no = (SELECT blob_no FROM blob WHERE blob_id = ?)", (blob_id,)
-        )
+        found = self._database.row("SELECT data FROM inline_blob WHERE blob_id = ?", (blob_id,))
         if found is None:
             raise BlobMissing(f"inline blob {blob_id.hex()}")
         data: bytes = found[0]

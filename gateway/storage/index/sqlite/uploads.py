@@ -138,7 +138,7 @@ def forget_uploads_of_bucket(connection: sqlite3.Connection, bucket_id: bytes, n
 def _require_upload(connection: sqlite3.Connection, bucket_id: bytes, key: bytes, upload_id: bytes) -> bool:
     """Whether the key's newest version became another one since the upload was created. Raises NoSuchUpload."""
     found = connection.execute(
-        "SELECT is_key_changed FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?",
+        "SELECT key_changed IS NOT NULL FROM multipart_upload WHERE upload_id = ? AND bucket_id = ? AND key = ?",
         (upload_id, bucket_id, key),
     ).fetchone()
     if found is None:

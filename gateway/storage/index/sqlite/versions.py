@@ -20,6 +20,7 @@ from gateway.storage.index.sqlite.connection import Database
 from gateway.storage.index.version_columns import (
     COLUMNS,
     LATEST,
+    ahead_us,
     all_blobs,
     column_values,
     has_parts,
@@ -46,8 +47,8 @@ _GET_VERSION_IN_HISTORY = (
 )
 
 _INSERT = f"""
-    INSERT INTO object_version (bucket_id, history, vsort, {COLUMNS})
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO object_version (bucket_id, history, vsort, ahead_us, {COLUMNS})
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """  # noqa: S608  # constants only
 _DELETE = "DELETE FROM object_version WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
 _CHANGE = """
@@ -58,7 +59,7 @@ _REWRAP = """
     WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?
 """
 _HAS_CURRENT = "SELECT 1 FROM object_version WHERE bucket_id = ? AND history = 0 AND key = ?"
-_NOTE_CHANGE = "UPDATE multipart_upload SET is_key_changed = 1 WHERE bucket_id = ? AND key = ?"
+_NOTE_CHANGE = "UPDATE multipart_upload SET key_changed = upload_id WHERE bucket_id = ? AND key = ?"
 _MOVE = "UPDATE object_version SET history = ? WHERE bucket_id = ? AND history = ? AND key = ? AND vsort = ?"
 
 
@@ -198,7 +199,8 @@ def _remove(connection: sqlite3.Connection, version: StoredVersion, now_us: int)
 
 def _insert(connection: sqlite3.Connection, row: ObjectRow, vsort: int) -> None:
     columns = column_values(row)
-    connection.execute(_INSERT, (row.bucket_id, 0 if row.kind is RowKind.OBJECT else 1, vsort, *columns))
+    history = 0 if row.kind is RowKind.OBJECT else 1
+    connection.execute(_INSERT, (row.bucket_id, history, vsort, ahead_us(row, vsort), *columns))
     if has_parts(columns):
         connection.execute(
             "INSERT INTO object_parts (row_uid, blob_ids, sealed_parts) VALUES (?, ?, ?)", part_values(row)

@@ -68,6 +68,8 @@ class TestPostgreSQLIndex(IndexSuite):
     async def index(self, clock: Clock) -> AsyncIterator[Index]:
         index = await open_empty_index(clock)
         yield index
+        with suppress(StorageUnavailable):  # closed
+            assert await index.self_check() == []
         await index.close()
 
 

@@ -32,6 +32,7 @@ class TestSQLiteIndex(IndexSuite):
     async def index(self, tmp_path: Path, clock: Clock) -> AsyncIterator[Index]:
         index = await open_sqlite_index(tmp_path / "index.sqlite", durable=False, clock_us=clock)
         yield index
+        assert await index.self_check() in ([], ["the index is closed"])
         await index.close()
 
 
