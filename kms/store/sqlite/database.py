@@ -15,11 +15,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from database.row_seals import write_with_seals
 from database.shared.copy import is_copy
 from database.shared.sharing import transaction
 from kms.store.interface import DamagedRow, StoreUnavailable
 from kms.store.migration import migrate
-from kms.store.sqlite.seals import RowSeals, read_by_seals, write_with_seals
+from kms.store.sqlite.seals import new_seals, read_keys_by_seals
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +43,12 @@ class Database:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         self._must_empty_log = True
-        self.seals = RowSeals()
+        self.seals = new_seals()
         self._writer = open_writer(path)
         try:
             self._reader = connect(path)
             for connection in (self._writer, self._reader):
-                read_by_seals(connection, self.seals)
+                read_keys_by_seals(connection, self.seals)
             write_with_seals(self._writer, self.seals)
         except BaseException as error:
             self._writer.close()

@@ -6,12 +6,13 @@ import sqlite3
 from contextlib import closing
 from dataclasses import astuple
 
+from database.row_seals import damaged_rows, seal_as_they_are
 from kms.api.secrets import SecretBytes
 from kms.store.interface import ROOT_CHECK_VALUE, DamagedRow, KeyConflict
 from kms.store.records import StoredVersion
 from kms.store.sqlite.database import StorePart, connect, translated
 from kms.store.sqlite.keys import VERSION_COLUMNS, insert_version
-from kms.store.sqlite.seals import SEAL_KEY_ID, damaged_rows, seal_as_they_are
+from kms.store.sqlite.seals import SEAL_KEY_ID, SEALED
 
 
 class SQLiteSealedRows(StorePart):
@@ -56,7 +57,7 @@ class SQLiteSealedRows(StorePart):
             _replace_check_value(connection, expected_check_value, check_value)
             insert_version(connection, _seal_key(record))
             with self._database.seals.sealing_by(key):
-                seal_as_they_are(connection)
+                seal_as_they_are(connection, SEALED)
         self._database.seals.open(key)
 
     @translated

@@ -17,7 +17,7 @@ from kms.api.types import KeyState
 from kms.store.interface import DamagedRow, SealsNotOpen
 from kms.store.records import NewKey
 from kms.store.sqlite import SQLiteKeyStore
-from kms.store.sqlite.seals import SEALED, TEXTS
+from kms.store.sqlite.seals import SEALED
 from tests.conformance.grants import new_grant
 from tests.conformance.key_store import ACCOUNT, NOW, REGION, alias_of, new_key
 from tests.kms.stores import SEAL_KEY, opened_store
@@ -68,12 +68,12 @@ def test_a_seal_is_what_the_format_says(store: SQLiteKeyStore, stored: NewKey, p
 def test_every_column_is_sealed(path: Path, store: SQLiteKeyStore, stored: NewKey) -> None:
     """What a migration adds must be named, or it could be changed unseen."""
     with closing(sqlite3.connect(path)) as connection:
-        for table, sealed in SEALED.items():
+        for table, sealed in SEALED.tables.items():
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
             assert {*columns} == {*sealed.columns, "seal"}
             assert [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]] == [*sealed.key]
             texts = {row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[2] == "TEXT"}
-            assert texts == TEXTS & {*columns}
+            assert texts == SEALED.texts & {*columns}
 
 
 def test_every_changed_value_is_refused_and_found(store: SQLiteKeyStore, stored: NewKey, path: Path) -> None:
@@ -85,7 +85,7 @@ def test_every_changed_value_is_refused_and_found(store: SQLiteKeyStore, stored:
         "kms_grant": lambda: store.grants(key_id, REGION, grant_id=None, grantee=None, after=0, limit=10),
     }
     named = {"account_id", "region", "key_id", "sequence", "version", "name"}
-    for table, sealed in SEALED.items():
+    for table, sealed in SEALED.tables.items():
         for column in sealed.columns:
             with closing(sqlite3.connect(path)) as connection:
                 (value,) = connection.execute(f"SELECT {column} FROM {table}").fetchone()
@@ -113,7 +113,7 @@ def test_bytes_that_are_no_text_are_found_and_refused(store: SQLiteKeyStore, sto
 
 def test_a_row_that_was_put_there_is_refused(store: SQLiteKeyStore, stored: NewKey, path: Path) -> None:
     """A grant for somebody else, copied from one that there is, with its seal."""
-    columns = ", ".join(SEALED["kms_grant"].columns[2:])
+    columns = ", ".join(SEALED.tables["kms_grant"].columns[2:])
     change(
         path,
         f"INSERT INTO kms_grant (grant_id, {columns}, seal)"
