@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import json
 import logging
-import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 
-from gateway.batch_roles import StoredRoles
-from gateway.blob_places import lie_in_files
+from gateway.background import Background, write_uses
 from gateway.blob_stores import open_blob_store
 from gateway.bucket_key_store import open_bucket_keys
 from gateway.change_trail import KMSChangeTrail
@@ -22,21 +20,15 @@ from gateway.database_files import database_files, troubles
 from gateway.identity_stores import IdentityStores
 from gateway.index_notes import NoteKeeper, NoteTaking
 from gateway.index_stores import open_index
+from gateway.integrity import integrity_event
 from gateway.metered import MeteredKeyService
-from gateway.operations.context import Owner, PublicAccess, Services
+from gateway.operations.context import PublicAccess, Services
 from gateway.operations.copy_sharing import CopySetting
-from gateway.operations.jobs.batch_runner import BatchRunner
-from gateway.operations.jobs.rewrap_jobs import RewrapJobs
-from gateway.operations.jobs.rewrap_runner import RewrapRunner
 from gateway.operations.key_usage import count_usage
 from gateway.operations.key_watch import KeyWatch
-from gateway.operations.lifecycle.passes import LifecyclePasses, Pace
-from gateway.operations.rows import OPERATIONS, UPDATE_OBJECT_ENCRYPTION
-from gateway.operations.scrub.deep import DeepScrub
-from gateway.operations.scrub.passes import Pass, Telling
-from gateway.operations.scrub.shallow import ShallowScrub
+from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
-from gateway.protocol.acl import ANONYMOUS_ID, EC2_ID
+from gateway.owners import could_be_principal, owners, owners_by_id
 from gateway.protocol.lifecycle import LifecycleDays
 from gateway.protocol.messages import Request, Response
 from gateway.protocol.public_access import ObjectOwnership
@@ -44,7 +36,6 @@ from gateway.sealing.bucket_keys import BucketKeys
 from gateway.sealing.data_keys import DataKeys
 from gateway.sealing.errors import SealingError
 from gateway.sealing.selftest import run_self_test
-from gateway.server import metrics
 from gateway.server.brakes import Brakes
 from gateway.server.deletion_usage import UsageTellingKeyService
 from gateway.server.dispatch import Dispatcher, Unsealed
@@ -55,9 +46,8 @@ from gateway.server.provider_keys import ProviderKeys
 from gateway.server.rate_table import RateTable
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.blobs.interface import BlobStore
-from gateway.storage.errors import RowDamaged, StorageError, StorageUnavailable
+from gateway.storage.errors import StorageError, StorageUnavailable
 from gateway.storage.index.interface import Index
-from gateway.storage.sweep import Sweeper
 from iam.authenticator import Authenticator
 from iam.face.auditing import CallRecord
 from iam.face.service import IdentityService
@@ -69,7 +59,7 @@ from iam.principals import service_caller
 from iam.scope import GLOBAL_REGION, IAM, KMS, ORGANIZATIONS, STS
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
-from iam.store.interface import IdentityStore, IdentityStoreError, NoSuchAccount, OutcomeUnknown, StoreUnavailable
+from iam.store.interface import IdentityStore, IdentityStoreError, OutcomeUnknown, StoreUnavailable
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.quotas import parse_quotas
 from kms.api.types import HealthState
@@ -78,32 +68,16 @@ from kms.epoch import SharedEpoch
 
 _log = logging.getLogger(__name__)
 
-JOBS_SECONDS = 2.0
-"""Between two looks for jobs that nobody goes on with."""
-
-SCRUB_LOOK_SECONDS = 5.0
-"""Between two looks whether a scrub is due, or one that nobody goes on with."""
-
-LIFECYCLE_LOOK_SECONDS = 30.0
-"""Between two looks whether a pass over lifecycle rules is due, or one that nobody goes on with."""
-
-DAY_SECONDS = 86_400.0
-
 UNSEAL_PAUSE_SECONDS = 1.0
 """Between two attempts to open the service's own keys while the KMS is away."""
-
-WRITE_USES_SECONDS = 60.0
-"""Between two notes of which access keys were used: each makes every worker read its credentials anew."""
-
-
-OWNER_SECONDS = 1.0
-"""How long what an account is called is not asked again."""
 
 
 class Application:
     """One worker's services. Sealed until the KMS opened the service's own keys; then it serves, without restart."""
 
-    def __init__(self, settings: Settings, index: Index, blobs: BlobStore, kms: KMSClient, rates: RateTable) -> None:
+    def __init__(
+        self, settings: Settings, index: Index, blobs: BlobStore, kms: KMSClient, rates: RateTable, *, instance: str
+    ) -> None:
         self._settings = settings
         self._index = index
         self._blobs = blobs
@@ -120,11 +94,7 @@ class Application:
         self._untold: list[str] = []
         self._epoch = SharedEpoch.open_reader(settings.epoch_path)
         self._bucket_keys: BucketKeys | None = None
-        self._rewrapping: RewrapRunner | None = None
-        self._batches: BatchRunner | None = None
-        self._deep_scrub: DeepScrub | None = None
-        self._lifecycle: LifecyclePasses | None = None
-        self._owner = ""
+        self._background = Background(settings, index, blobs, owner=f"{instance}-{time.time_ns()}")
         self._notes = NoteTaking(NoteKeeper(settings.notes_path, index), settings.run_directory / "notes.lock")
         self._key_watch: KeyWatch | None = None
         if settings.kms.on_key_disabled == "abort":
@@ -136,24 +106,12 @@ class Application:
         brakes = Brakes(rates, settings.limits)
         self._dispatcher = dispatcher(settings, KMSEdge(self._deletions, brakes), brakes, self._require_unsealed)
 
-    async def start(self, instance: str) -> None:
+    async def start(self) -> None:
         """Try to unseal once, so that a healthy worker is ready at once; else go on trying beside."""
-        self._owner = f"{instance}-{time.time_ns()}"
-        sweeper = Sweeper(
-            self._index,
-            self._blobs,
-            self._owner,
-            condemned_grace_seconds=self._settings.storage.condemned_grace_seconds,
-            orphan_grace_seconds=self._settings.storage.orphan_grace_seconds,
-        )
+        self._background.start()
         if not await self._try_to_unseal():
             self._tasks.append(asyncio.create_task(self._unseal(), name="unseal"))
-        self._tasks.append(asyncio.create_task(self._sweep(sweeper), name="sweep"))
         self._tasks.append(asyncio.create_task(self._notes.run(), name="notes"))
-        self._tasks.append(asyncio.create_task(self._go_on_with_jobs(), name="jobs"))
-        self._tasks.append(asyncio.create_task(self._go_on_with_batches(), name="batches"))
-        self._tasks.append(asyncio.create_task(self._scrub(), name="scrub"))
-        self._tasks.append(asyncio.create_task(self._let_expire(), name="lifecycle"))
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises but CancelledError and MemoryError."""
@@ -183,6 +141,7 @@ class Application:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.close()
         await self._notes.close()
         await self._provider_keys.close()
         if self._bucket_keys is not None:
@@ -233,7 +192,6 @@ class Application:
             self._provider_keys,
             catch_up=self._identity_stores.catch_up,
         )
-        self._tasks.append(asyncio.create_task(self._write_uses(self._identity_service), name="uses"))
         sessions = Sessions(tokens, self._identities)
         self._unsealed = self._wire(keys, self._identities, self._identity_service, sessions)
         self.is_unsealed.set()
@@ -322,41 +280,7 @@ class Application:
             copies_share=self._settings.storage.copy == CopySetting.SHARE,
             lifecycle_days=LifecycleDays(self._settings.lifecycle.day_seconds),
         )
-        via_service = f"s3.{self._settings.region}.amazonaws.com"
-        self._rewrapping = RewrapRunner(
-            RewrapJobs(self._index, rows, integrity_event),
-            kms=self._service,
-            index=self._index,
-            blobs=self._blobs,
-            rows=rows,
-            data_keys=services.data_keys,
-            inline_limit_bytes=services.inline_limit_bytes,
-            integrity_event=integrity_event,
-            owner=self._owner,
-            via_service=via_service,
-        )
-        self._batches = BatchRunner(
-            services, StoredRoles(identities), UPDATE_OBJECT_ENCRYPTION, owner=self._owner, via_service=via_service
-        )
-        self._deep_scrub = DeepScrub(
-            self._index,
-            self._blobs,
-            telling(DeepScrub.name),
-            self._owner,
-            rows=rows,
-            data_keys=services.data_keys,
-            inline_limit_bytes=services.inline_limit_bytes,
-            via_service=via_service,
-        )
-        self._lifecycle = LifecyclePasses(
-            self._index,
-            rows,
-            services.lifecycle_days,
-            Pace(self._settings.lifecycle.every_seconds, self._settings.lifecycle.removals_per_second),
-            owner=self._owner,
-            integrity_event=integrity_event,
-            count=metrics.count_expired,
-        )
+        self._background.start_unsealed(self._service, services, identities, identity_service)
         regions = {KMS.name: self._settings.kms.other_regions}
         regions |= {service.name: (GLOBAL_REGION,) for service in (IAM, STS, ORGANIZATIONS)}
         authenticator = Authenticator(
@@ -368,89 +292,6 @@ class Application:
             open_session=sessions.credential,
         )
         return Unsealed(services, Door(authenticator, self._identity_stores.catch_up), identity_service)
-
-    async def _write_uses(self, service: IdentityService) -> None:
-        while True:
-            await asyncio.sleep(WRITE_USES_SECONDS)
-            await write_uses(service)
-
-    async def _go_on_with_jobs(self) -> None:
-        async def rewrap() -> bool:
-            if self._rewrapping is not None:
-                await self._rewrapping.run_active()
-            return False
-
-        await self._repeat("jobs", rewrap)
-
-    async def _go_on_with_batches(self) -> None:
-        """In a task of its own, as neither kind may wait for the other."""
-
-        async def run_open() -> bool:
-            return self._batches is not None and await self._batches.run_open()
-
-        await self._repeat("batch jobs", run_open)
-
-    async def _repeat(self, what: str, work: Callable[[], Awaitable[bool]]) -> None:
-        """Round after round while `work` says that there is more, and otherwise with a pause between."""
-        reported = ""
-        is_busy = False
-        while True:
-            await asyncio.sleep(0 if is_busy else JOBS_SECONDS)
-            is_busy = False
-            try:
-                is_busy = await work()
-            except (StorageError, StoreUnavailable) as error:
-                reason = f"{what}: {error}"
-                _log.warning("%s", reason)
-                if isinstance(error, RowDamaged) and reason != reported:
-                    reported = reason
-                    integrity_event("row", reason)
-
-    async def _sweep(self, sweeper: Sweeper) -> None:
-        while True:
-            await asyncio.sleep(self._settings.storage.sweep_seconds)
-            try:
-                report = await sweeper.sweep()
-            except StorageError as error:
-                _log.warning("sweep: %s", error)
-                continue
-            metrics.count_swept("condemned", report.condemned_blobs + report.inline_blobs)
-            metrics.count_swept("orphan", report.orphans + report.unfinished)
-
-    async def _scrub(self) -> None:
-        settings = self._settings.scrub
-        is_asked = settings.schedule == "always" or (settings.schedule == "files" and lie_in_files(self._settings))
-        shallow = ShallowScrub(self._index, self._blobs, telling(ShallowScrub.name), self._owner)
-        while True:
-            await asyncio.sleep(SCRUB_LOOK_SECONDS)
-            if is_asked:
-                await self._scrub_if_due(shallow, settings.every_days)
-            if settings.deep_every_days and self._deep_scrub is not None:
-                await self._scrub_if_due(self._deep_scrub, settings.deep_every_days)
-
-    async def _let_expire(self) -> None:
-        while True:
-            await asyncio.sleep(min(self._settings.lifecycle.every_seconds, LIFECYCLE_LOOK_SECONDS))
-            try:
-                if self._lifecycle is not None:
-                    await self._lifecycle.run_if_due()
-            except (StorageError, SealingError) as error:
-                _log.warning("lifecycle: %s", error)
-
-    async def _scrub_if_due(self, scrub: Pass, every_days: float) -> None:
-        try:
-            if await scrub.is_due(every_days * DAY_SECONDS):
-                await scrub.run(bytes_per_second=self._settings.scrub.bytes_per_second)
-        except (StorageError, SealingError) as error:
-            _log.warning("%s: %s", scrub.name, error)
-
-
-async def write_uses(service: IdentityService) -> None:
-    """When keys were last used is not worth a failure."""
-    try:
-        await service.write_uses()
-    except StoreUnavailable as error:
-        _log.warning("the last use of access keys was not noted: %s", error)
 
 
 async def open_application(settings: Settings, instance: str, rates: RateTable) -> Application:
@@ -466,8 +307,8 @@ async def open_application(settings: Settings, instance: str, rates: RateTable) 
         await index.close()
         raise
     kms = KMSClient(settings.kms.socket, call_seconds=settings.kms.call_seconds)
-    application = Application(settings, index, blobs, kms, rates)
-    await application.start(instance)
+    application = Application(settings, index, blobs, kms, rates, instance=instance)
+    await application.start()
     return application
 
 
@@ -502,73 +343,3 @@ def open_provider_keys(settings: Settings) -> ProviderKeys:
         allow_loopback=web.loopback,
         ca_file=web.ca_file,
     )
-
-
-def integrity_event(kind: str, detail: str) -> None:
-    """Stored bytes that are not what was written: logged, counted, never served."""
-    metrics.count_integrity_event(kind)
-    _log.error("integrity event: %s %s", kind, detail)
-
-
-def telling(scrub: str) -> Telling:
-    """What a scrub of that name finds: logged, and counted."""
-    return Telling(integrity_event, partial(metrics.count_scrubbed, scrub), metrics.SCRUBBED_BYTES.inc)
-
-
-def owners(identities: IdentityStore) -> Callable[[str], Owner]:
-    """How accounts are named in S3's XML. A listing asks for each of its entries, so that answers are kept for a
-    moment: an account's canonical id never changes, and its name decides nothing."""
-    known: dict[str, tuple[float, Owner]] = {}
-
-    def owner_of(account_id: str) -> Owner:
-        if not account_id:
-            return ANONYMOUS_OWNER
-        now = time.monotonic()
-        until, owner = known.get(account_id, (now, None))
-        if owner is not None and now < until:
-            return owner
-        try:
-            account = identities.account(account_id)
-        except NoSuchAccount:
-            return Owner(account_id, account_id)
-        owner = Owner(account.canonical_id, account.display_name)
-        known[account_id] = now + OWNER_SECONDS, owner
-        return owner
-
-    return owner_of
-
-
-def could_be_principal(identities: IdentityStore) -> Callable[[str], bool]:
-    """Whether a name under "AWS" could be somebody: whoever is of an account of this installation must be there."""
-
-    def could_be(name: str) -> bool:
-        found = re.fullmatch(r"(?:arn:[^:]*:[^:]*::)?([0-9]{12})(?::.*)?", name)
-        if found is not None:
-            try:
-                identities.account(found[1])
-            except NoSuchAccount:
-                return True  # of another installation, whose objects and policies may move here
-        return identities.principal_exists(name)
-
-    return could_be
-
-
-def owners_by_id(identities: IdentityStore) -> Callable[[str], Owner | None]:
-    """The same by canonical user id; ids that are nobody's are not remembered."""
-    account_ids: dict[str, str] = {}
-    fixed = {ANONYMOUS_ID: ANONYMOUS_OWNER, EC2_ID: Owner(EC2_ID, "za-team")}
-    owner_of = owners(identities)
-
-    def owner_by_id(canonical_id: str) -> Owner | None:
-        if canonical_id in fixed:
-            return fixed[canonical_id]
-        if canonical_id not in account_ids:
-            with contextlib.suppress(NoSuchAccount):
-                account_ids[canonical_id] = identities.account_by_canonical_id(canonical_id).account_id
-        account_id = account_ids.get(canonical_id)
-        return None if account_id is None else owner_of(account_id)
-
-    return owner_by_id
-
-
-ANONYMOUS_OWNER = Owner(ANONYMOUS_ID, "anonymous")

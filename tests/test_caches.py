@@ -16,8 +16,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.app import owners, owners_by_id
 from gateway.operations import cross_origin
+from gateway.owners import owners, owners_by_id
 from gateway.server import rate_table
 from gateway.server.iam_edge import _known
 from gateway.server.kms_edge import _logged_operation

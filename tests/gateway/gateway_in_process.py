@@ -19,13 +19,13 @@ from botocore.auth import S3SigV4Auth, S3SigV4PostAuth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from gateway.app import owners, owners_by_id
 from gateway.bucket_key_store import IndexBucketKeys
 from gateway.config import LimitSettings
 from gateway.operations.context import Services
 from gateway.operations.key_watch import KeyWatch
 from gateway.operations.rows import OPERATIONS
 from gateway.operations.sealed_rows import SealedRows
+from gateway.owners import owners, owners_by_id
 from gateway.protocol.messages import Request, Response
 from gateway.sealing.bucket_keys import BucketKeyLimits, BucketKeys
 from gateway.sealing.data_keys import DataKeys
