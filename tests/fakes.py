@@ -26,6 +26,8 @@ from gateway.storage.errors import (
     TooManyBuckets,
 )
 from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
+from gateway.storage.index.listed import Listed
+from gateway.storage.index.pages import ObjectPage, VersionPage
 from gateway.storage.index.records import (
     BadBlob,
     BatchJobRow,
@@ -41,15 +43,14 @@ from gateway.storage.index.records import (
     KeyedUpload,
     KeyEpochRow,
     NewBlob,
-    ObjectPage,
     ObjectRow,
     PartRow,
     RowKind,
     UploadPage,
     UploadRow,
     VersionEntry,
-    VersionPage,
 )
+from gateway.storage.index.version_columns import column_values, part_values
 
 T = TypeVar("T")
 
@@ -243,7 +244,8 @@ class MemoryIndex:
         next_after = None
         if last is not None:
             next_after = (last.row.key, last.row.version_id) if isinstance(last, VersionEntry) else (last, None)
-        return VersionPage(tuple(taken), tuple(prefixes), next_after)
+        listed = _listed(bucket_id, [entry.row for entry in taken])
+        return VersionPage(listed, tuple(entry.is_latest for entry in taken), tuple(prefixes), next_after)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
@@ -257,7 +259,7 @@ class MemoryIndex:
         taken, prefixes, last = _page([(row.key, row) for row in rows], prefix, delimiter, after, max_keys)
         if isinstance(last, ObjectRow):
             last = last.key
-        return ObjectPage(tuple(taken), tuple(prefixes), last)
+        return ObjectPage(_listed(bucket_id, taken), tuple(prefixes), last)
 
     async def read_inline(self, blob_id: bytes) -> bytes:
         self._check_open()
@@ -616,6 +618,11 @@ class MemoryIndex:
 
 def _blobs_of(row: ObjectRow) -> tuple[bytes, ...]:
     return row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
+
+
+def _listed(bucket_id: bytes, rows: Sequence[ObjectRow]) -> Listed:
+    parts = [part_values(row) for row in rows if len(row.blob_ids) > 1]
+    return Listed(bucket_id, [column_values(row) for row in rows], {uid: blob_ids for uid, blob_ids, _ in parts})
 
 
 def _page(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.operations.context import Call, Owner, Services
-from gateway.operations.documents import BucketDocument, ObjectDocument, UploadDocument
+from gateway.operations.documents import BucketDocument, ListedDocument, ObjectDocument, UploadDocument
 from gateway.protocol.acl import (
     BUCKET_OWNER_FULL_CONTROL,
     GROUPS,
@@ -138,7 +138,10 @@ async def given_grants(call: Call, owner_id: str, canned: Callable[[str], Grants
 
 
 def owner_of_object(
-    services: Services, bucket: BucketRow, document: BucketDocument, found: ObjectDocument | UploadDocument
+    services: Services,
+    bucket: BucketRow,
+    document: BucketDocument,
+    found: ObjectDocument | ListedDocument | UploadDocument,
 ) -> Owner:
     """Of an object, or of what an upload will be, in a bucket whose document is `document`."""
     is_writers = document.has_acls and found.owner is not None

@@ -76,6 +76,16 @@ class ObjectDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     first_key: str | None = None
 
 
+class ListedDocument(msgspec.Struct, frozen=True, gc=False):
+    """What listings tell of an ObjectDocument: read from the same bytes, a thousand times a page, without the rest."""
+
+    etag: str
+    checksums: dict[str, str] = {}
+    checksum_type: str = "FULL_OBJECT"
+    storage_class: str = "STANDARD"
+    owner: str | None = None
+
+
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """What CreateMultipartUpload said about the object to come. `initiator` is the account that began the upload, None
     for the bucket's own; `asked_encryption` what its headers said of encryption (`condition_keys.asked_encryption`),

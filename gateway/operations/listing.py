@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 
-from gateway.operations.context import Call
-from gateway.operations.documents import ObjectDocument
+from gateway.operations.acl import owner_of_object
+from gateway.operations.context import Call, Owner
+from gateway.operations.documents import ListedDocument, ObjectDocument
 from gateway.protocol.errors import S3Error
 from gateway.sealing.errors import AuthenticationFailed
+from gateway.storage.index.records import BucketRow
 
 
 def encode_token(call: Call, listing: bytes, position: bytes) -> str:
@@ -26,6 +29,20 @@ def decode_token(call: Call, listing: bytes, token: str) -> bytes:
             "The continuation token provided is incorrect",
             fields={"ArgumentName": "continuation-token"},
         ) from None
+
+
+def listed_owners(call: Call, bucket: BucketRow) -> Callable[[ListedDocument], Owner]:
+    """Whose each object of a page is. They are few: each is looked for once."""
+    bucket_document = call.services.rows.open_bucket(bucket)
+    known: dict[str | None, Owner] = {}
+
+    def owner_of(document: ListedDocument) -> Owner:
+        owner = known.get(document.owner)
+        if owner is None:
+            owner = known[document.owner] = owner_of_object(call.services, bucket, bucket_document, document)
+        return owner
+
+    return owner_of
 
 
 def checksum_algorithms(document: ObjectDocument) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import string
 from urllib.parse import quote, unquote_to_bytes
 
 from gateway.protocol.errors import S3Error
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+UNRESERVED = (string.ascii_letters + string.digits + "/_.~-").encode()
+"""What `encode` leaves as it is."""
+
 _NOTHING_TO_ENCODE = re.compile(r"[A-Za-z0-9/_.~-]*")
 
 

@@ -168,12 +168,13 @@ def segment_spans(
             return
 
 
-_BE32 = struct.Struct(">I").pack
+lp_length = struct.Struct(">I").pack
+"""A field's length, as `lp` writes it."""
 
 
 def lp(fields: Sequence[bytes]) -> bytes:
     """Each field as BE32 length, then bytes: different lists of fields never give the same bytes."""
     pieces = [b""] * (2 * len(fields))
-    pieces[::2] = map(_BE32, map(len, fields))
+    pieces[::2] = map(lp_length, map(len, fields))
     pieces[1::2] = fields
     return b"".join(pieces)

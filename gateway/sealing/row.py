@@ -1,13 +1,14 @@
 """The sealed column of an index row (docs/formats/object.md, "Index row").
 
-Opening is on the path of every HEAD, GET and listing: a page of 1 000 rows opens 1 000 of them.
+Opening is on the path of every HEAD, GET and listing: a page of 1 000 rows opens 1 000 of them, each with a key of its
+own, which is derived and scheduled (1.4 us) and then used once (0.6 us).
 """
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -23,12 +24,16 @@ from kms.api.secrets import SecretBytes
 
 _LABEL = b"sealgate/v1/row"
 _PREFIX = struct.Struct(">IQ16s")  # epoch, revision, salt
-_REVISION = struct.Struct(">Q").pack
+_EPOCH_AND_REVISION = struct.Struct(">IQ").unpack_from
 _SALT_SIZE: Final = 16
 PREFIX_SIZE: Final = _PREFIX.size  # 28
 ROW_OVERHEAD: Final = PREFIX_SIZE + TAG_SIZE
 """Bytes that sealing adds to a document."""
 MAX_REVISION: Final = (1 << 63) - 1  # what an SQL integer holds
+
+
+Framed = tuple[bytes, int, bytes, bytes]
+"""A row to be opened: its uid, its revision, its clear columns as `lp` frames them, and its sealed column."""
 
 
 class RowSealer:
@@ -64,18 +69,25 @@ class RowSealer:
 
         Raises AuthenticationFailed: anything changed, moved from another row or revision, or an epoch without a key.
         """
-        if len(sealed) < ROW_OVERHEAD or len(row_uid) != ID_SIZE:
-            raise AuthenticationFailed(row_uid=row_uid)
-        epoch, sealed_revision, _ = _PREFIX.unpack_from(sealed)
-        keyed = self._macs.get(epoch)
-        if keyed is None or sealed_revision != revision:
-            raise AuthenticationFailed(row_uid=row_uid)
-        mac = keyed.copy()
-        mac.update(row_uid + sealed[4:PREFIX_SIZE])
-        try:
-            return AESGCM(mac.finalize()).decrypt(ZERO_NONCE, sealed[PREFIX_SIZE:], lp(clear))
-        except InvalidTag:
-            raise AuthenticationFailed(row_uid=row_uid) from None
+        return self.open_all(((row_uid, revision, lp(clear), sealed),))[0]
+
+    def open_all(self, rows: Iterable[Framed]) -> list[bytes]:
+        """The documents of these rows, in their order, each of which is proved as by `open`. Raises as it does."""
+        keys, documents = self._macs, []
+        for row_uid, revision, framed, sealed in rows:
+            if len(sealed) < ROW_OVERHEAD or len(row_uid) != ID_SIZE:
+                raise AuthenticationFailed(row_uid=row_uid)
+            epoch, sealed_revision = _EPOCH_AND_REVISION(sealed)
+            keyed = keys.get(epoch)
+            if keyed is None or sealed_revision != revision:
+                raise AuthenticationFailed(row_uid=row_uid)
+            mac = keyed.copy()
+            mac.update(row_uid + sealed[4:PREFIX_SIZE])
+            try:
+                documents.append(AESGCM(mac.finalize()).decrypt(ZERO_NONCE, sealed[PREFIX_SIZE:], framed))
+            except InvalidTag:
+                raise AuthenticationFailed(row_uid=row_uid) from None
+        return documents
 
 
 def _keyed(key: SecretBytes) -> HMAC:

@@ -26,6 +26,7 @@ from gateway.storage.errors import (
 )
 from gateway.storage.index.checked_times import STEP_US, checked_time
 from gateway.storage.index.interface import Index
+from gateway.storage.index.pages import VersionPage
 from gateway.storage.index.records import (
     BadBlob,
     BatchJobRow,
@@ -45,7 +46,6 @@ from gateway.storage.index.records import (
     RowKind,
     UploadRow,
     VersionEntry,
-    VersionPage,
 )
 
 NOW_US = checked_time(1_790_000_000_000_000)

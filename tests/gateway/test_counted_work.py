@@ -52,8 +52,8 @@ PATHS = (
     HotPath("PUT, SSE-KMS", 526, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
     HotPath("PUT, bucket key", 437, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
     HotPath("DELETE", 205, "DELETE", "/bucket/new"),
-    HotPath("LIST of 300 keys", 3542, "GET", "/listed", LIST),
-    HotPath("LIST of folders", 253, "GET", "/listed", FOLDERS),
+    HotPath("LIST of 300 keys", 1457, "GET", "/listed", LIST),
+    HotPath("LIST of folders", 265, "GET", "/listed", FOLDERS),
 )
 
 

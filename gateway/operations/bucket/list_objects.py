@@ -5,17 +5,16 @@ Answered from the sealed rows alone: never asks the KMS.
 
 from __future__ import annotations
 
-from gateway.operations.acl import owner_of_object
 from gateway.operations.bucket.location import REGION_HEADER
-from gateway.operations.context import Call, Owner
-from gateway.operations.listing import decode_token, encode_token
+from gateway.operations.context import Call
+from gateway.operations.listing import decode_token, encode_token, listed_owners
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
 from gateway.protocol.query import ListObjectsV1Parameters, ListObjectsV2Parameters
 from gateway.protocol.xml.documents.listing import ListBucketResultV1, ListBucketResultV2, ListedObject
-from gateway.storage.index.records import BucketRow, ObjectPage
-
-_EMPTY_PAGE = ObjectPage((), (), None)
+from gateway.storage.index.listed import Listed
+from gateway.storage.index.pages import ObjectPage
+from gateway.storage.index.records import BucketRow
 
 
 async def handle_v1(call: Call) -> Response:
@@ -70,7 +69,7 @@ async def _page(
     call: Call, bucket: BucketRow, parameters: ListObjectsV1Parameters | ListObjectsV2Parameters, *, after: bytes
 ) -> ObjectPage:
     if parameters.max_keys == 0:
-        return _EMPTY_PAGE
+        return ObjectPage(Listed(bucket.bucket_id, ()), (), None)
     return await call.services.index.list_objects(
         bucket.bucket_id,
         prefix=parameters.prefix.encode(),
@@ -80,29 +79,27 @@ async def _page(
     )
 
 
-def _listed(call: Call, bucket: BucketRow, page: ObjectPage, *, with_owner: bool) -> tuple[ListedObject, ...]:
-    services = call.services
-    open_object, bucket_document = services.rows.open_object, services.rows.open_bucket(bucket)
-    owner: Owner | None = None
-    listed = []
-    for row in page.rows:
-        document = open_object(row)
+def _listed(call: Call, bucket: BucketRow, page: ObjectPage, *, with_owner: bool) -> list[ListedObject]:
+    documents, owner_of = call.services.rows.open_listed(page.listed), listed_owners(call, bucket)
+    listed, owner_id, owner_display_name = [], None, None
+    for (key, _, _, size, modified_us), document in zip(page.listed.told(), documents, strict=True):
         if with_owner:
-            owner = owner_of_object(services, bucket, bucket_document, document)
+            owner = owner_of(document)
+            owner_id, owner_display_name = owner.canonical_id, owner.display_name
         listed.append(
             ListedObject(
-                key=row.key.decode(),
-                modified_us=row.modified_us,
-                etag=document.etag,
-                size=row.size,
-                storage_class=document.storage_class,
-                checksum_algorithms=tuple(document.checksums),
-                checksum_type=document.checksum_type,
-                owner_id=owner.canonical_id if owner else None,
-                owner_display_name=owner.display_name if owner else None,
+                key.decode(),
+                modified_us,
+                document.etag,
+                size,
+                document.storage_class,
+                tuple(document.checksums),
+                document.checksum_type,
+                owner_id,
+                owner_display_name,
             )
         )
-    return tuple(listed)
+    return listed
 
 
 def _prefixes(page: ObjectPage) -> tuple[str, ...]:

@@ -5,16 +5,16 @@ Answered from the sealed rows alone: never asks the KMS.
 
 from __future__ import annotations
 
-from gateway.operations.acl import owner_of_object
 from gateway.operations.context import Call
+from gateway.operations.listing import listed_owners
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
 from gateway.protocol.query import ListVersionsParameters
 from gateway.protocol.version_ids import check_version_id
 from gateway.protocol.xml.documents.versioning import ListedVersion, ListVersionsResult
-from gateway.storage.index.records import BucketRow, RowKind, VersionPage
-
-_EMPTY_PAGE = VersionPage((), (), None)
+from gateway.storage.index.listed import Listed
+from gateway.storage.index.pages import VersionPage
+from gateway.storage.index.records import BucketRow, RowKind
 
 
 async def handle(call: Call) -> Response:
@@ -49,7 +49,7 @@ async def _page(call: Call, bucket: BucketRow, parameters: ListVersionsParameter
             check_version_id(version_id, argument="version-id-marker")
         after = (parameters.key_marker.encode(), version_id or None)
     if parameters.max_keys == 0:
-        return _EMPTY_PAGE
+        return VersionPage(Listed(bucket.bucket_id, ()), (), (), None)
     return await call.services.index.list_versions(
         bucket.bucket_id,
         prefix=parameters.prefix.encode(),
@@ -60,26 +60,24 @@ async def _page(call: Call, bucket: BucketRow, parameters: ListVersionsParameter
 
 
 def _listed(call: Call, bucket: BucketRow, page: VersionPage) -> list[ListedVersion]:
-    services = call.services
-    open_object, bucket_document = services.rows.open_object, services.rows.open_bucket(bucket)
+    documents, owner_of = call.services.rows.open_listed(page.listed), listed_owners(call, bucket)
     listed = []
-    for entry in page.entries:
-        row, document = entry.row, open_object(entry.row)
-        owner = owner_of_object(services, bucket, bucket_document, document)
-        is_object = row.kind is RowKind.OBJECT
+    for told, is_latest, document in zip(page.listed.told(), page.are_latest, documents, strict=True):
+        key, version_id, kind, size, modified_us = told
+        owner = owner_of(document)
         listed.append(
             ListedVersion(
-                key=row.key.decode(),
-                version_id=row.version_id,
-                is_latest=entry.is_latest,
-                modified_us=row.modified_us,
-                owner_id=owner.canonical_id,
-                owner_display_name=owner.display_name,
-                etag=document.etag if is_object else None,
-                size=row.size,
-                storage_class=document.storage_class,
-                checksum_algorithms=tuple(document.checksums),
-                checksum_type=document.checksum_type if document.checksums else None,
+                key.decode(),
+                version_id,
+                is_latest,
+                modified_us,
+                owner.canonical_id,
+                owner.display_name,
+                document.etag if kind == RowKind.OBJECT else None,
+                size,
+                document.storage_class,
+                tuple(document.checksums),
+                document.checksum_type if document.checksums else None,
             )
         )
     return listed

@@ -9,6 +9,9 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 _SPECIAL = re.compile('[&<>"\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]')
+PLAIN = bytes(set(range(0x20, 0x7F)) - set(b'&<>"'))
+"""Characters of ASCII that `escape` leaves as they are; there are others."""
+
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "\t", "\n": "\n"}
 
 

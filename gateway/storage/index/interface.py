@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from gateway.storage.index.pages import ObjectPage, VersionPage
 from gateway.storage.index.records import (
     BadBlob,
     BatchJobRow,
@@ -25,12 +26,10 @@ from gateway.storage.index.records import (
     KeyedUpload,
     KeyEpochRow,
     NewBlob,
-    ObjectPage,
     ObjectRow,
     PartRow,
     UploadPage,
     UploadRow,
-    VersionPage,
 )
 
 Precondition = Callable[[ObjectRow | None], None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from gateway.protocol.names import MAX_KEY_BYTES
@@ -17,7 +18,7 @@ from gateway.protocol.names import MAX_KEY_BYTES
 ABOVE_ALL_KEYS = b"\xff" * (MAX_KEY_BYTES + 1)
 
 Row = tuple[Any, ...]
-"""Columns of a row; the first is the key, the second what orders rows of one key (bytes)."""
+"""Columns of a row; the first is the key, the second what orders rows of one key (bytes), unless a `tie_of` says it."""
 
 Position = tuple[bytes, bytes]
 """(key, tie): where to begin, inclusive, in the order of rows."""
@@ -79,12 +80,14 @@ def list_page(
     delimiter: bytes,
     page_size: int,
     is_full: Callable[[Row], bool] = lambda row: False,
+    tie_of: Callable[[Row], bytes] = itemgetter(1),
     first_rows: int = 1,
     engine_skips: bool = False,
 ) -> Generator[Fetch, Sequence[Row], Listing]:
     """One page of at most `page_size` entries, from `position` on: yields what to fetch, is sent it, returns the page.
 
-    `is_full` is asked after each row that was taken, and may end the page early. With a delimiter, `first_rows` are
+    `is_full` is asked after each row that was taken, and may end the page early; `tie_of` says what orders a row among
+    those of its key. With a delimiter, `first_rows` are
     fetched at first; an engine to which each fetch costs more than some rows takes more of them, and skips itself.
     """
     page = Listing(room=page_size)
@@ -102,7 +105,7 @@ def list_page(
             skips = engine_skips
             limit = page.room + 1 if skips else 1
         else:
-            position = (rows[-1][0], rows[-1][1] + b"\0")
+            position = (rows[-1][0], tie_of(rows[-1]) + b"\0")
             limit = min(limit * 4, page.room + 1)
     return page
 
@@ -125,6 +128,9 @@ def _take(
 
     `start` is the prefix's length.
     """
+    if not delimiter:
+        _take_all(page, rows, is_full)
+        return None
     common_prefix: bytes | None = None
     for row in rows:
         key: bytes = row[0]
@@ -134,15 +140,26 @@ def _take(
         if not page.room:
             page.is_truncated = True
             return None
-        if delimiter:
-            found = key.find(delimiter, start)
-            if found >= 0:
-                common_prefix = key[: found + len(delimiter)]
-                page.common_prefixes.append(common_prefix)
-                page.last_prefix = common_prefix
-                page.room -= 1
-                continue
+        found = key.find(delimiter, start)
+        if found >= 0:
+            common_prefix = key[: found + len(delimiter)]
+            page.common_prefixes.append(common_prefix)
+            page.last_prefix = common_prefix
+            page.room -= 1
+            continue
         page.rows.append(row)
         page.last_prefix = None
         page.room = 0 if is_full(row) else page.room - 1
     return common_prefix
+
+
+def _take_all(page: Listing, rows: Sequence[Row], is_full: Callable[[Row], bool]) -> None:
+    """The same without a delimiter."""
+    taken = rows[: page.room]
+    for number, row in enumerate(taken, 1):
+        if is_full(row):
+            taken, page.room = taken[:number], number
+            break
+    page.rows += taken
+    page.room -= len(taken)
+    page.is_truncated = len(taken) < len(rows)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from gateway.storage.index.listed import Listed
 from gateway.storage.index.listing import Listing, Position, Row, skip_given_prefix
-from gateway.storage.index.records import ObjectPage, ObjectRow, UploadPage, UploadRow, VersionEntry, VersionPage
+from gateway.storage.index.records import ObjectRow, UploadPage, UploadRow, VersionEntry
 
 MAX_PAGE_BLOBS = 100_000
 """Blob ids in one page of a listing: it ends early rather than take more. Memory for a page is bounded by this (about
@@ -37,27 +39,57 @@ def vsort_of_tie(tie: bytes) -> int:
     return int.from_bytes(tie[:_TIE_BYTES], "big") if tie else -1
 
 
-def object_page(listing: Listing, rows: tuple[ObjectRow, ...]) -> ObjectPage:
-    last = listing.last_prefix or (rows[-1].key if rows else None)
-    return ObjectPage(rows, tuple(listing.common_prefixes), last if listing.is_truncated else None)
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """One page of a listing: rows and common prefixes, each in key order, together at most the page size.
+
+    `next_after` is None on the last page; else the key or common prefix that was given last: pass it as `after`.
+    """
+
+    listed: Listed
+    common_prefixes: tuple[bytes, ...]
+    next_after: bytes | None
+
+    @property
+    def rows(self) -> tuple[ObjectRow, ...]:
+        return self.listed.rows()
 
 
-def version_page(listing: Listing, rows: Iterable[tuple[ObjectRow, bool]], first: Position) -> VersionPage:
-    """`rows`, which began at `first`, come with whether they are their key's current object."""
-    entries = tuple(_entries(rows, first))
+@dataclass(frozen=True, slots=True)
+class VersionPage:
+    """As ObjectPage, ordered by key and then newest first; `next_after` is (key, version id) of the last version, or
+    (common prefix, None). `are_latest` says of each whether there is no newer one of its key."""
+
+    listed: Listed
+    are_latest: tuple[bool, ...]
+    common_prefixes: tuple[bytes, ...]
+    next_after: tuple[bytes, str | None] | None
+
+    @property
+    def entries(self) -> tuple[VersionEntry, ...]:
+        return tuple(map(VersionEntry, self.listed.rows(), self.are_latest))
+
+
+def object_page(page: Listing, listed: Listed) -> ObjectPage:
+    last = page.last_prefix or (listed.columns[-1][0] if listed else None)
+    return ObjectPage(listed, tuple(page.common_prefixes), last if page.is_truncated else None)
+
+
+def version_page(page: Listing, listed: Listed, are_current: Iterable[bool], first: Position) -> VersionPage:
+    """A page that began at `first`; `are_current` says of each version whether it is its key's current object."""
     last: tuple[bytes, str | None] | None = None
-    if listing.is_truncated:
-        prefix = listing.last_prefix
-        last = (prefix, None) if prefix else (entries[-1].row.key, entries[-1].row.version_id)
-    return VersionPage(entries, tuple(listing.common_prefixes), last)
+    if page.is_truncated:
+        key, version_id, *_ = listed.told()[-1] if listed else (b"", None)
+        last = (key, version_id) if page.last_prefix is None else (page.last_prefix, None)
+    return VersionPage(listed, tuple(_are_latest(listed, are_current, first)), tuple(page.common_prefixes), last)
 
 
-def _entries(rows: Iterable[tuple[ObjectRow, bool]], first: Position) -> Iterator[VersionEntry]:
+def _are_latest(listed: Listed, are_current: Iterable[bool], first: Position) -> Iterator[bool]:
     """The first row of a key is its latest version, unless the page began after another one of that key."""
     previous = first[0] if first[1] else None
-    for row, is_current in rows:
-        yield VersionEntry(row, is_current or row.key != previous)
-        previous = row.key
+    for (key, *_), is_current in zip(listed.told(), are_current, strict=True):
+        yield is_current or key != previous
+        previous = key
 
 
 def first_upload(after: tuple[bytes, bytes | None] | None, prefix: bytes, delimiter: bytes) -> Position:

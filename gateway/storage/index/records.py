@@ -72,18 +72,6 @@ class ObjectRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectPage:
-    """One page of a listing: rows and common prefixes, each in key order, together at most the page size.
-
-    `next_after` is None on the last page; else the key or common prefix that was given last: pass it as `after`.
-    """
-
-    rows: tuple[ObjectRow, ...]
-    common_prefixes: tuple[bytes, ...]
-    next_after: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
 class ClientToken:
     """What a client named a request by, so as to repeat it; `request` is a digest of the parameters."""
 
@@ -121,22 +109,13 @@ class Expiry:
     marker: ObjectRow | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class VersionEntry:
     """A version in a listing; `is_latest`: there is no newer one of its key."""
 
     row: ObjectRow
     is_latest: bool
-
-
-@dataclass(frozen=True, slots=True)
-class VersionPage:
-    """As ObjectPage, ordered by key and then newest first; `next_after` is (key, version id) of the last version, or
-    (common prefix, None)."""
-
-    entries: tuple[VersionEntry, ...]
-    common_prefixes: tuple[bytes, ...]
-    next_after: tuple[bytes, str | None] | None
 
 
 @quickly_made
@@ -156,7 +135,7 @@ class UploadRow:
 
 @dataclass(frozen=True, slots=True)
 class UploadPage:
-    """As ObjectPage, ordered by (key, upload_id); `next_after` is (key, upload_id), or (common prefix, None)."""
+    """As an ObjectPage, ordered by (key, upload_id); `next_after` is (key, upload_id), or (common prefix, None)."""
 
     uploads: tuple[UploadRow, ...]
     common_prefixes: tuple[bytes, ...]

@@ -111,6 +111,13 @@ def row_of_columns(
     )
 
 
+def check_columns(rows: Sequence[Sequence[Any]]) -> None:
+    """Raises RowDamaged if `row_of_columns` would for one of them."""
+    if not (_KINDS.keys() >= {row[5] for row in rows} and _MODES.keys() >= {row[8] for row in rows}):
+        for row in rows:
+            row_of_columns(b"", row, None, None)
+
+
 def all_blobs(row: ObjectRow) -> tuple[bytes, ...]:
     """Every blob that the version keeps alive: bodies and manifest."""
     return row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)

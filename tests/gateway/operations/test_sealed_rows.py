@@ -1,19 +1,27 @@
-"""Bucket rows that were opened are kept, within bounds, and never in place of another row."""
+"""Bucket rows that were opened are kept, within bounds, and never in place of another row. Rows of a page are opened
+all at once, and each is proved as if it came alone."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.operations import sealed_rows
-from gateway.operations.documents import BucketDocument, ObjectDocument, PartEntry
+from gateway.operations.documents import BucketDocument, ListedDocument, ObjectDocument, PartEntry
 from gateway.operations.sealed_rows import SealedRows
 from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.ids import new_id
 from gateway.sealing.row import RowSealer
+from gateway.storage.errors import RowDamaged
+from gateway.storage.index.listed import Listed
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
+from gateway.storage.index.version_columns import COLUMNS, column_values
 from kms.api.secrets import SecretBytes
 
 KEY = SecretBytes(bytes(32))
@@ -104,3 +112,108 @@ def test_a_part_table_outlives_the_revisions_of_its_row(rows: SealedRows) -> Non
             rows.open_parts(changed)
     with pytest.raises(AuthenticationFailed):
         rows.open_object(replace(second, sealed=first.sealed))
+
+
+BUCKET_ID = new_id()
+DOCUMENT = ObjectDocument(
+    etag="e", checksums={"CRC32": "AAAAAA=="}, checksum_type="COMPOSITE", storage_class="GLACIER", owner="1" * 12
+)
+
+
+def versions() -> st.SearchStrategy[ObjectRow]:
+    """Rows of one bucket with columns of every length that a column may have, and beyond."""
+    ids, numbers = st.binary(min_size=16, max_size=16), st.integers(-(2**63), 2**63 - 1)
+    wraps = st.builds(
+        Wrap,
+        st.sampled_from(Mode),
+        st.integers(0, 3000).map(bytes),
+        st.none() | st.text(max_size=100),
+        st.none() | numbers,
+    )
+    return st.builds(
+        ObjectRow,
+        bucket_id=st.just(BUCKET_ID),
+        key=st.binary(max_size=1024) | st.integers(2040, 2060).map(bytes),
+        row_uid=ids,
+        version_id=st.text(max_size=40),
+        kind=st.sampled_from(RowKind),
+        size=numbers,
+        modified_us=numbers,
+        wrap=wraps,
+        blob_ids=st.lists(ids, max_size=3).map(tuple),
+        manifest_id=st.none() | ids,
+        part_count=numbers,
+        revision=st.integers(0, 2**63 - 1),
+        sealed=st.just(b""),
+    )
+
+
+def listed(*rows: ObjectRow) -> Listed:
+    lists = {row.row_uid: b"".join(row.blob_ids) for row in rows if len(row.blob_ids) > 1}
+    return Listed(rows[0].bucket_id, [column_values(row) for row in rows], lists)
+
+
+@pytest.mark.usefixtures("unrecorded")
+@given(st.lists(versions(), min_size=1, max_size=4, unique_by=lambda row: row.row_uid))
+def test_rows_of_a_page_are_opened_as_each_alone(made: list[ObjectRow]) -> None:
+    rows = SealedRows(RowSealer({1: KEY}, 1))
+    sealed_ = [
+        rows.seal_object(row, ObjectDocument(etag=str(number), tags={"a": "b"})) for number, row in enumerate(made)
+    ]
+    opened = rows.open_listed(listed(*sealed_))
+    assert [document.etag for document in opened] == [rows.open_object(row).etag for row in sealed_]
+    assert listed(*sealed_).rows() == tuple(sealed_)
+
+
+def test_what_is_told_of_a_listed_row_is_what_its_document_says(rows: SealedRows) -> None:
+    (told,) = rows.open_listed(listed(rows.seal_object(object_row((new_id(),)), DOCUMENT)))
+    names = [field.name for field in msgspec.structs.fields(ListedDocument)]
+    assert [getattr(told, name) for name in names] == [getattr(DOCUMENT, name) for name in names]
+    (plain,) = rows.open_listed(listed(rows.seal_object(object_row((new_id(),)), ObjectDocument(etag="e"))))
+    assert [getattr(plain, name) for name in names] == [getattr(ObjectDocument(etag="e"), name) for name in names]
+
+
+NAMES = [name.strip() for name in COLUMNS.split(",")]
+PROVED = sorted(set(NAMES) - {"blob_count", "has_parts"})  # those two say where the list of blobs is, which is proved
+
+
+@pytest.mark.parametrize("name", PROVED)
+def test_one_changed_column_of_one_row_fails_the_page(rows: SealedRows, name: str) -> None:
+    wrap = Wrap(Mode.SSE_KMS, b"wrapped", "arn", 1)
+    row = replace(object_row((new_id(),)), bucket_id=BUCKET_ID, wrap=wrap, manifest_id=new_id())
+    sealed_ = [rows.seal_object(replace(row, row_uid=new_id()), ObjectDocument(etag="e")) for _ in range(3)]
+    page = listed(*sealed_)
+    rows.open_listed(page)
+    columns = [list(each) for each in page.columns]
+    columns[1][NAMES.index(name)] = changed(columns[1][NAMES.index(name)])
+    with pytest.raises((AuthenticationFailed, RowDamaged)):
+        rows.open_listed(Listed(BUCKET_ID, columns))
+    with pytest.raises(AuthenticationFailed):
+        rows.open_listed(Listed(new_id(), page.columns))
+
+
+def changed(value: Any) -> Any:
+    """With one bit of it changed."""
+    if isinstance(value, int):
+        return value ^ 1
+    if isinstance(value, str):
+        return value[:-1] + chr(ord(value[-1]) ^ 1)
+    return value[:-1] + bytes([value[-1] ^ 1])
+
+
+def test_a_list_of_blobs_is_proved_with_its_row(rows: SealedRows) -> None:
+    blobs = (new_id(), new_id())
+    row = rows.seal_object(object_row(blobs), ObjectDocument(etag="e"), [])
+    rows.open_listed(listed(row))
+    with pytest.raises(AuthenticationFailed):
+        rows.open_listed(Listed(row.bucket_id, [column_values(row)], {row.row_uid: b"".join(blobs[::-1])}))
+    with pytest.raises(RowDamaged):
+        Listed(row.bucket_id, [column_values(row)])
+
+
+@pytest.mark.parametrize("name", ["kind", "mode"])
+def test_a_page_with_a_row_of_no_kind_or_mode_is_damaged(rows: SealedRows, name: str) -> None:
+    columns = list(column_values(rows.seal_object(object_row((new_id(),)), ObjectDocument(etag="e"))))
+    columns[NAMES.index(name)] = 99
+    with pytest.raises(RowDamaged):
+        Listed(BUCKET_ID, [columns])

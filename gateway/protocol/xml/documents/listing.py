@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.protocol.percent import encode
+from gateway.protocol.percent import UNRESERVED, encode
 from gateway.protocol.timestamps import format_iso8601
 from gateway.protocol.xml.documents.objects import owner_element
-from gateway.protocol.xml.writer import document, element, escape, flag
-from iam.quickly_made import quickly_made
+from gateway.protocol.xml.writer import PLAIN, document, element, escape, flag
+from iam.quickly_made import as_tuple, quickly_made
 
 Write = Callable[[str], str]
 
@@ -65,8 +65,8 @@ class ListBucketResultV1:
                 f"<Delimiter>{write(self.delimiter)}</Delimiter>" if self.delimiter else "",
                 "<EncodingType>url</EncodingType>" if self.url_encoded else "",
                 flag("IsTruncated", self.is_truncated),
-                _contents(self.objects, write),
-                common_prefixes(self.common_prefixes, write),
+                _contents(self.objects, url_encoded=self.url_encoded),
+                common_prefixes(self.common_prefixes, url_encoded=self.url_encoded),
             ),
         )
 
@@ -102,8 +102,8 @@ class ListBucketResultV2:
                 f"<Delimiter>{write(self.delimiter)}</Delimiter>" if self.delimiter else "",
                 "<EncodingType>url</EncodingType>" if self.url_encoded else "",
                 flag("IsTruncated", self.is_truncated),
-                _contents(self.objects, write),
-                common_prefixes(self.common_prefixes, write),
+                _contents(self.objects, url_encoded=self.url_encoded),
+                common_prefixes(self.common_prefixes, url_encoded=self.url_encoded),
             ),
         )
 
@@ -113,26 +113,35 @@ def name_writer(url_encoded: bool) -> Write:
     return encode if url_encoded else escape
 
 
-def common_prefixes(prefixes: Sequence[str], write: Write) -> str:
-    return "".join([f"<CommonPrefixes><Prefix>{write(prefix)}</Prefix></CommonPrefixes>" for prefix in prefixes])
+def written(names: Sequence[str], *, url_encoded: bool) -> Sequence[str]:
+    """Each as `name_writer` has it: of a page of a thousand mostly none needs it, which is seen of all at once."""
+    unlike = "".join(names).encode("utf-8", "surrogatepass").translate(None, UNRESERVED if url_encoded else PLAIN)
+    return list(map(name_writer(url_encoded), names)) if unlike else names
 
 
-def _contents(objects: Sequence[ListedObject], write: Write) -> str:
-    # Hot: 1 000 entries a page. ETags, classes and algorithm names are ours and need no escaping.
-    return "".join(
-        [
-            f"<Contents><Key>{write(entry.key)}</Key><LastModified>{format_iso8601(entry.modified_us)}</LastModified>"
-            f"<ETag>&quot;{entry.etag}&quot;</ETag>"
-            f"{_checksums(entry.checksum_algorithms, entry.checksum_type) if entry.checksum_algorithms else ''}"
-            f"<Size>{entry.size}</Size>"
-            f"{owner_element(entry.owner_id, entry.owner_display_name) if entry.owner_id else ''}"
-            f"<StorageClass>{entry.storage_class}</StorageClass></Contents>"
-            for entry in objects
-        ]
+def common_prefixes(prefixes: Sequence[str], *, url_encoded: bool) -> str:
+    names = written(prefixes, url_encoded=url_encoded)
+    return "".join([f"<CommonPrefixes><Prefix>{name}</Prefix></CommonPrefixes>" for name in names])
+
+
+def _contents(objects: Sequence[ListedObject], *, url_encoded: bool) -> str:
+    keys = written([entry.key for entry in objects], url_encoded=url_encoded)
+    return "".join(map(_entry, keys, objects))
+
+
+def _entry(key: str, entry: ListedObject) -> str:
+    """`key` as it is to be written. ETags, classes and algorithm names are ours and need no escaping."""
+    _, modified_us, etag, size, storage_class, algorithms, checksum_type, owner_id, owner_name = as_tuple(entry)
+    return (
+        f"<Contents><Key>{key}</Key><LastModified>{format_iso8601(modified_us)}</LastModified>"
+        f"<ETag>&quot;{etag}&quot;</ETag>{listed_checksums(algorithms, checksum_type) if algorithms else ''}"
+        f"<Size>{size}</Size>{owner_element(owner_id, owner_name) if owner_id else ''}"
+        f"<StorageClass>{storage_class}</StorageClass></Contents>"
     )
 
 
 @lru_cache(maxsize=64)  # five algorithms and two types: in practice a page has one combination
-def _checksums(algorithms: tuple[str, ...], checksum_type: str | None) -> str:
+def listed_checksums(algorithms: tuple[str, ...], checksum_type: str | None) -> str:
+    """The elements that tell of an object's checksums in a listing."""
     names = "".join(element("ChecksumAlgorithm", name) for name in algorithms)
     return names + element("ChecksumType", checksum_type)

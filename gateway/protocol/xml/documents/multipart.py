@@ -227,7 +227,7 @@ class ListMultipartUploadsResult:
                 "<EncodingType>url</EncodingType>" if self.url_encoded else "",
                 flag("IsTruncated", self.is_truncated),
                 *(_upload(upload, write) for upload in self.uploads),
-                common_prefixes(self.common_prefixes, write),
+                common_prefixes(self.common_prefixes, url_encoded=self.url_encoded),
             ),
         )
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Self
 
 from gateway.protocol.timestamps import format_iso8601
-from gateway.protocol.xml.documents.listing import common_prefixes, name_writer
+from gateway.protocol.xml.documents.listing import common_prefixes, listed_checksums, name_writer, written
 from gateway.protocol.xml.documents.objects import owner_element
 from gateway.protocol.xml.reader import malformed, read_document, texts
 from gateway.protocol.xml.writer import document, element, flag
+from iam.quickly_made import as_tuple, quickly_made
 
 STATES = ("Enabled", "Suspended")
 _MEMBERS = frozenset({"Status", "MfaDelete"})
@@ -37,6 +38,7 @@ class VersioningConfiguration:
         return document("VersioningConfiguration", members)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
     """A version of a listing; a delete marker where `etag` is None. `etag` is without quotes."""
@@ -87,25 +89,31 @@ class ListVersionsResult:
                 f"<Delimiter>{write(self.delimiter)}</Delimiter>" if self.delimiter else "",
                 "<EncodingType>url</EncodingType>" if self.url_encoded else "",
                 flag("IsTruncated", self.is_truncated),
-                "".join(_entry(version, write(version.key)) for version in self.versions),
-                common_prefixes(self.common_prefixes, write),
+                _entries(self.versions, url_encoded=self.url_encoded),
+                common_prefixes(self.common_prefixes, url_encoded=self.url_encoded),
             ),
         )
 
 
-def _entry(version: ListedVersion, key: str) -> str:
-    """Version or DeleteMarker, in the order of the listing, as S3 mixes them."""
+def _entries(versions: Sequence[ListedVersion], *, url_encoded: bool) -> str:
+    """Version and DeleteMarker, in the order of the listing, as S3 mixes them. Hot, as a page of objects is."""
+    keys = written([version.key for version in versions], url_encoded=url_encoded)
+    return "".join(map(_entry, keys, versions))
+
+
+def _entry(key: str, version: ListedVersion) -> str:
+    """`key` as it is to be written."""
+    (_, version_id, is_latest, modified_us, owner_id, owner_name, etag, size, storage_class, algorithms,
+     checksum_type) = as_tuple(version)  # fmt: skip
     head = (
-        f"<Key>{key}</Key><VersionId>{version.version_id}</VersionId>{flag('IsLatest', version.is_latest)}"
-        f"<LastModified>{format_iso8601(version.modified_us)}</LastModified>"
+        f"<Key>{key}</Key><VersionId>{version_id}</VersionId><IsLatest>{'true' if is_latest else 'false'}</IsLatest>"
+        f"<LastModified>{format_iso8601(modified_us)}</LastModified>"
     )
-    owner = owner_element(version.owner_id, version.owner_display_name)
-    if version.etag is None:
+    owner = owner_element(owner_id, owner_name)
+    if etag is None:
         return f"<DeleteMarker>{head}{owner}</DeleteMarker>"
-    checksums = "".join(element("ChecksumAlgorithm", name) for name in version.checksum_algorithms)
-    if version.checksum_algorithms:
-        checksums += element("ChecksumType", version.checksum_type)
+    checksums = listed_checksums(algorithms, checksum_type) if algorithms else ""
     return (
-        f"<Version>{head}<ETag>&quot;{version.etag}&quot;</ETag>{checksums}<Size>{version.size}</Size>{owner}"
-        f"<StorageClass>{version.storage_class}</StorageClass></Version>"
+        f"<Version>{head}<ETag>&quot;{etag}&quot;</ETag>{checksums}<Size>{size}</Size>{owner}"
+        f"<StorageClass>{storage_class}</StorageClass></Version>"
     )

@@ -83,11 +83,10 @@ async def run_listing(
     bucket_id: bytes,
     *,
     position: Callable[[Fetch], tuple[object, ...]],
-    as_listed: Callable[[Row], Row] = lambda row: row,
     prefix: bytes,
     delimiter: bytes,
 ) -> Listing:
-    """A page. `position` gives the first key and, where there is one, the tie; `as_listed` the row for `list_page`."""
+    """A page. `position` gives the first key and, where there is one, the tie."""
     try:
         fetch = next(pages)
         while True:
@@ -98,7 +97,7 @@ async def run_listing(
                 rows = await transaction.rows(queries.skipping, *bounds, *skip, *tie)
             else:
                 rows = await transaction.rows(queries.plain, *bounds, *tie)
-            fetch = pages.send([as_listed(row) for row in rows])
+            fetch = pages.send(rows)
     except StopIteration as stop:
         page: Listing = stop.value
         return page

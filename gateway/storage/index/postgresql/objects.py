@@ -8,7 +8,15 @@ from database.connection import Transaction
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchBucket, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Change, Precondition
 from gateway.storage.index.listing import Fetch, Position, list_page, skip_given_prefix
-from gateway.storage.index.pages import BlobBudget, object_page, tie_of_vsort, version_page, vsort_of_tie
+from gateway.storage.index.pages import (
+    BlobBudget,
+    ObjectPage,
+    VersionPage,
+    object_page,
+    tie_of_vsort,
+    version_page,
+    vsort_of_tie,
+)
 from gateway.storage.index.postgresql.blob_rows import add_blobs, share_blobs
 from gateway.storage.index.postgresql.client_tokens import request_of_token, use_token
 from gateway.storage.index.postgresql.listing_queries import FIRST_ROWS, can_skip, listing_queries, run_listing
@@ -18,13 +26,13 @@ from gateway.storage.index.postgresql.versions import (
     StoredVersion,
     change_version,
     find_version,
-    listed_rows,
+    listed_versions,
     newest_version,
     place_version,
     remove_version,
     rewrap_version,
 )
-from gateway.storage.index.records import ClientToken, Deletion, NewBlob, ObjectPage, ObjectRow, VersionPage
+from gateway.storage.index.records import ClientToken, Deletion, NewBlob, ObjectRow
 from gateway.storage.index.version_columns import COLUMNS, all_blobs
 
 LIST_CURRENT = listing_queries("object_version", COLUMNS, where="is_current")
@@ -132,6 +140,7 @@ class PostgreSQLObjects(IndexPart):
                 delimiter=delimiter,
                 page_size=max_keys,
                 is_full=BlobBudget(),
+                tie_of=lambda row: tie_of_vsort(row[-2]),
                 first_rows=FIRST_ROWS,
                 engine_skips=can_skip(delimiter),
             )
@@ -141,13 +150,11 @@ class PostgreSQLObjects(IndexPart):
                 pages,
                 bucket_id,
                 position=lambda fetch: (fetch.position[0], vsort_of_tie(fetch.position[1])),
-                as_listed=lambda row: (row[0], tie_of_vsort(row[-2]), row[2], row[3], row),
                 prefix=prefix,
                 delimiter=delimiter,
             )
-            listed = [row for *_, row in listing.rows]
-            rows = await listed_rows(transaction, bucket_id, [row[:-2] for row in listed])
-            return version_page(listing, zip(rows, [row[-1] for row in listed], strict=True), position)
+            listed = await listed_versions(transaction, bucket_id, [row[:-2] for row in listing.rows])
+            return version_page(listing, listed, [row[-1] for row in listing.rows], position)
 
         return await self._database.read(list_all)
 
@@ -173,7 +180,7 @@ class PostgreSQLObjects(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
             )
-            return object_page(listing, tuple(await listed_rows(transaction, bucket_id, listing.rows)))
+            return object_page(listing, await listed_versions(transaction, bucket_id, listing.rows))
 
         return await self._database.read(list_current)
 

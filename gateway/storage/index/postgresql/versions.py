@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from database.connection import Transaction
 from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
-from gateway.storage.errors import RowDamaged
+from gateway.storage.index.listed import Listed, uids_with_parts
 from gateway.storage.index.listing import Row
 from gateway.storage.index.postgresql.blob_rows import release_blobs
 from gateway.storage.index.records import ObjectRow, RowKind
@@ -79,20 +79,13 @@ class StoredVersion:
         return self.row.bucket_id, self.row.key, self.vsort
 
 
-async def listed_rows(transaction: Transaction, bucket_id: bytes, listed: Sequence[Row]) -> list[ObjectRow]:
-    """From COLUMNS, without `sealed_parts`; asks for the lists of blobs, which stand elsewhere, all at once.
+async def listed_versions(transaction: Transaction, bucket_id: bytes, columns: Sequence[Row]) -> Listed:
+    """From COLUMNS of each; asks for the lists of blobs, which stand elsewhere, all at once.
 
     In the snapshot that the columns came from.
     """
-    uids = [columns[1] for columns in listed if has_parts(columns)]
-    blob_ids: dict[bytes, bytes] = dict(await transaction.rows(_LISTED_PARTS, uids)) if uids else {}
-    rows = []
-    for columns in listed:
-        found = blob_ids.get(columns[1])
-        if found is None and has_parts(columns):
-            raise RowDamaged(f"the list of blobs of object {columns[1].hex()} is missing")
-        rows.append(row_of_columns(bucket_id, columns, found, None))
-    return rows
+    uids = uids_with_parts(columns)
+    return Listed(bucket_id, columns, dict(await transaction.rows(_LISTED_PARTS, uids)) if uids else None)
 
 
 async def newest_version(transaction: Transaction, bucket_id: bytes, key: bytes) -> StoredVersion | None:

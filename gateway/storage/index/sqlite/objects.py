@@ -8,14 +8,20 @@ from collections.abc import Sequence
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Change, Precondition
 from gateway.storage.index.listing import Fetch, Position, Row, list_page, run, skip_given_prefix
-from gateway.storage.index.pages import BlobBudget, object_page, tie_of_vsort, version_page, vsort_of_tie
+from gateway.storage.index.pages import (
+    BlobBudget,
+    ObjectPage,
+    VersionPage,
+    object_page,
+    tie_of_vsort,
+    version_page,
+    vsort_of_tie,
+)
 from gateway.storage.index.records import (
     ClientToken,
     Deletion,
     NewBlob,
-    ObjectPage,
     ObjectRow,
-    VersionPage,
 )
 from gateway.storage.index.sqlite.blob_rows import share_blobs
 from gateway.storage.index.sqlite.bucket_rows import require_bucket
@@ -28,7 +34,7 @@ from gateway.storage.index.sqlite.versions import (
     change_version,
     current_version,
     find_version,
-    listed_row,
+    listed,
     object_row,
     place_version,
     remove_version,
@@ -165,10 +171,11 @@ class SQLiteObjects(IndexPart):
                 delimiter=delimiter,
                 page_size=max_keys,
                 is_full=BlobBudget(),
+                tie_of=lambda row: tie_of_vsort(row[-2]),
             )
             page = run(pages, lambda fetch: self._list_versions(bucket_id, fetch))
-            rows = [(listed_row(self._database, bucket_id, row[:-2]), row[-1] == 0) for *_, row in page.rows]
-        return version_page(page, rows, position)
+            rows = listed(self._database, bucket_id, [row[:-2] for row in page.rows])
+        return version_page(page, rows, [row[-1] == 0 for row in page.rows], position)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
@@ -182,7 +189,7 @@ class SQLiteObjects(IndexPart):
                 is_full=BlobBudget(),
             )
             page = run(pages, lambda fetch: self._list(bucket_id, fetch))
-            rows = tuple([listed_row(self._database, bucket_id, row) for row in page.rows])
+            rows = listed(self._database, bucket_id, page.rows)
         return object_page(page, rows)
 
     async def read_inline(self, blob_id: bytes) -> bytes:
@@ -207,11 +214,10 @@ class SQLiteObjects(IndexPart):
         return (key, b"" if version is None else tie_of_vsort(version.vsort))
 
     def _list_versions(self, bucket_id: bytes, fetch: Fetch) -> Sequence[Row]:
-        """Rows for `list_page`: key, place among the key's versions, and at the end the columns as they came."""
+        """COLUMNS, vsort and history of each."""
         key, tie = fetch.position
         bounds = (bucket_id, key, vsort_of_tie(tie), fetch.end)
-        rows = self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, fetch.limit))
-        return [(row[0], tie_of_vsort(row[-2]), row[2], row[3], row) for row in rows]
+        return self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, fetch.limit))
 
 
 def _delete(

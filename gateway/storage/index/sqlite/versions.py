@@ -7,12 +7,12 @@ Invariants, kept here: at most one version of a key has history 0; it is an obje
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
-from gateway.storage.errors import RowDamaged
+from gateway.storage.index.listed import Listed, uids_with_parts
 from gateway.storage.index.listing import Row
 from gateway.storage.index.records import NewBlob, ObjectRow, RowKind
 from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
@@ -83,14 +83,14 @@ def object_row(bucket_id: bytes, columns: Row) -> ObjectRow:
     return row_of_columns(bucket_id, listed, blob_ids, sealed_parts)
 
 
-def listed_row(database: Database, bucket_id: bytes, columns: Row) -> ObjectRow:
-    """From COLUMNS, without `sealed_parts`; asks for the list of blobs where it stands elsewhere."""
-    if not has_parts(columns):
-        return row_of_columns(bucket_id, columns, None, None)
-    found = database.row("SELECT blob_ids FROM object_parts WHERE row_uid = ?", (columns[1],))
-    if found is None:
-        raise RowDamaged(f"the list of blobs of object {columns[1].hex()} is missing")
-    return row_of_columns(bucket_id, columns, found[0], None)
+def listed(database: Database, bucket_id: bytes, columns: Sequence[Row]) -> Listed:
+    """From COLUMNS of each; asks for the lists of blobs where they stand elsewhere."""
+    lists = {}
+    for uid in uids_with_parts(columns):
+        found = database.row("SELECT blob_ids FROM object_parts WHERE row_uid = ?", (uid,))
+        if found is not None:
+            lists[uid] = found[0]
+    return Listed(bucket_id, columns, lists)
 
 
 def add_blobs(connection: sqlite3.Connection, blobs: Iterable[NewBlob]) -> None:
