@@ -9,6 +9,8 @@
   does not encrypt; what the cipher takes of a body is the floor "AES-256-GCM" of `python -m bench`.
 - keys: a bucket of 10 thousand keys, of 100 thousand and so on (`--keys`), each in a gateway of its own; `listing` is
   the family for it. Budget: the most within 20 % of the fewest.
+
+With `--index postgresql` each gateway has a database of its own.
 """
 
 from __future__ import annotations
@@ -31,12 +33,14 @@ KINDS = ("clients", "workers", "encryption", "keys")
 
 
 @contextmanager
-def contenders_of(kind: str, scratch: Path, sizes: Sizes, many: int, many_keys: list[int]) -> Iterator[list[Contender]]:
+def contenders_of(
+    kind: str, scratch: Path, sizes: Sizes, many: int, many_keys: list[int], index: str
+) -> Iterator[list[Contender]]:
     with ExitStack() as opened:
 
         def gateway(name: str, workers: int = 1) -> Endpoint:
             (scratch / name).mkdir()
-            return opened.enter_context(own_gateway(scratch / name, "file", workers, "sqlite", "file"))
+            return opened.enter_context(own_gateway(scratch / name, "file", workers, index, "file"))
 
         def contender(
             name: str, note: str, endpoint: Endpoint, of: Sizes = sizes, sse: str = "bucket-key"
@@ -79,6 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--many", type=int, default=1000, help="connections at once, of a crowd (1000)")
     parser.add_argument("--keys", default="10000,100000", help="in the bucket that is listed; several (10000,100000)")
     parser.add_argument("--large", type=int, default=256, metavar="MIB", help="size of large objects (256)")
+    parser.add_argument(
+        "--index", default="sqlite", choices=("sqlite", "postgresql"), help="where the index is, and keys"
+    )
     parser.add_argument("--runs", type=int, default=5, help="runs of each case, of which the median is told (5)")
     parser.add_argument("--settle", type=float, default=0.3, metavar="SECONDS", help="after each run (0.3)")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
@@ -89,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sizes = Sizes(asked.operations, asked.clients, many_keys[0], asked.large * MIB, 4 * KIB)
     with (
         tempfile.TemporaryDirectory(prefix="sealgate-variants-") as scratch,
-        contenders_of(asked.kind, Path(scratch), sizes, asked.many, many_keys) as contenders,
+        contenders_of(asked.kind, Path(scratch), sizes, asked.many, many_keys, asked.index) as contenders,
     ):
         try:
             run_cases(contenders, families, asked.runs, asked.settle)
