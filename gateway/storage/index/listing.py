@@ -15,6 +15,9 @@ from typing import Any
 
 from gateway.protocol.names import MAX_KEY_BYTES
 
+_ROWS_AFTER_PREFIXES = 4
+"""To fetch where folders end and keys begin: mostly more than one follow."""
+
 ABOVE_ALL_KEYS = b"\xff" * (MAX_KEY_BYTES + 1)
 
 Row = tuple[Any, ...]
@@ -29,7 +32,7 @@ class Fetch:
     """What a listing wants of the engine: rows from `position` to the key `end` (exclusive), in order.
 
     The answer has `limit` rows, and fewer only at the end. If `skips`, an engine that said it can do so gives of each
-    common prefix one row alone.
+    common prefix one row alone; one that then gives prefixes only ends with the first row that is in none.
     """
 
     position: Position
@@ -83,12 +86,14 @@ def list_page(
     tie_of: Callable[[Row], bytes] = itemgetter(1),
     first_rows: int = 1,
     engine_skips: bool = False,
+    skips_prefixes_only: bool = False,
 ) -> Generator[Fetch, Sequence[Row], Listing]:
     """One page of at most `page_size` entries, from `position` on: yields what to fetch, is sent it, returns the page.
 
     `is_full` is asked after each row that was taken, and may end the page early; `tie_of` says what orders a row among
-    those of its key. With a delimiter, `first_rows` are
-    fetched at first; an engine to which each fetch costs more than some rows takes more of them, and skips itself.
+    those of its key. With a delimiter, `first_rows` are fetched at first; an engine to which each fetch costs more than
+    some rows takes more of them. One that `engine_skips` goes from prefix to prefix itself, and over the keys between
+    them, or, with `skips_prefixes_only`, up to the first of these.
     """
     page = Listing(room=page_size)
     end = end_of_prefix(prefix)
@@ -97,6 +102,13 @@ def list_page(
     skips = False
     while position[0] < end:
         rows = yield Fetch(position, end, limit, skips)
+        if skips and skips_prefixes_only and rows and rows[-1][0].find(delimiter, len(prefix)) < 0:
+            _take(page, rows[:-1], len(prefix), delimiter, is_full)
+            page.is_truncated = page.is_truncated or not page.room
+            if page.is_truncated:
+                break
+            position, limit, skips = (rows[-1][0], b""), min(_ROWS_AFTER_PREFIXES, page.room + 1), False
+            continue
         common_prefix = _take(page, rows, len(prefix), delimiter, is_full)
         if page.is_truncated or len(rows) < limit:
             break

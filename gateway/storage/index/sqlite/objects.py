@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchKey, NoSuchVersion
 from gateway.storage.index.interface import Change, Precondition
-from gateway.storage.index.listing import Fetch, Position, Row, list_page, run, skip_given_prefix
+from gateway.storage.index.listing import (
+    Fetch,
+    Position,
+    Row,
+    key_after_prefix,
+    list_page,
+    run,
+    skip_given_prefix,
+)
 from gateway.storage.index.pages import (
     BlobBudget,
     ObjectPage,
@@ -46,6 +55,26 @@ _LIST = f"""
     SELECT {COLUMNS} FROM object_version
     WHERE bucket_id = ? AND history = 0 AND key >= ? AND key < ? ORDER BY key LIMIT ?
 """  # noqa: S608  # constants only
+
+# From common prefix to common prefix, a seek for each, up to the first key in none. NULs are bytes as others are here.
+_SKIP = """
+    WITH RECURSIVE step (key, found, number) AS (
+        SELECT * FROM (
+            SELECT key, instr(substr(key, :start), :delimiter), 1 FROM object_version
+            WHERE bucket_id = :bucket_id AND history = 0 AND key >= :first AND key < :end ORDER BY key LIMIT 1
+        )
+        UNION ALL
+        SELECT next.key, instr(substr(next.key, :start), :delimiter), number + 1
+        FROM step JOIN object_version AS next ON next.rowid = (
+            SELECT rowid FROM object_version
+            WHERE bucket_id = :bucket_id AND history = 0
+                AND key >= CAST(substr(step.key, 1, :start + found - 2) || :above AS BLOB) AND key < :end
+            ORDER BY key LIMIT 1
+        )
+        WHERE found > 0 AND number < :limit
+    )
+    SELECT key FROM step
+"""
 
 _RANGE = "bucket_id = ? AND history = {history} AND (key, vsort) > (?, ?) AND key < ?"
 _LIST_VERSIONS = f"""
@@ -180,6 +209,7 @@ class SQLiteObjects(IndexPart):
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
     ) -> ObjectPage:
+        above = key_after_prefix(delimiter)
         with self._database.snapshot():
             pages = list_page(
                 skip_given_prefix((after, b"\0"), prefix=prefix, delimiter=delimiter, after=after),
@@ -187,8 +217,11 @@ class SQLiteObjects(IndexPart):
                 delimiter=delimiter,
                 page_size=max_keys,
                 is_full=BlobBudget(),
+                engine_skips=above is not None,
+                skips_prefixes_only=True,
             )
-            page = run(pages, lambda fetch: self._list(bucket_id, fetch))
+            skip = {"start": len(prefix) + 1, "delimiter": delimiter, "above": above}
+            page = run(pages, lambda fetch: self._list(bucket_id, fetch, skip))
             rows = listed(self._database, bucket_id, page.rows)
         return object_page(page, rows)
 
@@ -199,10 +232,14 @@ class SQLiteObjects(IndexPart):
         data: bytes = found[0]
         return data
 
-    def _list(self, bucket_id: bytes, fetch: Fetch) -> Sequence[Row]:
+    def _list(self, bucket_id: bytes, fetch: Fetch, skip: Mapping[str, Any]) -> Sequence[Row]:
         # One row a key is all there is here: a tie means "after this key".
         key, tie = fetch.position
-        return self._database.rows(_LIST, (bucket_id, key + b"\0" if tie else key, fetch.end, fetch.limit))
+        first = key + b"\0" if tie else key
+        if fetch.skips:
+            bounds = {"bucket_id": bucket_id, "first": first, "end": fetch.end, "limit": fetch.limit}
+            return self._database.rows(_SKIP, {**bounds, **skip})
+        return self._database.rows(_LIST, (bucket_id, first, fetch.end, fetch.limit))
 
     def _after_version(self, bucket_id: bytes, after: tuple[bytes, str | None] | None) -> Position:
         if after is None:
