@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.protocol.names import MAX_KEY_BYTES
 
@@ -29,16 +29,23 @@ Position = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What a listing wants of the engine: rows from `position` to the key `end` (exclusive), in order.
+    """What a listing wants of the engine: rows from `position` to the key `end` (exclusive), in order, at most `limit`.
 
-    The answer has `limit` rows, and fewer only at the end. If `skips`, an engine that said it can do so gives of each
-    common prefix one row alone; one that then gives prefixes only ends with the first row that is in none.
+    If `skips`, an engine that said it can do so gives of a common prefix one row alone; one that then gives prefixes
+    only ends with the first row that is in none.
     """
 
     position: Position
     end: bytes
     limit: int
     skips: bool
+
+
+class Answer(NamedTuple):
+    """What a Fetch found; at least a row, unless `is_last`: the engine met the end, or stopped at a key."""
+
+    rows: Sequence[Row]
+    is_last: bool
 
 
 @dataclass(slots=True)
@@ -84,24 +91,22 @@ def list_page(
     page_size: int,
     is_full: Callable[[Row], bool] = lambda row: False,
     tie_of: Callable[[Row], bytes] = itemgetter(1),
-    first_rows: int = 1,
     engine_skips: bool = False,
     skips_prefixes_only: bool = False,
-) -> Generator[Fetch, Sequence[Row], Listing]:
+) -> Generator[Fetch, Answer, Listing]:
     """One page of at most `page_size` entries, from `position` on: yields what to fetch, is sent it, returns the page.
 
     `is_full` is asked after each row that was taken, and may end the page early; `tie_of` says what orders a row among
-    those of its key. With a delimiter, `first_rows` are fetched at first; an engine to which each fetch costs more than
-    some rows takes more of them. One that `engine_skips` goes from prefix to prefix itself, and over the keys between
-    them, or, with `skips_prefixes_only`, up to the first of these.
+    those of its key. An engine that `engine_skips` goes from prefix to prefix itself, and over the keys between them as
+    far as it likes; or, with `skips_prefixes_only`, after a first prefix was found, and up to the first of these keys.
     """
     page = Listing(room=page_size)
     end = end_of_prefix(prefix)
     position = max(position, (prefix, b""))
-    limit = min(first_rows, page_size + 1) if delimiter else page_size + 1
-    skips = False
+    skips = engine_skips and not skips_prefixes_only and bool(delimiter)
+    limit = 1 if delimiter and not skips else page_size + 1
     while position[0] < end:
-        rows = yield Fetch(position, end, limit, skips)
+        rows, is_last = yield Fetch(position, end, limit, skips)
         if skips and skips_prefixes_only and rows and rows[-1][0].find(delimiter, len(prefix)) < 0:
             _take(page, rows[:-1], len(prefix), delimiter, is_full)
             page.is_truncated = page.is_truncated or not page.room
@@ -110,7 +115,7 @@ def list_page(
             position, limit, skips = (rows[-1][0], b""), min(_ROWS_AFTER_PREFIXES, page.room + 1), False
             continue
         common_prefix = _take(page, rows, len(prefix), delimiter, is_full)
-        if page.is_truncated or len(rows) < limit:
+        if page.is_truncated or is_last:
             break
         if common_prefix is not None:
             position = (end_of_prefix(common_prefix), b"")
@@ -118,16 +123,18 @@ def list_page(
             limit = page.room + 1 if skips else 1
         else:
             position = (rows[-1][0], tie_of(rows[-1]) + b"\0")
-            limit = min(limit * 4, page.room + 1)
+            skips = False
+            limit = min(len(rows) * 4, page.room + 1)
     return page
 
 
-def run(pages: Generator[Fetch, Sequence[Row], Listing], fetch: Callable[[Fetch], Sequence[Row]]) -> Listing:
+def run(pages: Generator[Fetch, Answer, Listing], fetch: Callable[[Fetch], Sequence[Row]]) -> Listing:
     """A page from an engine that answers at once."""
     try:
         wanted = next(pages)
         while True:
-            wanted = pages.send(fetch(wanted))
+            rows = fetch(wanted)
+            wanted = pages.send(Answer(rows, len(rows) < wanted.limit))
     except StopIteration as stop:
         page: Listing = stop.value
         return page

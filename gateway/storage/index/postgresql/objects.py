@@ -19,7 +19,7 @@ from gateway.storage.index.pages import (
 )
 from gateway.storage.index.postgresql.blob_rows import add_blobs, share_blobs
 from gateway.storage.index.postgresql.client_tokens import request_of_token, use_token
-from gateway.storage.index.postgresql.listing_queries import FIRST_ROWS, can_skip, listing_queries, run_listing
+from gateway.storage.index.postgresql.listing_queries import can_skip, listing_queries, run_listing
 from gateway.storage.index.postgresql.locks import lock_keys, lock_keys_in_bucket
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.postgresql.versions import (
@@ -141,7 +141,6 @@ class PostgreSQLObjects(IndexPart):
                 page_size=max_keys,
                 is_full=BlobBudget(),
                 tie_of=lambda row: tie_of_vsort(row[-2]),
-                first_rows=FIRST_ROWS,
                 engine_skips=can_skip(delimiter),
             )
             listing = await run_listing(
@@ -168,7 +167,6 @@ class PostgreSQLObjects(IndexPart):
                 delimiter=delimiter,
                 page_size=max_keys,
                 is_full=BlobBudget(),
-                first_rows=FIRST_ROWS,
                 engine_skips=can_skip(delimiter),
             )
             listing = await run_listing(

@@ -14,7 +14,7 @@ from gateway.storage.index.interface import CompletionPrecondition
 from gateway.storage.index.listing import list_page
 from gateway.storage.index.pages import first_upload, upload_page
 from gateway.storage.index.postgresql.blob_rows import add_blobs, release_blobs
-from gateway.storage.index.postgresql.listing_queries import FIRST_ROWS, can_skip, listing_queries, run_listing
+from gateway.storage.index.postgresql.listing_queries import can_skip, listing_queries, run_listing
 from gateway.storage.index.postgresql.locks import hold_bucket, lock_keys, lock_keys_in_bucket
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.postgresql.versions import newest_version, place_version
@@ -76,7 +76,6 @@ class PostgreSQLUploads(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_uploads,
-                first_rows=FIRST_ROWS,
                 engine_skips=can_skip(delimiter),
             )
             listing = await run_listing(

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from gateway.storage.index.interface import Index
 from gateway.storage.index.listing import ABOVE_ALL_KEYS, end_of_prefix, key_after_prefix
-from gateway.storage.index.postgresql import objects, uploads
 from gateway.storage.index.postgresql.index import open_postgresql_index
 from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index
 from tests.conformance.index import bucket_row, object_row, put, upload_row, version_row
@@ -112,24 +111,20 @@ async def test_uploads_are_listed_as_by_the_model(
     queries=st.lists(st.tuples(words(0, 1), words(1, 2), words(0, 2), st.integers(2, 12)), min_size=5, max_size=10),
 )
 async def test_postgresql_skips_as_the_model(keys: list[bytes], queries: list[tuple[bytes, bytes, bytes, int]]) -> None:
-    """From the second row on, that is: so few keys as here would come in one plain range."""
     memory, bucket = MemoryIndex(), bucket_row(f"b-{uuid.uuid4()}")
     index = await open_postgresql_index(shared_postgresql().url, schema="listing", durable=False)
     try:
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(objects, "FIRST_ROWS", 1)
-            patched.setattr(uploads, "FIRST_ROWS", 1)
+        for each in (index, memory):
+            await each.create_bucket(bucket)
+        for number, key in enumerate(keys):
+            version, upload = version_row(bucket.bucket_id, number, key), upload_row(bucket.bucket_id, key)
             for each in (index, memory):
-                await each.create_bucket(bucket)
-            for number, key in enumerate(keys):
-                version, upload = version_row(bucket.bucket_id, number, key), upload_row(bucket.bucket_id, key)
-                for each in (index, memory):
-                    await put(each, version)
-                    await each.create_upload(upload)
-            for prefix, delimiter, after, size in queries:
-                assert await pages(index, bucket.bucket_id, prefix, delimiter, after, size) == await pages(
-                    memory, bucket.bucket_id, prefix, delimiter, after, size
-                )
+                await put(each, version)
+                await each.create_upload(upload)
+        for prefix, delimiter, after, size in queries:
+            assert await pages(index, bucket.bucket_id, prefix, delimiter, after, size) == await pages(
+                memory, bucket.bucket_id, prefix, delimiter, after, size
+            )
     finally:
         await index.close()
 

@@ -495,12 +495,8 @@ _SAMPLE = {
 }
 
 
-@pytest.mark.parametrize("delimiter", [b"/", b"-", b"/1", b"\xff", b"/\xff"])
-async def test_a_page_of_prefixes_takes_two_queries(
-    index: PostgreSQLIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch, delimiter: bytes
-) -> None:
-    rows = [object_row(bucket_id, b"p%03d" % (i // 5) + delimiter + b"%d" % i) for i in range(600)]
-    await asyncio.gather(*(put(index, row) for row in rows))
+def _noted_queries(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked for rows from here on."""
     asked: list[str] = []
     ask = Transaction.rows
 
@@ -509,8 +505,50 @@ async def test_a_page_of_prefixes_takes_two_queries(
         return await ask(transaction, sql, *parameters)
 
     monkeypatch.setattr(Transaction, "rows", noting)
+    return asked
+
+
+@pytest.mark.parametrize("delimiter", [b"/", b"-", b"/1", b"\xff", b"/\xff"])
+async def test_a_page_of_prefixes_takes_one_query(
+    index: PostgreSQLIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch, delimiter: bytes
+) -> None:
+    rows = [object_row(bucket_id, b"p%03d" % (i // 5) + delimiter + b"%d" % i) for i in range(600)]
+    await asyncio.gather(*(put(index, row) for row in rows))
+    asked = _noted_queries(monkeypatch)
     page = await index.list_objects(bucket_id, prefix=b"", delimiter=delimiter, after=b"", max_keys=100)
     assert list(page.common_prefixes) == [b"p%03d" % i + delimiter for i in range(100)]
     assert page.next_after == b"p099" + delimiter
     if delimiter != b"\xff":
-        assert asked == [objects.LIST_CURRENT.plain, objects.LIST_CURRENT.skipping]
+        assert asked == [objects.LIST_CURRENT.skipping]
+
+
+@pytest.mark.parametrize("page_size", [3, 4, 5, 63, 64, 65, 1000])
+async def test_a_page_goes_from_steps_to_ranges_and_back(
+    index: PostgreSQLIndex, bucket_id: bytes, page_size: int
+) -> None:
+    """Objects before, between and behind common prefixes, more of them than follow steps in one query."""
+    objects_ = [b"%s%03d" % (place, i) for place, count in ((b"a", 70), (b"m", 4), (b"z", 400)) for i in range(count)]
+    folders = [b"%s%03d/" % (place, i) for place in (b"f", b"p") for i in range(20)]
+    keys = objects_ + [folder + b"%d" % i for folder in folders for i in range(3)]
+    await asyncio.gather(*(put(index, object_row(bucket_id, key)) for key in keys))
+    found: list[bytes] = []
+    after: bytes | None = b""
+    while after is not None:
+        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"/", after=after, max_keys=page_size)
+        entries = sorted([*(row.key for row in page.rows), *page.common_prefixes])
+        after = page.next_after
+        assert len(entries) == page_size or after is None
+        found += entries
+    assert found == sorted(objects_ + folders)
+
+
+@pytest.mark.parametrize(("count", "queries"), [(3, 1), (4, 1), (63, 1), (64, 2), (400, 3)])
+async def test_a_folder_of_objects_is_read_in_few_ranges(
+    index: PostgreSQLIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch, count: int, queries: int
+) -> None:
+    keys = [b"folder/%03d" % i for i in range(count)]
+    await asyncio.gather(*(put(index, object_row(bucket_id, key)) for key in keys))
+    asked = _noted_queries(monkeypatch)
+    page = await index.list_objects(bucket_id, prefix=b"folder/", delimiter=b"/", after=b"", max_keys=1000)
+    assert [row.key for row in page.rows] == keys
+    assert asked == [objects.LIST_CURRENT.skipping] + [objects.LIST_CURRENT.plain] * (queries - 1)
