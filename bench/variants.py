@@ -29,6 +29,9 @@ from bench.endpoint import Endpoint
 from bench.in_turn import Contender, run_cases, write
 from bench.workloads import FAMILIES, KIB, MIB, Bench, Sizes
 
+REQUESTS_OF_A_CLIENT = 10
+"""At least, of each of many in a run: to be connected costs the worker about 60 us once."""
+
 KINDS = ("clients", "workers", "encryption", "keys")
 
 
@@ -49,6 +52,8 @@ def contenders_of(
 
         if kind == "clients":
             one = gateway("one")
+            # Else what is measured of a crowd is how it connects.
+            sizes = replace(sizes, operations=max(sizes.operations, REQUESTS_OF_A_CLIENT * many))
             yield [
                 contender(f"{count} clients", "one worker", one, replace(sizes, clients=count))
                 for count in (sizes.clients, many)
