@@ -98,6 +98,10 @@ class MemoryIndex:
                 return row
         raise NoSuchBucket
 
+    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
+        bucket = await self.get_bucket(name)
+        return bucket, self._version(bucket.bucket_id, key, None)
+
     async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         self._check_open()
         rows = [row for row in self._buckets.values() if row.account_id == account_id]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -22,13 +22,13 @@ from gateway.protocol.errors import S3Error
 from gateway.protocol.lifecycle import REAL_DAYS, LifecycleDays
 from gateway.protocol.messages import Request
 from gateway.protocol.modes import Wrap
-from gateway.protocol.names import BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
+from gateway.protocol.names import MAX_KEY_BYTES, BucketName, InvalidName, ObjectKey, object_arn, parse_object_key
 from gateway.protocol.public_access import ALL_BLOCKED, NOTHING_BLOCKED, ObjectOwnership, PublicAccessBlock
 from gateway.protocol.query import Query
 from gateway.protocol.request_headers import expected_owner
 from gateway.sealing.data_keys import DataKeys
 from gateway.storage.blobs.interface import BlobStore
-from gateway.storage.errors import NoSuchKey, NoSuchVersion, StorageError
+from gateway.storage.errors import NoSuchKey, NoSuchVersion, RowDamaged, StorageError
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import BucketRow, ObjectRow
 from iam.credentials import AccountAccess
@@ -146,6 +146,10 @@ class Authentication:
     chunk_verifier: ChunkVerifier | None
 
 
+_READS = frozenset({"GetObject", "HeadObject"})
+"""What asks for a version right after its bucket, and nothing else of the index."""
+
+
 @quickly_made
 @dataclass(slots=True)
 class Call:
@@ -168,6 +172,7 @@ class Call:
     _key: ObjectKey | None = None
     _keys_in_use: list[KeyInUse] = field(default_factory=list)
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
+    _found: tuple[bytes, str, ObjectRow | None] | None = None
     _versions: dict[tuple[bytes, str, str | None], ObjectRow | StorageError] = field(default_factory=dict)
 
     @property
@@ -224,7 +229,7 @@ class Call:
         """
         row = self._buckets.get(name)
         if row is None:
-            row = await self.services.index.get_bucket(name)
+            row = await self._bucket_row(name)
             document = self.services.rows.open_bucket(row)  # before its account is believed
             # Whoever signed the request was looked up for it: what was changed before it came is known since.
             access = self.services.account_access(row.account_id, not self.is_anonymous)
@@ -240,6 +245,18 @@ class Call:
             self.permissions.introduce(row, document, block, whose)
         return row
 
+    async def _bucket_row(self, name: str) -> BucketRow:
+        """With it comes the object that the request is about, if it is to read one: `version` will be asked for it."""
+        key = self.address.key
+        if self.operation_name in _READS and key is not None and not self.query.has("versionId"):
+            wanted = key.encode()
+            if len(wanted) <= MAX_KEY_BYTES:
+                with suppress(RowDamaged):  # told to those alone who may read it
+                    row, found = await self.services.index.get_bucket_and_object(name, wanted)
+                    self._found = row.bucket_id, key, found
+                    return row
+        return await self.services.index.get_bucket(name)
+
     async def version(self, bucket: BucketRow, key: str, version_id: str | None, *, keep: bool = False) -> ObjectRow:
         """The row that was kept, else what the index has now; with `keep` it is kept.
 
@@ -251,7 +268,7 @@ class Call:
             return found
         name = bucket.bucket_id, key, version_id
         try:
-            row = await self.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
+            row = await self._look(bucket, key, version_id)
         except (NoSuchKey, NoSuchVersion) as missing:
             if keep:
                 self._versions[name] = missing
@@ -260,9 +277,18 @@ class Call:
             self._versions[name] = row
         return row
 
+    async def _look(self, bucket: BucketRow, key: str, version_id: str | None) -> ObjectRow:
+        came, self._found = self._found, None  # for once: who asks again wants what is there then
+        if came is None or came[:2] != (bucket.bucket_id, key) or version_id is not None:
+            return await self.services.index.get_object(bucket.bucket_id, key.encode(), version_id)
+        if came[2] is None:
+            raise NoSuchKey
+        return came[2]
+
     def look_again(self) -> None:
         """Forget what was kept, to decide anew about what is there now."""
         self._versions.clear()
+        self._found = None
         self._keys_in_use.clear()
 
     def key_epoch(self) -> int:

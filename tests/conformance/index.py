@@ -217,6 +217,23 @@ class IndexSuite:
         with pytest.raises(NoSuchBucket):
             await index.get_bucket("photo")
 
+    async def test_a_bucket_comes_with_the_newest_version_of_a_key(self, index: Index, bucket: BucketRow) -> None:
+        other = bucket_row("other-bucket")
+        await index.create_bucket(other)
+        await put(index, object_row(other.bucket_id, b"k"))
+        assert await index.get_bucket_and_object(bucket.name, b"k") == (bucket, None)
+        versions = [version_row(bucket.bucket_id, number, b"k") for number in range(3)]
+        marker = version_row(bucket.bucket_id, 3, b"k", kind=RowKind.DELETE_MARKER)
+        for row in (*versions, marker):
+            await put(index, row)
+            assert await index.get_bucket_and_object(bucket.name, b"k") == (bucket, row)
+        parts = object_row(bucket.bucket_id, b"parts", blob_ids=(new_id(), new_id()), sealed_parts=b"table")
+        await put(index, parts)
+        assert await index.get_bucket_and_object(bucket.name, b"parts") == (bucket, parts)
+        assert await index.get_bucket_and_object(bucket.name, b"K") == (bucket, None)
+        with pytest.raises(NoSuchBucket):
+            await index.get_bucket_and_object("no-such", b"k")
+
     async def test_bucket_name_is_taken_across_accounts(self, index: Index) -> None:
         await index.create_bucket(bucket_row())
         with pytest.raises(BucketExists) as caught:

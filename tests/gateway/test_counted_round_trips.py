@@ -60,6 +60,7 @@ class Request:
 REQUESTS = (
     Request("HEAD", 200, "HEAD", "/bucket/large"),
     Request("GET", 200, "GET", "/bucket/large"),
+    Request("GET of what is not there", 404, "GET", "/bucket/absent"),
     Request("GET of a body in the index", 200, "GET", "/bucket/small"),
     Request("LIST of 40 keys", 200, "GET", "/bucket", {"query": {"list-type": "2", "prefix": "listed/"}}),
     Request("LIST of folders", 200, "GET", "/bucket", {"query": {"list-type": "2", "delimiter": "/"}}),

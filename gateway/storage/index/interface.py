@@ -55,6 +55,13 @@ class BucketIndex(Protocol):
         """Raises NoSuchBucket. Never blocks on writers: on the hot path of every request."""
         ...
 
+    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
+        """What `get_bucket` gives, and what `get_object` gives of the newest version of a key, None if there is none.
+
+        At once, which costs little more than either. Raises NoSuchBucket, and RowDamaged of the version.
+        """
+        ...
+
     async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         """At most `limit` buckets of the account with name > `after`, ordered by name."""
         ...

@@ -22,6 +22,8 @@ COLUMNS: Final = """
     blob_id, manifest_id, part_count, revision, sealed
 """
 
+NAMES: Final = tuple(name.strip() for name in COLUMNS.split(","))
+
 
 def column_values(row: ObjectRow) -> tuple[Any, ...]:
     """In the order of COLUMNS. A single blob stands in the row itself, more of them in the part columns."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from gateway.storage.index.records import ObjectRow
+from gateway.storage.errors import NoSuchKey
+from gateway.storage.index.records import BucketRow, ObjectRow
 from tests.clients.checks import content_md5
 from tests.gateway.gateway_in_process import InProcessGateway
 
@@ -40,22 +43,42 @@ async def put(gateway: InProcessGateway, body: bytes, tags: str) -> None:
     assert (await gateway.call("PUT", "/ledger/k", headers={"x-amz-tagging": tags}, body=body)).status == 200
 
 
-async def overtaken(gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch) -> list[ObjectRow]:
-    """A public object, and after the first look at it a secret one in its place. The list grows with each look."""
-    looks: list[ObjectRow] = []
-    look = gateway.index.get_object
+def watch(
+    gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch, between: Callable[[], Awaitable[None]]
+) -> list[Any]:
+    """What each look of the index at a version gave, None for nothing; after the first comes `between`."""
+    looks: list[Any] = []
+    get_object, get_both = gateway.index.get_object, gateway.index.get_bucket_and_object
 
-    async def get_object(*arguments: Any) -> ObjectRow:
-        found = await look(*arguments)
-        looks.append(found)
+    async def seen(row: ObjectRow | None) -> None:
+        looks.append(row)
         if len(looks) == 1:
-            await put(gateway, b"secret", "class=secret")
-        return found
+            await between()
 
+    async def look(*arguments: Any) -> ObjectRow:
+        try:
+            row = await get_object(*arguments)
+        except NoSuchKey:
+            await seen(None)
+            raise
+        await seen(row)
+        return row
+
+    async def look_with_bucket(*arguments: Any) -> tuple[BucketRow, ObjectRow | None]:
+        bucket, row = await get_both(*arguments)
+        await seen(row)
+        return bucket, row
+
+    monkeypatch.setattr(gateway.index, "get_object", look)
+    monkeypatch.setattr(gateway.index, "get_bucket_and_object", look_with_bucket)
+    return looks
+
+
+async def overtaken(gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A public object, and after the first look at it a secret one in its place. The list grows with each look."""
     await put(gateway, b"public", "class=public")
     await put_policy(gateway)
-    monkeypatch.setattr(gateway.index, "get_object", get_object)
-    return looks
+    return watch(gateway, monkeypatch, partial(put, gateway, b"secret", "class=secret"))
 
 
 async def test_what_is_read_is_what_was_decided_about(
@@ -94,23 +117,14 @@ async def test_what_was_missing_stays_so_for_the_request(
     gateway: InProcessGateway, monkeypatch: pytest.MonkeyPatch, change: bool
 ) -> None:
     await put_policy(gateway)
-    look, looks = gateway.index.get_object, [0]
-
-    async def get_object(*arguments: Any) -> ObjectRow:
-        try:
-            return await look(*arguments)
-        finally:
-            looks[0] += 1
-            if looks[0] == 1:
-                await put(gateway, b"secret", "class=secret")
-
-    monkeypatch.setattr(gateway.index, "get_object", get_object)
+    looks = watch(gateway, monkeypatch, partial(put, gateway, b"secret", "class=secret"))
     if change:
         query, headers = {"tagging": ""}, digest(TAGGING)
         answer = await gateway.call("PUT", "/ledger/k", query=query, headers=headers, body=TAGGING)
     else:
         answer = await gateway.call("GET", "/ledger/k")
     assert (answer.status, answer.code) == (404, "NoSuchKey")
+    assert looks == [None]
     assert (await gateway.call("HEAD", "/ledger/k")).status == 403, "it is there, and secret"
 
 

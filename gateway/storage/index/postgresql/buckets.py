@@ -11,13 +11,19 @@ from gateway.storage.index.postgresql.bucket_keys import forget_bucket_keys_of_b
 from gateway.storage.index.postgresql.locks import lock_keys
 from gateway.storage.index.postgresql.part import IndexPart
 from gateway.storage.index.postgresql.uploads import forget_uploads_of_bucket
-from gateway.storage.index.records import BucketRow
+from gateway.storage.index.postgresql.versions import newest_version_of, stored_version
+from gateway.storage.index.records import BucketRow, ObjectRow
 
 _COLUMNS = "bucket_id, account_id, name, region, created_us, revision, sealed"
 _AFTER_ALL_NAMES: Final = "\U0010ffff"
 _WHOLE_INDEX: Final = b""
 """The scope of the locks on names and accounts."""
 
+_COLUMN_COUNT = len(_COLUMNS.split(","))
+GET_WITH_NEWEST = f"""
+    SELECT {", ".join(f"b.{name}" for name in _COLUMNS.split(", "))}, newest.*
+    FROM bucket b LEFT JOIN LATERAL ({newest_version_of("b.bucket_id", "$2")}) AS newest ON TRUE WHERE b.name = $1
+"""  # noqa: S608  # constants only
 GET = f"SELECT {_COLUMNS} FROM bucket WHERE name = $1"  # noqa: S608  # constants only
 LIST = f"""
     SELECT {_COLUMNS} FROM bucket WHERE account_id = $1 AND name > $2 AND name >= $3 AND name < $4
@@ -51,6 +57,13 @@ class PostgreSQLBuckets(IndexPart):
         if found is None:
             raise NoSuchBucket
         return BucketRow(*found)
+
+    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
+        found = None if "\0" in name else await self._database.row(GET_WITH_NEWEST, name, key)
+        if found is None:
+            raise NoSuchBucket
+        bucket, newest = BucketRow(*found[:_COLUMN_COUNT]), found[_COLUMN_COUNT:]
+        return bucket, None if newest[0] is None else stored_version(bucket.bucket_id, newest).row
 
     async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         if "\0" in prefix:

@@ -26,15 +26,25 @@ from gateway.storage.index.version_columns import (
     row_of_columns,
 )
 
+
 # The part columns come in the same statement, hence from the same snapshot.
-_WITH_PARTS = f"""
-    SELECT {COLUMNS},
-        CASE WHEN has_parts THEN (SELECT p.blob_ids FROM object_parts p WHERE p.row_uid = v.row_uid) END,
-        CASE WHEN has_parts THEN (SELECT p.sealed_parts FROM object_parts p WHERE p.row_uid = v.row_uid) END,
-        vsort, is_current
-    FROM object_version v WHERE bucket_id = $1 AND key = $2
-"""  # noqa: S608  # constants only
-GET_NEWEST = _WITH_PARTS + "ORDER BY vsort LIMIT 1"
+def _with_parts(bucket_id: str, key: str) -> str:
+    return f"""
+        SELECT {COLUMNS},
+            CASE WHEN has_parts THEN (SELECT p.blob_ids FROM object_parts p WHERE p.row_uid = v.row_uid) END,
+            CASE WHEN has_parts THEN (SELECT p.sealed_parts FROM object_parts p WHERE p.row_uid = v.row_uid) END,
+            vsort, is_current
+        FROM object_version v WHERE bucket_id = {bucket_id} AND key = {key}
+    """  # noqa: S608  # constants only
+
+
+def newest_version_of(bucket_id: str, key: str) -> str:
+    """The query for the newest version of a key; `stored_version` reads it."""
+    return _with_parts(bucket_id, key) + "ORDER BY vsort LIMIT 1"
+
+
+_WITH_PARTS = _with_parts("$1", "$2")
+GET_NEWEST = newest_version_of("$1", "$2")
 GET_NULL = f"""
     ({_WITH_PARTS} AND is_current AND version_id = 'null')
     UNION ALL
@@ -158,8 +168,11 @@ async def remove_version(transaction: Transaction, version: StoredVersion, now_u
 
 async def _one(transaction: Transaction, sql: str, bucket_id: bytes, *parameters: object) -> StoredVersion | None:
     columns = await transaction.row(sql, bucket_id, *parameters)
-    if columns is None:
-        return None
+    return None if columns is None else stored_version(bucket_id, columns)
+
+
+def stored_version(bucket_id: bytes, columns: Row) -> StoredVersion:
+    """From what the queries here select."""
     *listed, blob_ids, sealed_parts, vsort, is_current = columns
     row = row_of_columns(bucket_id, listed, blob_ids, sealed_parts)
     return StoredVersion(row, vsort, is_current, has_parts=has_parts(listed))

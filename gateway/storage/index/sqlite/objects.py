@@ -38,12 +38,12 @@ from gateway.storage.index.sqlite.client_tokens import request_of_token, use_tok
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.versions import (
     GET_CURRENT,
-    GET_NEWEST_IN_HISTORY,
     add_blobs,
     change_version,
     current_version,
     find_version,
     listed,
+    newest_in_history,
     object_row,
     place_version,
     remove_version,
@@ -108,12 +108,13 @@ class SQLiteObjects(IndexPart):
             if version is None:
                 raise NoSuchVersion
             return version.row
-        found = self._database.row(GET_CURRENT, (bucket_id, key)) or self._database.row(
-            GET_NEWEST_IN_HISTORY, (bucket_id, key)
-        )
-        if found is None:
+        current = self._database.row(GET_CURRENT, (bucket_id, key))
+        if current is not None:
+            return object_row(bucket_id, current)
+        newest = newest_in_history(self._database, bucket_id, key)
+        if newest is None:
             raise NoSuchKey
-        return object_row(bucket_id, found)
+        return newest
 
     async def rename_object(
         self,

@@ -20,6 +20,7 @@ from gateway.storage.index.sqlite.connection import Database
 from gateway.storage.index.version_columns import (
     COLUMNS,
     LATEST,
+    NAMES,
     ahead_us,
     all_blobs,
     column_values,
@@ -29,13 +30,13 @@ from gateway.storage.index.version_columns import (
 )
 
 # The part columns come in the same statement, hence from the same snapshot.
-_WITH_PARTS = f"""
-    SELECT {COLUMNS},
-        CASE WHEN has_parts THEN (SELECT p.blob_ids FROM object_parts p WHERE p.row_uid = v.row_uid) END,
-        CASE WHEN has_parts THEN (SELECT p.sealed_parts FROM object_parts p WHERE p.row_uid = v.row_uid) END,
-        vsort, history
-    FROM object_version v
+SELECTED_WITH_PARTS = f"""
+    {", ".join(f"v.{name}" for name in NAMES)},
+    CASE WHEN has_parts THEN (SELECT p.blob_ids FROM object_parts p WHERE p.row_uid = v.row_uid) END,
+    CASE WHEN has_parts THEN (SELECT p.sealed_parts FROM object_parts p WHERE p.row_uid = v.row_uid) END,
+    vsort, history
 """  # noqa: S608  # constants only
+_WITH_PARTS = f"SELECT {SELECTED_WITH_PARTS} FROM object_version v "  # noqa: S608  # constants only
 
 GET_CURRENT = _WITH_PARTS + "WHERE bucket_id = ? AND history = 0 AND key = ?"
 GET_NEWEST_IN_HISTORY = _WITH_PARTS + "WHERE bucket_id = ? AND history = 1 AND key = ? ORDER BY vsort LIMIT 1"
@@ -78,9 +79,15 @@ class StoredVersion:
 
 
 def object_row(bucket_id: bytes, columns: Row) -> ObjectRow:
-    """From the columns of GET_CURRENT."""
+    """From SELECTED_WITH_PARTS."""
     *listed, blob_ids, sealed_parts, _vsort, _history = columns
     return row_of_columns(bucket_id, listed, blob_ids, sealed_parts)
+
+
+def newest_in_history(database: Database, bucket_id: bytes, key: bytes) -> ObjectRow | None:
+    """What is newest of a key that has no current object: a delete marker, if anything."""
+    found = database.row(GET_NEWEST_IN_HISTORY, (bucket_id, key))
+    return None if found is None else object_row(bucket_id, found)
 
 
 def listed(database: Database, bucket_id: bytes, columns: Sequence[Row]) -> Listed:
