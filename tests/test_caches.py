@@ -180,6 +180,8 @@ def test_uses_of_kms_keys() -> None:
         )
         call = SimpleNamespace(decisions=[decision], caller=SimpleNamespace(request_id="id"))
         tracker.note(cast(Any, call), 1)
+        if name.endswith("7000"):  # of what was not written down there is not more either
+            tracker.take()
     assert len(tracker.take()) == usage_tracker.MAX_PENDING
 
 

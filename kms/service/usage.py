@@ -28,7 +28,8 @@ async def get_key_last_usage(core: Core, call: Call[GetKeyLastUsage]) -> KeyLast
 
 
 async def flush_usage(core: Core) -> None:
-    """Write down what was used since the last time."""
+    """Write down what was used since the last time, and what could not be written then."""
     pending: list[StoredUsage] = core.usage.take()
     if pending:
         await core.change(lambda: core.store.put_usage(pending), is_visible=False)
+        core.usage.written()

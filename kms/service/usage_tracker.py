@@ -20,6 +20,7 @@ class UsageTracker:
 
     def __init__(self) -> None:
         self._pending: dict[tuple[str, str], StoredUsage] = {}
+        self._writing: dict[tuple[str, str], StoredUsage] = {}
 
     def note(self, call: Call[Any], now_us: int) -> None:
         """A call that succeeded: every key that it was allowed to use was used."""
@@ -28,15 +29,24 @@ class UsageTracker:
             if operation is None or not decision.is_allowed:
                 continue
             name = _name_of(decision.resource_arn)
-            if name is not None and (name in self._pending or len(self._pending) < MAX_PENDING):
+            if name is not None and (name in self._pending or self._has_room_for(name)):
                 self._pending[name] = StoredUsage(*name, operation, now_us, call.caller.request_id)
 
     def last(self, key_id: str, region: str) -> StoredUsage | None:
-        return self._pending.get((key_id, region))
+        name = key_id, region
+        return self._pending.get(name) or self._writing.get(name)
 
     def take(self) -> list[StoredUsage]:
-        pending, self._pending = list(self._pending.values()), {}
-        return pending
+        """What is to be written down: it is known here until `written` says that it was, and given again until then."""
+        self._writing |= self._pending
+        self._pending = {}
+        return list(self._writing.values())
+
+    def written(self) -> None:
+        self._writing = {}
+
+    def _has_room_for(self, name: tuple[str, str]) -> bool:
+        return name in self._writing or len(self._pending) + len(self._writing) < MAX_PENDING
 
 
 def _name_of(key_arn: str) -> tuple[str, str] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Sequence
 
 import pytest
 
@@ -13,6 +15,8 @@ from kms.api.secrets import SecretBytes
 from kms.epoch import MemoryEpoch
 from kms.service import rotation, usage
 from kms.service.service import EmbeddedKeyService
+from kms.store.interface import StoreUnavailable
+from kms.store.records import StoredUsage
 from kms.store.sqlite import SQLiteKeyStore
 from tests.conformance.key_service import REGION, account_caller, assert_refused, encrypt, refusal, via_s3
 from tests.kms.roots import MemoryRoot
@@ -198,6 +202,42 @@ async def test_last_use_is_told_at_once_and_survives_a_restart(
     async with EmbeddedKeyService(store, root, epoch, SETTINGS, clock_us=clock) as service:
         last = await service.call(caller, t.GetKeyLastUsage(key.key_id))
         assert (last.operation, last.used_us) == ("Decrypt", clock())
+
+
+async def test_last_use_is_known_while_it_is_written_down_and_when_that_fails(
+    store: SQLiteKeyStore, root: MemoryRoot, epoch: MemoryEpoch, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put, go_on, failures = store.put_usage, threading.Event(), [StoreUnavailable("a full disk")]
+
+    def put_slowly(usages: Sequence[StoredUsage]) -> None:
+        assert go_on.wait(60)
+        if failures:
+            raise failures.pop()
+        put(usages)
+
+    async def told() -> tuple[str | None, int | None]:
+        last = await service.call(caller, t.GetKeyLastUsage(key.key_id))
+        return last.operation, last.used_us
+
+    monkeypatch.setattr(usage, "FLUSH_SECONDS", 3600.0)
+    monkeypatch.setattr(store, "put_usage", put_slowly)
+    async with EmbeddedKeyService(store, root, epoch, SETTINGS) as service:
+        key = await service.call(caller, t.CreateKey())
+        await service.call(caller, encrypt(key.key_id))
+        used = await told()
+        assert used[0] == "Encrypt"
+        flushing = asyncio.create_task(usage.flush_usage(service._core))
+        await asyncio.sleep(0)
+        assert service._core.usage._pending == {}
+        assert await told() == used
+        go_on.set()
+        with pytest.raises(StoreUnavailable):
+            await flushing
+        assert await told() == used
+        assert store.usage(key.key_id, REGION) is None
+        await usage.flush_usage(service._core)
+        assert service._core.usage.take() == []
+        assert await told() == used
 
 
 async def test_what_was_refused_was_no_use(service: EmbeddedKeyService, caller: Caller) -> None:
