@@ -57,24 +57,25 @@ _LIST = f"""
 """  # noqa: S608  # constants only
 
 # From common prefix to common prefix, a seek for each, up to the first key in none. NULs are bytes as others are here.
-_SKIP = """
-    WITH RECURSIVE step (key, found, number) AS (
+# A scalar query, not a join: so the key comes from the index, and no step reads a row. The last one finds NULL.
+_FOUND = "instr(substr(step.key, :start), :delimiter)"
+_SKIP = f"""
+    WITH RECURSIVE step (key, number) AS (
         SELECT * FROM (
-            SELECT key, instr(substr(key, :start), :delimiter), 1 FROM object_version
+            SELECT key, 1 FROM object_version
             WHERE bucket_id = :bucket_id AND history = 0 AND key >= :first AND key < :end ORDER BY key LIMIT 1
         )
         UNION ALL
-        SELECT next.key, instr(substr(next.key, :start), :delimiter), number + 1
-        FROM step JOIN object_version AS next ON next.rowid = (
-            SELECT rowid FROM object_version
+        SELECT (
+            SELECT key FROM object_version
             WHERE bucket_id = :bucket_id AND history = 0
-                AND key >= CAST(substr(step.key, 1, :start + found - 2) || :above AS BLOB) AND key < :end
+                AND key >= CAST(substr(step.key, 1, :start + {_FOUND} - 2) || :above AS BLOB) AND key < :end
             ORDER BY key LIMIT 1
-        )
-        WHERE found > 0 AND number < :limit
+        ), number + 1
+        FROM step WHERE {_FOUND} > 0 AND number < :limit
     )
-    SELECT key FROM step
-"""
+    SELECT key FROM step WHERE key IS NOT NULL
+"""  # noqa: S608  # constants only
 
 _RANGE = "bucket_id = ? AND history = {history} AND (key, vsort) > (?, ?) AND key < ?"
 _LIST_VERSIONS = f"""
