@@ -87,6 +87,8 @@ class SegmentSealer(Protocol):
 
 
 class SegmentOpener(Protocol):
+    def decrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None) -> bytes: ...
+
     def decrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer) -> int: ...
 
 
@@ -105,6 +107,9 @@ class _TwoLayerOpener:
     def __init__(self, inner: AESGCM, outer: AESGCM) -> None:
         self._inner = inner
         self._outer = outer
+
+    def decrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None) -> bytes:
+        return self._inner.decrypt(nonce, self._outer.decrypt(nonce, data, associated_data), associated_data)
 
     def decrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer) -> int:
         return self._inner.decrypt_into(nonce, self._outer.decrypt(nonce, data, associated_data), associated_data, buf)
