@@ -78,7 +78,8 @@ class RowSeals:
     def __init__(
         self, schema: SealedSchema, *, damaged: Callable[[str], Exception], not_open: Callable[[], Exception]
     ) -> None:
-        """`damaged` makes what is raised for a row of a table whose seal is wrong, `not_open` what is before `open`."""
+        """`damaged` makes what is raised for a row whose seal is wrong, by its table and key, `not_open` what is before
+        `open`."""
         self.schema = schema
         self._damaged = damaged
         self._make_not_open = not_open
@@ -115,7 +116,7 @@ class RowSeals:
     def is_intact(self, table: str, seal: Value, *values: Value) -> int:
         """1; raises what `damaged` and `not_open` make."""
         if not (self._key is None and self._is_trusting) and not self.has_right_seal(table, seal, *values):
-            raise self._failed(self._damaged(table))
+            raise self._failed(self._damaged(self._name(table, values)))
         return 1
 
     def has_right_seal(self, table: str, seal: Value, *values: Value) -> int:
@@ -128,6 +129,11 @@ class RowSeals:
         failure: Exception | None = getattr(self._failure, "value", None)
         self._failure.value = None
         return failure
+
+    def _name(self, table: str, values: Sequence[Value]) -> str:
+        sealed = self.schema.tables[table]
+        row = dict(zip(sealed.columns, values, strict=True))
+        return " ".join((table, *(_shown(row[column]) for column in sealed.key)))
 
     def _not_open(self) -> Never:
         raise self._failed(self._make_not_open())
@@ -197,6 +203,10 @@ def damaged_rows(connection: sqlite3.Connection, seals: RowSeals) -> list[str]:
         )
         found += [f"{table} {' '.join(value.decode(errors='replace') for value in row)}" for row in rows]
     return found
+
+
+def _shown(value: Value) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _seal_of(schema: SealedSchema, table: str, row: str) -> str:

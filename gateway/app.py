@@ -17,6 +17,7 @@ from gateway.change_trail import KMSChangeTrail
 from gateway.config import ConfigError, Settings
 from gateway.configured_identities import apply_configured, one_at_a_time, read_configured
 from gateway.database_files import database_files, troubles
+from gateway.identity_seals import require_identity_seals
 from gateway.identity_stores import IdentityStores
 from gateway.index_notes import NoteKeeper, NoteTaking
 from gateway.index_stores import open_index
@@ -60,6 +61,7 @@ from iam.scope import GLOBAL_REGION, IAM, KMS, ORGANIZATIONS, STS
 from iam.session_tokens import SessionTokens
 from iam.sessions import Sessions
 from iam.store.interface import IdentityStore, IdentityStoreError, OutcomeUnknown, StoreUnavailable
+from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.errors import KMSError, KMSUnavailable
 from kms.api.quotas import parse_quotas
 from kms.api.types import HealthState
@@ -85,7 +87,7 @@ class Application:
         self._service = MeteredKeyService(kms, KMSQuotas(rates, parse_quotas(settings.limits.kms_quotas)))
         self._deletions = UsageTellingKeyService(self._service, settings.region)
         self._database_files = database_files(settings)
-        self._identity_stores = IdentityStores(settings)
+        self._identity_stores = IdentityStores(settings, partial(integrity_event, "identity"))
         self._identities: IdentityStore | None = None
         self._identity_service: IdentityService | None = None
         self._uses = AccessKeyUses()
@@ -179,7 +181,7 @@ class Application:
                     integrity_event("key", reason)
             self._sealed_because = reason
             return False
-        if not await self._try_to_configure(keys):
+        if not await self._try_to_seal_identities(keys) or not await self._try_to_configure(keys):
             return False
         self._identities = self._open_identities(keys)
         # It has a connection of its own, as the other belongs to this thread.
@@ -197,6 +199,24 @@ class Application:
         self.is_unsealed.set()
         _log.info("unsealed")
         return True
+
+    async def _try_to_seal_identities(self, keys: ServiceKeys) -> bool:
+        try:
+            await require_identity_seals(
+                self._service, partial(asyncio.to_thread, self._seal_older_identities, keys), request_id="start"
+            )
+        except (KMSError, IdentityStoreError, OSError) as error:
+            reason = f"seals of identities: {error}"
+            if reason != self._sealed_because:
+                _log.warning("sealed: %s", reason)
+            self._sealed_because = reason
+            return False
+        return True
+
+    def _seal_older_identities(self, keys: ServiceKeys) -> None:
+        with contextlib.closing(self._open_identities(keys)) as store:
+            if count := store.seal_rows(if_unsealed=True):
+                _log.info("%d rows of the identity database, of an earlier release, have seals now", count)
 
     async def _try_to_configure(self, keys: ServiceKeys) -> bool:
         """What the configuration says about identities must be so before anybody is let in."""
@@ -239,8 +259,8 @@ class Application:
         _log.info("configured accounts: %s", change)
         self._untold.append(change)
 
-    def _open_identities(self, keys: ServiceKeys) -> IdentityStore:
-        return self._identity_stores.open(IndexKeySecretSealer(keys.rows))
+    def _open_identities(self, keys: ServiceKeys) -> SQLiteIdentityStore:
+        return self._identity_stores.open(IndexKeySecretSealer(keys.rows, keys.identities))
 
     def _wire(
         self, keys: ServiceKeys, identities: IdentityStore, identity_service: IdentityService, sessions: Sessions

@@ -24,18 +24,21 @@ from gateway.blob_stores import open_backing_stores
 from gateway.config import CONFIG_NAME, ConfigError, Settings
 from gateway.configured_identities import read_configured
 from gateway.database_files import DatabaseFile, database_files, troubles
+from gateway.identities import damaged_identities
 from gateway.identity_stores import CONNECTIONS, probe_identities
 from gateway.index_stores import probe_index
 from gateway.key_stores import open_keys
 from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
+from gateway.sealing.errors import SealingError
 from gateway.sockets import BindError, bind, unix_path_problem
 from gateway.storage.blobs.s3.probe import probe
-from gateway.storage.errors import StorageUnavailable
+from gateway.storage.errors import StorageError, StorageUnavailable
 from gateway.storage.index.postgresql.schema import MIGRATIONS as INDEX_MIGRATIONS
 from gateway.supervisor import supervisor_of
 from iam.store.interface import StoreUnavailable
 from iam.store.postgresql.sharing import SHARING as SHARED_IDENTITIES
+from kms.api.errors import KMSError
 from kms.daemon.root import roots_of
 from kms.hsm.interface import RootError
 from kms.hsm.recovery import RootState
@@ -86,6 +89,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _keys_on_postgresql,
         _backing_store,
         _root,
+        _identity_rows,
     ):
         yield from check(settings)
 
@@ -365,6 +369,26 @@ def _key_rows(store: SQLiteKeyStore, root: Roots) -> Iterator[Finding]:
         yield _wrong("key store", f"rows are not as a key service wrote them: {', '.join(damaged)}; restore a backup")
     else:
         yield _well("key store", "every row is as a key service wrote it")
+
+
+def _identity_rows(settings: Settings) -> Iterator[Finding]:
+    """Whether every row of the identity database is as a gateway wrote it. Older stores are left as they are.
+
+    The gateway that serves opens the key. A key service of our own would write the audit trail and the key store.
+    """
+    if supervisor_of(settings) is None:
+        return
+    try:
+        if troubles(database_files(settings)) or any(_migrations(settings)):
+            return
+        damaged = asyncio.run(damaged_identities(settings))
+    except (sqlite3.Error, StorageError, SealingError, KMSError, RootError, StoreError, StoreUnavailable) as error:
+        yield _wrong("identities", f"their rows cannot be proven: {error}")
+        return
+    if damaged:
+        yield _wrong("identities", f"rows are not as a gateway wrote them: {', '.join(damaged)}; restore a backup")
+    elif damaged is not None:
+        yield _well("identities", "every row is as a gateway wrote it")
 
 
 def _key_store(settings: Settings) -> SQLiteKeyStore | Finding:

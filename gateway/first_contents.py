@@ -18,6 +18,7 @@ from pathlib import Path
 
 from gateway.config import CONFIG_NAME, Settings, format_settings, load
 from gateway.identities import opened_identities
+from gateway.identity_seals import require_identity_seals
 from gateway.index_notes import NoteKeeper
 from gateway.index_stores import open_index
 from gateway.key_stores import open_keys
@@ -210,12 +211,17 @@ async def _identities(settings: Settings, root: Root) -> AsyncIterator[SQLiteIde
         async with EmbeddedKeyService(store, root, epoch, ServiceSettings(region=settings.region)) as service:
             keys = await open_service_keys(service, index, request_id="init", make=True)
             await NoteKeeper(settings.notes_path, index).keep()
-            with opened_identities(settings, IndexKeySecretSealer(keys.rows)) as identities:
+            await require_identity_seals(service, _no_older_rows, request_id="init")
+            with opened_identities(settings, IndexKeySecretSealer(keys.rows, keys.identities)) as identities:
                 yield identities
     finally:
         await index.close()
         store.close()
         epoch.close()
+
+
+async def _no_older_rows() -> None:
+    """A new data directory has none."""
 
 
 async def _refuse_keys(index: KeyEpochIndex, settings: Settings) -> None:

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final, NoReturn
 
 from gateway.config import Settings
+from gateway.identity_seals import must_have_seals, require_identity_seals
 from gateway.identity_stores import IdentityStores
 from gateway.index_stores import open_index
 from gateway.key_stores import open_keys
 from gateway.kmsd import root_settings, trail_settings
 from gateway.service_keys import IndexKeySecretSealer, ServiceKeys, open_service_keys
 from gateway.storage.index.interface import Index
-from iam.credentials import Credential
-from iam.store.interface import SecretSealer
+from iam.store.interface import IdentitySealer
 from iam.store.sqlite import SQLiteIdentityStore
 from kms.api.service import KeyService
 from kms.audit.trail import AuditTrail
@@ -35,7 +35,9 @@ in line behind it; and deriving the key of a file's root takes seconds on a busy
 
 
 class _NoSecrets:
-    """For commands that neither make nor open one."""
+    """For commands that neither make nor open one, and change nothing: they are told rows without proof."""
+
+    row_key = None
 
     def seal(self, purpose: bytes, secret: bytes) -> NoReturn:
         raise AssertionError("this command makes no access key")
@@ -46,30 +48,68 @@ class _NoSecrets:
 
 @contextlib.contextmanager
 def identities_without_secrets(settings: Settings) -> Iterator[SQLiteIdentityStore]:
-    """Everything but making access keys and finding credentials. Raises StoreUnavailable."""
+    """What is there, told without proof, since no key is asked for. Raises StoreUnavailable."""
     with opened_identities(settings, _NoSecrets()) as store:
         yield store
 
 
 @contextlib.contextmanager
-def opened_identities(settings: Settings, sealer: SecretSealer) -> Iterator[SQLiteIdentityStore]:
+def opened_identities(settings: Settings, sealer: IdentitySealer) -> Iterator[SQLiteIdentityStore]:
     """The store, for one thing to be done. Raises StoreUnavailable."""
     with contextlib.closing(IdentityStores(settings)) as stores, contextlib.closing(stores.open(sealer)) as store:
         yield store
 
 
-def keep_access_key(settings: Settings, credential: Credential, created_us: int) -> None:
-    """Seal and keep a new access key.
+@contextlib.contextmanager
+def identities_to_change(settings: Settings) -> Iterator[SQLiteIdentityStore]:
+    """Everything, with the keys of secrets and of seals, which the root opens, or the gateway that serves.
 
-    Raises what `create_access_key` and `open_service_keys` raise, RootError, StoreError, OSError.
+    Raises what `open_service_keys` raises, StoreUnavailable, RootError, StoreError, OSError.
     """
-    asyncio.run(_keep_access_key(settings, credential, created_us))
+    keys = asyncio.run(_identity_keys(settings))
+    with opened_identities(settings, IndexKeySecretSealer(keys.rows, keys.identities)) as store:
+        yield store
 
 
-async def _keep_access_key(settings: Settings, credential: Credential, created_us: int) -> None:
-    async with opened_index(settings, "access-key") as (_, keys):
-        with opened_identities(settings, IndexKeySecretSealer(keys.rows)) as store:
-            store.create_access_key(credential, created_us)
+async def _identity_keys(settings: Settings) -> ServiceKeys:
+    index = await open_index(settings)
+    try:
+        async with key_service(settings) as kms:
+            keys = await open_service_keys(kms, index, request_id="identities")
+
+            async def seal_older_rows() -> None:
+                await asyncio.to_thread(_seal_older_rows, settings, keys)
+
+            await require_identity_seals(kms, seal_older_rows, request_id="identities")
+    finally:
+        await index.close()
+    return keys
+
+
+async def damaged_identities(settings: Settings) -> list[str] | None:
+    """The rows whose seals are wrong, up to some of each table; None before the first start of a release with seals.
+
+    Raises what `open_service_keys` raises, StoreUnavailable, RootError, StoreError, OSError.
+    """
+    index = await open_index(settings)
+    try:
+        async with key_service(settings) as kms:
+            if not await must_have_seals(kms, request_id="doctor"):
+                return None
+            keys = await open_service_keys(kms, index, request_id="doctor")
+    finally:
+        await index.close()
+    return await asyncio.to_thread(_prove_rows, settings, keys)
+
+
+def _prove_rows(settings: Settings, keys: ServiceKeys) -> list[str]:
+    with opened_identities(settings, IndexKeySecretSealer(keys.rows, keys.identities)) as store:
+        return store.prove_rows()
+
+
+def _seal_older_rows(settings: Settings, keys: ServiceKeys) -> None:
+    with opened_identities(settings, IndexKeySecretSealer(keys.rows, keys.identities)) as store:
+        store.seal_rows(if_unsealed=True)
 
 
 @contextlib.asynccontextmanager

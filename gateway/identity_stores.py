@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -13,10 +14,10 @@ from database.shared.replica import Replica
 from gateway.config import Settings
 from gateway.index_stores import database_password
 from gateway.storage.errors import StorageUnavailable
-from iam.store.interface import SecretSealer, StoreUnavailable
+from iam.store.interface import IdentitySealer, StoreUnavailable
 from iam.store.postgresql.sharing import ERRORS, MIGRATIONS, SHARING
 from iam.store.postgresql.store import PostgreSQLIdentityStore
-from iam.store.sqlite import SQLiteIdentityStore
+from iam.store.sqlite import SQLiteIdentityStore, log_damage
 
 CONNECTIONS: Final = 3
 """One that is notified of changes, one that asks for them, one that makes them."""
@@ -25,16 +26,18 @@ CONNECTIONS: Final = 3
 class IdentityStores:
     """Opens stores; each belongs to its thread, and is closed before this is. Any thread may call."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_damage: Callable[[str], None] = log_damage) -> None:
+        """`on_damage` is told of each row that was asked for and is not as a gateway wrote it."""
         self._settings = settings
+        self._on_damage = on_damage
         self._lock = threading.Lock()
         self._replica: Replica | None = None
 
-    def open(self, sealer: SecretSealer) -> SQLiteIdentityStore:
+    def open(self, sealer: IdentitySealer) -> SQLiteIdentityStore:
         """The first call waits for the database, if identities are on one. Raises StoreUnavailable."""
         if self._settings.storage.identities == "sqlite":
-            return SQLiteIdentityStore(self._settings.identities_path, sealer)
-        return PostgreSQLIdentityStore(self._opened_replica(), sealer)
+            return SQLiteIdentityStore(self._settings.identities_path, sealer, self._on_damage)
+        return PostgreSQLIdentityStore(self._opened_replica(), sealer, self._on_damage)
 
     def require_current(self) -> None:
         """Raises StoreUnavailable while stores refuse to serve, as what other nodes did is not known."""

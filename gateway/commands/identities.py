@@ -1,6 +1,7 @@
 """`sealgate user`, `access-key`: identities of a data directory, also while it is served.
 
-What they change is in force for every request that comes after, in every worker.
+What they change is in force for every request that comes after, in every worker. To change anything takes the root, or
+a serving gateway, whose key process opens what seals rows and secrets.
 """
 
 from __future__ import annotations
@@ -21,11 +22,10 @@ from gateway.commands.identity_store import (
     format_time,
     now_us,
     opened_store,
+    store_to_change,
     tell,
     told_act,
-    told_failures,
 )
-from gateway.identities import keep_access_key
 from iam.credentials import AccessKey, AccessKeyUse, Credential, new_access_key_id, new_secret
 from iam.entities import EntityKind, User, new_entity_id
 from iam.principals import PolicyText, root_principal
@@ -91,7 +91,7 @@ def _key_row(each: AccessKey, use: AccessKeyUse | None) -> dict[str, str]:
 def create_user(*, place: Path, name: str, account: str | None, path: str, as_json: bool) -> None:
     """Make the user NAME, who may do nothing until a policy allows it."""
     settings = load_settings(place)
-    with opened_store(settings) as store:
+    with store_to_change(settings) as store:
         made = User(new_entity_id(EntityKind.USER), account_id(store, account), name, path, now_us())
         with told_act(settings, "CreateUser", userArn=made.arn):
             store.create_user(made)
@@ -115,7 +115,7 @@ def list_users(place: Path, account: str | None, as_json: bool) -> None:
 def delete_user(place: Path, name: str, account: str | None) -> None:
     """Delete the user NAME, who must have no access keys and no policies left."""
     settings = load_settings(place)
-    with opened_store(settings) as store:
+    with store_to_change(settings) as store:
         user = store.user(account_id(store, account), name)
         with told_act(settings, "DeleteUser", userArn=user.arn):
             store.delete_entity(user)
@@ -130,7 +130,7 @@ def delete_user(place: Path, name: str, account: str | None) -> None:
 def put_policy(*, place: Path, name: str, policy_name: str, document: Path, account: str | None) -> None:
     """Keep the policy in the file DOCUMENT ("-": standard input) as POLICY of the user NAME."""
     settings = load_settings(place)
-    with opened_store(settings) as store:
+    with store_to_change(settings) as store:
         text = _read(document)
         user = store.user(account_id(store, account), name)
         digest = hashlib.sha256(text.encode()).hexdigest()
@@ -183,7 +183,7 @@ def list_policies(*, place: Path, name: str, account: str | None, as_json: bool)
 def delete_policy(place: Path, name: str, policy_name: str, account: str | None) -> None:
     """Delete POLICY of the user NAME."""
     settings = load_settings(place)
-    with opened_store(settings) as store:
+    with store_to_change(settings) as store:
         user = store.user(account_id(store, account), name)
         with told_act(settings, "DeleteUserPolicy", userArn=user.arn, policyName=policy_name):
             store.delete_inline_policy(user, policy_name)
@@ -195,15 +195,15 @@ def delete_policy(place: Path, name: str, policy_name: str, account: str | None)
 @click.option("--user", "name", metavar="NAME", help="Whose key.  [default: the account's root user]")
 @JSON
 def create_access_key(place: Path, account: str | None, name: str | None, as_json: bool) -> None:
-    """Make an access key, and print it with its secret, this once. Needs the root, or a serving gateway."""
+    """Make an access key, and print it with its secret, this once."""
     settings = load_settings(place)
-    with opened_store(settings) as store:
+    with store_to_change(settings) as store:
         owner = account_id(store, account)
         principal = root_principal(owner) if name is None else store.user(owner, name).principal
-    made = Credential(new_access_key_id(), new_secret(), principal)
-    named = {"principal": principal.arn, "accessKeyId": made.access_key_id}
-    with told_failures(), told_act(settings, "CreateAccessKey", **named):
-        keep_access_key(settings, made, now_us())
+        made = Credential(new_access_key_id(), new_secret(), principal)
+        named = {"principal": principal.arn, "accessKeyId": made.access_key_id}
+        with told_act(settings, "CreateAccessKey", **named):
+            store.create_access_key(made, now_us())
     tell({"AccessKeyId": made.access_key_id, "SecretAccessKey": made.secret.reveal().decode("ascii")}, as_json)
 
 

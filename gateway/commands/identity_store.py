@@ -14,7 +14,7 @@ import click
 
 from gateway.commands.failures import Failure
 from gateway.config import Settings
-from gateway.identities import identities_without_secrets
+from gateway.identities import identities_to_change, identities_without_secrets
 from gateway.key_stores import open_keys
 from gateway.sealing.errors import SealingError
 from gateway.storage.errors import StorageError
@@ -35,15 +35,22 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @contextlib.contextmanager
 def opened_store(settings: Settings) -> Iterator[SQLiteIdentityStore]:
-    """The store, for all but secrets; what fails inside ends the command with its reason."""
+    """The store, to be read; what fails inside ends the command with its reason."""
     with told_failures(), identities_without_secrets(settings) as store:
         yield store
 
 
 @contextlib.contextmanager
+def store_to_change(settings: Settings) -> Iterator[SQLiteIdentityStore]:
+    """The store, to be changed, which needs the root or a serving gateway; otherwise like `opened_store`."""
+    with told_failures(), identities_to_change(settings) as store:
+        yield store
+
+
+@contextlib.contextmanager
 def change(settings: Settings, name: str, **details: str) -> Iterator[SQLiteIdentityStore]:
-    """`opened_store` for a change, which the audit trail is told as the act `name` with these details."""
-    with opened_store(settings) as store, told_act(settings, name, **details):
+    """`store_to_change` for a change, which the audit trail is told as the act `name` with these details."""
+    with store_to_change(settings) as store, told_act(settings, name, **details):
         yield store
 
 

@@ -18,7 +18,7 @@ from iam.credentials import (
 from iam.store.interface import AccountExists, AliasExists, EmailExists, NoSuchAccount, NoSuchAlias
 from iam.store.part import StorePart
 
-_ACCOUNTS = "SELECT account_id, canonical_id, display_name, created_us, email, is_active FROM account"
+_ACCOUNTS = "SELECT account_id, canonical_id, display_name, created_us, email, is_active FROM intact_account"
 _NOBODY = AccountAccess(is_active=True, public_access_block=None)
 
 
@@ -140,7 +140,7 @@ class SQLiteAccounts(StorePart):
 
     def _load_access(self, account_id: str) -> AccountAccess:
         row = self._connection.execute(
-            "SELECT is_active, public_access_block FROM account WHERE account_id = ?", (account_id,)
+            "SELECT is_active, public_access_block FROM intact_account WHERE account_id = ?", (account_id,)
         ).fetchone()
         if row is None:  # not remembered, so that names made up by nobody fill no cache
             return _NOBODY
@@ -174,7 +174,7 @@ class SQLiteAccounts(StorePart):
         with self._reading():
             self.account(account_id)
             (alias,) = self._connection.execute(
-                "SELECT alias FROM account WHERE account_id = ?", (account_id,)
+                "SELECT alias FROM intact_account WHERE account_id = ?", (account_id,)
             ).fetchone()
         return None if alias is None else str(alias)
 

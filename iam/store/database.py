@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 
+from database.row_seals import RowSeals
 from database.shared.sharing import transaction
-from iam.store.interface import StoreUnavailable
+from iam.store.interface import DamagedRow, StoreUnavailable
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's transaction. They take milliseconds."""
@@ -30,7 +30,7 @@ def open_database(path: Path, *, schema: int | None = None) -> sqlite3.Connectio
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"cannot open the identity database {path}: {error}") from error
     try:
-        with translated_failures(f"the identity database {path}"):
+        with TranslatedFailures(f"the identity database {path}"):
             # WAL: readers never wait for a writer. FULL: a commit that returned is on disk (the default in WAL mode is
             # not). The rows are few, so that SQLite's other defaults fit.
             connection.execute("PRAGMA journal_mode = WAL")
@@ -85,23 +85,27 @@ def _statements(script: str) -> Iterator[str]:
     assert not pending.strip(), "a migration ends with a complete statement"
 
 
-class _Translation:
-    """What `translated_failures` gives; no generator, since each request enters two of them."""
+class TranslatedFailures:
+    """Turns SQLite's own failures (busy, full, damaged, closed) into StoreUnavailable, those for a seal into what they
+    were for, and tells `on_damage` of rows whose seals are wrong. No generator, since each request enters two of them.
+    """
 
-    def __init__(self, what: str) -> None:
+    def __init__(
+        self, what: str, seals: RowSeals | None = None, on_damage: Callable[[str], None] | None = None
+    ) -> None:
         self._what = what
+        self._seals = seals
+        self._on_damage = on_damage
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, sqlite3.Error):
+        if not isinstance(error, sqlite3.Error):
+            return
+        failure = None if self._seals is None else self._seals.take_failure()
+        if failure is None:
             raise StoreUnavailable(f"{self._what} cannot serve: {error}") from error
-
-
-_OF_THE_DATABASE = _Translation("the identity database")
-
-
-def translated_failures(what: str | None = None) -> AbstractContextManager[None]:
-    """Turns SQLite's own failures (busy, full, damaged, closed) into StoreUnavailable."""
-    return _OF_THE_DATABASE if what is None else _Translation(what)
+        if self._on_damage is not None and isinstance(failure, DamagedRow):
+            self._on_damage(str(failure))
+        raise failure from None

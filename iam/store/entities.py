@@ -30,18 +30,25 @@ from iam.store.interface import (
     EntityInUse,
     NoSuchPolicy,
     PoliciesTooLong,
+    StoreUnavailable,
     TooManyEntities,
     TooManyTags,
 )
 from iam.store.part import StorePart
 from iam.tags import MAX_TAGS, Fold, Tags, check_tags, disregard_case, with_tags, without_tags
 
-Row = tuple[str, str, str, str, str, int, str, str | None, str, str, int, int | None, str | None]
+Row = tuple[str, str, str, str, str, int, str, str | None, str | None]
 
 _ENTITIES = (
     "SELECT e.entity_id, e.kind, e.account_id, e.name, e.path, e.created_us, e.tags, e.boundary_arn,"
-    " r.trust_policy, r.description, r.max_session_seconds, r.used_us, r.used_region"
-    " FROM entity AS e LEFT JOIN role AS r ON r.role_id = e.entity_id"
+    # Not joined: SQLite would prove the seal of every role there is.
+    " (SELECT json_array(r.trust_policy, r.description, r.max_session_seconds, r.used_us, r.used_region)"
+    " FROM intact_role AS r WHERE r.role_id = e.entity_id)"
+    " FROM intact_entity AS e"
+)
+_INSERT = (
+    "INSERT INTO entity (entity_id, kind, account_id, name, path, created_us, tags, boundary_arn)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _BEFORE_AN_ENTITY = (
     ("delete access keys", "SELECT 1 FROM access_key WHERE user_id = ?1"),
@@ -53,14 +60,16 @@ _BEFORE_AN_ENTITY = (
 
 
 def entity_of(row: Row) -> Entity:
-    """The entity of a row that `_ENTITIES` selects."""
-    entity_id, kind, account_id, name, path, created_us, tags, boundary_arn = row[:8]
+    """The entity of a row that `_ENTITIES` selects. Raises StoreUnavailable for half a role."""
+    entity_id, kind, account_id, name, path, created_us, tags, boundary_arn, role = row
     identity = (entity_id, account_id, name, path, created_us)
     if kind == EntityKind.USER:
         return User(*identity, parse_tags(tags), boundary_arn)
     if kind == EntityKind.GROUP:
         return Group(*identity)
-    trust_policy, description, max_session_seconds, used_us, used_region = row[8:]
+    if role is None:
+        raise StoreUnavailable(f"the trust policy of role {entity_id} is missing")
+    trust_policy, description, max_session_seconds, used_us, used_region = json.loads(role)
     last_use = None if used_us is None or used_region is None else RoleUse(used_us, used_region)
     return Role(*identity, trust_policy, description, max_session_seconds, parse_tags(tags), boundary_arn, last_use)
 
@@ -132,7 +141,7 @@ class SQLiteEntities(StorePart):
         if boundary_arn is not None:
             self._require_policy(account_id, boundary_arn)
         try:
-            self._connection.execute("INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+            self._connection.execute(_INSERT, row)
         except sqlite3.IntegrityError as error:
             raise _entity_exists(entity, entity.name) from error
 
@@ -261,7 +270,8 @@ class SQLiteEntities(StorePart):
                     f"inline policies of a {found.kind} have {most} characters, not {size}", found.kind, found.name
                 )
             self._connection.execute(
-                "INSERT OR REPLACE INTO inline_policy VALUES (?, ?, ?)", (found.entity_id, policy.name, policy.text)
+                "INSERT OR REPLACE INTO inline_policy (entity_id, name, document) VALUES (?, ?, ?)",
+                (found.entity_id, policy.name, policy.text),
             )
         self._forget()
 
@@ -271,7 +281,7 @@ class SQLiteEntities(StorePart):
 
     def _inline_policies(self, entity: Entity) -> list[PolicyText]:
         rows = self._connection.execute(
-            "SELECT name, document FROM inline_policy WHERE entity_id = ? ORDER BY name", (entity.entity_id,)
+            "SELECT name, document FROM intact_inline_policy WHERE entity_id = ? ORDER BY name", (entity.entity_id,)
         )
         return [PolicyText(*row) for row in rows]
 

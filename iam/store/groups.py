@@ -8,6 +8,9 @@ from iam.entities import MAX_GROUPS_OF_USER, Group, User
 from iam.store.entities import SQLiteEntities
 from iam.store.interface import TooManyGroups
 
+_MEMBERS = "e.entity_id IN (SELECT user_id FROM intact_membership WHERE group_id = ?)"
+_GROUPS = "e.entity_id IN (SELECT group_id FROM intact_membership WHERE user_id = ?)"
+
 
 class SQLiteGroups(SQLiteEntities):
     """See `IdentityStore` for what the methods promise. Every change empties the cache of credentials."""
@@ -19,7 +22,9 @@ class SQLiteGroups(SQLiteEntities):
             others = [each for each in self._groups_of(user) if each.group_id != group.group_id]
             if len(others) >= MAX_GROUPS_OF_USER:
                 raise TooManyGroups(f"user {user.name} is in {MAX_GROUPS_OF_USER} groups already", user.name)
-            self._connection.execute("INSERT OR IGNORE INTO membership VALUES (?, ?)", (group.group_id, user.user_id))
+            self._connection.execute(
+                "INSERT OR IGNORE INTO membership (group_id, user_id) VALUES (?, ?)", (group.group_id, user.user_id)
+            )
         self._forget()
 
     def remove_member(self, group: Group, user: User) -> None:
@@ -34,7 +39,7 @@ class SQLiteGroups(SQLiteEntities):
     def members(self, group: Group) -> Sequence[User]:
         with self._reading():
             self._require(group)
-            found = self._entities("e.entity_id IN (SELECT user_id FROM membership WHERE group_id = ?)", group.group_id)
+            found = self._entities(_MEMBERS, group.group_id)
             return [each for each in found if isinstance(each, User)]
 
     def groups_of(self, user: User) -> Sequence[Group]:
@@ -43,5 +48,5 @@ class SQLiteGroups(SQLiteEntities):
             return self._groups_of(user)
 
     def _groups_of(self, user: User) -> list[Group]:
-        found = self._entities("e.entity_id IN (SELECT group_id FROM membership WHERE user_id = ?)", user.user_id)
+        found = self._entities(_GROUPS, user.user_id)
         return [each for each in found if isinstance(each, Group)]

@@ -3,7 +3,8 @@
 Each method is one transaction. One that returned has made its effect durable, power loss included; one that raised
 has changed nothing, but for OutcomeUnknown. What one process changed, every other process of the node sees at its next
 call, those of other nodes within seconds, or when it was asked to catch up: nothing is cached beyond that. All raise
-`StoreUnavailable` when the database cannot serve; trying again later may help.
+`StoreUnavailable` when the database cannot serve; trying again later may help. All but counts, and the
+last use of access keys, rests on rows under seals: what needs one whose seal is wrong raises DamagedRow.
 
 What reads does not wait for a network: a store that lives on one keeps a local copy. What changes may.
 """
@@ -20,6 +21,7 @@ from iam.managed_policies import ManagedPolicy, PolicyVersion
 from iam.oidc_providers import OIDCProvider
 from iam.organizations import AccountRequest
 from iam.principals import IdentityPolicies, PolicyText
+from iam.secrets import Secret
 from iam.tags import Tags
 
 CatchUp = Callable[[], Awaitable[bool]]
@@ -215,6 +217,17 @@ class StoreUnavailable(IdentityStoreError):
     """The database cannot serve, or a sealed secret does not open: nobody can be identified, so nobody is let in."""
 
 
+class DamagedRow(StoreUnavailable):
+    """A row is not as a gateway wrote it: damaged, or changed by somebody else. It gives nobody anything."""
+
+
+class SealsNotOpen(StoreUnavailable):
+    """Without the key of its seals a row can be neither proven nor written."""
+
+    def __init__(self) -> None:
+        super().__init__("the seals of the identity database's rows are not open: the root has to be there first")
+
+
 class OutcomeUnknown(StoreUnavailable):
     """A change may have been made or not: the database was lost while it committed."""
 
@@ -228,6 +241,15 @@ class SecretSealer(Protocol):
 
     def open(self, purpose: bytes, sealed: bytes) -> bytes:
         """Undo `seal` for the same purpose. Raises any exception but never returns what was not sealed."""
+        ...
+
+
+class IdentitySealer(SecretSealer, Protocol):
+    """What an identity store needs."""
+
+    @property
+    def row_key(self) -> Secret | None:
+        """The key of the rows' seals. None: rows are read without proof, and cannot be written."""
         ...
 
 

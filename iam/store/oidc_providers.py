@@ -28,7 +28,11 @@ from iam.store.interface import (
 from iam.store.part import StorePart
 from iam.tags import Tags, check_tags, regard_case, with_tags, without_tags
 
-_PROVIDERS = "SELECT account_id, url, created_us, client_ids, thumbprints, tags FROM oidc_provider"
+_INSERT = (
+    "INSERT INTO oidc_provider (account_id, name, url, created_us, client_ids, thumbprints, tags)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+_PROVIDERS = "SELECT account_id, url, created_us, client_ids, thumbprints, tags FROM intact_oidc_provider"
 
 
 class SQLiteProviders(StorePart):
@@ -48,7 +52,7 @@ class SQLiteProviders(StorePart):
             if count >= MAX_PROVIDERS:
                 raise TooManyProviders(f"an account has at most {MAX_PROVIDERS} OpenID Connect providers")
             try:
-                self._connection.execute("INSERT INTO oidc_provider VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+                self._connection.execute(_INSERT, row)
             except sqlite3.IntegrityError as error:
                 raise ProviderExists(f"the provider {provider.name} exists already", provider.url) from error
 

@@ -25,7 +25,9 @@ class SQLiteOrganizations(SQLiteAccounts):
                 raise TooManyAccounts(f"there are at most {MAX_ACCOUNTS} accounts")
             self._insert_account(account)
             self._insert_role(role)
-            self._connection.execute("INSERT INTO attachment VALUES (?, ?)", (role.role_id, policy_arn))
+            self._connection.execute(
+                "INSERT INTO attachment (entity_id, policy_arn) VALUES (?, ?)", (role.role_id, policy_arn)
+            )
             self._insert_request(request)
         self._forget()
 
@@ -40,14 +42,15 @@ class SQLiteOrganizations(SQLiteAccounts):
 
     def _insert_request(self, request: AccountRequest) -> None:
         self._connection.execute(
-            "INSERT INTO account_request VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO account_request (request_id, account_name, requested_us, account_id, failure)"
+            " VALUES (?, ?, ?, ?, ?)",
             (request.request_id, request.account_name, request.requested_us, request.account_id, request.failure),
         )
 
     def account_request(self, request_id: str) -> AccountRequest:
         with self._reading():
             row = self._connection.execute(
-                "SELECT request_id, account_name, requested_us, account_id, failure FROM account_request"
+                "SELECT request_id, account_name, requested_us, account_id, failure FROM intact_account_request"
                 " WHERE request_id = ?",
                 (request_id,),
             ).fetchone()

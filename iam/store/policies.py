@@ -37,9 +37,15 @@ from iam.store.roles import SQLiteRoles
 from iam.tags import Tags, check_tags, regard_case, with_tags, without_tags
 
 _POLICIES = (
-    "SELECT policy_id, account_id, name, path, description, created_us, updated_us, default_version, tags FROM policy"
+    "SELECT policy_id, account_id, name, path, description, created_us, updated_us, default_version, tags"
+    " FROM intact_policy"
 )
-_ATTACHED = "e.account_id = ? AND e.entity_id IN (SELECT entity_id FROM attachment WHERE policy_arn = ?)"
+_INSERT = (
+    "INSERT INTO policy (policy_id, account_id, name, path, description, created_us, updated_us, default_version,"
+    " last_version, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_INSERT_VERSION = "INSERT INTO policy_version (policy_id, number, document, created_us) VALUES (?, ?, ?, ?)"
+_ATTACHED = "e.account_id = ? AND e.entity_id IN (SELECT entity_id FROM intact_attachment WHERE policy_arn = ?)"
 _BOUNDED = "e.account_id = ? AND e.boundary_arn = ?"
 
 
@@ -70,12 +76,10 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             if count >= MAX_POLICIES:
                 raise TooManyPolicies(f"an account has at most {MAX_POLICIES} policies")
             try:
-                self._connection.execute("INSERT INTO policy VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+                self._connection.execute(_INSERT, row)
             except sqlite3.IntegrityError as error:
                 raise PolicyExists(f"policy {policy.name} exists already", policy.name) from error
-            self._connection.execute(
-                "INSERT INTO policy_version VALUES (?, 1, ?, ?)", (policy.policy_id, document, policy.created_us)
-            )
+            self._connection.execute(_INSERT_VERSION, (policy.policy_id, 1, document, policy.created_us))
 
     def policy(self, account_id: str, arn: str) -> ManagedPolicy:
         with self._reading():
@@ -127,7 +131,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
 
     def _versions(self, policy: ManagedPolicy) -> list[PolicyVersion]:
         rows = self._connection.execute(
-            "SELECT number, document, created_us FROM policy_version WHERE policy_id = ? ORDER BY number DESC",
+            "SELECT number, document, created_us FROM intact_policy_version WHERE policy_id = ? ORDER BY number DESC",
             (policy.policy_id,),
         )
         return [
@@ -148,9 +152,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
                 " RETURNING last_version",
                 (created_us, policy.policy_id),
             ).fetchone()
-            self._connection.execute(
-                "INSERT INTO policy_version VALUES (?, ?, ?, ?)", (policy.policy_id, number, document, created_us)
-            )
+            self._connection.execute(_INSERT_VERSION, (policy.policy_id, number, document, created_us))
             if is_default:
                 self._set_default(policy, number, created_us)
         self._forget()
@@ -220,7 +222,9 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
                 raise TooManyAttachments(
                     f"{found.kind} {found.name} has {MAX_ATTACHMENTS} policies attached already", found.kind, found.name
                 )
-            self._connection.execute("INSERT OR IGNORE INTO attachment VALUES (?, ?)", (found.entity_id, arn))
+            self._connection.execute(
+                "INSERT OR IGNORE INTO attachment (entity_id, policy_arn) VALUES (?, ?)", (found.entity_id, arn)
+            )
         self._forget()
 
     def detach_policy(self, entity: Entity, arn: str) -> None:
@@ -239,7 +243,7 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
 
     def _attached(self, entity: Entity) -> list[str]:
         rows = self._connection.execute(
-            "SELECT policy_arn FROM attachment WHERE entity_id = ? ORDER BY policy_arn", (entity.entity_id,)
+            "SELECT policy_arn FROM intact_attachment WHERE entity_id = ? ORDER BY policy_arn", (entity.entity_id,)
         )
         return [arn for (arn,) in rows]
 
@@ -288,11 +292,13 @@ class SQLitePolicies(SQLiteGroups, SQLiteRoles):
             policy = self._policy(account_id, arn)
         except NoSuchManagedPolicy as error:
             raise StoreUnavailable(f"the policy {arn} of an entity is missing") from error
-        (document,) = self._connection.execute(
-            "SELECT document FROM policy_version WHERE policy_id = ? AND number = ?",
+        row = self._connection.execute(
+            "SELECT document FROM intact_policy_version WHERE policy_id = ? AND number = ?",
             (policy.policy_id, policy.default_version),
         ).fetchone()
-        return PolicyText(f"{arn} v{policy.default_version}", document)
+        if row is None:
+            raise StoreUnavailable(f"version v{policy.default_version} of the policy {arn} is missing")
+        return PolicyText(f"{arn} v{policy.default_version}", row[0])
 
 
 def _policy_of(row: tuple[str, str, str, str, str, int, int, int, str]) -> ManagedPolicy:

@@ -17,7 +17,8 @@ of credentials in every process. AWS tells of uses with a delay of up to four ho
 
 
 _MAY_TRUST = "SELECT role_id, trust_policy FROM role WHERE instr(trust_policy, ?) OR instr(trust_policy, '\\')"
-"""Roles that can name an ARN: a text that has it, or an escape of JSON, in which it can hide."""
+"""Roles that can name an ARN: a text that has it, or an escape of JSON, in which it can hide. Their seals are proven
+when they are changed."""
 
 
 class SQLiteRoles(SQLiteEntities):
@@ -33,7 +34,9 @@ class SQLiteRoles(SQLiteEntities):
         _check_trust_policy(role.trust_policy, role.name)
         self._require_principals(role.trust_policy)
         self._insert(role, role.tags, role.boundary_arn)
-        self._connection.execute("INSERT INTO role VALUES (?, ?, ?, ?, NULL, NULL)", row)
+        self._connection.execute(
+            "INSERT INTO role (role_id, trust_policy, description, max_session_seconds) VALUES (?, ?, ?, ?)", row
+        )
 
     def update_role(self, role: Role, *, description: str | None, max_session_seconds: int | None) -> None:
         if max_session_seconds is not None:
@@ -58,7 +61,7 @@ class SQLiteRoles(SQLiteEntities):
     def note_role_use(self, role: Role, used_us: int, region: str) -> None:
         with self._reading():
             known = self._connection.execute(
-                "SELECT used_us, used_region FROM role WHERE role_id = ?", (role.role_id,)
+                "SELECT used_us, used_region FROM intact_role WHERE role_id = ?", (role.role_id,)
             ).fetchone()
         if known in {None, (None, None)}:
             is_news = known is not None

@@ -7,11 +7,14 @@ Asking it costs about 3 µs, a cached look-up with it about 4 µs.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from database.row_seals import damaged_rows, read_by_seals, seal_as_they_are, write_with_seals
 from iam.credentials import (
     AccessKey,
     AccessKeyUse,
@@ -23,19 +26,21 @@ from iam.credentials import (
 from iam.entities import Group, Role, User
 from iam.principals import NO_POLICIES, IdentityPolicies, PolicyText, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
-from iam.store.database import open_database
+from iam.store.database import TranslatedFailures, open_database
 from iam.store.interface import (
     AccessKeyExists,
+    DamagedRow,
+    IdentitySealer,
     NoSuchAccessKey,
     NoSuchManagedPolicy,
     NoSuchUser,
-    SecretSealer,
     StoreUnavailable,
     TooManyAccessKeys,
 )
 from iam.store.oidc_providers import SQLiteProviders
 from iam.store.organizations import SQLiteOrganizations
 from iam.store.policies import SQLitePolicies
+from iam.store.seals import SEALED, new_seals
 
 CACHE_CAPACITY = 10_000
 """Credentials kept open, about 1 KiB each, and what sessions ask for as often. Only what exists is cached, so that no
@@ -45,12 +50,33 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
+_log = logging.getLogger(__name__)
+
+
+def log_damage(what: str) -> None:
+    _log.error("integrity: %s", what)
+
+
 class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
     """`IdentityStore` on SQLite; see there for what its methods promise."""
 
-    def __init__(self, path: Path, sealer: SecretSealer) -> None:
-        """Open or create the database at `path`. Raises StoreUnavailable."""
+    def __init__(self, path: Path, sealer: IdentitySealer, on_damage: Callable[[str], None] = log_damage) -> None:
+        """Open or create the database at `path`. `on_damage` is told of rows whose seals are wrong.
+
+        Raises StoreUnavailable.
+        """
+        self._path = path
+        self._seals = new_seals()
+        if sealer.row_key is None:
+            self._seals.trust()
+        else:
+            self._seals.open(sealer.row_key)
+        self._translated = TranslatedFailures("the identity database", self._seals, on_damage)
+        self._on_damage = on_damage
         self._connection = open_database(path)
+        with self._translated:
+            read_by_seals(self._connection, self._seals)
+            write_with_seals(self._connection, self._seals)
         self._sealer = sealer
         self._cache: dict[str, Credential] = {}
         self._access_cache: dict[str, AccountAccess] = {}
@@ -98,7 +124,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         with self._changing():
             user_id = self._keeper(credential.principal)
             row = self._connection.execute(
-                "SELECT account_id, user_id, sealed_secret, is_active, is_configured FROM access_key"
+                "SELECT account_id, user_id, sealed_secret, is_active, is_configured FROM intact_access_key"
                 " WHERE access_key_id = ?",
                 (access_key_id,),
             ).fetchone()
@@ -129,12 +155,20 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
             rows = self._connection.execute(
                 "SELECT access_key_id FROM access_key WHERE is_configured = 1 AND is_active = 1 ORDER BY access_key_id"
             )
-            disabled = [each for (each,) in rows if each not in access_key_ids]
-            self._connection.executemany(
-                "UPDATE access_key SET is_active = 0 WHERE access_key_id = ?", [(each,) for each in disabled]
-            )
+            disabled = [each for (each,) in rows.fetchall() if each not in access_key_ids and self._disable(each)]
         self._forget()
         return disabled
+
+    def _disable(self, access_key_id: str) -> bool:
+        """False for a row whose seal is wrong, which lets nobody in as it is: it keeps no gateway from its start."""
+        try:
+            with self._translated:
+                self._connection.execute(
+                    "UPDATE access_key SET is_active = 0 WHERE access_key_id = ?", (access_key_id,)
+                )
+        except DamagedRow:
+            return False
+        return True
 
     def _user_id_of(self, principal: Principal) -> str:
         """The id of the user that is this very principal: of the same account, path and name. Raises NoSuchUser."""
@@ -169,9 +203,9 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
 
     def _access_keys(self, condition: str, *parameters: str | None) -> list[AccessKey]:
         rows = self._connection.execute(
-            "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us, e.name FROM access_key AS k"  # noqa: S608  # the conditions are those above
-            f" LEFT JOIN entity AS e ON e.entity_id = k.user_id WHERE {condition}"
-            " ORDER BY k.created_us, k.access_key_id",
+            "SELECT k.access_key_id, k.account_id, k.is_active, k.created_us,"  # noqa: S608  # the conditions are those above
+            " (SELECT e.name FROM intact_entity AS e WHERE e.entity_id = k.user_id)"
+            f" FROM intact_access_key AS k WHERE {condition} ORDER BY k.created_us, k.access_key_id",
             parameters,
         )
         return [AccessKey(key, account, bool(active), created, user) for key, account, active, created, user in rows]
@@ -212,8 +246,8 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
         # The version was read before the row: a commit in between shows as another version at the next call, so that
         # a row can be newer than the cache's version but never older.
         row = self._connection.execute(
-            "SELECT account_id, sealed_secret, access_key.is_active AND account.is_active, user_id"
-            " FROM access_key JOIN account USING (account_id) WHERE access_key_id = ?",
+            "SELECT k.account_id, k.sealed_secret, k.is_active AND a.is_active, k.user_id"
+            " FROM intact_access_key AS k JOIN intact_account AS a USING (account_id) WHERE k.access_key_id = ?",
             (access_key_id,),
         ).fetchone()
         if row is None:
@@ -279,6 +313,19 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
     def _forget(self) -> None:
         for cache in (self._cache, self._access_cache, self._principals, self._texts):
             cache.clear()
+
+    def seal_rows(self, *, if_unsealed: bool) -> int:
+        """Seal every row, or every one that has no seal, whatever it says; how many. For a database of a release before
+        there were seals, or where the operator says that it is right. Raises SealsNotOpen."""
+        with self._changing():
+            count = seal_as_they_are(self._connection, SEALED, if_unsealed=if_unsealed)
+        self._forget()
+        return count
+
+    def prove_rows(self) -> list[str]:
+        """The table and key of every row whose seal is wrong, up to some of each table. Raises SealsNotOpen."""
+        with self._reading(), closing(sqlite3.connect(self._path)) as connection:
+            return damaged_rows(connection, self._seals)
 
     def close(self) -> None:
         self._forget()

@@ -53,8 +53,11 @@ _ABROAD = frozenset(
 """What can be done with a key of another account. API Reference, "Cross-account use" of each operation."""
 
 
-_FOR_THE_GATEWAY = frozenset(operation.action for operation in CRYPTOGRAPHIC)
-"""What the gateway itself does with its own keys; besides, it sees the state of all."""
+_FOR_THE_GATEWAY = frozenset(
+    operation.action for operation in (*CRYPTOGRAPHIC, Operation.TAG_RESOURCE, Operation.LIST_RESOURCE_TAGS)
+)
+"""What the gateway itself does with its own keys, whose tags say what became of its data; besides, it sees the state
+of all keys."""
 
 _NOBODY = Decision(Outcome.IMPLICIT_DENY, "the KMS has nothing for nobody", Layer.IDENTITY)
 

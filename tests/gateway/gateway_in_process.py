@@ -216,11 +216,13 @@ async def in_process_gateway(
     async with EmbeddedKeyService(key_store, root, epoch, ServiceSettings(REGION)) as embedded:
         keys = await open_service_keys(embedded, index, request_id="test", make=True)
         kms = around_kms(embedded)
-        identities = _identities(directory, IndexKeySecretSealer(keys.rows))
+        identities = _identities(directory, IndexKeySecretSealer(keys.rows, keys.identities))
         events: list[tuple[str, str]] = []
         tokens = SessionTokens(IndexKeySecretSealer(keys.rows))
         identity_service = IdentityService(
-            lambda: SQLiteIdentityStore(directory / "identities.sqlite", IndexKeySecretSealer(keys.rows)),
+            lambda: SQLiteIdentityStore(
+                directory / "identities.sqlite", IndexKeySecretSealer(keys.rows, keys.identities)
+            ),
             AccessKeyUses(),
             tokens,
         )

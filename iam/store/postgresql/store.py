@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Final
@@ -11,9 +11,8 @@ from database.shared.copy import OPEN, shared_tables
 from database.shared.replica import Replica
 from database.shared.rows import note_changes, take_changes
 from iam.credentials import AccessKeyUse
-from iam.store.database import translated_failures
-from iam.store.interface import SecretSealer
-from iam.store.sqlite import SQLiteIdentityStore
+from iam.store.interface import IdentitySealer
+from iam.store.sqlite import SQLiteIdentityStore, log_damage
 
 USE_PRECISION_US: Final = 15 * 60 * 1_000_000
 """A further use of an access key is written down if it is this much later: each node tells of uses every minute, and
@@ -23,11 +22,11 @@ each such change goes to all nodes. AWS tells of uses with a delay of up to four
 class PostgreSQLIdentityStore(SQLiteIdentityStore):
     """Belongs to the thread that opened it, as one on SQLite. It does not close the replica, which others share."""
 
-    def __init__(self, replica: Replica, sealer: SecretSealer) -> None:
+    def __init__(self, replica: Replica, sealer: IdentitySealer, on_damage: Callable[[str], None] = log_damage) -> None:
         """Raises StoreUnavailable."""
-        super().__init__(replica.path, sealer)
+        super().__init__(replica.path, sealer, on_damage)
         self._replica = replica
-        with translated_failures():
+        with self._translated:
             self._connection.execute(OPEN)
             tables = shared_tables(self._connection)
             note_changes(self._connection, tables)
@@ -39,12 +38,13 @@ class PostgreSQLIdentityStore(SQLiteIdentityStore):
     @contextmanager
     def _reading(self) -> Iterator[None]:
         self._replica.require_fresh()
-        with translated_failures():
+        with self._translated:
             yield
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        with translated_failures(), self._replica.change(self._connection, self._changed_rows):
+        with self._translated, self._replica.change(self._connection, self._changed_rows):
+            self._require_no_triggers()
             yield
 
     def note_access_key_uses(self, uses: Sequence[AccessKeyUse]) -> None:

@@ -106,7 +106,7 @@ def new_seals() -> RowSeals:
     """For one store; not open yet."""
     return RowSeals(
         SEALED,
-        damaged=lambda table: DamagedRow(f"a row of {table} is not as a key service wrote it"),
+        damaged=lambda row: DamagedRow(f"the row {row} is not as a key service wrote it"),
         not_open=SealsNotOpen,
     )
 

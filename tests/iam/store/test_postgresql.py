@@ -415,7 +415,6 @@ def test_rows_of_an_older_schema_are_migrated(nodes: Nodes, tmp_path: Path) -> N
     with pytest.raises(StoreUnavailable, match="format 5"):
         refresh(database)  # one that runs does not migrate
     store = nodes.open("other")
-    assert [user.name for user in store.users("1")] == ["ann"]
     assert administer("SELECT DISTINCT kind FROM identity_row WHERE content IS NOT NULL ORDER BY kind") == [
         ("account",),
         ("entity",),
@@ -423,6 +422,10 @@ def test_rows_of_an_older_schema_are_migrated(nodes: Nodes, tmp_path: Path) -> N
     ]
     with closing(open_sqlite(path)) as connection:
         assert rows_of(nodes.copy("other")) == sorted(every_row(connection, tables_of(connection)), key=astuple)
+    assert store.seal_rows(if_unsealed=True) == 3
+    assert [user.name for user in store.users("1")] == ["ann"]
+    store = nodes.open("third")  # they were shared
+    assert [user.name for user in store.users("1")] == ["ann"]
 
 
 def test_rows_of_a_newer_schema_are_refused_and_left_alone(nodes: Nodes) -> None:

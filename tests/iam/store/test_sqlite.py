@@ -14,21 +14,24 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from iam.credentials import AccessKeyUse
 from iam.entities import User
-from iam.store import EntityInUse, IdentityStore, SecretSealer, SQLiteIdentityStore, StoreUnavailable
+from iam.secrets import Secret
+from iam.store import EntityInUse, IdentitySealer, IdentityStore, SQLiteIdentityStore, StoreUnavailable
 from iam.store import sqlite as sqlite_store
 from tests.conformance.identities import ACCOUNT, POLICY, IdentityStoreSuite, OpenStore, new_credential
 
 KEY = bytes(range(32))
+ROW_KEY = Secret(bytes(range(32, 64)))
 READ_ONLY = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
 
 
 class AESGCMSecretSealer:
-    """The least that keeps the contract of `SecretSealer`."""
+    """The least that keeps the contract of `IdentitySealer`."""
 
-    __slots__ = ("_aead",)
+    __slots__ = ("_aead", "row_key")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, row_key: Secret | None = ROW_KEY) -> None:
         self._aead = AESGCM(key)
+        self.row_key = row_key
 
     def seal(self, purpose: bytes, secret: bytes) -> bytes:
         nonce = os.urandom(12)
@@ -43,14 +46,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "identities.sqlite"
 
 
-OpenWith = Callable[[SecretSealer], SQLiteIdentityStore]
+OpenWith = Callable[[IdentitySealer], SQLiteIdentityStore]
 
 
 @pytest.fixture
 def open_with(path: Path) -> Iterator[OpenWith]:
     opened: list[SQLiteIdentityStore] = []
 
-    def open_with(sealer: SecretSealer) -> SQLiteIdentityStore:
+    def open_with(sealer: IdentitySealer) -> SQLiteIdentityStore:
         opened.append(SQLiteIdentityStore(path, sealer))
         return opened[-1]
 
@@ -211,6 +214,7 @@ def test_of_the_accounts_of_an_earlier_release_the_oldest_manages_the_others(
     connection.close()
     monkeypatch.undo()
     store = open_with(AESGCMSecretSealer(KEY))
+    store.seal_rows(if_unsealed=True)
     assert store.management_account().account_id == "222222222222"
     assert [(each.email, each.is_active) for each in store.accounts()] == [(None, True)] * 3
 
@@ -246,6 +250,7 @@ def test_users_of_an_earlier_release_keep_what_they_had(
     connection.close()
     monkeypatch.undo()
     store = open_with(AESGCMSecretSealer(KEY))
+    store.seal_rows(if_unsealed=True)
     ann = User("AIDA1", ACCOUNT.account_id, "ann", "/p/", 5, (), READ_ONLY)
     assert store.user(ACCOUNT.account_id, "ann") == ann
     credential = store.find_credential("AKIAOLDOLDOLDOLDOLD1")
