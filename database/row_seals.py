@@ -148,13 +148,16 @@ def read_by_seals(connection: sqlite3.Connection, seals: RowSeals) -> None:
     connection.create_function("is_intact", -1, seals.is_intact)
     for table, sealed in seals.schema.tables.items():
         # The row is looked up a second time to be proven. SQLite puts what a query compares a column with in the
-        # column's place, everywhere in its WHERE clause, and would ask about a row that is not there.
+        # column's place, everywhere in its WHERE clause, and would ask about a row that is not there. That both are
+        # the same is asked as well: in a file that was made to say so, two rows have one key.
+        same = " AND ".join(f"proven.{column} IS found.{column}" for column in sealed.columns)
         connection.execute(
             f"CREATE TEMP VIEW {sealed.view} AS SELECT {', '.join(f'found.{column}' for column in sealed.columns)}"  # noqa: S608
             f" FROM main.{table} found CROSS JOIN main.{table} proven"
             f" ON {' AND '.join(f'proven.{column} = found.{column}' for column in sealed.key)}"
             f" WHERE NOT {sealed.is_exempt('found')}"
-            f" AND is_intact('{table}', proven.seal, {seals.schema.columns_of(table, 'proven')})"
+            f" AND is_intact('{table}', CASE WHEN {same} THEN proven.seal END,"
+            f" {seals.schema.columns_of(table, 'proven')})"
         )
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
+from database.own_schema import OwnSchema
 from database.row_seals import RowSeals
 from database.shared.sharing import transaction
 from iam.store.interface import DamagedRow, StoreUnavailable
+from iam.store.seals import SEALED
 
 BUSY_SECONDS = 5.0
 """How long a statement waits for another process's transaction. They take milliseconds."""
@@ -42,6 +46,14 @@ def open_database(path: Path, *, schema: int | None = None) -> sqlite3.Connectio
         connection.close()
         raise
     return connection
+
+
+@lru_cache(1)
+def own_schema() -> OwnSchema:
+    """What an identity database of this release has."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        _migrate(connection, _migrations())
+        return OwnSchema(connection, SEALED.tables)
 
 
 def newest_schema() -> int:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from database.own_schema import SchemaCheck
 from database.shared.sharing import transaction
 from iam.store.interface import DamagedRow
 
@@ -16,6 +17,7 @@ class StorePart:
     _connection: sqlite3.Connection
     _translated: AbstractContextManager[None]
     """Turns SQLite's failures into those of the store; enterable many times."""
+    _schema: SchemaCheck
     _on_damage: Callable[[str], None]
     """Told of what no gateway wrote."""
 
@@ -27,13 +29,13 @@ class StorePart:
     def _changing(self) -> Iterator[None]:
         """Around one write transaction, committed at the end: what is read inside stays true until then."""
         with self._translated, transaction(self._connection):
-            self._require_no_triggers()
+            self._require_own_schema()
             yield
 
-    def _require_no_triggers(self) -> None:
-        """What a trigger of the file's own writes would be sealed like what we write. Raises DamagedRow."""
-        found = self._connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'trigger'").fetchone()
-        if found is not None:
-            what = f"the identity database has a trigger {found[0]!r}, which no gateway made"
+    def _require_own_schema(self) -> None:
+        """What the file itself has us write would be sealed like what we write. Raises DamagedRow."""
+        difference = self._schema.difference(self._connection)
+        if difference is not None:
+            what = f"{difference} in the identity database is not as a gateway made it"
             self._on_damage(what)
             raise DamagedRow(what)

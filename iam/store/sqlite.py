@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from database.own_schema import SchemaCheck
 from database.row_seals import damaged_rows, read_by_seals, seal_as_they_are, write_with_seals
 from iam.credentials import (
     AccessKey,
@@ -26,7 +27,7 @@ from iam.credentials import (
 from iam.entities import Group, Role, User
 from iam.principals import NO_POLICIES, IdentityPolicies, PolicyText, Principal, PrincipalKind, root_principal
 from iam.secrets import Secret
-from iam.store.database import TranslatedFailures, open_database
+from iam.store.database import TranslatedFailures, open_database, own_schema
 from iam.store.interface import (
     AccessKeyExists,
     DamagedRow,
@@ -73,6 +74,7 @@ class SQLiteIdentityStore(SQLiteOrganizations, SQLitePolicies, SQLiteProviders):
             self._seals.open(sealer.row_key)
         self._translated = TranslatedFailures("the identity database", self._seals, on_damage)
         self._on_damage = on_damage
+        self._schema = SchemaCheck(own_schema())
         self._connection = open_database(path)
         with self._translated:
             read_by_seals(self._connection, self._seals)

@@ -44,7 +44,7 @@ class PostgreSQLIdentityStore(SQLiteIdentityStore):
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with self._translated, self._replica.change(self._connection, self._changed_rows):
-            self._require_no_triggers()
+            self._require_own_schema()
             yield
 
     def note_access_key_uses(self, uses: Sequence[AccessKeyUse]) -> None:

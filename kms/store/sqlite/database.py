@@ -10,17 +10,18 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
+from contextlib import closing, contextmanager
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from database.own_schema import OwnSchema, SchemaCheck
 from database.row_seals import write_with_seals
 from database.shared.copy import is_copy
 from database.shared.sharing import transaction
 from kms.store.interface import DamagedRow, StoreUnavailable
 from kms.store.migration import migrate
-from kms.store.sqlite.seals import new_seals, read_keys_by_seals
+from kms.store.sqlite.seals import SEALED, new_seals, read_keys_by_seals
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Database:
         self._read_lock = threading.Lock()
         self._must_empty_log = True
         self.seals = new_seals()
+        self._schema = SchemaCheck(own_schema())
         self._writer = open_writer(path)
         try:
             self._reader = connect(path)
@@ -113,12 +115,29 @@ class Database:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A write transaction: IMMEDIATE, so that what it reads stays true until it commits."""
         with self._write_lock, self._begun():
+            self._require_own_schema()
             yield self._writer
+
+    def _require_own_schema(self) -> None:
+        """What the file itself has us write would be sealed like what we write. Raises DamagedRow."""
+        difference = self._schema.difference(self._writer)
+        if difference is not None:
+            what = f"{difference} in the key store is not as a key service made it"
+            log.error("integrity: key store %s: %s", self.path, what)
+            raise DamagedRow(what)
 
     @contextmanager
     def _begun(self) -> Iterator[None]:
         with transaction(self._writer):
             yield
+
+
+@lru_cache(1)
+def own_schema() -> OwnSchema:
+    """What a key store of this release has."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        return OwnSchema(connection, SEALED.tables)
 
 
 def open_writer(path: Path, *, schema: int | None = None) -> sqlite3.Connection:

@@ -197,3 +197,24 @@ def test_nothing_is_read_or_written_before_the_seals_are_open(
 def test_another_key_proves_nothing(store: SQLiteKeyStore, stored: NewKey, path: Path) -> None:
     with closing(opened_store(path, SecretBytes(bytes(32)))) as other, pytest.raises(DamagedRow):
         other.key(stored.metadata.key_id, REGION)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TRIGGER evil AFTER INSERT ON kms_alias BEGIN UPDATE kms_key SET policy = 'evil'; END",
+        "ALTER TABLE kms_alias ADD COLUMN evil TEXT DEFAULT 'evil'",
+    ],
+)
+def test_what_the_file_would_have_us_write_is_not_sealed(
+    store: SQLiteKeyStore, stored: NewKey, path: Path, statement: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+    with pytest.raises(DamagedRow, match="in the key store is not as a key service made it"):
+        store.insert_alias(alias_of(stored.metadata.key_id, "alias/b"))
+    assert "integrity: key store" in caplog.text
+    assert store.key(stored.metadata.key_id, REGION) is not None
+    assert store.prove_rows() == []
+    with closing(opened_store(path)) as other, pytest.raises(DamagedRow):
+        other.insert_alias(alias_of(stored.metadata.key_id, "alias/b"))
