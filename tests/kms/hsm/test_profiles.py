@@ -60,10 +60,10 @@ class TestContract(RootContract):
         FileRoot.create(tmp_path / "root", key_file=tmp_path / "key")
         return FileRoot.open(tmp_path / "root", key_file=tmp_path / "key")
 
-    def test_threads_may_share_it(self, root: Root) -> None:
+    def test_threads_may_share_it(self, root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
         # softokn derives its database key anew for each use of a stored private key.
         self.shared_calls = 24 if root.identity.profile == "rsa-oaep" else 300
-        super().test_threads_may_share_it(root)
+        super().test_threads_may_share_it(root, monkeypatch)
 
     def test_records_name_profile_and_mechanism(self, root: Root) -> None:
         expected = {"kw": 0x2109, "gcm": 0x1087, "cbc+hmac": 0x1082, "rsa-oaep": 0x9}
@@ -126,13 +126,15 @@ def test_a_vendors_mechanism_that_the_token_does_not_know_is_said(any_token: Any
 
 
 @pytest.mark.hsm
-def test_a_module_without_locks_serves_one_thread_at_a_time(any_token: AnyToken) -> None:
+def test_a_module_without_locks_serves_one_thread_at_a_time(
+    any_token: AnyToken, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if any_token.driver.library_parameters:
         pytest.skip("softokn cannot be initialised without OS locking")
     driver = replace(any_token.driver, os_locking=False)
     description = provision_root(replace(any_token.uri, label="unlocked"), PIN, driver)
     root = PKCS11Root.open(parse_uri(description.uri), PIN, description.check_value, driver=driver)
-    RootContract().test_threads_may_share_it(root)
+    RootContract().test_threads_may_share_it(root, monkeypatch)
     root.close()
 
 
