@@ -133,7 +133,7 @@ class Replica:
 
     @property
     def is_fresh(self) -> bool:
-        return _now() - self._confirmed <= self._stale_seconds
+        return not self._closed and _now() - self._confirmed <= self._stale_seconds
 
     async def catch_up(self) -> bool:
         """Have the copy be as the database is at some moment after this call, in any event loop.
@@ -187,8 +187,7 @@ class Replica:
         """Idempotent."""
         if self._closed:
             return
-        self._closed = True
-        self._confirmed = float("-inf")
+        self._closed = True  # what is just being confirmed does not make the copy fresh again
         with contextlib.suppress(self.sharing.errors.unavailable):
             self._run(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
