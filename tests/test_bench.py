@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import in_turn, transfers, variants
+from bench import completion, in_turn, transfers, variants
 from bench.__main__ import main
 from bench.endpoint import Endpoint
 from bench.load import Prepared, Refused, drive
 from bench.peers import __main__ as peers
 from bench.workloads import Bench, Case, Sizes
+from gateway.operations.multipart import parts
 
 CASES = {"PUT 4 KiB", "GET 4 KiB", "GET 4 KiB, one client", "HEAD", "mixed", "DELETE", "KMS GenerateDataKey"}
 
@@ -68,6 +69,14 @@ def test_clients_transfer_what_they_were_given(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "found").read_text())["transfers"]
     assert found.keys() == {f"{name} {way}" for name in ("aws-cli", "boto3", "awscrt") for way in ("up", "down")}
     assert all(each["mib_per_second"] > 0 for each in found.values())
+
+
+def test_completions_of_uploads_are_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MIN_PART_BYTES", parts.MIN_PART_BYTES)  # put back afterwards
+    completion.main(["--parts", "3", "--runs", "2"])
+    assert re.search(r"^3 parts: 0\.\d+ s, 0\.\d+ s of CPU", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_case_that_one_server_refuses_has_no_figures_there(monkeypatch: pytest.MonkeyPatch) -> None:
