@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="let every step of every call of an HSM fail with every code, not with some of them in turn: 10 minutes",
     )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that have long tests come first, then those of many: what begins last is what everybody waits for.
+
+    Modules of one kind and length stay in the order that pytest-randomly gave them.
+    """
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    lengths = Counter(item.path for item in items)
+    places = {path: place for place, path in enumerate(lengths)}
+    items.sort(key=lambda item: (item.path not in long, -lengths[item.path], places[item.path]))
 
 
 @pytest.fixture(scope="session")
