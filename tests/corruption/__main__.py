@@ -1,6 +1,8 @@
-"""`python -m tests.corruption --flips N`: flip a bit at N places, a third each in blobs, index and key store.
+"""`python -m tests.corruption --flips N`: flip a bit at N places, a quarter in each of what there is.
 
-Prints how many were noticed, and by column those that were not. Exits with 1 if one was not that matters.
+These are blobs, index, key store and identity database.
+
+Prints how many were noticed, and by column those that were not. Exits with 1 if one was not.
 """
 
 from __future__ import annotations
@@ -14,15 +16,17 @@ import time
 from pathlib import Path
 
 from tests.corruption.estate import made_estate
-from tests.corruption.flips import Found, flip_blobs, flip_index, flip_keys, room_for_keys
+from tests.corruption.flips import Found, flip_blobs, flip_identities, flip_index, flip_keys, room_for_keys
 
 
 async def run(flips: int, seed: int, directory: Path) -> Found:
     found, randoms = Found(), random.Random(seed)
     async with made_estate(directory) as estate:
-        await flip_blobs(estate, flips - 2 * (flips // 3), randoms, found)
-        await flip_index(estate, flips // 3, randoms, found)
-        await flip_keys(estate, room_for_keys(directory), flips // 3, randoms, found)
+        room = room_for_keys(directory)
+        await flip_blobs(estate, flips - 3 * (flips // 4), randoms, found)
+        await flip_index(estate, flips // 4, randoms, found)
+        await flip_keys(estate, room, flips // 4, randoms, found)
+        await flip_identities(room, flips // 4, randoms, found)
     return found
 
 

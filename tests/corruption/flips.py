@@ -22,6 +22,9 @@ from gateway.operations.scrub.verify import IndexVerifier
 from gateway.sealing.errors import SealingError
 from gateway.service_keys import open_service_keys
 from gateway.storage.errors import StorageError
+from iam.store import SQLiteIdentityStore
+from iam.store.interface import IdentityStoreError
+from iam.store.seals import SEALED as SEALED_IDENTITIES
 from kms.api.errors import KMSError
 from kms.api.types import Decrypt
 from kms.epoch import SharedEpoch
@@ -34,6 +37,8 @@ from tests.corruption.estate import CALLER, Estate, copy_database
 from tests.gateway.changed_rows import Row, Table, Value
 from tests.gateway.gateway_in_process import REGION
 from tests.gateway.underneath import index_path
+from tests.iam.store.one_of_each import put_one_of_each
+from tests.iam.store.test_sqlite import KEY, AESGCMSecretSealer
 
 INDEX_TABLES = (
     "bucket",
@@ -139,6 +144,25 @@ async def flip_keys(estate: Estate, directory: Path, count: int, randoms: random
 
         assert not await is_noticed("", {})
         await _flip_rows("key store", keys, KEY_TABLES, count, randoms, found, is_noticed)
+
+
+async def flip_identities(directory: Path, count: int, randoms: random.Random, found: Found) -> None:
+    """By the look at every row that `sealgate doctor` has."""
+    path, sealer = directory / "identities.sqlite", AESGCMSecretSealer(KEY)
+    with closing(SQLiteIdentityStore(path, sealer, lambda _: None)) as store:
+        put_one_of_each(store)
+    with closing(sqlite3.connect(path)) as identities:
+        identities.row_factory = sqlite3.Row
+
+        async def is_noticed(_table: str, _row: Row) -> bool:
+            try:
+                with closing(SQLiteIdentityStore(path, sealer, lambda _: None)) as store:
+                    return bool(store.prove_rows())
+            except (IdentityStoreError, ValueError):
+                return True
+
+        assert not await is_noticed("", {})
+        await _flip_rows("identities", identities, tuple(SEALED_IDENTITIES.tables), count, randoms, found, is_noticed)
 
 
 async def _flip_rows(

@@ -8,7 +8,7 @@ from tests.corruption.__main__ import run
 
 async def test_flipped_bits_are_noticed(tmp_path: Path) -> None:
     """Some; `python -m tests.corruption` flips ten thousand (docs/durability.md)."""
-    found = await run(150, random.randrange(2**32), tmp_path)
+    found = await run(200, random.randrange(2**32), tmp_path)
     assert found.unnoticed == {}
-    assert sum(found.noticed.values()) == 150
-    assert {"blobs", "index", "key store"} == set(found.noticed)
+    assert sum(found.noticed.values()) == 200
+    assert {"blobs", "index", "key store", "identities"} == set(found.noticed)

@@ -13,31 +13,26 @@ import msgspec
 import pytest
 
 from database.row_seals import SealedSchema
-from iam.credentials import Account, Credential, new_access_key_id, new_secret
-from iam.entities import EntityKind, Group, Role, User, new_entity_id
-from iam.managed_policies import ManagedPolicy
-from iam.oidc_providers import OIDCProvider
-from iam.organizations import AccountRequest
+from iam.credentials import new_access_key_id
+from iam.entities import EntityKind, User, new_entity_id
 from iam.principals import PolicyText
 from iam.secrets import Secret
 from iam.store import DamagedRow, SQLiteIdentityStore, StoreUnavailable
 from iam.store.interface import SealsNotOpen
 from iam.store.seals import SEALED
-from tests.iam.store.test_sqlite import KEY, ROW_KEY, AESGCMSecretSealer
-
-ACCOUNT = Account("111122223333", "a" * 64, "main", 1, "a@example.com")
-POLICY = '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}'
-TRUST = (
-    '{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:AssumeRole",'
-    ' "Principal": {"AWS": "111122223333"}}}'
+from tests.iam.store.one_of_each import (
+    ACCOUNT,
+    CREDENTIAL,
+    GROUP,
+    MANAGED,
+    POLICY,
+    REQUEST,
+    ROLE,
+    TRUST,
+    USER,
+    put_one_of_each,
 )
-USER = User(new_entity_id(EntityKind.USER), ACCOUNT.account_id, "ann", "/", 2)
-GROUP = Group(new_entity_id(EntityKind.GROUP), ACCOUNT.account_id, "staff", "/", 3)
-ROLE = Role(new_entity_id(EntityKind.ROLE), ACCOUNT.account_id, "auditor", "/", 4, TRUST, "looks", 3600)
-MANAGED = ManagedPolicy("ANPA" + "A" * 16, ACCOUNT.account_id, "everything", "/", "", 5, 5, 1)
-PROVIDER = OIDCProvider(ACCOUNT.account_id, "https://id.example.com", 6, ("app",), ())
-REQUEST = AccountRequest("car-" + "1" * 32, "main", 7, ACCOUNT.account_id)
-CREDENTIAL = Credential(new_access_key_id(), new_secret(), USER.principal)
+from tests.iam.store.test_sqlite import KEY, ROW_KEY, AESGCMSecretSealer
 
 
 @pytest.fixture
@@ -55,18 +50,7 @@ def damage() -> list[str]:
 def store(path: Path, damage: list[str]) -> Iterator[SQLiteIdentityStore]:
     """With a row in each table."""
     with closing(SQLiteIdentityStore(path, AESGCMSecretSealer(KEY), damage.append)) as made:
-        made.create_account(ACCOUNT)
-        made.create_user(USER)
-        made.create_group(GROUP)
-        made.create_role(ROLE)
-        made.add_member(GROUP, USER)
-        made.create_policy(MANAGED, POLICY)
-        made.attach_policy(GROUP, MANAGED.arn)
-        made.put_inline_policy(USER, PolicyText("p", POLICY))
-        made.create_access_key(CREDENTIAL, 8)
-        made.create_oidc_provider(PROVIDER)
-        with made._changing():
-            made._insert_request(REQUEST)
+        put_one_of_each(made)
         yield made
 
 
