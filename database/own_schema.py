@@ -8,8 +8,9 @@ these said would be sealed, too.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from typing import Any, Final, Self
 
 _TRIGGERS: Final = "SELECT name, sql FROM main.sqlite_schema WHERE type = 'trigger'"
 _COLUMNS: Final = "SELECT * FROM pragma_table_xinfo(?, 'main')"
@@ -19,7 +20,14 @@ _Rows = list[tuple[Any, ...]]
 
 
 class OwnSchema:
-    """Taken from a database in memory that has the newest migration; of `tables` their columns and foreign keys."""
+    """Taken from a database that has the newest migration; of `tables` their columns and foreign keys."""
+
+    @classmethod
+    def made_by(cls, migrate: Callable[[sqlite3.Connection], object], tables: Iterable[str]) -> Self:
+        """`migrate` is given an empty database in memory, in autocommit mode."""
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+            migrate(connection)
+            return cls(connection, tables)
 
     def __init__(self, migrated: sqlite3.Connection, tables: Iterable[str]) -> None:
         self._triggers = _triggers(migrated)

@@ -175,11 +175,8 @@ class Application:
             keys = await open_service_keys(self._service, self._index, request_id="start")
         except (KMSError, StorageError, SealingError) as error:
             reason = f"{type(error).__name__}: {error}"
-            if reason != self._sealed_because:
-                _log.warning("sealed: %s", reason)
-                if isinstance(error, SealingError):
-                    integrity_event("key", reason)
-            self._sealed_because = reason
+            if self._stays_sealed(reason) and isinstance(error, SealingError):
+                integrity_event("key", reason)
             return False
         if not await self._try_to_seal_identities(keys) or not await self._try_to_configure(keys):
             return False
@@ -200,16 +197,21 @@ class Application:
         _log.info("unsealed")
         return True
 
+    def _stays_sealed(self, reason: str, level: int = logging.WARNING) -> bool:
+        """Whether that is news, and so is in the log."""
+        is_news = reason != self._sealed_because
+        if is_news:
+            _log.log(level, "sealed: %s", reason)
+        self._sealed_because = reason
+        return is_news
+
     async def _try_to_seal_identities(self, keys: ServiceKeys) -> bool:
         try:
             await require_identity_seals(
                 self._service, partial(asyncio.to_thread, self._seal_older_identities, keys), request_id="start"
             )
         except (KMSError, IdentityStoreError, OSError) as error:
-            reason = f"seals of identities: {error}"
-            if reason != self._sealed_because:
-                _log.warning("sealed: %s", reason)
-            self._sealed_because = reason
+            self._stays_sealed(f"seals of identities: {error}")
             return False
         return True
 
@@ -226,10 +228,7 @@ class Application:
             finally:
                 await self._tell_configured()
         except (ConfigError, IdentityStoreError, PolicyError, ValueError, OSError) as error:
-            reason = f"configured accounts: {error}"
-            if reason != self._sealed_because:
-                _log.error("sealed: %s", reason)
-            self._sealed_because = reason
+            self._stays_sealed(f"configured accounts: {error}", logging.ERROR)
             return False
         return True
 

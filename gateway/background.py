@@ -57,6 +57,7 @@ class Background:
         self._index = index
         self._blobs = blobs
         self._owner = owner
+        self._one_scrub = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -172,8 +173,9 @@ class Background:
         while True:
             await asyncio.sleep(SCRUB_LOOK_SECONDS)
             try:
-                if await scrub.is_due(every_days * DAY_SECONDS):
-                    await scrub.run(bytes_per_second=self._settings.scrub.bytes_per_second)
+                async with self._one_scrub:  # how much is read in a second is said of both kinds together
+                    if await scrub.is_due(every_days * DAY_SECONDS):
+                        await scrub.run(bytes_per_second=self._settings.scrub.bytes_per_second)
             except (StorageError, SealingError) as error:
                 _log.warning("%s: %s", scrub.name, error)
 

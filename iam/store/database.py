@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -51,9 +50,7 @@ def open_database(path: Path, *, schema: int | None = None) -> sqlite3.Connectio
 @lru_cache(1)
 def own_schema() -> OwnSchema:
     """What an identity database of this release has."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        _migrate(connection, _migrations())
-        return OwnSchema(connection, SEALED.tables)
+    return OwnSchema.made_by(partial(_migrate, migrations=_migrations()), SEALED.tables)
 
 
 def newest_schema() -> int:

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -135,9 +135,7 @@ class Database:
 @lru_cache(1)
 def own_schema() -> OwnSchema:
     """What a key store of this release has."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-        migrate(connection)
-        return OwnSchema(connection, SEALED.tables)
+    return OwnSchema.made_by(migrate, SEALED.tables)
 
 
 def open_writer(path: Path, *, schema: int | None = None) -> sqlite3.Connection:
