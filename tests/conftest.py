@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 
@@ -42,6 +43,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lengths = Counter(item.path for item in items)
     places = {path: place for place, path in enumerate(lengths)}
     items.sort(key=lambda item: (item.path not in long, -lengths[item.path], places[item.path]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """No test leaves logs off for those that come after it in the same process, who may look for a line."""
+    yield
+    if level := logging.root.manager.disable:
+        logging.disable(logging.NOTSET)
+        pytest.fail(f"{item.nodeid} left logs disabled up to level {level}")
 
 
 @pytest.fixture(scope="session")

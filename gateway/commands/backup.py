@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import click
 from gateway.backup.archive import BadBackup
 from gateway.backup.contents import Manifest, make_backup, opened_backup, remove_leftovers, restore
 from gateway.commands.alone import stopped
-from gateway.commands.failures import AlreadyServed, Failure, load_settings
+from gateway.commands.failures import AlreadyServed, Failure, load_settings, quiet_logs
 from gateway.commands.identity_store import JSON, PLACE, format_time
 from gateway.commands.kms import ROLLBACK_WARNING
 from gateway.commands.terminal import size_text
@@ -91,9 +90,9 @@ def restore_command(*, place: Path, file: Path, replaces: bool, dry_run: bool, y
 
 @contextlib.contextmanager
 def _told_failures(outcome: str) -> Iterator[None]:
-    logging.disable(logging.WARNING)
     try:
-        yield
+        with quiet_logs():
+            yield
     except AlreadyRunning as error:
         raise AlreadyServed(f"{outcome}: {error}") from error
     except FileExistsError as error:
@@ -111,8 +110,6 @@ def _told_failures(outcome: str) -> Iterator[None]:
         raise Failure(f"{outcome}: {error}") from error
     except OSError as error:
         raise Failure(f"{outcome}: {error.filename or ''}: {error.strerror or error}") from error
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _facts(manifest: Manifest) -> dict[str, object]:

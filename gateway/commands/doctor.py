@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import click
 
 from gateway.checks import examine
-from gateway.commands.failures import PROBLEM, load_settings
+from gateway.commands.failures import PROBLEM, load_settings, quiet_logs
 
 
 @click.command()
 @click.argument("place", metavar="DATA", type=click.Path(exists=True, path_type=Path))
+@quiet_logs()
 def doctor(place: Path) -> None:
     """Check DATA: configuration, permissions, disk, clock, addresses, PIN, databases and the root.
 
     Changes nothing, and may run beside a serving gateway. Says one sentence for each check, and exits with 1 if any
     of them found a problem (3 if the configuration cannot be read at all).
     """
-    logging.disable(logging.WARNING)
     settings = load_settings(place)
     click.echo("ok       configuration: every setting is understood")
     problems = 0

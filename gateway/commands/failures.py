@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -23,6 +26,17 @@ class BadConfiguration(Failure):
 
 class AlreadyServed(Failure):
     exit_code = 4
+
+
+@contextlib.contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keeps from the terminal what libraries log below an error, as the command tells its user in its own words."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def load_settings(place: Path) -> Settings:

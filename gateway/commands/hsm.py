@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from itertools import groupby
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gateway.commands.failures import PROBLEM, Failure, load_settings
+from gateway.commands.failures import PROBLEM, Failure, load_settings, quiet_logs
 from gateway.commands.rotate_root import remove_old_roots, rotate_root
 from kms.hsm.driver import DEFAULT, Driver, format_driver, read_driver
 from kms.hsm.interface import RootError
@@ -38,6 +37,7 @@ def hsm() -> None:
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the driver profile that fits to this file, which must not exist.",
 )
+@quiet_logs()
 def probe_command(
     *, data: Path | None, uri: str, pin_file: Path | None, driver_file: Path | None, output: Path | None
 ) -> None:
@@ -48,7 +48,6 @@ def probe_command(
     """
     if (data is None) == (not uri):
         raise click.UsageError("give either --data or --uri")
-    logging.disable(logging.WARNING)
     try:
         found = _of_data(data) if data is not None else _of_uri(uri, pin_file, driver_file)
         probed = found()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from gateway.commands.failures import Failure
+from gateway.commands.failures import Failure, quiet_logs
 from gateway.config import Settings
 from gateway.identities import identities_to_change, identities_without_secrets
 from gateway.key_stores import open_keys
@@ -77,17 +76,15 @@ def told_act(settings: Settings, name: str, **details: str) -> Iterator[None]:
 @contextlib.contextmanager
 def told_failures() -> Iterator[None]:
     """Raises Failure in place of what the store, the KMS and its root refuse."""
-    logging.disable(logging.WARNING)
     try:
-        yield
+        with quiet_logs():
+            yield
     except PolicyError as error:
         raise Failure(f"this is no policy: {error.message}") from error
     except (IdentityStoreError, StorageError, SealingError, KMSError, RootError, StoreError, ValueError) as error:
         raise Failure(str(error) or type(error).__name__) from error
     except OSError as error:
         raise Failure(f"{error.filename}: {error.strerror}") from error
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def now_us() -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import click
 
 from gateway.commands.alone import stopped
-from gateway.commands.failures import AlreadyServed, Failure, load_settings
+from gateway.commands.failures import AlreadyServed, Failure, load_settings, quiet_logs
 from gateway.config import Settings
 from gateway.kmsd import root_settings
 from gateway.supervisor import AlreadyRunning
@@ -129,9 +128,9 @@ def _place(settings: Settings) -> Place:
 
 @contextlib.contextmanager
 def _told_failures(outcome: str) -> Iterator[None]:
-    logging.disable(logging.WARNING)
     try:
-        yield
+        with quiet_logs():
+            yield
     except AlreadyRunning as error:
         raise AlreadyServed(f"{outcome}: {error}") from error
     except Unreadable as error:
@@ -142,8 +141,6 @@ def _told_failures(outcome: str) -> Iterator[None]:
         raise Failure(f"{outcome}: {error}") from error
     except OSError as error:
         raise Failure(f"{outcome}: {error.filename or ''}: {error.strerror or error}") from error
-    finally:
-        logging.disable(logging.NOTSET)
 
 
 def _tell_staged(file: Path, ready: Staged) -> None:

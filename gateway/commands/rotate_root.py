@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from gateway.commands.failures import PROBLEM, Failure, load_settings
+from gateway.commands.failures import PROBLEM, Failure, load_settings, quiet_logs
 from gateway.kmsd import root_settings
 from kms.daemon.rotation import (
     AnotherTarget,
@@ -115,11 +114,10 @@ def remove_old_roots(place: Path, yes: bool, as_json: bool) -> None:
 @contextlib.contextmanager
 def _opened(place: Path) -> Iterator[tuple[Place, SQLiteKeyStore, Roots]]:
     """The key store of a data directory, and its roots, with what goes wrong told in a sentence."""
-    logging.disable(logging.WARNING)
     settings = load_settings(place)
     at = Place(settings.keys_path, root_settings(settings), settings.key_database)
     try:
-        with opened(at) as (store, roots):
+        with quiet_logs(), opened(at) as (store, roots):
             yield at, store, roots
     except (RootError, StoreError, SettingsError, OSError) as error:
         raise Failure(f"{error}. What was done stays done; the same command goes on from there") from error
