@@ -714,6 +714,8 @@ class MemoryBlobWriter:
 
 
 class MemoryBlobReader:
+    waits = False
+
     def __init__(self, data: bytes) -> None:
         self._data = data
 

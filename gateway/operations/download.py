@@ -1,8 +1,8 @@
 """Stored bodies read back: a range of an object's plaintext, out of one blob or many, authenticated before it leaves.
 
-Ciphertext is read one batch ahead of the connection, in the blob store's threads; decrypting a batch costs about as
-much as a thread hop (30 µs for 256 KiB and a layer), so it is done on the event loop. Memory for a stream: two batches
-of ciphertext and one of plaintext, whatever the object's size.
+Where reading waits, ciphertext is read one batch ahead of the connection, in the blob store's threads; decrypting a
+batch costs about as much as a thread hop (30 µs for 256 KiB and a layer), so it is done on the event loop. Memory for a
+stream: one batch of plaintext, one or two of ciphertext, whatever the object's size.
 """
 
 from __future__ import annotations
@@ -218,7 +218,7 @@ async def _blob_range(
     services: BodyServices, data_key: BodyKey, blob: BlobSlice, start: int, end: int
 ) -> AsyncGenerator[Buffer]:
     source = await _open_source(services, blob, start, end)
-    ahead: asyncio.Task[bytes] | None = None
+    ahead: asyncio.Task[Buffer] | None = None
     try:
         opener = await _opener(services, data_key, blob, source)
         spans = segment_spans(
@@ -231,17 +231,22 @@ async def _blob_range(
         )
         span, following = next(spans), next(spans, None)
         plaintext = bytearray(opener.plain_size(span.first_segment, span.stored_length))
-        ahead = asyncio.create_task(_read_span(source, blob, span))
         while True:
             try:
-                sealed = await ahead
-                if following is not None:
+                if ahead is None:
+                    sealed = await _read_span(source, blob, span)
+                else:
+                    sealed = await ahead
+                    ahead = None
+                if following is not None and source.waits:
                     ahead = asyncio.create_task(_read_span(source, blob, following))
                 opener.open_into(span.first_segment, sealed, plaintext)
+                del sealed  # not to be kept for as long as the client takes
             except AuthenticationFailed as error:
-                await _given_up(ahead)  # of the same copy
+                if ahead is not None:  # of the same copy
+                    await _given_up(ahead)
+                    ahead = None
                 await _go_to_another_copy(services, blob, source, error)
-                ahead = asyncio.create_task(_read_span(source, blob, span))
                 continue
             yield memoryview(plaintext)[span.skip_bytes : span.skip_bytes + span.take_bytes]
             if following is None:
@@ -253,7 +258,7 @@ async def _blob_range(
         await source.close()
 
 
-async def _given_up(reading: asyncio.Task[bytes]) -> None:
+async def _given_up(reading: asyncio.Task[Buffer]) -> None:
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
 
@@ -261,14 +266,17 @@ async def _given_up(reading: asyncio.Task[bytes]) -> None:
 class Source(Protocol):
     """As BlobReader."""
 
-    async def read(self, offset: int, length: int) -> bytes: ...
+    @property
+    def waits(self) -> bool: ...
+
+    async def read(self, offset: int, length: int) -> Buffer: ...
 
     async def distrust(self) -> bool: ...
 
     async def close(self) -> None: ...
 
 
-async def _read_span(source: Source, blob: BlobSlice, span: SegmentSpan) -> bytes:
+async def _read_span(source: Source, blob: BlobSlice, span: SegmentSpan) -> Buffer:
     """Whole segments, all of them. Raises AuthenticationFailed: where a blob was cut between two segments, what is left
     of it is authentic, and would pass for a shorter answer, or leave what was in a buffer before."""
     sealed = await source.read(span.stored_offset, span.stored_length)
@@ -279,6 +287,8 @@ async def _read_span(source: Source, blob: BlobSlice, span: SegmentSpan) -> byte
 
 class InlineSource:
     """A blob that lies in the index."""
+
+    waits = False
 
     def __init__(self, blob: bytes) -> None:
         self._blob = blob

@@ -51,7 +51,7 @@ async def check_stored(store: BlobStore, blob_id: bytes, stored_bytes: int, spen
 
 async def read_footer(source: Source, blob_id: bytes, stored_bytes: int) -> tuple[bytes, Footer]:
     """Header and footer of a blob that ends where it should. Raises AuthenticationFailed or FormatError."""
-    header = await source.read(0, HEADER_SIZE)
+    header = bytes(await source.read(0, HEADER_SIZE))
     if Header.parse(header).blob_id != blob_id:
         raise AuthenticationFailed(blob_id=blob_id)
     end = await source.read(max(stored_bytes - TAIL_SIZE, 0), TAIL_SIZE + 1)  # a byte more: a blob that grew shows

@@ -8,7 +8,8 @@ Order of durable steps, and what a crash after each leaves behind:
 4. fsync of the directory                  a blob without a row, as long as the caller has not written one
 
 Everything that may wait for the disk runs in threads: writes and syncs in one pool, reads in another, so that a GET
-does not queue behind other requests' fsyncs. Files have mode 0600, directories 0700.
+does not queue behind other requests' fsyncs. What the kernel has in memory is read without (`cached_reads.py`).
+Files have mode 0600, directories 0700.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import aiofiles.os
 
 from database.threads import started_threads
+from gateway.storage.blobs.cached_reads import open_cached
 from gateway.storage.blobs.directory_sync import DirectorySync, sync_directory
 from gateway.storage.blobs.file_reader import FileBlobReader, open_head
 from gateway.storage.blobs.file_writer import FileBlobWriter
@@ -73,6 +75,8 @@ class FileBlobStore:
     async def open(self, blob_id: bytes, *, start: int = 0, end: int = 0) -> FileBlobReader:
         """See BlobStore. A read costs the same whether it was announced or not."""
         path = self._layout.path(blob_id)
+        if (cached := open_cached(path)) is not None:
+            return FileBlobReader(cached, b"", self._reading)
         opening = self._reading.submit(open_head, path)
         try:
             fd, head = await asyncio.wrap_future(opening)

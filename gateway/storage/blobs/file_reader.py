@@ -6,10 +6,15 @@ import asyncio
 import os
 from concurrent.futures import Executor, Future
 
+from gateway.storage.blobs.cached_reads import read_cached
+from gateway.storage.blobs.interface import Buffer
 from gateway.storage.errors import StorageUnavailable
 
 HEAD_BYTES = 68 * 1024
-"""Read along with opening: a blob of one segment (64 KiB, header, tag) then needs one hop into a thread, not three."""
+"""Read along with opening in a thread: a blob of one segment (64 KiB, header, tag) then needs one hop, not three."""
+
+TURN_BYTES = 64 * 1024
+"""Reads longer than this let others run, even if they wait for nothing: a large file may be in memory as a whole."""
 
 
 def open_head(path: str) -> tuple[int, bytes]:
@@ -26,10 +31,17 @@ class FileBlobReader:
     """See BlobReader. One read at a time."""
 
     def __init__(self, fd: int, head: bytes, executor: Executor) -> None:
+        """`head`: what is known of the file's beginning, if anything."""
         self._fd = fd
         self._head = head
         self._executor = executor
         self._under_way: Future[bytes] | None = None
+        self._has_waited = False
+
+    @property
+    def waits(self) -> bool:
+        """See BlobReader."""
+        return self._has_waited
 
     def stored_bytes(self) -> int:
         """See BlobReader. Of a file that is open already, so that this waits for no disk."""
@@ -38,11 +50,17 @@ class FileBlobReader:
         except OSError as error:
             raise StorageUnavailable(f"blobs: {error}") from error
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> Buffer:
         """See BlobReader."""
         end = offset + length
-        if end <= len(self._head) or len(self._head) < HEAD_BYTES:
+        if end <= len(self._head):
             return self._head[offset:end]
+        data = read_cached(self._fd, offset, length)
+        self._has_waited = data is None
+        if data is not None:
+            if length > TURN_BYTES:
+                await asyncio.sleep(0)
+            return data
         self._under_way = self._executor.submit(_pread, self._fd, offset, length)
         try:
             return await asyncio.wrap_future(self._under_way)

@@ -35,7 +35,12 @@ class BlobReader(Protocol):
         """The length of the whole blob. Raises StorageUnavailable."""
         ...
 
-    async def read(self, offset: int, length: int) -> bytes:
+    @property
+    def waits(self) -> bool:
+        """Whether reads wait for a disk or a network, so that it pays to read ahead of what is used. May change."""
+        ...
+
+    async def read(self, offset: int, length: int) -> Buffer:
         """Exactly `length` bytes from `offset`; fewer only where the blob ends."""
         ...
 

@@ -158,7 +158,12 @@ class MirrorBlobReader:
         """See BlobReader. Of the copy that is being read."""
         return self._reader().stored_bytes()
 
-    async def read(self, offset: int, length: int) -> bytes:
+    @property
+    def waits(self) -> bool:
+        """See BlobReader."""
+        return self._current is None or self._current.waits
+
+    async def read(self, offset: int, length: int) -> Buffer:
         """See BlobReader."""
         while True:
             try:

@@ -43,6 +43,11 @@ class S3BlobReader:
         """See BlobReader."""
         return self._size
 
+    @property
+    def waits(self) -> bool:
+        """See BlobReader."""
+        return True
+
     async def read(self, offset: int, length: int) -> bytes:
         """See BlobReader."""
         end = min(offset + length, self._size)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from gateway.storage.blobs import directory_sync, file_writer, places
+from gateway.storage.blobs import directory_sync, file, file_reader, file_writer, places
 from gateway.storage.blobs.directory_sync import DirectorySync
 from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.blobs.layout import purge_all_temporary, purge_temporary
@@ -24,9 +24,18 @@ from gateway.storage.errors import BlobMissing, StorageUnavailable
 from tests.conformance.blobs import BlobSuite, blob_id_at, load_blob, now_ms, scanned, store_blob
 
 
+@pytest.fixture
+def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file has to be opened and read in a thread."""
+    monkeypatch.setattr(file, "open_cached", lambda _path: None)
+    monkeypatch.setattr(file_reader, "read_cached", lambda _fd, _offset, _length: None)
+
+
 class TestFileBlobStore(BlobSuite):
-    @pytest.fixture
-    async def store(self, tmp_path: Path) -> AsyncIterator[FileBlobStore]:
+    @pytest.fixture(params=["as it comes", "nothing cached"])
+    async def store(self, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[FileBlobStore]:
+        if request.param == "nothing cached":
+            request.getfixturevalue("nothing_cached")
         store = FileBlobStore(tmp_path / "data", "worker-0", fsync=False)
         yield store
         await store.close()
@@ -273,6 +282,7 @@ async def test_short_writes_are_continued(store: FileBlobStore, monkeypatch: pyt
     assert await load_blob(store, blob_id) == data
 
 
+@pytest.mark.usefixtures("nothing_cached")
 async def test_failing_read_is_unavailable(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     blob_id = blob_id_at(now_ms())
     await store_blob(store, blob_id, os.urandom(200_000))
@@ -338,6 +348,7 @@ async def test_cancelled_writer_leaves_no_trace(
     assert open_files() == descriptors
 
 
+@pytest.mark.usefixtures("nothing_cached")
 async def test_reader_closed_during_a_cancelled_read_closes_later(
     store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

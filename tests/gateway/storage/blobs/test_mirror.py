@@ -12,7 +12,7 @@ import pytest
 from gateway.storage.blobs import mirror as mirroring
 from gateway.storage.blobs.copies import copies_of, copy_blob
 from gateway.storage.blobs.file import FileBlobStore
-from gateway.storage.blobs.interface import BlobReader
+from gateway.storage.blobs.interface import BlobReader, Buffer
 from gateway.storage.blobs.mirror import MirrorBlobStore
 from gateway.storage.blobs.naming import directory_of, locations_of
 from gateway.storage.blobs.s3 import backend
@@ -89,10 +89,14 @@ class _FailingReader:
     store: Failing
     reader: BlobReader
 
+    @property
+    def waits(self) -> bool:
+        return self.reader.waits
+
     def stored_bytes(self) -> int:
         return self.reader.stored_bytes()
 
-    async def read(self, offset: int, length: int) -> bytes:
+    async def read(self, offset: int, length: int) -> Buffer:
         self.store._require()
         return await self.reader.read(offset, length)
 
