@@ -188,6 +188,17 @@ static int is_known(int descriptor) {
 
 static int place_at(int descriptor) { return is_known(descriptor) ? descriptors[descriptor].place : OUTSIDE; }
 
+/* What the descriptor is of; its inode. */
+static struct stat know(int descriptor, int place) {
+    struct stat status;
+    if (descriptor >= MAX_DESCRIPTOR || fstat(descriptor, &status)) give_up(__func__);
+    descriptors[descriptor].place = (int8_t)place;
+    descriptors[descriptor].is_directory = S_ISDIR(status.st_mode);
+    descriptors[descriptor].inode = status.st_ino;
+    descriptors[descriptor].is_known = 1;
+    return status;
+}
+
 static int opened(int directory, const char *path, int flags, mode_t mode) {
     char buffer[PATH_MAX];
     const char *inside = below(directory, path, buffer);
@@ -203,12 +214,7 @@ static int opened(int directory, const char *path, int flags, mode_t mode) {
     } while (descriptor < 0 && errno == EEXIST);
     if (descriptor < 0) return -1;
     is_made |= flags & O_CREAT && flags & O_EXCL;
-    struct stat status;
-    if (descriptor >= MAX_DESCRIPTOR || fstat(descriptor, &status)) give_up(__func__);
-    descriptors[descriptor].place = (int8_t)place;
-    descriptors[descriptor].is_directory = S_ISDIR(status.st_mode);
-    descriptors[descriptor].inode = status.st_ino;
-    descriptors[descriptor].is_known = 1;
+    struct stat status = know(descriptor, place);
     if (is_made) note(OPEN, status.st_ino, status.st_mode & 07777, inside, NULL, NULL, 0);
     else if (flags & O_TRUNC) note(TRUNCATE, status.st_ino, 0, NULL, NULL, NULL, 0);
     if (is_made) step(OPEN, place, 1);
@@ -228,6 +234,22 @@ int __open_2(const char *path, int flags) { return opened(AT_FDCWD, path, flags,
 int __open64_2(const char *path, int flags) { return opened(AT_FDCWD, path, flags, 0); }
 int __openat_2(int at, const char *path, int flags) { return opened(at, path, flags, 0); }
 int __openat64_2(int at, const char *path, int flags) { return opened(at, path, flags, 0); }
+
+/* openat2 has no function of its own; what is opened by it is only read. */
+long syscall(long number, ...) {
+    REAL(syscall);
+    long given[6];
+    va_list rest;
+    va_start(rest, number);
+    for (int i = 0; i < 6; i++) given[i] = va_arg(rest, long);
+    va_end(rest);
+    char buffer[PATH_MAX];
+    const char *inside = number == SYS_openat2 ? below((int)given[0], (const char *)given[1], buffer) : NULL;
+    if (inside && fails(OPEN, place_of(inside))) return -1;
+    long result = real(number, given[0], given[1], given[2], given[3], given[4], given[5]);
+    if (inside && result >= 0) know((int)result, place_of(inside));
+    return result;
+}
 
 int close(int descriptor) {
     REAL(close);
@@ -290,6 +312,10 @@ ssize_t pread64(int descriptor, void *data, size_t bytes, off64_t offset) {
     return fails(READ, place_at(descriptor)) ? -1 : real(descriptor, data, bytes, offset);
 }
 ssize_t pread(int descriptor, void *data, size_t bytes, off_t offset) { return pread64(descriptor, data, bytes, offset); }
+ssize_t preadv64v2(int descriptor, const struct iovec *parts, int count, off64_t offset, int flags) {
+    REAL(preadv64v2);
+    return fails(READ, place_at(descriptor)) ? -1 : real(descriptor, parts, count, offset, flags);
+}
 
 int ftruncate64(int descriptor, off64_t bytes) {
     REAL(ftruncate64);
