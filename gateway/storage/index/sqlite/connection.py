@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.sqlite.errors import translated
-from gateway.storage.index.sqlite.writer import GroupWriter, T, Work
+from gateway.storage.index.sqlite.writer import AtOnce, GroupWriter, T, Work
 
 PAGE_SIZE = 8192
 """Bytes. A row of a version is about 700 bytes, an inline body up to 16 KiB; fixed when the database is made."""
@@ -105,9 +105,9 @@ class Database:
         finally:
             self.rows("COMMIT")
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], at_once: AtOnce[T] | None = None) -> T:
         """See GroupWriter.run."""
-        return await self._writer.run(work)
+        return await self._writer.run(work, at_once)
 
     async def close(self) -> None:
         """Idempotent."""

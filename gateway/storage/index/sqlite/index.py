@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gateway.storage.errors import StorageUnavailable
+from gateway.storage.index.sqlite.at_once import prepare
 from gateway.storage.index.sqlite.batch_jobs import SQLiteBatchJobs
 from gateway.storage.index.sqlite.bucket_keys import SQLiteBucketKeys
 from gateway.storage.index.sqlite.buckets import SQLiteBuckets
@@ -88,6 +89,7 @@ def _open_for_writing(path: Path, durable: bool) -> tuple[sqlite3.Connection, Wr
             connection = connect(path, durable=durable)
             try:
                 migrate(connection)
+                prepare(connection)
             except BaseException as error:
                 connection.close()
                 if isinstance(error, sqlite3.Error):

@@ -32,12 +32,14 @@ from gateway.storage.index.records import (
     NewBlob,
     ObjectRow,
 )
+from gateway.storage.index.sqlite.at_once import is_usual, place_at_once, remove_at_once
 from gateway.storage.index.sqlite.blob_rows import share_blobs
 from gateway.storage.index.sqlite.bucket_rows import require_bucket
 from gateway.storage.index.sqlite.client_tokens import request_of_token, use_token
 from gateway.storage.index.sqlite.part import IndexPart
 from gateway.storage.index.sqlite.versions import (
     GET_CURRENT,
+    StoredVersion,
     add_blobs,
     change_version,
     current_version,
@@ -90,18 +92,26 @@ class SQLiteObjects(IndexPart):
     async def put_object(
         self, row: ObjectRow, blobs: Sequence[NewBlob], precondition: Precondition | None = None
     ) -> None:
+        usual = is_usual(row, blobs)
+
+        def put_first(connection: sqlite3.Connection) -> tuple[None] | None:
+            return (None,) if place_at_once(connection, row, blobs[0], None, self._clock_us()) else None
+
         def put(connection: sqlite3.Connection) -> None:
             require_bucket(connection, row.bucket_id)
             current = current_version(connection, row.bucket_id, row.key)
             if precondition:
                 precondition(current.row if current else None)
+            now_us = self._clock_us()
+            if usual and place_at_once(connection, row, blobs[0], current, now_us):
+                return
             add_blobs(connection, blobs)
             new = {blob.blob_id for blob in blobs}
             # Sharing comes before the replaced version lets go: a copy onto itself must not condemn its own blobs.
             share_blobs(connection, [blob_id for blob_id in all_blobs(row) if blob_id not in new])
-            place_version(connection, row, current, self._clock_us())
+            place_version(connection, row, current, now_us)
 
-        await self._database.write(put)
+        await self._database.write(put, put_first if usual and precondition is None else None)
 
     async def get_object(self, bucket_id: bytes, key: bytes, version_id: str | None = None) -> ObjectRow:
         if version_id is not None:
@@ -176,7 +186,15 @@ class SQLiteObjects(IndexPart):
         def delete(connection: sqlite3.Connection) -> ObjectRow | None:
             return _delete(connection, bucket_id, deletion, precondition, self._clock_us())
 
-        return await self._database.write(delete)
+        def delete_only(connection: sqlite3.Connection) -> tuple[ObjectRow | None] | None:
+            version = _version_of(connection, bucket_id, deletion)
+            if precondition:
+                precondition(version.row if version else None)
+            if version is None:
+                return (None,)
+            return (version.row,) if remove_at_once(connection, version, self._clock_us()) else None
+
+        return await self._database.write(delete, delete_only if deletion.marker is None else None)
 
     async def delete_objects(self, bucket_id: bytes, deletions: Sequence[Deletion]) -> Sequence[ObjectRow | None]:
         def delete(connection: sqlite3.Connection) -> list[ObjectRow | None]:
@@ -259,6 +277,13 @@ class SQLiteObjects(IndexPart):
         return self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, fetch.limit))
 
 
+def _version_of(connection: sqlite3.Connection, bucket_id: bytes, deletion: Deletion) -> StoredVersion | None:
+    """What a deletion is about: the version that it names, else the newest one."""
+    if deletion.version_id is None:
+        return current_version(connection, bucket_id, deletion.key)
+    return find_version(connection, bucket_id, deletion.key, deletion.version_id)
+
+
 def _delete(
     connection: sqlite3.Connection,
     bucket_id: bytes,
@@ -267,16 +292,12 @@ def _delete(
     now_us: int,
 ) -> ObjectRow | None:
     """See ObjectIndex.delete_object; inside a write transaction."""
-    key, version_id, marker = deletion.key, deletion.version_id, deletion.marker
-    if version_id is None:
-        version = current_version(connection, bucket_id, key)
-    else:
-        version = find_version(connection, bucket_id, key, version_id)
+    version = _version_of(connection, bucket_id, deletion)
     if precondition:
         precondition(version.row if version else None)
-    if marker is not None:
+    if deletion.marker is not None:
         require_bucket(connection, bucket_id)
-        place_version(connection, marker, version, now_us)
+        place_version(connection, deletion.marker, version, now_us)
         return None
     if version is None:
         return None

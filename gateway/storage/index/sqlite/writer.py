@@ -1,10 +1,11 @@
 """The one writer of a process: group commit.
 
 Theory of operation. A durable commit costs an fsync, milliseconds in which dozens of other writes arrive. So writes
-queue, and the writer thread takes all of them at once: BEGIN IMMEDIATE, then each write in a SAVEPOINT of its own,
-then one COMMIT. A write that raises is undone alone and the others go on. Only after the COMMIT are callers told. No
-timer is needed: the group is what arrived while the last commit ran. The thread is woken once for each turn of the
-event loop, after all writes of it are queued: groups of 16 clients' PUTs have five writes so, and had three.
+queue, and the writer thread takes all of them at once: BEGIN IMMEDIATE, then each write in a SAVEPOINT of its own (or
+in one statement, which needs none), then one COMMIT. A write that raises is undone alone and the others go on. Only
+after the COMMIT are callers told. No timer is needed: the group is what arrived while the last commit ran. The thread
+is woken once for each turn of the event loop, after all writes of it are queued: groups of 16 clients' PUTs have five
+writes so, and had three.
 
 The queue is emptied after the lock between processes is held, not before: the wait for it makes the group larger, and a
 caller that gave up meanwhile (cancelled, or out of patience) is passed over with nothing done.
@@ -31,6 +32,8 @@ from gateway.storage.index.sqlite.write_lock import WriteLock
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
+AtOnce = Callable[[sqlite3.Connection], tuple[T] | None]
+"""The same as some Work in at most one statement that writes; its result, or None where that cannot be done."""
 
 MAX_GROUP = 256
 """Writes in one transaction: beyond a few dozen the fsync is paid for, and others wait for the lock meanwhile."""
@@ -46,10 +49,11 @@ CHECKPOINT_WRITES = 1000
 
 
 class _Job:
-    __slots__ = ("error", "future", "result", "work")
+    __slots__ = ("at_once", "error", "future", "result", "work")
 
-    def __init__(self, work: Work[Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, work: Work[Any], at_once: AtOnce[Any] | None, future: asyncio.Future[Any]) -> None:
         self.work = work
+        self.at_once = at_once
         self.future = future
         self.result: Any = None
         self.error: Exception | None = None
@@ -76,13 +80,14 @@ class GroupWriter:
         self._thread = threading.Thread(target=self._serve, name="index-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T], at_once: AtOnce[T] | None = None) -> T:
         """Run `work` in a transaction, in the writer thread; its result once that is durable.
 
-        What `work` raises is raised here, and what it did is undone. Cancelled, the work is either not done or done
-        whole. Raises StorageUnavailable when the database cannot serve, nothing having been changed.
+        `at_once`, where there is one, is tried before, and if it did everything `work` is not run. What either raises
+        is raised here, and what it did is undone. Cancelled, the work is either not done or done whole. Raises
+        StorageUnavailable when the database cannot serve, nothing having been changed.
         """
-        job = _Job(work, self._loop.create_future())
+        job = _Job(work, at_once, self._loop.create_future())
         if self._closing:
             raise StorageUnavailable("the index is closed")
         self._queue.append(job)  # without the lock: the other thread takes from the other end
@@ -160,6 +165,8 @@ class GroupWriter:
                     job.error = translated_in_commit(error) if may_be_written else translated(error)
 
     def _attempt(self, job: _Job) -> None:
+        if self._is_done_at_once(job):
+            return
         execute = self._connection.execute
         execute("SAVEPOINT job")
         try:
@@ -172,6 +179,22 @@ class GroupWriter:
             execute("ROLLBACK TO job")
             job.error = translated(error)
         execute("RELEASE job")
+
+    def _is_done_at_once(self, job: _Job) -> bool:
+        """Whether nothing is left to do of it, be it that it failed, with nothing changed."""
+        if job.at_once is None:
+            return False
+        try:
+            done = job.at_once(self._connection)
+        except Exception as error:
+            if not self._connection.in_transaction:
+                raise  # as above
+            job.error = translated(error)
+            return True
+        if done is None:
+            return False
+        (job.result,) = done
+        return True
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:

@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +83,44 @@ async def test_refused_write_does_not_disturb_its_group(index: SQLiteIndex, buck
     page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
     assert page.rows == tuple(row for i, row in enumerate(rows) if i % 3 != 1)
     assert len(await index.known_blobs([row.blob_ids[0] for row in rows])) == 6
+
+
+async def test_usual_writes_take_one_statement_and_removals_two(index: SQLiteIndex, bucket_id: bytes) -> None:
+    """A statement is told of once more for each one of a trigger that it has run."""
+    row = object_row(bucket_id)
+    statements: list[str] = []
+    index._database._writer._connection.set_trace_callback(statements.append)
+
+    def told() -> list[str]:
+        words = [" ".join(each.split()[:3]) for each in statements]
+        statements.clear()
+        return [key for key, _ in groupby(words)]
+
+    await index.put_object(row, [NewBlob(row.blob_ids[0], 5, b"body")])
+    assert told() == ["BEGIN IMMEDIATE", "INSERT INTO placed_object", "COMMIT"]
+    await index.delete_object(bucket_id, Deletion(row.key, row.version_id))
+    assert [each for each in told() if not each.startswith("SELECT")] == [
+        "BEGIN IMMEDIATE",
+        "INSERT INTO removed_object",
+        "COMMIT",
+    ]
+
+
+async def test_usual_write_that_fails_half_way_is_undone_alone(
+    index: SQLiteIndex, bucket_id: bytes, path: Path
+) -> None:
+    rows = [object_row(bucket_id, b"%d" % i) for i in range(3)]
+    rows[1] = replace(rows[1], sealed=None)  # type: ignore[arg-type]  # refused after its blob was added
+    lock = WriteLock(path)
+    with lock.held():
+        writes = [asyncio.create_task(put(index, row)) for row in rows]
+        await asyncio.sleep(0)
+    lock.close()
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [type(result) for result in results] == [ObjectRow, sqlite3.IntegrityError, ObjectRow]
+    page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+    assert [row.key for row in page.rows] == [b"0", b"2"]
+    assert await index.known_blobs([row.blob_ids[0] for row in rows]) == {rows[0].blob_ids[0], rows[2].blob_ids[0]}
 
 
 async def test_precondition_that_raises_stop_iteration_is_reported(index: SQLiteIndex, bucket_id: bytes) -> None:
