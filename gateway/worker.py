@@ -40,7 +40,7 @@ from gateway.storage.errors import StorageUnavailable
 log = logging.getLogger("gateway.worker")  # also where this module is __main__
 
 READY = b"ready\n"
-GAUGE_SECONDS = 1.0
+METRICS_SECONDS = 0.25
 
 ADMIN_RETIRE_SECONDS = 5.0
 """Who asks for health and metrics on a kept-alive connection of a retired worker has this long to ask again."""
@@ -70,6 +70,7 @@ class Worker:
         self._retiring = asyncio.Event()
         self._told = asyncio.Event()
         self._orphaned = asyncio.Event()
+        self._request_metrics = metrics.RequestMetrics()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -89,7 +90,7 @@ class Worker:
                 return
             listener = await self._listen(application, self._order.listen_fds, ending)
             admin = await self._listen_admin(application, self._order.admin_fd, ending)
-            await self._run_beside(self._set_gauges(listener), ending)
+            await self._run_beside(self._tell_metrics(listener), ending)
             settle_collector()
             os.write(1, READY)
             await self._told.wait()
@@ -186,7 +187,8 @@ class Worker:
         self, application: Application | Outage, fds: Sequence[int], ending: contextlib.AsyncExitStack
     ) -> Listener:
         limits = self._settings.listen
-        observers: list[Observer] = [metrics.RequestMetrics().observe]
+        observers: list[Observer] = [self._request_metrics.observe]
+        ending.callback(self._request_metrics.flush)
         if self._settings.log.access_log:
             access_log = AccessLog(self._settings.log.access_log)
             access_log.start()
@@ -206,16 +208,18 @@ class Worker:
     async def _listen_admin(
         self, application: Application | Outage, fd: int, ending: contextlib.AsyncExitStack
     ) -> Listener:
-        admin = Listener(AdminHandler(partial(self._ready, application)).handle, _ADMIN_LIMITS)
+        handler = AdminHandler(partial(self._ready, application), self._request_metrics.flush)
+        admin = Listener(handler.handle, _ADMIN_LIMITS)
         await admin.start(_inherited(fd))
         ending.push_async_callback(admin.close, 0)
         return admin
 
-    async def _set_gauges(self, listener: Listener) -> None:
+    async def _tell_metrics(self, listener: Listener) -> None:
         while True:
             metrics.IN_FLIGHT.set(listener.in_flight)
             metrics.CONNECTIONS.set(listener.connection_count)
-            await asyncio.sleep(GAUGE_SECONDS)
+            self._request_metrics.flush()
+            await asyncio.sleep(METRICS_SECONDS)
 
     async def _run_beside(self, work: Any, ending: contextlib.AsyncExitStack) -> None:
         """Run a coroutine that never ends until the worker does; that it ends earlier is logged."""

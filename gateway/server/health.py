@@ -24,8 +24,10 @@ Readiness = Callable[[], Awaitable[tuple[bool, list[str]]]]
 class AdminHandler:
     """A `Handler` for GET and HEAD of /healthz/live, /healthz/ready and /metrics."""
 
-    def __init__(self, readiness: Readiness) -> None:
+    def __init__(self, readiness: Readiness, gathered: Callable[[], None] = lambda: None) -> None:
+        """`gathered` is called before metrics are rendered, to count what this process gathered for them."""
         self._readiness = readiness
+        self._gathered = gathered
 
     async def handle(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
@@ -36,6 +38,7 @@ class AdminHandler:
             case "/healthz/ready":
                 return await self._ready()
             case "/metrics":
+                self._gathered()
                 content_type, text = await asyncio.to_thread(metrics.render)
                 return Response(200, {"Content-Type": content_type}, text)
         return _json(404, {"error": "there are /healthz/live, /healthz/ready and /metrics"})

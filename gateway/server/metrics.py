@@ -8,6 +8,10 @@ Labels have few values: operations of our own tables, status classes, never anyt
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
+from collections import Counter as Counts
+from collections import defaultdict
+from collections.abc import Sequence
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -32,13 +36,23 @@ if MULTIPROCESS_DIRECTORY in os.environ:
     _PROCESS_ID = os.getpid()
     values.ValueClass = values.MultiProcessValue(process_identifier=lambda: _PROCESS_ID)  # type: ignore[no-untyped-call]
 
+
+class BatchHistogram(Histogram):
+    """A histogram that is told of many observations in one call: of each bucket one count."""
+
+    def observe_all(self, amounts: Sequence[float]) -> None:
+        self._sum.inc(sum(amounts))
+        for place, count in Counts(bisect_left(self._upper_bounds, amount) for amount in amounts).items():
+            self._buckets[place].inc(count)
+
+
 REQUESTS = Counter(
     "sealgate_requests",
     "Requests answered, by operation and class of status.",
     ["operation", "status"],
     registry=REGISTRY,
 )
-SECONDS = Histogram(
+SECONDS = BatchHistogram(
     "sealgate_request_seconds",
     "Time from the request's headers to the last byte of its answer, seconds.",
     ["operation"],
@@ -51,10 +65,16 @@ ABORTED = Counter(
     "sealgate_aborted_requests", "Requests whose connection broke before the answer's end.", registry=REGISTRY
 )
 IN_FLIGHT = Gauge(
-    "sealgate_requests_in_flight", "Requests being served, each second.", multiprocess_mode="livesum", registry=REGISTRY
+    "sealgate_requests_in_flight",
+    "Requests being served, four times a second.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
 )
 CONNECTIONS = Gauge(
-    "sealgate_connections", "Open client connections, each second.", multiprocess_mode="livesum", registry=REGISTRY
+    "sealgate_connections",
+    "Open client connections, four times a second.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
 )
 INTEGRITY_EVENTS = Counter(
     "sealgate_integrity_events",
@@ -103,32 +123,49 @@ SCRUBBED_BYTES = Counter("sealgate_scrubbed_bytes", "Bytes read by the scrub.", 
 _UNKNOWN = "unknown"
 
 
+MAX_GATHERED = 4096
+"""Requests that are gathered at most before they are counted: 32 KiB."""
+
+
 class RequestMetrics:
-    """Observes requests as the listener ends them; the children of each label pair are looked up once."""
+    """Observes requests as the listener ends them.
+
+    They are gathered, and counted by `flush`, which is to be called now and then, before metrics are rendered and at
+    the end: a count costs 2 µs where several processes add up, and a request makes four. Belongs to one event loop.
+    """
 
     def __init__(self) -> None:
-        self._counters: dict[tuple[str, int], Counter] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self._seconds: defaultdict[tuple[str, int], list[float]] = defaultdict(list)  # by operation, class of status
+        self._gathered = 0
+        self._received_bytes = 0
+        self._sent_bytes = 0
 
     def observe(self, entry: Entry) -> None:
         operation = entry.operation or _UNKNOWN
-        pair = (operation, entry.status // 100)
-        counter = self._counters.get(pair)
-        if counter is None:
-            counter = self._counters[pair] = REQUESTS.labels(operation, f"{pair[1]}xx")
-            self._histograms[operation] = SECONDS.labels(operation)
-        counter.inc()
-        self._histograms[operation].observe(entry.total_seconds)
-        if entry.bytes_in:
-            RECEIVED.inc(entry.bytes_in)
-        if entry.bytes_out:
-            SENT.inc(entry.bytes_out)
+        self._seconds[operation, entry.status // 100].append(entry.total_seconds)
+        self._received_bytes += entry.bytes_in
+        self._sent_bytes += entry.bytes_out
         if entry.is_aborted:
             ABORTED.inc()
         if entry.mode == CUSTOMER_KEY_MODE and operation in CHOOSING:
             CUSTOMER_KEY_WRITES.labels("written").inc()
         elif entry.decided_by == BLOCKED_ENCRYPTION:
             CUSTOMER_KEY_WRITES.labels("blocked").inc()
+        self._gathered += 1
+        if self._gathered >= MAX_GATHERED:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what was gathered."""
+        if not self._gathered:
+            return
+        for (operation, status_class), seconds in self._seconds.items():
+            REQUESTS.labels(operation, f"{status_class}xx").inc(len(seconds))
+            SECONDS.labels(operation).observe_all(seconds)
+        RECEIVED.inc(self._received_bytes)
+        SENT.inc(self._sent_bytes)
+        self._seconds.clear()
+        self._gathered = self._received_bytes = self._sent_bytes = 0
 
 
 def count_kms_call(operation: str, outcome: str) -> None:

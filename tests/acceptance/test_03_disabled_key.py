@@ -13,6 +13,7 @@ from tests.acceptance.conftest import StartGateway
 from tests.acceptance.load import load
 from tests.acceptance.observe import requests_by_worker
 from tests.acceptance.raw import ask, presign
+from tests.harness import wait_until
 
 BUCKET = "disabled"
 WORKERS = 3
@@ -71,9 +72,12 @@ def test_a_disabled_key_opens_nothing_from_the_next_request_on(make_gateway: Sta
             assert {answer.status for answer in clients.since(enabled, ROUNDS)} == {200}
 
     for operation in ("GetObject", "PutObject"):
-        refused_by = requests_by_worker(gateway, operation, "4xx")
-        assert len(refused_by) == WORKERS
-        assert all(count > 0 for count in refused_by.values())
+
+        def refused_by_all(operation: str = operation) -> bool:
+            counted = requests_by_worker(gateway, operation, "4xx")
+            return len(counted) == WORKERS and all(count > 0 for count in counted.values())
+
+        wait_until(refused_by_all, f"each worker refused a {operation}")
     # The one that only this key could have let in is not there.
     assert "copy" not in [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
 

@@ -17,6 +17,7 @@ from gateway.server import metrics
 from gateway.server.access_log import Entry
 observer = metrics.RequestMetrics()
 observer.observe(Entry("id", "ip", "GET", operation="GetObject", status=200, bytes_out=7, total_seconds=0.002))
+observer.flush()
 metrics.count_swept("orphan", 2)
 metrics.IN_FLIGHT.set(3)
 """
@@ -49,6 +50,7 @@ def test_writes_under_customers_keys_are_counted_by_what_became_of_them() -> Non
     ]
     for entry in entries:
         observer.observe(entry)
+    observer.flush()
     after = exposed()
     name = "sealgate_customer_key_writes_total"
     grown = [after[sample] - before.get(sample, 0) for sample in (f'{name}{{outcome="{o}"}}' for o in OUTCOMES)]
@@ -65,6 +67,8 @@ def test_requests_are_counted_by_operation_and_class() -> None:
             )
         )
     observer.observe(Entry("id", "ip", "-", status=400, is_aborted=True))
+    observer.flush()
+    observer.flush()
     after = exposed()
 
     def grown(sample: str) -> float:
@@ -97,3 +101,11 @@ def test_processes_add_up_and_a_dead_one_leaves_only_its_counters(tmp_path: Path
     assert "sealgate_sent_bytes_total 14.0" in text
     assert 'sealgate_swept_blobs_total{reason="orphan"} 4.0' in text
     assert "sealgate_requests_in_flight 3.0" in text
+
+
+def test_only_so_many_requests_are_gathered_before_they_are_counted() -> None:
+    sample = 'sealgate_requests_total{operation="PutBucketAcl",status="2xx"}'
+    observer = metrics.RequestMetrics()
+    for _ in range(metrics.MAX_GATHERED + 1):
+        observer.observe(Entry("id", "ip", "PUT", operation="PutBucketAcl", status=200))
+    assert exposed()[sample] == metrics.MAX_GATHERED
