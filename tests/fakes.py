@@ -25,7 +25,7 @@ from gateway.storage.errors import (
     StorageUnavailable,
     TooManyBuckets,
 )
-from gateway.storage.index.interface import Change, CompletionPrecondition, Precondition
+from gateway.storage.index.interface import NO_BODY, Change, CompletionPrecondition, Precondition
 from gateway.storage.index.listed import Listed
 from gateway.storage.index.pages import ObjectPage, VersionPage
 from gateway.storage.index.records import (
@@ -98,9 +98,14 @@ class MemoryIndex:
                 return row
         raise NoSuchBucket
 
-    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
+    async def get_bucket_and_object(
+        self, name: str, key: bytes, *, inline_bytes: int = NO_BODY
+    ) -> tuple[BucketRow, ObjectRow | None, bytes | None]:
         bucket = await self.get_bucket(name)
-        return bucket, self._version(bucket.bucket_id, key, None)
+        row = self._version(bucket.bucket_id, key, None)
+        if row is None or row.sealed_parts is not None or not row.blob_ids or row.size > inline_bytes:
+            return bucket, row, None
+        return bucket, row, self._blobs[row.blob_ids[0]].new.inline
 
     async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         self._check_open()

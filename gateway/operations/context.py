@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from gateway.operations.authorisation import Permissions
 from gateway.operations.browser_form import BrowserForm
@@ -29,7 +30,7 @@ from gateway.protocol.request_headers import expected_owner
 from gateway.sealing.data_keys import DataKeys
 from gateway.storage.blobs.interface import BlobStore
 from gateway.storage.errors import NoSuchKey, NoSuchVersion, RowDamaged, StorageError
-from gateway.storage.index.interface import Index
+from gateway.storage.index.interface import NO_BODY, Index
 from gateway.storage.index.records import BucketRow, ObjectRow
 from iam.credentials import AccountAccess
 from iam.principals import Caller, PrincipalKind
@@ -146,7 +147,8 @@ class Authentication:
     chunk_verifier: ChunkVerifier | None
 
 
-_READS = frozenset({"GetObject", "HeadObject"})
+GET_OBJECT: Final = "GetObject"
+_READS = frozenset({GET_OBJECT, "HeadObject"})
 """What asks for a version right after its bucket, and nothing else of the index."""
 
 
@@ -172,6 +174,8 @@ class Call:
     _key: ObjectKey | None = None
     _keys_in_use: list[KeyInUse] = field(default_factory=list)
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
+    body_at_hand: tuple[bytes, bytes] | None = None
+    """The id of a blob and the whole of it, if it came with the row: only where GetObject reads from the index."""
     _found: tuple[bytes, str, ObjectRow | None] | None = None
     _versions: dict[tuple[bytes, str, str | None], ObjectRow | StorageError] = field(default_factory=dict)
 
@@ -251,9 +255,14 @@ class Call:
         if self.operation_name in _READS and key is not None and not self.query.has("versionId"):
             wanted = key.encode()
             if len(wanted) <= MAX_KEY_BYTES:
+                inline_bytes = self.services.inline_limit_bytes if self.operation_name == GET_OBJECT else NO_BODY
                 with suppress(RowDamaged):  # told to those alone who may read it
-                    row, found = await self.services.index.get_bucket_and_object(name, wanted)
+                    row, found, body = await self.services.index.get_bucket_and_object(
+                        name, wanted, inline_bytes=inline_bytes
+                    )
                     self._found = row.bucket_id, key, found
+                    if body is not None and found is not None:
+                        self.body_at_hand = found.blob_ids[0], body
                     return row
         return await self.services.index.get_bucket(name)
 

@@ -128,13 +128,25 @@ class StoredBody:
 
 
 async def read_range(
-    services: BodyServices, data_key: BodyKey, blobs: Sequence[BlobSlice], start: int, end: int
+    services: BodyServices,
+    data_key: BodyKey,
+    blobs: Sequence[BlobSlice],
+    start: int,
+    end: int,
+    *,
+    at_hand: tuple[bytes, bytes] | None = None,
 ) -> bytes:
-    """The same as one bytes object, for ranges of at most a batch or two: no tasks, no generators."""
+    """The same as one bytes object, for ranges of at most a batch or two: no tasks, no generators.
+
+    `at_hand` is the id of a blob of the index and the whole of it, which came with the object's row.
+    """
     pieces = []
     for blob, first, last in _slices(blobs, start, end):
         try:
-            pieces.append(await _read_slice(services, data_key, blob, first, last))
+            if at_hand is not None and at_hand[0] == blob.blob_id:
+                pieces.append(_open_slice(data_key, blob, at_hand[1], first, last))
+            else:
+                pieces.append(await _read_slice(services, data_key, blob, first, last))
         except (AuthenticationFailed, BlobMissing) as error:
             raise _reported(services, blob, error) from error
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -169,6 +181,14 @@ def _reported(services: BodyServices, blob: BlobSlice, error: AuthenticationFail
     return S3Error("InternalError")
 
 
+def _open_slice(data_key: BodyKey, blob: BlobSlice, stored: bytes, start: int, end: int) -> bytes:
+    """As `_read_slice`, of a blob that is in memory as a whole and has no other copy. Raises AuthenticationFailed."""
+    opener = _opener_by(stored[:HEADER_SIZE], data_key, blob)
+    span = segment_span(start, end, blob.size, seg_log2=opener.seg_log2, two_layers=opener.two_layers)
+    sealed = stored[span.stored_offset : span.stored_offset + span.stored_length]
+    return _taken(span, opener.open(span.first_segment, _all_of(sealed, blob, span)))
+
+
 async def _read_slice(services: BodyServices, data_key: BodyKey, blob: BlobSlice, start: int, end: int) -> bytes:
     source = await _open_source(services, blob, start, end)
     try:
@@ -183,6 +203,10 @@ async def _read_slice(services: BodyServices, data_key: BodyKey, blob: BlobSlice
                 break
     finally:
         await source.close()
+    return _taken(span, plaintext)
+
+
+def _taken(span: SegmentSpan, plaintext: bytes) -> bytes:
     if len(plaintext) == span.take_bytes:
         return plaintext
     return plaintext[span.skip_bytes : span.skip_bytes + span.take_bytes]
@@ -192,16 +216,21 @@ async def _opener(services: BodyServices, data_key: BodyKey, blob: BlobSlice, so
     """By the header of the first copy that has a good one: it is the same in all, as the row says."""
     while True:
         try:
-            return BlobOpener(
-                data_key.first,
-                await source.read(0, HEADER_SIZE),
-                blob_id=blob.blob_id,
-                commitment=blob.commitment,
-                plain_length=blob.size,
-                second_key=data_key.second,
-            )
+            return _opener_by(await source.read(0, HEADER_SIZE), data_key, blob)
         except AuthenticationFailed as error:
             await _go_to_another_copy(services, blob, source, error)
+
+
+def _opener_by(header: Buffer, data_key: BodyKey, blob: BlobSlice) -> BlobOpener:
+    """Raises AuthenticationFailed."""
+    return BlobOpener(
+        data_key.first,
+        header,
+        blob_id=blob.blob_id,
+        commitment=blob.commitment,
+        plain_length=blob.size,
+        second_key=data_key.second,
+    )
 
 
 async def _go_to_another_copy(
@@ -277,9 +306,13 @@ class Source(Protocol):
 
 
 async def _read_span(source: Source, blob: BlobSlice, span: SegmentSpan) -> Buffer:
-    """Whole segments, all of them. Raises AuthenticationFailed: where a blob was cut between two segments, what is left
-    of it is authentic, and would pass for a shorter answer, or leave what was in a buffer before."""
-    sealed = await source.read(span.stored_offset, span.stored_length)
+    """Whole segments, all of them. Raises AuthenticationFailed."""
+    return _all_of(await source.read(span.stored_offset, span.stored_length), blob, span)
+
+
+def _all_of(sealed: Buffer, blob: BlobSlice, span: SegmentSpan) -> Buffer:
+    """Raises AuthenticationFailed: where a blob was cut between two segments, what is left of it is authentic, and
+    would pass for a shorter answer, or leave what was in a buffer before."""
     if len(sealed) != span.stored_length:
         raise AuthenticationFailed(blob_id=blob.blob_id, segment=span.first_segment)
     return sealed

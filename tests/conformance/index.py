@@ -221,16 +221,16 @@ class IndexSuite:
         other = bucket_row("other-bucket")
         await index.create_bucket(other)
         await put(index, object_row(other.bucket_id, b"k"))
-        assert await index.get_bucket_and_object(bucket.name, b"k") == (bucket, None)
+        assert await index.get_bucket_and_object(bucket.name, b"k") == (bucket, None, None)
         versions = [version_row(bucket.bucket_id, number, b"k") for number in range(3)]
         marker = version_row(bucket.bucket_id, 3, b"k", kind=RowKind.DELETE_MARKER)
         for row in (*versions, marker):
             await put(index, row)
-            assert await index.get_bucket_and_object(bucket.name, b"k") == (bucket, row)
+            assert await index.get_bucket_and_object(bucket.name, b"k") == (bucket, row, None)
         parts = object_row(bucket.bucket_id, b"parts", blob_ids=(new_id(), new_id()), sealed_parts=b"table")
         await put(index, parts)
-        assert await index.get_bucket_and_object(bucket.name, b"parts") == (bucket, parts)
-        assert await index.get_bucket_and_object(bucket.name, b"K") == (bucket, None)
+        assert await index.get_bucket_and_object(bucket.name, b"parts") == (bucket, parts, None)
+        assert await index.get_bucket_and_object(bucket.name, b"K") == (bucket, None, None)
         with pytest.raises(NoSuchBucket):
             await index.get_bucket_and_object("no-such", b"k")
 
@@ -930,6 +930,26 @@ class IndexSuite:
         assert await index.read_inline(row.blob_ids[0]) == body
         empty = await put(index, object_row(bucket_id, b"empty"), inline=b"")
         assert await index.read_inline(empty.blob_ids[0]) == b""
+
+    async def test_inline_blob_comes_with_its_bucket_if_it_is_asked_for(self, index: Index, bucket: BucketRow) -> None:
+        async def found(key: bytes, inline_bytes: int) -> bytes | None:
+            return (await index.get_bucket_and_object(bucket.name, key, inline_bytes=inline_bytes))[2]
+
+        body = os.urandom(16 << 10)
+        row = await put(index, object_row(bucket.bucket_id), inline=body)
+        assert await index.get_bucket_and_object(bucket.name, row.key, inline_bytes=row.size) == (bucket, row, body)
+        assert await found(row.key, row.size - 1) is None
+        assert (await index.get_bucket_and_object(bucket.name, row.key))[2] is None
+        empty = await put(index, object_row(bucket.bucket_id, b"empty", size=0), inline=b"header")
+        assert await index.get_bucket_and_object(bucket.name, empty.key) == (bucket, empty, None)
+        assert await found(empty.key, 0) == b"header"
+        await put(index, object_row(bucket.bucket_id, b"stored"))
+        assert await found(b"stored", 1 << 40) is None
+        parts = (new_id(), new_id())
+        await put(index, object_row(bucket.bucket_id, b"parts", blob_ids=parts, sealed_parts=b"t"), inline=b"part")
+        assert await found(b"parts", 1 << 40) is None
+        await put(index, version_row(bucket.bucket_id, 1, row.key, kind=RowKind.DELETE_MARKER))
+        assert await found(row.key, 1 << 40) is None
 
     async def test_missing_inline_blob(self, index: Index, bucket_id: bytes) -> None:
         row = await put(index, object_row(bucket_id))

@@ -54,7 +54,7 @@ async def handle_get(call: Call) -> Response:
     start, end = selection.start, selection.end
     response = Response(headers=_headers(call, found, selection))
     if end - start <= BATCH_BYTES:
-        response.body = await read_range(call.services, data_key, blobs, start, end)
+        response.body = await read_range(call.services, data_key, blobs, start, end, at_hand=call.body_at_hand)
     else:
         response.body = call.watched(await open_range(call.services, data_key, blobs, start, end))
     return selection.apply(response)

@@ -9,7 +9,7 @@ ordered by the bytes of the key. Methods may be cancelled: the transaction then 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.storage.index.pages import ObjectPage, VersionPage
 from gateway.storage.index.records import (
@@ -46,6 +46,10 @@ Change = Callable[[ObjectRow], ObjectRow]
 may raise, must be quick, and must not touch the index: as a precondition."""
 
 
+NO_BODY: Final = -1
+"""For `get_bucket_and_object`: no object is so small."""
+
+
 class BucketIndex(Protocol):
     async def create_bucket(self, row: BucketRow, *, most: int | None = None) -> None:
         """Raises BucketExists, naming the owner, if the name is taken; TooManyBuckets if the account has `most`."""
@@ -55,10 +59,14 @@ class BucketIndex(Protocol):
         """Raises NoSuchBucket. Never blocks on writers: on the hot path of every request."""
         ...
 
-    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
+    async def get_bucket_and_object(
+        self, name: str, key: bytes, *, inline_bytes: int = NO_BODY
+    ) -> tuple[BucketRow, ObjectRow | None, bytes | None]:
         """What `get_bucket` gives, and what `get_object` gives of the newest version of a key, None if there is none.
 
-        At once, which costs little more than either. Raises NoSuchBucket, and RowDamaged of the version.
+        Of an object of at most `inline_bytes` bytes also what `read_inline` gives of its one blob; None where that is
+        not in the index, or may not be. At once, which costs little more than either. Raises NoSuchBucket, and
+        RowDamaged of the version.
         """
         ...
 

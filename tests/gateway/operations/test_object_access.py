@@ -64,10 +64,10 @@ def watch(
         await seen(row)
         return row
 
-    async def look_with_bucket(*arguments: Any) -> tuple[BucketRow, ObjectRow | None]:
-        bucket, row = await get_both(*arguments)
+    async def look_with_bucket(*arguments: Any, **options: Any) -> tuple[BucketRow, ObjectRow | None, bytes | None]:
+        bucket, row, body = await get_both(*arguments, **options)
         await seen(row)
-        return bucket, row
+        return bucket, row, body
 
     monkeypatch.setattr(gateway.index, "get_object", look)
     monkeypatch.setattr(gateway.index, "get_bucket_and_object", look_with_bucket)

@@ -7,6 +7,7 @@ from typing import Final
 
 from database.connection import Transaction
 from gateway.storage.errors import BucketExists, BucketNotEmpty, Conflict, NoSuchBucket, TooManyBuckets
+from gateway.storage.index.interface import NO_BODY
 from gateway.storage.index.postgresql.bucket_keys import forget_bucket_keys_of_bucket
 from gateway.storage.index.postgresql.locks import lock_keys
 from gateway.storage.index.postgresql.part import IndexPart
@@ -21,7 +22,9 @@ _WHOLE_INDEX: Final = b""
 
 _COLUMN_COUNT = len(_COLUMNS.split(","))
 GET_WITH_NEWEST = f"""
-    SELECT {", ".join(f"b.{name}" for name in _COLUMNS.split(", "))}, newest.*
+    SELECT {", ".join(f"b.{name}" for name in _COLUMNS.split(", "))}, newest.*,
+    CASE WHEN newest.size <= $3 AND NOT newest.has_parts
+    THEN (SELECT i.data FROM inline_blob i WHERE i.blob_id = newest.blob_id) END
     FROM bucket b LEFT JOIN LATERAL ({newest_version_of("b.bucket_id", "$2")}) AS newest ON TRUE WHERE b.name = $1
 """  # noqa: S608  # constants only
 GET = f"SELECT {_COLUMNS} FROM bucket WHERE name = $1"  # noqa: S608  # constants only
@@ -58,12 +61,16 @@ class PostgreSQLBuckets(IndexPart):
             raise NoSuchBucket
         return BucketRow(*found)
 
-    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
-        found = None if "\0" in name else await self._database.row(GET_WITH_NEWEST, name, key)
+    async def get_bucket_and_object(
+        self, name: str, key: bytes, *, inline_bytes: int = NO_BODY
+    ) -> tuple[BucketRow, ObjectRow | None, bytes | None]:
+        found = None if "\0" in name else await self._database.row(GET_WITH_NEWEST, name, key, inline_bytes)
         if found is None:
             raise NoSuchBucket
-        bucket, newest = BucketRow(*found[:_COLUMN_COUNT]), found[_COLUMN_COUNT:]
-        return bucket, None if newest[0] is None else stored_version(bucket.bucket_id, newest).row
+        bucket, newest = BucketRow(*found[:_COLUMN_COUNT]), found[_COLUMN_COUNT:-1]
+        if newest[0] is None:
+            return bucket, None, None
+        return bucket, stored_version(bucket.bucket_id, newest).row, found[-1]
 
     async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         if "\0" in prefix:

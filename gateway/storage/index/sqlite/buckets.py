@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.storage.errors import BucketExists, BucketNotEmpty, Conflict, NoSuchBucket, TooManyBuckets
+from gateway.storage.index.interface import NO_BODY
 from gateway.storage.index.records import BucketRow, ObjectRow
 from gateway.storage.index.sqlite.bucket_keys import forget_bucket_keys_of_bucket
 from gateway.storage.index.sqlite.part import IndexPart
@@ -16,7 +17,8 @@ from gateway.storage.index.sqlite.versions import SELECTED_WITH_PARTS, newest_in
 _COLUMNS = "bucket_id, account_id, name, region, created_us, revision, sealed"
 _COLUMN_COUNT = len(_COLUMNS.split(","))
 _GET_WITH_CURRENT = f"""
-    SELECT {", ".join(f"b.{name}" for name in _COLUMNS.split(", "))}, {SELECTED_WITH_PARTS}
+    SELECT {", ".join(f"b.{name}" for name in _COLUMNS.split(", "))}, {SELECTED_WITH_PARTS},
+    CASE WHEN v.size <= ? AND NOT v.has_parts THEN (SELECT i.data FROM inline_blob i WHERE i.blob_id = v.blob_id) END
     FROM bucket b LEFT JOIN object_version v ON v.bucket_id = b.bucket_id AND v.history = 0 AND v.key = ?
     WHERE b.name = ?
 """  # noqa: S608  # constants only
@@ -46,14 +48,16 @@ class SQLiteBuckets(IndexPart):
             raise NoSuchBucket
         return _bucket_row(found)
 
-    async def get_bucket_and_object(self, name: str, key: bytes) -> tuple[BucketRow, ObjectRow | None]:
-        found = self._database.row(_GET_WITH_CURRENT, (key, name))
+    async def get_bucket_and_object(
+        self, name: str, key: bytes, *, inline_bytes: int = NO_BODY
+    ) -> tuple[BucketRow, ObjectRow | None, bytes | None]:
+        found = self._database.row(_GET_WITH_CURRENT, (inline_bytes, key, name))
         if found is None:
             raise NoSuchBucket
-        bucket, current = _bucket_row(found[:_COLUMN_COUNT]), found[_COLUMN_COUNT:]
+        bucket, current = _bucket_row(found[:_COLUMN_COUNT]), found[_COLUMN_COUNT:-1]
         if current[0] is None:
-            return bucket, newest_in_history(self._database, bucket.bucket_id, key)
-        return bucket, object_row(bucket.bucket_id, current)
+            return bucket, newest_in_history(self._database, bucket.bucket_id, key), None
+        return bucket, object_row(bucket.bucket_id, current), found[-1]
 
     async def list_buckets(self, account_id: str, *, prefix: str, after: str, limit: int) -> Sequence[BucketRow]:
         rows = self._database.rows(
