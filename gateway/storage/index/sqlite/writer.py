@@ -49,12 +49,15 @@ CHECKPOINT_WRITES = 1000
 
 
 class _Job:
-    __slots__ = ("at_once", "error", "future", "result", "work")
+    __slots__ = ("at_once", "deadline", "error", "future", "result", "work")
 
-    def __init__(self, work: Work[Any], at_once: AtOnce[Any] | None, future: asyncio.Future[Any]) -> None:
+    def __init__(
+        self, work: Work[Any], at_once: AtOnce[Any] | None, future: asyncio.Future[Any], deadline: float
+    ) -> None:
         self.work = work
         self.at_once = at_once
         self.future = future
+        self.deadline = deadline
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -72,7 +75,8 @@ class GroupWriter:
         self._lock = lock
         self._loop = asyncio.get_running_loop()
         self._patience_seconds = patience_seconds
-        self._queue: deque[_Job] = deque()
+        self._queue: deque[_Job] = deque()  # in the order of their deadlines
+        self._expiring: asyncio.TimerHandle | None = None  # there while a job may be in the queue
         self._arrival = threading.Condition()
         self._closing = False
         self._is_waking = False
@@ -87,18 +91,17 @@ class GroupWriter:
         is raised here, and what it did is undone. Cancelled, the work is either not done or done whole. Raises
         StorageUnavailable when the database cannot serve, nothing having been changed.
         """
-        job = _Job(work, at_once, self._loop.create_future())
+        deadline = self._loop.time() + self._patience_seconds
+        job = _Job(work, at_once, self._loop.create_future(), deadline)
         if self._closing:
             raise StorageUnavailable("the index is closed")
         self._queue.append(job)  # without the lock: the other thread takes from the other end
         if not self._is_waking:
             self._is_waking = True
             self._loop.call_soon(self._wake)
-        timer = self._loop.call_later(self._patience_seconds, self._expire, job)
-        try:
-            await job.future
-        finally:
-            timer.cancel()
+        if self._expiring is None:  # one for all that come while there is: one each would be as many timers as writes
+            self._expiring = self._loop.call_at(deadline, self._expire)
+        await job.future
         return job.result  # type: ignore[no-any-return]  # the work's own result
 
     async def close(self) -> None:
@@ -107,6 +110,8 @@ class GroupWriter:
             self._closing = True
             self._arrival.notify()
         await asyncio.to_thread(self._thread.join)
+        if self._expiring is not None:
+            self._expiring.cancel()
 
     def _wake(self) -> None:
         """Once for all writes of one turn of the loop."""
@@ -114,14 +119,18 @@ class GroupWriter:
         with self._arrival:
             self._arrival.notify()
 
-    def _expire(self, job: _Job) -> None:
+    def _expire(self) -> None:
+        """Refuse what has waited for too long. What is under way is in the queue no more: its end is near, and only
+        then is it known."""
+        now = self._loop.time()
         with self._arrival:
-            try:
-                self._queue.remove(job)
-            except ValueError:
-                return  # under way: its end is near, and only then is it known
-        if not job.future.done():
-            job.future.set_exception(StorageUnavailable("index: the queue of writers does not move"))
+            expired: list[_Job] = []
+            while self._queue and self._queue[0].deadline <= now:
+                expired.append(self._queue.popleft())
+            self._expiring = self._loop.call_at(self._queue[0].deadline, self._expire) if self._queue else None
+        for job in expired:
+            if not job.future.done():
+                job.future.set_exception(StorageUnavailable("index: the queue of writers does not move"))
 
     def _serve(self) -> None:
         try:
