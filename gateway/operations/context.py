@@ -172,6 +172,7 @@ class Call:
     now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
     is_requester_charged: bool = False
     _key: ObjectKey | None = None
+    _object_arn: str | None = None
     _keys_in_use: list[KeyInUse] = field(default_factory=list)
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
     body_at_hand: tuple[bytes, bytes] | None = None
@@ -201,7 +202,9 @@ class Call:
 
     @property
     def object_arn(self) -> str:
-        return object_arn(BucketName(self.bucket_name), self.key)
+        if self._object_arn is None:
+            self._object_arn = object_arn(BucketName(self.bucket_name), self.key)
+        return self._object_arn
 
     @property
     def object_url(self) -> str:

@@ -42,10 +42,10 @@ class Digests:
         """`md5` asks for the MD5 whether declared or not; `also` for a checksum beside the declared or default one."""
         self._expectation = expectation
         self._content_sha256 = content_sha256
-        wanted = {expectation.algorithm or DEFAULT_ALGORITHM}
-        if also is not None:
-            wanted.add(also)
-        self._checksums = {algorithm: new_hasher(algorithm) for algorithm in wanted}
+        algorithm = expectation.algorithm or DEFAULT_ALGORITHM
+        self._checksums = {algorithm: new_hasher(algorithm)}
+        if also is not None and also is not algorithm:
+            self._checksums[also] = new_hasher(also)
         self._md5: Hasher | None = None
         if md5 or expectation.content_md5 is not None:
             self._md5 = self._checksums.get(Algorithm.MD5) or hashlib.md5(usedforsecurity=False)
@@ -53,13 +53,14 @@ class Digests:
         self._sha256: Hasher | None = None
         if content_sha256.digest is not None:
             self._sha256 = self._checksums.get(Algorithm.SHA256) or hashlib.sha256()
-        self._cheap = [hasher for algorithm, hasher in self._checksums.items() if algorithm.is_cheap]
-        costly: list[Hasher | None] = [
-            *(hasher for algorithm, hasher in self._checksums.items() if not algorithm.is_cheap),
-            None if Algorithm.MD5 in self._checksums else self._md5,
-            None if Algorithm.SHA256 in self._checksums else self._sha256,
-        ]
-        self._costly = [hasher for hasher in costly if hasher is not None]
+        self._cheap: list[Hasher] = []
+        self._costly: list[Hasher] = []
+        for each, hasher in self._checksums.items():
+            (self._cheap if each.is_cheap else self._costly).append(hasher)
+        if self._md5 is not None and Algorithm.MD5 not in self._checksums:
+            self._costly.append(self._md5)
+        if self._sha256 is not None and Algorithm.SHA256 not in self._checksums:
+            self._costly.append(self._sha256)
 
     @property
     def has_costly(self) -> bool:
@@ -89,5 +90,5 @@ class Digests:
         md5 = self._md5.digest() if self._md5 is not None else None
         if md5 is not None:
             self._expectation.verify_md5(md5)
-        checksums = {algorithm.name: encode_digest(hasher.digest()) for algorithm, hasher in self._checksums.items()}
+        checksums = {algorithm.spelt: encode_digest(hasher.digest()) for algorithm, hasher in self._checksums.items()}
         return Verified(md5 if self._md5_is_wanted else None, checksums)

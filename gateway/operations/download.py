@@ -126,6 +126,9 @@ class StoredBody:
             async for piece in stream:
                 yield piece
 
+    async def whole(self) -> bytes:
+        return b"".join([bytes(piece) async for piece in self.pieces()])
+
 
 async def read_range(
     services: BodyServices,

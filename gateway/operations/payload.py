@@ -47,13 +47,20 @@ class Payload:
     async def pieces(self) -> AsyncGenerator[Buffer]:
         received = 0
         while data := await self._body.read():
-            if self._decoder is None:
-                received += len(data)
-                yield data
-            else:
-                for piece in self._decoder.feed(data):
-                    received += len(piece)
-                    yield piece
+            for piece in (data,) if self._decoder is None else self._decoder.feed(data):
+                received += len(piece)
+                yield piece
+        self._end(received)
+
+    async def whole(self) -> bytes:
+        kept: list[bytes] = []
+        while data := await self._body.read():
+            kept.extend((bytes(data),) if self._decoder is None else map(bytes, self._decoder.feed(data)))
+        body = kept[0] if len(kept) == 1 else b"".join(kept)
+        self._end(len(body))
+        return body
+
+    def _end(self, received: int) -> None:
         if self._decoder is not None:
             self.trailers = self._decoder.finish()
         if self._is_exact and received != self.length:

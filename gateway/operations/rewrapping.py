@@ -25,7 +25,7 @@ from gateway.operations.first_wrap import first_key_after
 from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import seal_manifest
 from gateway.operations.sealed_rows import SealedRows
-from gateway.operations.upload import Digested, FooterOf, Upload, store
+from gateway.operations.upload import Digested, FooterOf, Storing, Upload
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
 from gateway.protocol.modes import BlobKind, Wrap
@@ -224,7 +224,7 @@ class _Resealing:
         body = StoredBody(self.services, self.old_key, (blob,), 0, blob.size)
         digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=False)
         # What an operator's job began ends, whatever becomes of the keys meanwhile: no data leaves by it.
-        return store(
+        return Storing(
             self.services,
             self.new_key,
             body,

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, aclosing
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Protocol
 
 from gateway.operations.context import Call
@@ -75,6 +76,10 @@ class PlainBody(Protocol):
 
     def pieces(self) -> AsyncGenerator[Buffer]: ...
 
+    async def whole(self) -> bytes:
+        """All of it at once, instead of `pieces`; for small ones."""
+        ...
+
 
 def receive(
     call: Call,
@@ -89,12 +94,12 @@ def receive(
     """Read, verify, seal and store the body of a request.
 
     `md5_etag` asks for the MD5 of the plaintext as ETag (SSE-S3), else the ETag is opaque; `also` is an algorithm to
-    compute whatever the client declared; `may_be_inline` as for `store`. Raises S3Error for every way in which the body
-    is not what was declared; then nothing was stored.
+    compute whatever the client declared; `may_be_inline` as for `Storing`. Raises S3Error for every way in which the
+    body is not what was declared; then nothing was stored.
     """
     payload = Payload(call, maximum_bytes)
     digests = Digests(payload.expectation, payload.content_sha256, md5=md5_etag, also=also)
-    return store(
+    return Storing(
         call.services,
         data_key,
         payload,
@@ -105,37 +110,43 @@ def receive(
     )
 
 
-@asynccontextmanager
-async def store(
-    services: BodyServices,
-    data_key: BodyKey,
-    body: PlainBody,
-    digests: Digests,
-    footer_of: FooterOf,
-    *,
-    watching: AbstractContextManager[None],
-    may_be_inline: bool = True,
-) -> AsyncIterator[Upload]:
-    """Seal and store a body. On leaving without `keep`, the blob is removed again.
+class Storing:
+    """Seals and stores a body while it is entered. On leaving without `keep`, the blob is removed again.
 
     `watching` is `Call.watching`, entered while data moves. A small body goes into the index if it `may_be_inline`: a
     part may not, so that an object whose other parts lie in the blob store can be found there whole.
     """
-    sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
-    sink = _Sink(body, digests, sealer, services.blobs, footer_of)
-    with watching:
+
+    def __init__(
+        self,
+        services: BodyServices,
+        data_key: BodyKey,
+        body: PlainBody,
+        digests: Digests,
+        footer_of: FooterOf,
+        *,
+        watching: AbstractContextManager[None],
+        may_be_inline: bool = True,
+    ) -> None:
+        self._blobs = services.blobs
+        sealer = BlobSealer(data_key.first, new_id(), second_key=data_key.second)
+        self._sink = _Sink(body, digests, sealer, services.blobs, footer_of)
+        self._watching = watching
         limit = services.inline_limit_bytes
-        is_inline = may_be_inline and 0 < limit >= body.length  # with a limit of 0 not even an empty one
-        upload = await (sink.store_inline() if is_inline else sink.store_blob())
-    try:
-        yield upload
-    except (OutcomeUnknown, MemoryError):
-        raise  # a row may name the blob: the sweep decides, as after a cancellation
-    except Exception:
-        # The row was refused, so nothing names the blob.
-        if not upload.is_kept and upload.blob.inline is None:
-            await services.blobs.delete(upload.blob.blob_id)
-        raise
+        self._is_inline = may_be_inline and 0 < limit >= body.length  # with a limit of 0 not even an empty one
+
+    async def __aenter__(self) -> Upload:
+        with self._watching:
+            self._upload = await (self._sink.store_inline() if self._is_inline else self._sink.store_blob())
+        return self._upload
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not isinstance(error, Exception) or isinstance(error, OutcomeUnknown | MemoryError):
+            return  # a row may name the blob: the sweep decides, as after a cancellation
+        if not self._upload.is_kept and self._upload.blob.inline is None:  # the row was refused: nothing names it
+            await self._blobs.delete(self._upload.blob.blob_id)
 
 
 def opaque_etag() -> str:
@@ -157,7 +168,7 @@ class _Sink:
         self._blob_id = sealer.header[16:32]
 
     async def store_inline(self) -> Upload:
-        body = b"".join([bytes(piece) async for piece in self._body.pieces()])
+        body = await self._body.whole()
         self._digests.update_cheap(body)
         self._digests.update_costly(body)
         segments = self._sealer.seal(body)

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Protocol, Self
 
 from awscrt import checksums as crt
@@ -28,7 +29,13 @@ _SDK = "x-amz-sdk-checksum-algorithm"
 
 
 class Algorithm(Enum):
-    """Members are named as S3 spells them; a value is that name and the digest size in bytes."""
+    """Members are named as S3 spells them; a value is that name and the digest size in bytes.
+
+    `header` is the one that holds such a checksum, `element` that of the XML documents. `is_combinable`: the checksums
+    of parts give that of the whole, as those of CRCs alone do. `is_cheap`: cheap enough for the event loop, at most
+    60 µs for a batch of 256 KiB. All are attributes, and `spelt` is the name: every upload asks, and a member's own
+    name and its hash are code in Python.
+    """
 
     CRC32 = ("CRC32", 4)
     CRC32C = ("CRC32C", 4)
@@ -41,28 +48,15 @@ class Algorithm(Enum):
     XXHASH3 = ("XXHASH3", 8)
     XXHASH128 = ("XXHASH128", 16)
 
-    @property
-    def digest_size(self) -> int:
-        return self.value[1]
+    __hash__ = object.__hash__
 
-    @property
-    def header(self) -> str:
-        return _PREFIX + self.name.lower()
-
-    @property
-    def element(self) -> str:
-        """The element of the XML documents that hold a checksum of this kind."""
-        return "Checksum" + self.name
-
-    @property
-    def is_combinable(self) -> bool:
-        """Whether the checksums of parts give that of the whole: CRCs alone are so."""
-        return self.name.startswith("CRC")
-
-    @property
-    def is_cheap(self) -> bool:
-        """Cheap enough for the event loop: at most 60 µs for a batch of 256 KiB."""
-        return self.name.startswith(("CRC", "XXHASH"))
+    def __init__(self, spelt: str, digest_size: int) -> None:
+        self.spelt = spelt
+        self.digest_size = digest_size
+        self.header = _PREFIX + spelt.lower()
+        self.element = "Checksum" + spelt
+        self.is_combinable = spelt.startswith("CRC")
+        self.is_cheap = spelt.startswith(("CRC", "XXHASH"))
 
 
 _BY_HEADER = {algorithm.header: algorithm for algorithm in Algorithm}
@@ -142,9 +136,9 @@ class _XXHash:
 
 
 _HASHERS: dict[Algorithm, Callable[[], Hasher]] = {
-    Algorithm.CRC32: lambda: _CRC(zlib.crc32, 4),
-    Algorithm.CRC32C: lambda: _CRC(crt.crc32c, 4),
-    Algorithm.CRC64NVME: lambda: _CRC(crt.crc64nvme, 8),
+    Algorithm.CRC32: partial(_CRC, zlib.crc32, 4),
+    Algorithm.CRC32C: partial(_CRC, crt.crc32c, 4),
+    Algorithm.CRC64NVME: partial(_CRC, crt.crc64nvme, 8),
     Algorithm.SHA1: lambda: hashlib.sha1(usedforsecurity=False),
     Algorithm.SHA256: hashlib.sha256,
     Algorithm.SHA512: hashlib.sha512,
@@ -160,7 +154,7 @@ def new_hasher(algorithm: Algorithm) -> Hasher:
 
 
 def encode_digest(digest: bytes) -> str:
-    return base64.b64encode(digest).decode()
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 def decode_digest(text: str, size: int) -> bytes | None:

@@ -12,7 +12,7 @@ from gateway.operations.digests import Digests
 from gateway.operations.download import StoredBody
 from gateway.operations.multipart.part_target import find_part_target
 from gateway.operations.render import xml_response
-from gateway.operations.upload import store
+from gateway.operations.upload import Storing
 from gateway.operations.versioning import COPY_SOURCE_VERSION_HEADER, read_headers
 from gateway.protocol.checksums import ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
@@ -31,7 +31,7 @@ async def handle(call: Call) -> Response:
     body = StoredBody(call.services, await open_source_key(call, source), source.blobs, start, end)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=target.md5_etag, also=target.algorithm)
     data_key = await target.open_data_key()
-    async with store(
+    async with Storing(
         call.services, data_key, body, digests, target.footer_of, watching=call.watching(), may_be_inline=False
     ) as stored:
         document = await target.put(stored)

@@ -17,7 +17,7 @@ from gateway.operations.encryption import EncryptionChoice
 from gateway.operations.lifecycle.headers import expiration_of_new
 from gateway.operations.object.single_body import NewObject, SingleBody
 from gateway.operations.render import xml_response
-from gateway.operations.upload import store
+from gateway.operations.upload import Storing
 from gateway.operations.versioning import COPY_SOURCE_VERSION_HEADER, read_headers, written_headers
 from gateway.protocol.checksums import Algorithm, ChecksumExpectation
 from gateway.protocol.content_sha256 import UNSIGNED_PAYLOAD
@@ -40,7 +40,7 @@ async def copy_anew(
     made = await SingleBody.begin(call, target, wanted)
     body = StoredBody(call.services, source_key, source.blobs, 0, source.row.size)
     digests = Digests(ChecksumExpectation(), UNSIGNED_PAYLOAD, md5=made.wrap.mode is Mode.SSE_S3, also=wanted)
-    async with store(call.services, made.data_key, body, digests, made.footer, watching=call.watching()) as stored:
+    async with Storing(call.services, made.data_key, body, digests, made.footer, watching=call.watching()) as stored:
         row, document = await made.put(stored)
     return copied_response(call, target.bucket, source, (row, document), target.choice)
 

@@ -37,9 +37,12 @@ class NewObject:
 
 
 @quickly_made
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SingleBody:
-    """An object under way. `wrap` is that of `data_key`; `checksum` is the only one that is kept, None: all are."""
+    """An object under way. `wrap` is that of `data_key`; `checksum` is the only one that is kept, None: all are.
+
+    `_document` is there once the body is known: the footer and the row say the same.
+    """
 
     call: Call
     target: NewObject
@@ -48,6 +51,7 @@ class SingleBody:
     row_uid: bytes
     version_id: str
     checksum: Algorithm | None = field(default=None)
+    _document: ObjectDocument | None = field(default=None)
 
     @classmethod
     async def begin(cls, call: Call, target: NewObject, checksum: Algorithm | None = None) -> SingleBody:
@@ -57,6 +61,11 @@ class SingleBody:
         return cls(call, target, data_key, wrap, row_uid, version_id, checksum)
 
     def document(self, digested: Digested) -> ObjectDocument:
+        if self._document is None:
+            self._document = self._document_of(digested)
+        return self._document
+
+    def _document_of(self, digested: Digested) -> ObjectDocument:
         target, checksums = self.target, digested.checksums
         if self.checksum is not None:
             checksums = {self.checksum.name: checksums[self.checksum.name]}
