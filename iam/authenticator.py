@@ -21,7 +21,7 @@ from iam.principals import IdentityPolicies, Principal, Session
 from iam.quickly_made import quickly_made
 from iam.requests import SignableRequest
 from iam.scope import ALGORITHM, Authentication, Form, Service
-from iam.signing_keys import SigningKeys
+from iam.signing_keys import SigningKey, SigningKeys
 from iam.sigv2 import SCHEME as VERSION_2_SCHEME
 from iam.sigv2 import SignatureVersion2, parse_form_version_2, parse_version_2, unsigned_payload_hash
 from iam.sigv4 import Claims, check_skew, parse_authorization_header, signature_version_2, told_time, verify
@@ -56,7 +56,7 @@ class Authenticated:
     session: Session | None = None
     signature_version: str = ALGORITHM
     _authentication: Authentication | None = field(default=None, repr=False)
-    _signing_key: bytes = field(default=b"", repr=False)
+    _signing_key: SigningKey | None = field(default=None, repr=False)
 
     @property
     def region(self) -> str:
@@ -76,6 +76,7 @@ class Authenticated:
     def chunk_verifier(self) -> ChunkVerifier:
         """A verifier for the chunks of this request's body, if they are signed: never by Signature Version 2."""
         signed = self._signed
+        assert self._signing_key is not None
         return ChunkVerifier(self._signing_key, signed.timestamp, signed.scope.text, signed.signature)
 
 
@@ -228,7 +229,7 @@ class Authenticator:
             signature_version="AWS",
         )
 
-    def _keys(self, authentication: Authentication, now: datetime) -> tuple[Credential, bytes]:
+    def _keys(self, authentication: Authentication, now: datetime) -> tuple[Credential, SigningKey]:
         credential = self._credential(authentication.scope.access_key_id, authentication.security_token, now)
         return credential, self._signing_keys.get(credential.secret, authentication.scope)
 
@@ -252,7 +253,7 @@ class Authenticator:
 
 
 def _authenticated(
-    authentication: Authentication, payload_hash: str, credential: Credential, signing_key: bytes
+    authentication: Authentication, payload_hash: str, credential: Credential, signing_key: SigningKey
 ) -> Authenticated:
     return Authenticated(
         principal=credential.principal,

@@ -11,6 +11,7 @@ import hmac
 from iam.canonical import to_wire
 from iam.errors import AuthenticationError, Reason
 from iam.payload_hash import EMPTY_SHA256
+from iam.signing_keys import SigningKey
 from iam.sigv4 import MISMATCH_MESSAGE, sign
 
 _CHUNK = "AWS4-HMAC-SHA256-PAYLOAD"
@@ -25,7 +26,7 @@ class ChunkVerifier:
 
     __slots__ = ("_context", "_previous", "_signing_key")
 
-    def __init__(self, signing_key: bytes, timestamp: str, scope_text: str, seed_signature: str) -> None:
+    def __init__(self, signing_key: SigningKey, timestamp: str, scope_text: str, seed_signature: str) -> None:
         """`seed_signature` is the verified signature of the request's head, whose time and scope the chunks share."""
         self._signing_key = signing_key
         self._context = f"{timestamp}\n{scope_text}\n"

@@ -23,6 +23,7 @@ from iam.scope import (
     parse_credential,
     parse_timestamp,
 )
+from iam.signing_keys import SigningKey
 from iam.sigv4 import MISMATCH_MESSAGE, sign, signature_version_2
 
 _TELLING = frozenset({"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature"})
@@ -66,7 +67,7 @@ def parse_form(fields: Mapping[str, str], service: Service, regions: Sequence[st
     )
 
 
-def verify_form(authentication: Authentication, policy: str, signing_key: bytes) -> None:
+def verify_form(authentication: Authentication, policy: str, signing_key: SigningKey) -> None:
     """Hold the signature against the policy field, in constant time. Raises AuthenticationError(SIGNATURE_MISMATCH)."""
     if not compare_digest(sign(signing_key, policy).encode(), to_wire(authentication.signature)):
         fields = {

@@ -34,6 +34,7 @@ from iam.scope import (
     parse_credential,
     parse_timestamp,
 )
+from iam.signing_keys import SigningKey
 
 MISMATCH_MESSAGE = (
     "The request signature we calculated does not match the signature you provided. Check your key and signing method."
@@ -279,13 +280,17 @@ def string_to_sign(scope: CredentialScope, timestamp: str, canonical: str) -> st
     return f"{ALGORITHM}\n{timestamp}\n{scope.text}\n{sha256(to_wire(canonical)).hexdigest()}"
 
 
-def sign(signing_key: bytes, text: str) -> str:
+def sign(signing_key: SigningKey, text: str) -> str:
     """The signature of a string to sign, 64 lower-case hex digits."""
-    return hmac.digest(signing_key, to_wire(text), "sha256").hex()
+    return signing_key.sign(to_wire(text)).hex()
 
 
 def verify(
-    request: SignableRequest, authentication: Authentication, service: Service, signing_key: bytes, payload_hash: str
+    request: SignableRequest,
+    authentication: Authentication,
+    service: Service,
+    signing_key: SigningKey,
+    payload_hash: str,
 ) -> None:
     """Hold the signature against the request, in constant time.
 

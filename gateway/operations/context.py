@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -174,6 +174,7 @@ class Call:
     _key: ObjectKey | None = None
     _object_arn: str | None = None
     _keys_in_use: list[KeyInUse] = field(default_factory=list)
+    _bucket: BucketRow | None = None
     _buckets: dict[str, BucketRow] = field(default_factory=dict)
     body_at_hand: tuple[bytes, bytes] | None = None
     """The id of a blob and the whole of it, if it came with the row: only where GetObject reads from the index."""
@@ -223,10 +224,13 @@ class Call:
         Raises storage's NoSuchBucket, AuthenticationFailed, or S3Error AccessDenied if the request expects another
         owner (InvalidBucketOwnerAWSAccountID for what is no account).
         """
-        owner = expected_owner(self.request.headers, "x-amz-expected-bucket-owner")
-        row = await self.bucket_named(self.bucket_name)
-        if owner not in (None, row.account_id):
-            raise another_owner(row)
+        row = self._bucket
+        if row is None:
+            owner = expected_owner(self.request.headers, "x-amz-expected-bucket-owner")
+            row = await self.bucket_named(self.bucket_name)
+            if owner not in (None, row.account_id):
+                raise another_owner(row)
+            self._bucket = row
         return row
 
     async def bucket_named(self, name: str) -> BucketRow:
@@ -259,10 +263,13 @@ class Call:
             wanted = key.encode()
             if len(wanted) <= MAX_KEY_BYTES:
                 inline_bytes = self.services.inline_limit_bytes if self.operation_name == GET_OBJECT else NO_BODY
-                with suppress(RowDamaged):  # told to those alone who may read it
+                try:
                     row, found, body = await self.services.index.get_bucket_and_object(
                         name, wanted, inline_bytes=inline_bytes
                     )
+                except RowDamaged:
+                    pass  # told to those alone who may read it
+                else:
                     self._found = row.bucket_id, key, found
                     if body is not None and found is not None:
                         self.body_at_hand = found.blob_ids[0], body

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from itertools import filterfalse
 
 from gateway.protocol.checksums import Algorithm, unknown_checksum_header
+from gateway.protocol.conditions import CONDITIONS
 from gateway.protocol.encryption import CHOOSING, COPY_CUSTOMER, SSE, parse_encryption
 from gateway.protocol.errors import S3Error, not_implemented
 
@@ -88,7 +89,6 @@ LIMITED: dict[str, frozenset[str]] = {
 }
 """Values, in lower case, that ask for what happens anyway."""
 
-CONDITIONS = frozenset({"if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
 _WRITE_CONDITIONS = frozenset({"if-match", "if-none-match"})
 CONDITIONAL: dict[str, frozenset[str]] = {
     "CompleteMultipartUpload": _WRITE_CONDITIONS,

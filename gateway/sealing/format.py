@@ -134,10 +134,12 @@ def segment_span(
     """
     if not 0 <= start <= end <= plain_length <= MAX_PLAIN_BYTES:
         raise ValueError("a range lies inside its body")
+    added = overhead(two_layers=two_layers)
+    if plain_length <= 1 << seg_log2:
+        return SegmentSpan(0, HEADER_SIZE, plain_length + added, start, end - start)
     last_segment = segment_count(plain_length, seg_log2) - 1
     first = min(start >> seg_log2, last_segment)
     last = max(first, end - 1 >> seg_log2)
-    added = overhead(two_layers=two_layers)
     stored_offset = HEADER_SIZE + first * ((1 << seg_log2) + added)
     plain_end = min(last + 1 << seg_log2, plain_length)
     stored_end = HEADER_SIZE + plain_end + (last + 1) * added

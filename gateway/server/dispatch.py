@@ -26,6 +26,7 @@ from gateway.operations.translate import LowerError, to_s3_error
 from gateway.protocol.addressing import Address, resolve
 from gateway.protocol.content_sha256 import ContentSHA256, anonymous_content_sha256
 from gateway.protocol.control import is_control_request, tagged_bucket
+from gateway.protocol.cross_origin import origin_of
 from gateway.protocol.encryption import CUSTOMER_ALGORITHM, SSE
 from gateway.protocol.errors import S3Error, invalid_argument
 from gateway.protocol.messages import Request, Response
@@ -109,9 +110,9 @@ class Dispatcher:
             unsealed = self._unsealed()
         except KMSUnavailable as error:
             return self._sealed(error, request, entry)
-        if is_organizations_request(request):
-            return await self._organizations_edge.handle(request, unsealed.door, unsealed.identities, entry)
         if is_kms_request(request):
+            if is_organizations_request(request):
+                return await self._organizations_edge.handle(request, unsealed.door, unsealed.identities, entry)
             return await self._kms_edge.handle(request, unsealed.door, entry)
         if self._is_query(request):
             return await self._iam_edge.handle(request, unsealed.door, unsealed.identities, entry)
@@ -127,8 +128,10 @@ class Dispatcher:
             if request.method == "OPTIONS":
                 entry.operation = PREFLIGHT
                 return await preflight(unsealed.services, address, request)
-            cross_origin = await cross_origin_headers(unsealed.services, address, request)
-            if_refused = await region_headers(unsealed.services, address, request)
+            if origin_of(request.headers) is not None:
+                cross_origin = await cross_origin_headers(unsealed.services, address, request)
+            if request.method == "HEAD" and address.key is None:
+                if_refused = await region_headers(unsealed.services, address, request)
             response = await self._handle_s3(request, address, unsealed, entry)
         except S3Error as error:
             response = self._render(error, request, entry)
@@ -149,8 +152,9 @@ class Dispatcher:
         except Exception:
             _log.exception("request %s failed", request.request_id)
             response = self._render(S3Error("InternalError"), request, entry)
-        response.headers.update(cross_origin)
-        if response.status in (400, 403):
+        if cross_origin:
+            response.headers.update(cross_origin)
+        if if_refused and response.status in (400, 403):
             response.headers.update(if_refused)
         return response
 

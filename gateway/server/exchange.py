@@ -7,7 +7,7 @@ import contextlib
 import logging
 import os
 import time
-from base64 import b64encode
+from binascii import b2a_base64
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
@@ -40,6 +40,13 @@ JOIN_BYTES = 65_536
 """Bodies up to this size are joined to their head: one buffer is cheaper to hand over than two until copying counts."""
 
 _BODILESS = (204, 304)
+
+_NOISE_BYTES = 44
+_NOISES = 64
+"""Random numbers for identifiers, which are no secrets, are drawn for so many requests at once."""
+
+_noise: list[bytes] = []
+os.register_at_fork(after_in_child=_noise.clear)
 
 log = logging.getLogger(__name__)
 
@@ -147,8 +154,11 @@ class Edge:
 
 def new_identifiers() -> tuple[str, str]:
     """x-amz-request-id (16 upper-case hexadecimal digits, as AWS) and x-amz-id-2 (opaque)."""
-    noise = os.urandom(44)
-    return noise[:8].hex().upper(), b64encode(noise[8:]).decode("ascii")
+    if not _noise:
+        drawn = os.urandom(_NOISE_BYTES * _NOISES)
+        _noise.extend([drawn[start : start + _NOISE_BYTES] for start in range(0, len(drawn), _NOISE_BYTES)])
+    noise = _noise.pop()
+    return noise[:8].hex().upper(), b2a_base64(noise[8:], newline=False).decode("ascii")
 
 
 class Exchange:

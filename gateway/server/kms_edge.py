@@ -33,7 +33,7 @@ _TARGET = "x-amz-target"
 
 
 def is_kms_request(request: Request) -> bool:
-    """AWS JSON services are told by X-Amz-Target; S3 has no such header."""
+    """AWS JSON services (Organizations too) are told by X-Amz-Target; S3 has no such header."""
     return _TARGET in request.headers
 
 

@@ -44,16 +44,16 @@ LIST = {"query": {"list-type": "2", "max-keys": "1000"}}
 FOLDERS = {"query": {"list-type": "2", "delimiter": "0"}}
 
 PATHS = (
-    HotPath("HEAD", 171, "HEAD", "/bucket/bucket-key"),
-    HotPath("GET, SSE-S3", 236, "GET", "/bucket/s3"),
-    HotPath("GET, SSE-KMS", 360, "GET", "/bucket/kms"),
-    HotPath("GET, bucket key", 267, "GET", "/bucket/bucket-key"),
-    HotPath("PUT, SSE-S3", 354, "PUT", "/bucket/new", {"body": BODY}),
-    HotPath("PUT, SSE-KMS", 484, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
-    HotPath("PUT, bucket key", 395, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
-    HotPath("DELETE", 193, "DELETE", "/bucket/new"),
-    HotPath("LIST of 300 keys", 1457, "GET", "/listed", LIST),
-    HotPath("LIST of folders", 265, "GET", "/listed", FOLDERS),
+    HotPath("HEAD", 159, "HEAD", "/bucket/bucket-key"),
+    HotPath("GET, SSE-S3", 214, "GET", "/bucket/s3"),
+    HotPath("GET, SSE-KMS", 338, "GET", "/bucket/kms"),
+    HotPath("GET, bucket key", 245, "GET", "/bucket/bucket-key"),
+    HotPath("PUT, SSE-S3", 346, "PUT", "/bucket/new", {"body": BODY}),
+    HotPath("PUT, SSE-KMS", 476, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
+    HotPath("PUT, bucket key", 387, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
+    HotPath("DELETE", 185, "DELETE", "/bucket/new"),
+    HotPath("LIST of 300 keys", 1450, "GET", "/listed", LIST),
+    HotPath("LIST of folders", 259, "GET", "/listed", FOLDERS),
 )
 
 

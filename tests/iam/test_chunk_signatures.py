@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from iam.chunk_signatures import ChunkVerifier
 from iam.errors import AuthenticationError, Reason
+from iam.signing_keys import SigningKey
 
 KEY = b"k" * 32
 TIMESTAMP = "20130524T000000Z"
@@ -19,7 +20,7 @@ SEED = "0" * 64
 
 
 def verifier() -> ChunkVerifier:
-    return ChunkVerifier(KEY, TIMESTAMP, SCOPE, SEED)
+    return ChunkVerifier(SigningKey(KEY), TIMESTAMP, SCOPE, SEED)
 
 
 def hashed(data: bytes) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 from iam.scope import CredentialScope
 from iam.secrets import Secret
 from iam.signing_keys import SigningKeys, derive_signing_key
@@ -29,14 +31,16 @@ def test_another_secret_gets_another_key() -> None:
     keys = SigningKeys()
     before = keys.get(SECRET, scope())
     changed = Secret(b"another")
-    assert keys.get(changed, scope()) == derive_signing_key(changed, scope())
-    assert keys.get(changed, scope()) != before
+    expected = hmac.digest(derive_signing_key(changed, scope()), b"text", "sha256")
+    assert keys.get(changed, scope()).sign(b"text") == expected
+    assert keys.get(changed, scope()).sign(b"text") == expected  # each begins anew
+    assert before.sign(b"text") != expected
     assert len(keys) == 1
 
 
 def test_scopes_and_access_keys_do_not_share() -> None:
     keys = SigningKeys()
-    assert keys.get(SECRET, scope(1)) != keys.get(SECRET, scope(2))
+    assert keys.get(SECRET, scope(1)).sign(b"") != keys.get(SECRET, scope(2)).sign(b"")
     keys.get(SECRET, scope(1, "AKIDOTHER"))
     assert len(keys) == 3
 
@@ -48,11 +52,11 @@ def test_the_oldest_goes_first() -> None:
     keys.get(SECRET, scope(3))
     assert len(keys) == 2
     assert keys.get(SECRET, scope(2)) is second
-    assert keys.get(SECRET, scope(1)) == first
     assert keys.get(SECRET, scope(1)) is not first
+    assert keys.get(SECRET, scope(1)).sign(b"") == first.sign(b"")
 
 
 def test_repr_shows_no_key() -> None:
     keys = SigningKeys(capacity=2)
-    keys.get(SECRET, scope())
+    assert repr(keys.get(SECRET, scope())) == "SigningKey()"
     assert repr(keys) == "SigningKeys(1 of 2)"

@@ -12,7 +12,7 @@ from iam.errors import S3_CODE, AuthenticationError, Reason
 from iam.requests import RequestHead
 from iam.scope import CredentialScope
 from iam.secrets import Secret
-from iam.signing_keys import derive_signing_key
+from iam.signing_keys import SigningKey, derive_signing_key
 from iam.sigv4 import sign, string_to_sign
 from tests.iam.botocore_signing import signed_by_s3_header
 from tests.iam.checks import (
@@ -168,7 +168,9 @@ def signed_by_hand(headers: dict[str, str], timestamp: str) -> RequestHead:
         signed_headers=names,
         payload_hash=headers["x-amz-content-sha256"],
     )
-    signature = sign(derive_signing_key(CREDENTIAL.secret, scope), string_to_sign(scope, timestamp, canonical))
+    signature = sign(
+        SigningKey(derive_signing_key(CREDENTIAL.secret, scope)), string_to_sign(scope, timestamp, canonical)
+    )
     credential = f"{ACCESS_KEY_ID}/{scope.text}"
     authorization = f"AWS4-HMAC-SHA256 Credential={credential},SignedHeaders={';'.join(names)},Signature={signature}"
     return RequestHead("GET", "/bucket/key", "acl", {**headers, "authorization": authorization})

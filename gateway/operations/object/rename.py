@@ -20,13 +20,12 @@ from gateway.operations.footers import object_descriptor, object_envelope
 from gateway.operations.manifest import store_manifest
 from gateway.operations.preconditions import current_or_none, require_comparison
 from gateway.operations.versioning import Versioning, versioning_of
-from gateway.protocol.conditions import check_rename, check_rename_headers, check_source
+from gateway.protocol.conditions import CONDITIONS, check_rename, check_rename_headers, check_source
 from gateway.protocol.errors import S3Error
 from gateway.protocol.messages import Response
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.protocol.names import BucketName, ObjectKey, object_arn
 from gateway.protocol.rename_source import client_token, source_keys
-from gateway.protocol.request_headers import CONDITIONS
 from gateway.sealing.body_key import BodyKey
 from gateway.storage.errors import Conflict, NoSuchKey
 from gateway.storage.index.interface import Precondition

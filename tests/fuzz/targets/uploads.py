@@ -6,6 +6,7 @@ from gateway.protocol.aws_chunked import MAX_LINE_BYTES, ChunkedDecoder
 from gateway.protocol.errors import S3Error
 from iam.chunk_signatures import ChunkVerifier
 from iam.errors import AuthenticationError
+from iam.signing_keys import SigningKey
 from tests.fuzz.inputs import first_line, number_of, refused
 from tests.fuzz.target import target
 
@@ -20,7 +21,7 @@ _MAX_LENGTH = 1 << 20
 
 
 def new_verifier() -> ChunkVerifier:
-    return ChunkVerifier(SIGNING_KEY, TIMESTAMP, SCOPE, SEED)
+    return ChunkVerifier(SigningKey(SIGNING_KEY), TIMESTAMP, SCOPE, SEED)
 
 
 @target("aws-chunked", b"chunk-signature=", b";", b"\r\n", b"0\r\n", b"0\r\n\r\n", b"x-amz-checksum-crc32:",
