@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import completion, in_turn, transfers, variants
+from bench import completion, in_turn, memory, transfers, variants
 from bench.__main__ import main
 from bench.endpoint import Endpoint
 from bench.load import Prepared, Refused, drive
@@ -77,6 +77,18 @@ def test_completions_of_uploads_are_measured(
     monkeypatch.setattr(parts, "MIN_PART_BYTES", parts.MIN_PART_BYTES)  # put back afterwards
     completion.main(["--parts", "3", "--runs", "2"])
     assert re.search(r"^3 parts: 0\.\d+ s, 0\.\d+ s of CPU", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_memory_of_streams_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    memory.main(["--streams", "2", "--size", "1"])
+    told = capsys.readouterr().out
+    assert 30 < int(re.findall(r"^at rest, after its start: (\d+) MiB$", told, re.MULTILINE)[0]) < 300
+    assert re.findall(r"^2 (.+): \d+ -> \d+ MiB, -?\d+\.\d\d each$", told, re.MULTILINE) == [
+        "downloads nobody reads on",
+        "downloads",
+        "uploads",
+    ]
 
 
 def test_a_case_that_one_server_refuses_has_no_figures_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 Bytes go socket → framing and signatures → digests → segments → blob store, with back-pressure all the way. AES-GCM and
 CRCs and XXHash of a batch cost less than a thread hop or two and run on the event loop; MD5 and SHA in threads, beside
 the sealing of the same batch; the blob store writes in its own threads while the next batch arrives. Memory for an
-upload: two batches of plaintext and two of ciphertext, 1 MiB in all, whatever its length.
+upload: a batch of plaintext and two of ciphertext, whatever its length; two of plaintext where digests are costly.
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class _Sink:
 
     async def _stream_to(self, writer: BlobWriter) -> None:
         pipeline = _Pipeline(writer, self._digests, self._sealer)
-        batcher = SegmentBatcher(batch_segments=BATCH_SEGMENTS, buffers=2)
+        batcher = SegmentBatcher(batch_segments=BATCH_SEGMENTS, buffers=2 if self._digests.has_costly else 1)
         try:
             async with aclosing(self._body.pieces()) as pieces:
                 async for piece in pieces:
@@ -215,7 +215,8 @@ class _Sink:
 class _Pipeline:
     """Digests, seals and writes batches in order; the work on one batch overlaps the arrival of the next.
 
-    A pushed batch may be overwritten once the push after the next one began: two buffers rotate on either side.
+    A pushed batch may be overwritten once its push returned; where digests are costly, once the push after the next one
+    began. Two buffers of ciphertext rotate.
     """
 
     def __init__(self, writer: BlobWriter, digests: Digests, sealer: BlobSealer) -> None:
