@@ -55,7 +55,7 @@ class SigningKeys:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
-        self._entries: dict[tuple[str, str], tuple[Secret, SigningKey]] = {}
+        self._entries: dict[CredentialScope, tuple[Secret, SigningKey]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -65,13 +65,12 @@ class SigningKeys:
 
     def get(self, secret: Secret, scope: CredentialScope) -> SigningKey:
         """The signing key of `scope` under `secret`, from the cache or derived now."""
-        slot = (scope.access_key_id, scope.text)
-        entry = self._entries.get(slot)
+        entry = self._entries.get(scope)
         if entry is not None and (entry[0] is secret or entry[0] == secret):
             return entry[1]
         key = SigningKey(derive_signing_key(secret, scope))
-        self._entries.pop(slot, None)
+        self._entries.pop(scope, None)
         while len(self._entries) >= self._capacity:
             del self._entries[next(iter(self._entries))]
-        self._entries[slot] = (secret, key)
+        self._entries[scope] = (secret, key)
         return key

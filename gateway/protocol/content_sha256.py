@@ -5,12 +5,12 @@ Amazon S3 API Reference, "Authenticating Requests: Using the Authorization Heade
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Self
 
 from gateway.protocol.errors import S3Error, invalid_argument, not_implemented
 from iam.quickly_made import quickly_made
@@ -31,6 +31,7 @@ class PayloadKind(Enum):
 
 
 _KINDS = {kind.value: kind for kind in PayloadKind if kind is not PayloadKind.HASH}
+_OF_NOTHING = hashlib.sha256()
 _ECDSA = ("STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD-TRAILER")
 
 
@@ -43,11 +44,11 @@ class ContentSHA256:
     digest: bytes | None = None
 
     @classmethod
-    def parse(cls, value: str) -> Self:
+    def parse(cls, value: str) -> ContentSHA256:
         """Raises S3Error InvalidArgument; NotImplemented for the asymmetric signatures of SigV4A."""
-        kind = _KINDS.get(value)
-        if kind is not None:
-            return cls(kind)
+        known = _PARSED.get(value)
+        if known is not None:
+            return known
         if _HASH.fullmatch(value):
             return cls(PayloadKind.HASH, bytes.fromhex(value))
         if value in _ECDSA:
@@ -85,6 +86,13 @@ class ContentSHA256:
                     "S3ComputedContentSHA256": computed.hex(),
                 },
             )
+
+
+_PARSED = {
+    **{word: ContentSHA256(kind) for word, kind in _KINDS.items()},
+    _OF_NOTHING.hexdigest(): ContentSHA256(PayloadKind.HASH, _OF_NOTHING.digest()),
+}
+"""What most requests have that are no uploads, or that do not hash theirs."""
 
 
 UNSIGNED_PAYLOAD = ContentSHA256(PayloadKind.UNSIGNED)

@@ -211,4 +211,4 @@ def expected_owner(headers: Mapping[str, str], name: str) -> str | None:
 def user_agent(headers: Mapping[str, str]) -> str:
     """What the client calls itself, for the audit trail and for conditions; bytes that are no UTF-8 become "?"."""
     named = headers.get("user-agent", "")[:MAX_USER_AGENT_CHARACTERS]
-    return named.encode("utf-8", "replace").decode("utf-8")
+    return named if named.isascii() else named.encode("utf-8", "replace").decode("utf-8")

@@ -44,10 +44,10 @@ LIST = {"query": {"list-type": "2", "max-keys": "1000"}}
 FOLDERS = {"query": {"list-type": "2", "delimiter": "0"}}
 
 PATHS = (
-    HotPath("HEAD", 159, "HEAD", "/bucket/bucket-key"),
-    HotPath("GET, SSE-S3", 214, "GET", "/bucket/s3"),
-    HotPath("GET, SSE-KMS", 338, "GET", "/bucket/kms"),
-    HotPath("GET, bucket key", 245, "GET", "/bucket/bucket-key"),
+    HotPath("HEAD", 158, "HEAD", "/bucket/bucket-key"),
+    HotPath("GET, SSE-S3", 213, "GET", "/bucket/s3"),
+    HotPath("GET, SSE-KMS", 337, "GET", "/bucket/kms"),
+    HotPath("GET, bucket key", 244, "GET", "/bucket/bucket-key"),
     HotPath("PUT, SSE-S3", 346, "PUT", "/bucket/new", {"body": BODY}),
     HotPath("PUT, SSE-KMS", 476, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
     HotPath("PUT, bucket key", 387, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
