@@ -18,17 +18,15 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from bench.kms_calls import CALLER, CONTEXT, Result, measure, operations
+from bench.kms_calls import CALLER, CONTEXT, Result, measure, new_key_store, new_root, operations
 from iam.policy.decisions import Decided
 from kms.api import types as t
 from kms.api.secrets import SecretBytes
 from kms.audit.trail import AuditTrail, TrailSettings
 from kms.epoch import MemoryEpoch
-from kms.hsm.file_root import FileRoot
 from kms.service.core import ServiceSettings, now_us
 from kms.service.recording import Recorder
 from kms.service.service import EmbeddedKeyService
-from kms.store.sqlite import SQLiteKeyStore
 from tests.harness import REGION
 
 LINES = 20_000
@@ -42,10 +40,8 @@ VARIANTS: dict[str, dict[str, bool] | None] = {
 async def service_calls(
     directory: Path, name: str, settings: dict[str, bool] | None, seconds: float, calls: int
 ) -> list[Result]:
-    passphrase = SecretBytes(b"for a benchmark")
-    FileRoot.create(directory / "root", passphrase=passphrase)
-    root = FileRoot.open(directory / "root", passphrase=passphrase)
-    store = SQLiteKeyStore(directory / "keys.sqlite")
+    root = new_root(directory)
+    store = new_key_store(directory, root)
     async with AsyncExitStack() as opened:
         trail = None
         if settings is not None:
@@ -65,9 +61,7 @@ async def service_calls(
 
 async def loop_cost(directory: Path, calls: int) -> float:
     """CPU microseconds of the loop's thread for one line: event, encoding, future, answer."""
-    passphrase = SecretBytes(b"for a benchmark")
-    FileRoot.create(directory / "root", passphrase=passphrase)
-    root = FileRoot.open(directory / "root", passphrase=passphrase)
+    root = new_root(directory)
     key = f"arn:aws:kms:{REGION}:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
     request = t.GenerateDataKey(key, 32, CONTEXT)
     decisions = (Decided("kms:GenerateDataKey", key, True, "key policy, statement Enable"),)

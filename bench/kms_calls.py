@@ -17,7 +17,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,10 @@ from kms.api.secrets import SecretBytes
 from kms.api.service import KeyService
 from kms.client import KMSClient
 from kms.epoch import MemoryEpoch
+from kms.hsm.check_value import make_check_value
 from kms.hsm.file_root import FileRoot
 from kms.service.core import ServiceSettings
+from kms.service.initialise import initialise_key_store
 from kms.service.service import EmbeddedKeyService
 from kms.store.sqlite import SQLiteKeyStore
 from tests.clients.raw import RawClient
@@ -89,11 +91,21 @@ async def operations(service: KeyService, caller: Caller) -> dict[str, Action]:
     }
 
 
-async def in_process(directory: Path, seconds: float, calls: int) -> list[Result]:
+def new_root(directory: Path) -> FileRoot:
     passphrase = SecretBytes(b"for a benchmark")
     FileRoot.create(directory / "root", passphrase=passphrase)
-    store = SQLiteKeyStore(directory / "keys.sqlite")
-    root = FileRoot.open(directory / "root", passphrase=passphrase)
+    return FileRoot.open(directory / "root", passphrase=passphrase)
+
+
+def new_key_store(directory: Path, root: FileRoot) -> SQLiteKeyStore:
+    path = directory / "keys.sqlite"
+    initialise_key_store(path, root, region=REGION, check_value=make_check_value(root))
+    return SQLiteKeyStore(path)
+
+
+async def in_process(directory: Path, seconds: float, calls: int) -> list[Result]:
+    root = new_root(directory)
+    store = new_key_store(directory, root)
     async with EmbeddedKeyService(store, root, MemoryEpoch(), ServiceSettings(REGION)) as service:
         results = [
             await measure(f"KeyService {name}", action, seconds=seconds, calls=calls, processes={"self": os.getpid()})
@@ -173,11 +185,11 @@ async def over_http(gateway: Gateway, seconds: float, calls: int) -> list[Result
     return results
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each figure is measured")
     parser.add_argument("--calls", type=int, default=64, help="calls under way at once")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as scratch:
         directory = Path(scratch)
         results = asyncio.run(in_process(directory, asked.seconds, asked.calls))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import completion, in_turn, memory, transfers, variants
+from bench import audit_trail, completion, in_turn, kms_calls, memory, transfers, variants
 from bench.__main__ import main
 from bench.endpoint import Endpoint
 from bench.load import Prepared, Refused, drive
@@ -77,6 +77,16 @@ def test_completions_of_uploads_are_measured(
     monkeypatch.setattr(parts, "MIN_PART_BYTES", parts.MIN_PART_BYTES)  # put back afterwards
     completion.main(["--parts", "3", "--runs", "2"])
     assert re.search(r"^3 parts: 0\.\d+ s, 0\.\d+ s of CPU", capsys.readouterr().out, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_calls_of_the_kms_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    kms_calls.main(["--seconds", "0.1", "--calls", "4"])
+    audit_trail.main(["--seconds", "0.1", "--calls", "4"])
+    told = re.findall(r"^(.+?) +(\d+)/s   CPU: ", capsys.readouterr().out, re.MULTILINE)
+    ways = ("KeyService {}", "kmsd socket {}", "HTTP {}", *(f"{{}}, {name}" for name in audit_trail.VARIANTS))
+    assert [name for name, _ in told] == [way.format(verb) for way in ways for verb in ("GenerateDataKey", "Decrypt")]
+    assert all(int(rate) > 0 for _, rate in told)
 
 
 @pytest.mark.slow
