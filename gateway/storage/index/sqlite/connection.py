@@ -17,7 +17,8 @@ PAGE_SIZE = 8192
 """Bytes. A row of a version is about 700 bytes, an inline body up to 16 KiB; fixed when the database is made."""
 
 _CACHE_KIB = 16 * 1024
-_MMAP_BYTES = 1 << 30
+_MMAP_BYTES = 0x7FFF0000
+"""The most that SQLite maps unless it was built otherwise; of a file as much as there is."""
 
 MINIMUM_SQLITE = (3, 37, 0)
 """STRICT tables."""
