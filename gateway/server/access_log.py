@@ -32,10 +32,10 @@ FLUSH_SECONDS = 0.1
 MAX_PENDING_LINES = 100_000
 """Beyond this the log's disk hangs, and lines are dropped (and counted) rather than memory filled."""
 
-_encode = msgspec.json.Encoder().encode
-
 MAX_CHARACTERS = 2048
 """Of each explanation. An object's ARN has less than 1200 bytes."""
+
+_encode = msgspec.json.Encoder().encode
 
 
 CUSTOMER_KEY_MODE = "SSE-C"

@@ -130,8 +130,8 @@ class Dispatcher:
                 return await preflight(unsealed.services, address, request)
             if origin_of(request.headers) is not None:
                 cross_origin = await cross_origin_headers(unsealed.services, address, request)
-            if request.method == "HEAD" and address.key is None:
-                if_refused = await region_headers(unsealed.services, address, request)
+            if request.method == "HEAD" and address.bucket is not None and address.key is None:
+                if_refused = await region_headers(unsealed.services, address.bucket)
             response = await self._handle_s3(request, address, unsealed, entry)
         except S3Error as error:
             response = self._render(error, request, entry)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from gateway.operations.bucket.location import REGION_HEADER
 from gateway.operations.context import Call, Services
-from gateway.protocol.addressing import Address
-from gateway.protocol.messages import Request, Response
+from gateway.protocol.messages import Response
 from gateway.protocol.names import BucketName, bucket_arn
 from gateway.storage.errors import NoSuchBucket
 
@@ -22,16 +21,14 @@ async def handle(call: Call) -> Response:
     )
 
 
-async def region_headers(services: Services, address: Address, request: Request) -> dict[str, str]:
+async def region_headers(services: Services, bucket: str) -> dict[str, str]:
     """What a HeadBucket that is refused (400 or 403) tells all the same: SDKs find a bucket's region by it.
 
     API_HeadBucket: "regardless of the permissions on the bucket, you will receive a response header with the correct
-    bucket location". Empty for other requests, and where there is no bucket.
+    bucket location". Empty where there is no bucket.
     """
-    if request.method != "HEAD" or address.bucket is None or address.key is not None:
-        return {}
     try:
-        row = await services.index.get_bucket(address.bucket)
+        row = await services.index.get_bucket(bucket)
     except NoSuchBucket:
         return {}
     services.rows.open_bucket(row)  # before its region is believed

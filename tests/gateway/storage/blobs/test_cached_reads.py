@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,10 @@ import pytest
 from gateway.storage.blobs import cached_reads
 from gateway.storage.blobs.cached_reads import open_cached, read_cached
 from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.blobs.file_reader import FileBlobReader
 from gateway.storage.errors import StorageUnavailable
 from tests.conformance.blobs import blob_id_at, now_ms, store_blob
+from tests.gateway.storage.blobs.failing import failing
 
 DATA = os.urandom(300_000)
 
@@ -43,6 +45,15 @@ async def store(tmp_path: Path, fd: int) -> AsyncIterator[FileBlobStore]:
     store = FileBlobStore(tmp_path / "data", "worker-0")
     yield store
     await store.close()
+
+
+@pytest.fixture
+async def reader(store: FileBlobStore) -> AsyncIterator[FileBlobReader]:
+    blob_id = blob_id_at(now_ms())
+    await store_blob(store, blob_id, DATA)
+    reader = await store.open(blob_id)
+    yield reader
+    await reader.close()
 
 
 @pytest.mark.parametrize(
@@ -112,34 +123,23 @@ async def test_blob_in_memory_needs_no_thread(store: FileBlobStore, monkeypatch:
     await reader.close()
 
 
-async def test_blob_that_leaves_memory_is_waited_for(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    blob_id = blob_id_at(now_ms())
-    await store_blob(store, blob_id, DATA)
-    reader = await store.open(blob_id)
+async def test_blob_that_leaves_memory_is_waited_for(reader: FileBlobReader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "preadv", failing(errno.EAGAIN))
     assert await reader.read(1000, 100_000) == DATA[1000:101_000]
     assert reader.waits
     monkeypatch.undo()
     assert await reader.read(1000, 100_000) == DATA[1000:101_000]
     assert not reader.waits
-    await reader.close()
 
 
-async def test_error_of_a_file_in_memory_is_told(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    blob_id = blob_id_at(now_ms())
-    await store_blob(store, blob_id, DATA)
-    reader = await store.open(blob_id)
+async def test_error_of_a_file_in_memory_is_told(reader: FileBlobReader, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("preadv", "pread"):
         monkeypatch.setattr(os, name, failing(errno.EIO))
     with pytest.raises(StorageUnavailable):
         await reader.read(0, 128)
-    await reader.close()
 
 
-async def test_others_have_their_turn_between_reads_of_much(store: FileBlobStore) -> None:
-    blob_id = blob_id_at(now_ms())
-    await store_blob(store, blob_id, DATA)
-    reader = await store.open(blob_id)
+async def test_others_have_their_turn_between_reads_of_much(reader: FileBlobReader) -> None:
     turns = 0
 
     async def other() -> None:
@@ -153,11 +153,3 @@ async def test_others_have_their_turn_between_reads_of_much(store: FileBlobStore
         await reader.read(0, 262_144)
         assert turns >= expected
     running.cancel()
-    await reader.close()
-
-
-def failing(code: int) -> Callable[..., int]:
-    def fail(*_arguments: object) -> int:
-        raise OSError(code, os.strerror(code))
-
-    return fail

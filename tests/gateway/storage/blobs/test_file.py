@@ -22,6 +22,7 @@ from gateway.storage.blobs.file import FileBlobStore
 from gateway.storage.blobs.layout import purge_all_temporary, purge_temporary
 from gateway.storage.errors import BlobMissing, StorageUnavailable
 from tests.conformance.blobs import BlobSuite, blob_id_at, load_blob, now_ms, scanned, store_blob
+from tests.gateway.storage.blobs.failing import failing
 
 
 @pytest.fixture
@@ -142,13 +143,6 @@ class Steps:
             return function(*arguments, **keywords)
 
         return recorded
-
-
-def failing(code: int) -> Callable[[], None]:
-    def fail() -> None:
-        raise OSError(code, os.strerror(code))
-
-    return fail
 
 
 async def test_steps_of_a_commit_are_in_durable_order(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,7 +281,7 @@ async def test_failing_read_is_unavailable(store: FileBlobStore, monkeypatch: py
     blob_id = blob_id_at(now_ms())
     await store_blob(store, blob_id, os.urandom(200_000))
     reader = await store.open(blob_id)
-    monkeypatch.setattr(os, "pread", lambda *_: failing(errno.EIO)())
+    monkeypatch.setattr(os, "pread", failing(errno.EIO))
     with pytest.raises(StorageUnavailable):
         await reader.read(100_000, 10)
     descriptors = open_files()
