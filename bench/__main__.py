@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,8 +40,13 @@ ENCRYPTIONS: dict[str, dict[str, str]] = {
 
 
 @contextmanager
-def own_gateway(directory: Path, root: str, workers: int, index: str, blobs: str) -> Iterator[Endpoint]:
-    """On PostgreSQL, whose processes count beside it, or on moto's S3, which does not count, where these say so."""
+def own_gateway(
+    directory: Path, root: str, workers: int, index: str, blobs: str, settings: Mapping[str, str] | None = None
+) -> Iterator[Endpoint]:
+    """On PostgreSQL, whose processes count beside it, or on moto's S3, which does not count, where these say so.
+
+    `settings` are of its environment, as "SEALGATE_STORAGE_FSYNC".
+    """
     with ExitStack() as ending:
         database = None if index == "sqlite" else start_postgresql()
         environment = {} if blobs == "file" else ending.enter_context(_backing(directory))
@@ -51,7 +56,7 @@ def own_gateway(directory: Path, root: str, workers: int, index: str, blobs: str
             workers=workers,
             index=database and database.url,
             is_first_of_several=database is not None,
-            environment=environment,
+            environment={**environment, **(settings or {})},
         )
         ending.callback(gateway.stop)
         gateway.init().start()

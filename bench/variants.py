@@ -1,6 +1,6 @@
 """What many clients, a second worker and each kind of encryption cost: this gateway beside itself, in turn.
 
-    python -m bench.variants clients|workers|encryption|keys [small listing large kms]
+    python -m bench.variants clients|workers|encryption|keys|files [small listing large kms]
 
 - clients: one worker, 16 connections and 1000. Budget: as many requests a second within 20 %.
 - workers: one worker and two. Where cores are scarce what counts is CPU time an operation: the same for both, and
@@ -9,6 +9,8 @@
   does not encrypt; what the cipher takes of a body is the floor "AES-256-GCM" of `python -m bench`.
 - keys: a bucket of 10 thousand keys, of 100 thousand and so on (`--keys`), each in a gateway of its own; `listing` is
   the family for it. Budget: the most within 20 % of the fewest.
+- files: blobs written into files by threads of the kernel (io_uring), by threads of the gateway, and bodies of up to
+  128 KiB kept in the index; `--body` above 16 KiB says of what size.
 
 With `--index postgresql` each gateway has a database of its own.
 """
@@ -32,7 +34,7 @@ from bench.workloads import FAMILIES, KIB, MIB, Bench, Sizes
 REQUESTS_OF_A_CLIENT = 10
 """At least, of each of many in a run: to be connected costs the worker about 60 us once."""
 
-KINDS = ("clients", "workers", "encryption", "keys")
+KINDS = ("clients", "workers", "encryption", "keys", "files")
 
 
 @contextmanager
@@ -41,9 +43,9 @@ def contenders_of(
 ) -> Iterator[list[Contender]]:
     with ExitStack() as opened:
 
-        def gateway(name: str, workers: int = 1) -> Endpoint:
+        def gateway(name: str, workers: int = 1, **settings: str) -> Endpoint:
             (scratch / name).mkdir()
-            return opened.enter_context(own_gateway(scratch / name, "file", workers, index, "file"))
+            return opened.enter_context(own_gateway(scratch / name, "file", workers, index, "file", settings))
 
         def contender(
             name: str, note: str, endpoint: Endpoint, of: Sizes = sizes, sse: str = "bucket-key"
@@ -68,6 +70,12 @@ def contenders_of(
                 contender(f"{keys:_} keys", "one worker", gateway(str(keys)), replace(sizes, keys=keys))
                 for keys in many_keys
             ]
+        elif kind == "files":
+            yield [
+                contender("io_uring", "the default", gateway("ring")),
+                contender("threads", "where there is no io_uring", gateway("threads", SEALGATE_STORAGE_IO_URING="0")),
+                contender("index", "up to 128 KiB", gateway("index", SEALGATE_STORAGE_INLINE_BYTES="131072")),
+            ]
         else:
             one = gateway("one")
             yield [
@@ -87,6 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clients", type=int, default=16, help="connections at once (16)")
     parser.add_argument("--many", type=int, default=1000, help="connections at once, of a crowd (1000)")
     parser.add_argument("--keys", default="10000,100000", help="in the bucket that is listed; several (10000,100000)")
+    parser.add_argument("--body", type=int, default=4 * KIB, metavar="BYTES", help="size of small objects (4096)")
     parser.add_argument("--large", type=int, default=256, metavar="MIB", help="size of large objects (256)")
     parser.add_argument(
         "--index", default="sqlite", choices=("sqlite", "postgresql"), help="where the index is, and keys"
@@ -98,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     many_keys = [int(each) for each in asked.keys.split(",")]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, too
     families = asked.families or ["listing" if asked.kind == "keys" else "small"]
-    sizes = Sizes(asked.operations, asked.clients, many_keys[0], asked.large * MIB, 4 * KIB)
+    sizes = Sizes(asked.operations, asked.clients, many_keys[0], asked.large * MIB, asked.body)
     with (
         tempfile.TemporaryDirectory(prefix="sealgate-variants-") as scratch,
         contenders_of(asked.kind, Path(scratch), sizes, asked.many, many_keys, asked.index) as contenders,

@@ -43,7 +43,12 @@ def _open(settings: Settings, instance: str, location: str, backing: BackingSett
     directory = directory_of(location)
     if directory is not None and not directory.is_dir():  # as where a disk is not mounted: never made here
         raise StorageUnavailable(f"blobs: there is no directory {directory}")
-    return FileBlobStore(directory or settings.blobs_directory, instance, fsync=settings.storage.fsync)
+    return FileBlobStore(
+        directory or settings.blobs_directory,
+        instance,
+        fsync=settings.storage.fsync,
+        io_uring=settings.storage.io_uring,
+    )
 
 
 def _open_backing(settings: Settings, instance: str, location: str, backing: BackingSettings) -> S3BlobStore:

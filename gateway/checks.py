@@ -32,6 +32,8 @@ from gateway.kmsd import moved_token_directory, root_settings
 from gateway.private_files import DEV_ENV
 from gateway.sealing.errors import SealingError
 from gateway.sockets import BindError, bind, unix_path_problem
+from gateway.storage.blobs.io_uring import why_not
+from gateway.storage.blobs.naming import is_in_files, locations_of
 from gateway.storage.blobs.s3.probe import probe
 from gateway.storage.errors import StorageError, StorageUnavailable
 from gateway.storage.index.postgresql.schema import MIGRATIONS as INDEX_MIGRATIONS
@@ -79,6 +81,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     for check in (
         _permissions,
         _file_system,
+        _file_writing,
         _clock,
         _sockets,
         _pin,
@@ -144,6 +147,20 @@ def _file_system(settings: Settings) -> Iterator[Finding]:
         yield _wrong("fsync", "storage.fsync is false: acknowledged objects are lost with the power; set it to true")
     else:
         yield _well("fsync", f"it takes {seconds * 1000:.1f} ms")
+
+
+def _file_writing(settings: Settings) -> Iterator[Finding]:
+    """Nothing is wrong where threads do it; but who wonders what an upload takes shall know."""
+    if not any(map(is_in_files, locations_of(settings.storage.blobs))):
+        return
+    reason = "storage.io_uring is false"
+    if settings.storage.io_uring:
+        refusal = asyncio.run(why_not())
+        if refusal is None:
+            yield _well("blobs", "they are written by threads of the kernel (io_uring)")
+            return
+        reason = f"there is no io_uring here ({refusal.strerror})"
+    yield _well("blobs", f"they are written by threads of the gateway, which cost more: {reason}")
 
 
 def _fsync_seconds(directory: Path) -> float:

@@ -321,6 +321,9 @@ class StorageSettings:
         check=_check_blobs,
     )
     fsync: bool = setting(True, "an acknowledged write survives power loss; false only for tests and benchmarks")
+    io_uring: bool = setting(
+        True, "write blobs into files by threads of the kernel, where it allows that; false: by threads of the gateway"
+    )
     buckets_per_account: int = setting(10_000, "how many buckets an account may have", minimum=1, maximum=1_000_000)
     inline_bytes: int = setting(
         16_384,

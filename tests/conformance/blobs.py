@@ -69,6 +69,14 @@ class BlobSuite:
         await writer.abort()
         assert await load_blob(store, blob_id) == whole
 
+    async def test_thousands_of_tiny_writes(self, store: BlobStore) -> None:
+        blob_id, data = blob_id_at(now_ms()), os.urandom(3000)
+        writer = await store.create(blob_id)
+        for start in range(len(data)):
+            await writer.write(data[start : start + 1])
+        assert await writer.commit() == len(data)
+        assert await load_blob(store, blob_id) == data
+
     async def test_buffer_may_be_reused_after_write(self, store: BlobStore) -> None:
         blob_id = blob_id_at(now_ms())
         writer = await store.create(blob_id)

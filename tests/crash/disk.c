@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -235,7 +236,9 @@ int __open64_2(const char *path, int flags) { return opened(AT_FDCWD, path, flag
 int __openat_2(int at, const char *path, int flags) { return opened(at, path, flags, 0); }
 int __openat64_2(int at, const char *path, int flags) { return opened(at, path, flags, 0); }
 
-/* openat2 has no function of its own; what is opened by it is only read. */
+static long ring_call(long number, const long *given);
+
+/* openat2 has no function of its own; what is opened by it is only read. Nor has io_uring. */
 long syscall(long number, ...) {
     REAL(syscall);
     long given[6];
@@ -243,6 +246,8 @@ long syscall(long number, ...) {
     va_start(rest, number);
     for (int i = 0; i < 6; i++) given[i] = va_arg(rest, long);
     va_end(rest);
+    if (control && (number == SYS_io_uring_setup || number == SYS_io_uring_enter || number == SYS_io_uring_register))
+        return ring_call(number, given);
     char buffer[PATH_MAX];
     const char *inside = number == SYS_openat2 ? below((int)given[0], (const char *)given[1], buffer) : NULL;
     if (inside && fails(OPEN, place_of(inside))) return -1;
@@ -401,6 +406,114 @@ int mkdirat(int directory, const char *path, mode_t mode) {
     return result;
 }
 int mkdir(const char *path, mode_t mode) { return mkdirat(AT_FDCWD, path, mode); }
+
+/* io_uring. The kernel makes and describes the ring and is never told to enter it: what is in the queue is done here, one
+ * after the other, by the calls above, before the entering returns. A ring that tells of nothing by an event is another
+ * library's (libuv has its sockets watched by one), and the kernel's. */
+
+#define MAX_RINGS 8
+static struct ring {
+    int descriptor, event;
+    struct io_uring_params parameters;
+    char *memory;
+    struct io_uring_sqe *entries;
+} rings[MAX_RINGS];
+static int ring_count;
+
+/* A number that was closed may be another ring's: the last one that had it is meant. */
+static struct ring *ring_of(long descriptor) {
+    for (int i = ring_count - 1; i >= 0; i--)
+        if (rings[i].descriptor == descriptor) return &rings[i];
+    return NULL;
+}
+
+static long kernel(long number, const long *given) {
+    static long (*real)(long, ...);
+    if (!real) real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+    return real(number, given[0], given[1], given[2], given[3], given[4], given[5]);
+}
+
+static long made(const long *given) {
+    long descriptor = kernel(SYS_io_uring_setup, given);
+    if (descriptor < 0) return descriptor;
+    struct io_uring_params *told = (struct io_uring_params *)given[1];
+    size_t queue = told->sq_off.array + told->sq_entries * sizeof(uint32_t);
+    size_t completions = told->cq_off.cqes + told->cq_entries * sizeof(struct io_uring_cqe);
+    struct ring *new = ring_of(descriptor);
+    if (!new && ring_count == MAX_RINGS) give_up(__func__);
+    if (!new) new = &rings[ring_count++];
+    new->descriptor = (int)descriptor;
+    new->event = -1;
+    new->parameters = *told;
+    new->memory = mmap(NULL, queue > completions ? queue : completions, PROT_READ | PROT_WRITE, MAP_SHARED, new->descriptor,
+                       IORING_OFF_SQ_RING);
+    new->entries = mmap(NULL, told->sq_entries * sizeof *new->entries, PROT_READ | PROT_WRITE, MAP_SHARED, new->descriptor,
+                        IORING_OFF_SQES);
+    if (new->memory == MAP_FAILED || (void *)new->entries == MAP_FAILED) give_up(__func__);
+    return descriptor;
+}
+
+static long written_pieces(int descriptor, const struct iovec *pieces, unsigned int count, off64_t offset, int *is_short) {
+    long total = 0;
+    for (unsigned int i = 0; i < count; i++) {
+        ssize_t bytes = pwrite64(descriptor, pieces[i].iov_base, pieces[i].iov_len, offset + total);
+        if (bytes < 0 && !total) return -errno;
+        if (bytes > 0) total += bytes;
+        if (bytes < (ssize_t)pieces[i].iov_len) {
+            *is_short = 1;
+            break;
+        }
+    }
+    return total;
+}
+
+static long performed(const struct io_uring_sqe *entry, int *is_short) {
+    const char *path = (const char *)entry->addr;
+    int result = -1;
+    switch (entry->opcode) {
+    case IORING_OP_WRITEV:
+        return written_pieces(entry->fd, (const struct iovec *)entry->addr, entry->len, (off64_t)entry->off, is_short);
+    case IORING_OP_OPENAT: result = opened(entry->fd, path, (int)entry->open_flags, entry->len); break;
+    case IORING_OP_FSYNC:
+        result = synced(entry->fd, entry->fsync_flags & IORING_FSYNC_DATASYNC ? SYS_fdatasync : SYS_fsync);
+        break;
+    case IORING_OP_RENAMEAT: result = renamed(entry->fd, path, (int)entry->len, (const char *)entry->off, RENAME); break;
+    case IORING_OP_FADVISE: result = 0; break;
+    case IORING_OP_CLOSE: result = close(entry->fd); break;
+    default: give_up(__func__);
+    }
+    return result < 0 ? -errno : result;
+}
+
+static long entered(struct ring *ring, uint32_t count) {
+    const struct io_sqring_offsets *queue = &ring->parameters.sq_off;
+    const struct io_cqring_offsets *told = &ring->parameters.cq_off;
+    uint32_t *head = (uint32_t *)(ring->memory + queue->head), *array = (uint32_t *)(ring->memory + queue->array);
+    uint32_t *completed = (uint32_t *)(ring->memory + told->tail);
+    struct io_uring_cqe *completions = (struct io_uring_cqe *)(ring->memory + told->cqes);
+    int is_cancelled = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct io_uring_sqe *entry = &ring->entries[array[*head & (ring->parameters.sq_entries - 1)]];
+        int is_short = 0;
+        long result = is_cancelled ? -ECANCELED : performed(entry, &is_short);
+        is_cancelled = entry->flags & IOSQE_IO_LINK && (result < 0 || is_short);
+        completions[*completed & (ring->parameters.cq_entries - 1)] =
+            (struct io_uring_cqe){.user_data = entry->user_data, .res = (int)result};
+        ++*head;
+        ++*completed;
+    }
+    uint64_t one = 1;
+    if (write(ring->event, &one, sizeof one) != sizeof one) give_up(__func__);
+    return count;
+}
+
+static long ring_call(long number, const long *given) {
+    if (number == SYS_io_uring_setup) return made(given);
+    struct ring *ring = ring_of(given[0]);
+    if (ring && ring->event >= 0 && number == SYS_io_uring_enter) return entered(ring, (uint32_t)given[1]);
+    if (ring && number == SYS_io_uring_register && given[1] == IORING_REGISTER_EVENTFD) ring->event = *(int *)given[2];
+    return kernel(number, given);
+}
 
 int clock_gettime(clockid_t clock, struct timespec *time) {
     REAL(clock_gettime);

@@ -49,7 +49,7 @@ def disk(tmp_path: Path, root: Path) -> Disk:
 @pytest.fixture
 def run(disk: Disk) -> Run:
     """Runs Python code in the directory, with `sync` and `write`; how it ended."""
-    environment = {**os.environ, **disk.environment}
+    environment = {**os.environ, **disk.environment, "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def run(code: str) -> int:
         command = [sys.executable, "-c", BEGIN + code]
@@ -132,3 +132,53 @@ def test_a_process_ends_at_the_step_it_is_told(disk: Disk, root: Path, run: Run,
     assert run('os.mkdir("a"); os.mkdir("b"); os.mkdir("c")') == -9
     assert disk.has_killed
     assert {path.name for path in root.iterdir()} == ({"a", "b"} if is_after else {"a"})
+
+
+NO_RING = 77
+
+WRITING = """
+import asyncio
+from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.blobs.io_uring import Ring
+
+async def main():
+    store = FileBlobStore("store", "worker-0", io_uring={io_uring})
+    writer = await store.create(bytes(5) + b"\\1" + bytes(10))
+    await writer.write(b"x" * 300_000)
+    await writer.write(b"y" * 1000)
+    await writer.commit()
+    has_ring = store._ring is not None
+    await store.close()
+    raise SystemExit(0 if has_ring == {io_uring} else {no_ring})
+
+Ring.start = {start}
+asyncio.run(main())
+"""
+
+
+def write_blob(run: Run, *, io_uring: bool, start: str = "Ring.start") -> None:
+    ended = run(WRITING.format(io_uring=io_uring, no_ring=NO_RING, start=start))
+    if ended == NO_RING:
+        pytest.skip("the kernel does not let us use io_uring")
+    assert ended == 0
+
+
+@pytest.mark.parametrize("io_uring", [True, False])
+def test_a_blob_that_was_committed_survives_whoever_wrote_it(disk: Disk, root: Path, run: Run, io_uring: bool) -> None:
+    write_blob(run, io_uring=io_uring)
+    blob = {f"store/blobs/0000/0000/{bytes(5).hex()}01{bytes(10).hex()}": b"x" * 300_000 + b"y" * 1000}
+    assert left(disk, root, Luck.LOST) == blob
+    written = [record.operation for record in disk.records() if record.operation in (Operation.WRITE, Operation.RENAME)]
+    assert written[-1] is Operation.RENAME
+    assert set(written[:-1]) == {Operation.WRITE}
+
+
+def test_what_a_ring_did_not_sync_is_lost(disk: Disk, root: Path, run: Run) -> None:
+    """The counterpart: the log sees what the kernel is given, and only that."""
+    fsync, fadvise = 3, 24
+    unsynced = f"""lambda ring, *operations, start=Ring.start: start(ring, *(
+        each._replace(opcode={fadvise}) if each.opcode == {fsync} else each for each in operations))"""
+    write_blob(run, io_uring=True, start=unsynced)
+    assert left(disk, root, Luck.LOST) == {}
+    [content] = left(disk, root, Luck.KEPT).values()
+    assert len(content) == 301_000

@@ -179,6 +179,27 @@ def test_doctor_finds_a_new_directory_well(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("refusal", "setting", "told"),
+    [
+        (None, "true", "they are written by threads of the kernel (io_uring)"),
+        (PermissionError(1, "Operation not permitted"), "true", "there is no io_uring here (Operation not permitted)"),
+        (None, "false", "they are written by threads of the gateway, which cost more: storage.io_uring is false"),
+    ],
+)
+def test_doctor_tells_how_blobs_are_written(
+    data: Path, monkeypatch: pytest.MonkeyPatch, refusal: OSError | None, setting: str, told: str
+) -> None:
+    async def why_not() -> OSError | None:
+        return refusal
+
+    monkeypatch.setattr(checks, "why_not", why_not)
+    monkeypatch.setenv("SEALGATE_STORAGE_IO_URING", setting)
+    result = run("doctor", data)
+    assert result.exit_code == 0
+    assert told in result.output
+
+
+@pytest.mark.parametrize(
     ("damage", "complaint"),
     [
         (lambda data: data.chmod(0o755), "permissions: {data} is open to others"),

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
+from gateway.storage.blobs.cached_reads import open_cached
+from gateway.storage.blobs.io_uring import Ring, syncing
+
+SyncAll = Callable[[Sequence[Path]], Awaitable[Sequence[Exception | None]]]
+"""Syncs each; what became of it stands in its place."""
+
 
 class DirectorySync:
-    """Belongs to one event loop. Syncs run in `executor`."""
+    """Belongs to one event loop. `sync_all` is what syncs."""
 
-    def __init__(self, executor: Executor) -> None:
-        self._executor = executor
+    def __init__(self, sync_all: SyncAll) -> None:
+        self._sync_all = sync_all
         self._waiting: dict[Path, asyncio.Future[None]] = {}
         self._running: asyncio.Task[None] | None = None
 
@@ -43,7 +49,7 @@ class DirectorySync:
         """Tell each that waits what became of its directory, also if no thread could even look."""
         errors: Sequence[Exception | None]
         try:
-            errors = await asyncio.get_running_loop().run_in_executor(self._executor, _sync_all, tuple(waiting))
+            errors = await self._sync_all(tuple(waiting))
         except Exception as error:
             errors = [error] * len(waiting)
         for done, failed in zip(waiting.values(), errors, strict=True):
@@ -54,7 +60,27 @@ class DirectorySync:
             done.exception()  # nobody may be left to ask
 
 
-def _sync_all(directories: Sequence[Path]) -> list[OSError | None]:
+async def sync_in_thread(executor: Executor, directories: Sequence[Path]) -> list[OSError | None]:
+    return await asyncio.get_running_loop().run_in_executor(executor, _sync_each, directories)
+
+
+async def sync_by_ring(ring: Ring, executor: Executor, directories: Sequence[Path]) -> list[OSError | None]:
+    """A directory that Linux would have to read first is a thread's."""
+    return [await _sync_by_ring(ring, executor, directory) for directory in directories]
+
+
+async def _sync_by_ring(ring: Ring, executor: Executor, directory: Path) -> OSError | None:
+    fd = open_cached(str(directory))
+    if fd is None:
+        return (await sync_in_thread(executor, [directory]))[0]
+    try:
+        [result] = await ring.start(syncing(fd, data_only=False))
+    finally:
+        os.close(fd)
+    return OSError(-result, os.strerror(-result)) if result < 0 else None
+
+
+def _sync_each(directories: Sequence[Path]) -> list[OSError | None]:
     return [_sync(directory) for directory in directories]
 
 

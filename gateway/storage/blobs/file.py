@@ -7,16 +7,18 @@ Order of durable steps, and what a crash after each leaves behind:
 3. rename to its place (`layout.py`)       perhaps a blob without a row: the sweeper deletes it after a grace
 4. fsync of the directory                  a blob without a row, as long as the caller has not written one
 
-Everything that may wait for the disk runs in threads: writes and syncs in one pool, reads in another, so that a GET
-does not queue behind other requests' fsyncs. What the kernel has in memory is read without (`cached_reads.py`).
+Nothing that may wait for the disk is done by the event loop. Linux writes, syncs and renames by threads of its own
+where it may be asked to (`io_uring.py`); elsewhere a pool of ours does. Reads have another, so that a GET does not
+queue behind other requests' fsyncs; what the kernel has in memory is read without (`cached_reads.py`).
 Files have mode 0600, directories 0700.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -24,13 +26,18 @@ import aiofiles.os
 
 from database.threads import started_threads
 from gateway.storage.blobs.cached_reads import open_cached
-from gateway.storage.blobs.directory_sync import DirectorySync, sync_directory
+from gateway.storage.blobs.directory_sync import DirectorySync, sync_by_ring, sync_directory, sync_in_thread
 from gateway.storage.blobs.file_reader import FileBlobReader, open_head
 from gateway.storage.blobs.file_writer import FileBlobWriter
+from gateway.storage.blobs.interface import BlobWriter
+from gateway.storage.blobs.io_uring import Ring
 from gateway.storage.blobs.layout import Layout, make_directory
 from gateway.storage.blobs.places import Places
+from gateway.storage.blobs.ring_writer import RingBlobWriter
 from gateway.storage.blobs.scan import scan_blobs
 from gateway.storage.errors import BlobMissing, StorageUnavailable
+
+log = logging.getLogger(__name__)
 
 WRITE_THREADS = 32
 """They wait for the disk, mostly: 32 writers of 64 KiB got 2 100/s through 32 threads, 1 400/s through 16."""
@@ -41,11 +48,12 @@ READ_THREADS = 8
 class FileBlobStore:
     """A BlobStore in the directory `root`, for one process, which calls itself `instance`, and one event loop.
 
-    Several processes may share `root`, each under its own name. `fsync=False` is for tests and benchmarks. Raises
-    StorageUnavailable if the directories cannot be made, ValueError for an instance that is not a plain word.
+    Several processes may share `root`, each under its own name. `fsync=False` is for tests and benchmarks;
+    `io_uring=False` leaves all writing to threads. Raises StorageUnavailable if the directories cannot be made,
+    ValueError for an instance that is not a plain word.
     """
 
-    def __init__(self, root: str | Path, instance: str, *, fsync: bool = True) -> None:
+    def __init__(self, root: str | Path, instance: str, *, fsync: bool = True, io_uring: bool = True) -> None:
         self._layout = Layout(root)
         self._temporary = self._layout.temporary_of(instance)
         try:
@@ -60,17 +68,37 @@ class FileBlobStore:
         self._writing = started_threads(WRITE_THREADS, "blob-write")
         self._reading = started_threads(READ_THREADS, "blob-read")
         self._places = Places(self._layout, fsync=fsync)
-        self._directory_sync = DirectorySync(self._writing) if fsync else None
+        self._directory_sync = DirectorySync(self._sync_directories) if fsync else None
+        self._wants_ring = io_uring
+        self._ring: Ring | None = None
 
-    async def create(self, blob_id: bytes) -> FileBlobWriter:
+    async def create(self, blob_id: bytes) -> BlobWriter:
         """See BlobStore. Costs nothing: the file is made with the first bytes, or at commit."""
-        return FileBlobWriter(
-            blob_id,
-            str(self._temporary / blob_id.hex()),
-            places=self._places,
-            executor=self._writing,
-            directory_sync=self._directory_sync,
+        temporary = f"{self._temporary}/{blob_id.hex()}"
+        places, directory_sync, ring = self._places, self._directory_sync, self._usable_ring()
+        if ring is None:
+            return FileBlobWriter(
+                blob_id, temporary, places=places, executor=self._writing, directory_sync=directory_sync
+            )
+        return RingBlobWriter(
+            blob_id, temporary, places=places, ring=ring, executor=self._writing, directory_sync=directory_sync
         )
+
+    def _usable_ring(self) -> Ring | None:
+        """None where threads have to do it."""
+        if self._ring is None and self._wants_ring:
+            try:
+                self._ring = Ring()
+            except OSError as error:
+                self._wants_ring = False
+                log.info("blobs are written by threads, since there is no io_uring: %s", error)
+        return self._ring if self._ring is not None and self._ring.failure is None else None
+
+    async def _sync_directories(self, directories: Sequence[Path]) -> Sequence[Exception | None]:
+        ring = self._usable_ring()
+        if ring is None:
+            return await sync_in_thread(self._writing, directories)
+        return await sync_by_ring(ring, self._writing, directories)
 
     async def open(self, blob_id: bytes, *, start: int = 0, end: int = 0) -> FileBlobReader:
         """See BlobStore. A read costs the same whether it was announced or not."""
@@ -122,6 +150,8 @@ class FileBlobStore:
 
     async def close(self) -> None:
         """Wait for what is under way and end the threads. Writers and readers must have been closed."""
+        if self._ring is not None:
+            await self._ring.close()
         await asyncio.to_thread(self._writing.shutdown)
         await asyncio.to_thread(self._reading.shutdown)
 

@@ -23,7 +23,7 @@ WRITE_BACK_BYTES = 8 << 20
 left: 1 GiB took 0.4 s instead of 0.9-1.1 s, and did not push everything else out of the page cache."""
 
 
-class _State(Enum):
+class WriterState(Enum):
     OPEN = auto()
     COMMITTING = auto()
     """Somewhere between the rename and its durability; `abort` still takes the blob back."""
@@ -47,7 +47,7 @@ class FileBlobWriter:
         self._places = places
         self._executor = executor
         self._directory_sync = directory_sync
-        self._state = _State.OPEN
+        self._state = WriterState.OPEN
         self._fd = -1
         self._stored_bytes = 0
         self._written_back = 0
@@ -55,13 +55,13 @@ class FileBlobWriter:
 
     async def write(self, data: Buffer) -> None:
         """See BlobWriter. On cancellation a thread may still be reading `data`, into a file that is lost anyway."""
-        assert self._state is _State.OPEN
+        assert self._state is WriterState.OPEN
         await self._in_thread(lambda: self._append(data))
 
     async def commit(self) -> int:
         """See BlobWriter."""
-        assert self._state is _State.OPEN
-        self._state = _State.COMMITTING
+        assert self._state is WriterState.OPEN
+        self._state = WriterState.COMMITTING
         directory = await self._in_thread(self._move_in)
         if self._directory_sync:
             try:
@@ -69,15 +69,15 @@ class FileBlobWriter:
             except OSError as error:
                 await self.abort()
                 raise StorageUnavailable(f"blobs: {error}") from error
-        self._state = _State.ENDED
+        self._state = WriterState.ENDED
         return self._stored_bytes
 
     async def abort(self) -> None:
         """See BlobWriter. Takes effect also when the waiting for it is cancelled."""
-        if self._state is _State.ENDED:
+        if self._state is WriterState.ENDED:
             return
-        is_moved = self._state is _State.COMMITTING
-        self._state = _State.ENDED
+        is_moved = self._state is WriterState.COMMITTING
+        self._state = WriterState.ENDED
         if self._fd < 0 and not is_moved and self._under_way is None:
             return
         try:
@@ -127,9 +127,17 @@ class FileBlobWriter:
         """Remove the file under either name, after the step that a cancelled call left running."""
         if under_way is not None:
             wait([under_way])  # it runs or is done: a cancelled call took it back if it was still queued
-        with suppress(OSError):  # an error of close() is one of the write-back, of bytes that nobody wants
-            self._close()
-        with suppress(FileNotFoundError):
-            os.unlink(self._temporary)  # noqa: PTH108
-        if is_moved:
-            self._places.remove(self._blob_id)
+        fd, self._fd = self._fd, -1
+        discard(fd, self._temporary, self._blob_id, self._places if is_moved else None)
+
+
+def discard(fd: int, temporary: str, blob_id: bytes, places: Places | None) -> None:
+    """Remove the file `temporary`, open as `fd` if that is one, and what it became where it may have been moved to
+    `places`. Blocks. Raises OSError."""
+    with suppress(OSError):  # an error of close() is one of the write-back, of bytes that nobody wants
+        if fd >= 0:
+            os.close(fd)
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)  # noqa: PTH108
+    if places is not None:
+        places.remove(blob_id)

@@ -26,10 +26,24 @@ class Places:
         self._fsync = fsync
         self._durable: set[Path] = set()
 
+    def directory(self, blob_id: bytes) -> Path:
+        return self._layout.directory(blob_id)
+
+    def path(self, blob_id: bytes) -> str:
+        return self._layout.path(blob_id)
+
+    def is_ready(self, blob_id: bytes) -> bool:
+        """Whether the blob's directory is there and durable, but for a process that removes it now. Does not block."""
+        return self._layout.directory(blob_id) in self._durable and _age_ms(blob_id) < _REMEMBERED_MS
+
+    def make(self, blob_id: bytes) -> None:
+        """Make the blob's directory, and make it durable. Raises OSError."""
+        self._make(self._layout.directory(blob_id))
+
     def move_in(self, temporary: str, blob_id: bytes) -> Path:
         """Rename `temporary` to the blob's place; returns the directory, still to be synced. Raises OSError."""
         directory = self._layout.directory(blob_id)
-        if directory not in self._durable or _age_ms(blob_id) >= _REMEMBERED_MS:
+        if not self.is_ready(blob_id):
             self._make(directory)
         try:
             os.rename(temporary, self._layout.path(blob_id))  # noqa: PTH104  # hot, and both are str

@@ -9,20 +9,26 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.storage.blobs import directory_sync, file, file_reader, file_writer, places
-from gateway.storage.blobs.directory_sync import DirectorySync
+from gateway.storage.blobs import directory_sync, file, file_reader, file_writer, places, ring_writer
+from gateway.storage.blobs.directory_sync import DirectorySync, sync_in_thread
 from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.blobs.interface import BlobWriter
+from gateway.storage.blobs.io_uring import Operation, Ring, letting_go, why_not, writing
 from gateway.storage.blobs.layout import purge_all_temporary, purge_temporary
+from gateway.storage.blobs.ring_writer import GATHERED_BYTES
 from gateway.storage.errors import BlobMissing, StorageUnavailable
 from tests.conformance.blobs import BlobSuite, blob_id_at, load_blob, now_ms, scanned, store_blob
 from tests.gateway.storage.blobs.failing import failing
+from tests.gateway.storage.blobs.steps import Steps
 
 
 @pytest.fixture
@@ -33,11 +39,12 @@ def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestFileBlobStore(BlobSuite):
-    @pytest.fixture(params=["as it comes", "nothing cached"])
+    @pytest.fixture(params=["as it comes", "by threads alone"])
     async def store(self, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[FileBlobStore]:
-        if request.param == "nothing cached":
+        by_threads = request.param == "by threads alone"
+        if by_threads:
             request.getfixturevalue("nothing_cached")
-        store = FileBlobStore(tmp_path / "data", "worker-0", fsync=False)
+        store = FileBlobStore(tmp_path / "data", "worker-0", fsync=False, io_uring=not by_threads)
         yield store
         await store.close()
 
@@ -47,9 +54,16 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.fixture(params=["io_uring", "threads"])
+def io_uring(request: pytest.FixtureRequest) -> bool:
+    if request.param == "io_uring" and asyncio.run(why_not()) is not None:
+        pytest.skip("the kernel does not let us use io_uring")
+    return bool(request.param == "io_uring")
+
+
 @pytest.fixture
-async def store(root: Path) -> AsyncIterator[FileBlobStore]:
-    store = FileBlobStore(root, "worker-0")
+async def store(root: Path, io_uring: bool) -> AsyncIterator[FileBlobStore]:
+    store = FileBlobStore(root, "worker-0", io_uring=io_uring)
     yield store
     await store.close()
 
@@ -58,8 +72,17 @@ def files(root: Path) -> list[Path]:
     return sorted(path.relative_to(root) for path in root.rglob("*") if path.is_file())
 
 
-def open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def open_files(root: Path) -> int:
+    """Descriptors of files and directories below it."""
+    targets = []
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the listing itself
+            targets.append(os.readlink(f"/proc/self/fd/{name}"))
+    return sum(target.startswith(f"{root}/") for target in targets)
+
+
+MUCH = bytes(2 * GATHERED_BYTES)
+"""More than is kept before it is written."""
 
 
 # Layout
@@ -71,13 +94,13 @@ async def test_blob_lies_under_its_time(store: FileBlobStore, root: Path) -> Non
     assert files(root) == [Path("blobs/0199/f00d/0199f00dcafe11111111111111111111")]
 
 
-async def test_files_and_directories_are_for_their_owner_only(root: Path) -> None:
+async def test_files_and_directories_are_for_their_owner_only(root: Path, io_uring: bool) -> None:
     before = os.umask(0)
     try:
-        store = FileBlobStore(root, "worker-0")
+        store = FileBlobStore(root, "worker-0", io_uring=io_uring)
         await store_blob(store, blob_id_at(now_ms()), b"data")
         writer = await store.create(blob_id_at(now_ms()))
-        await writer.write(b"data")
+        await writer.write(MUCH)
     finally:
         os.umask(before)
     modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in (root, *root.rglob("*"))}
@@ -123,35 +146,16 @@ async def test_scan_passes_over_what_is_not_ours(store: FileBlobStore, root: Pat
 # Durability
 
 
-class Steps:
-    """Records the calls that matter, in their order; may run something before one of them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.seen: list[str] = []
-        self.before: dict[str, Callable[[], None]] = {}
-        for name in ("write", "fdatasync", "rename", "fsync", "mkdir"):
-            monkeypatch.setattr(os, name, self._recorded(name, getattr(os, name)))
-
-    def _recorded(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def recorded(*arguments: Any, **keywords: Any) -> Any:
-            label = name
-            if name == "fsync":
-                label = "fsync " + Path(f"/proc/self/fd/{arguments[0]}").resolve().name
-            if label in self.before:
-                self.before[label]()
-            self.seen.append(label)
-            return function(*arguments, **keywords)
-
-        return recorded
-
-
-async def test_steps_of_a_commit_are_in_durable_order(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_steps_of_a_commit_are_in_durable_order(
+    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch, io_uring: bool
+) -> None:
     steps = Steps(monkeypatch)
     blob_id = blob_id_at(now_ms())
     upper, leaf = blob_id.hex()[:4], blob_id.hex()[4:8]
     await store_blob(store, blob_id, b"data")
-    new = ["write", "fdatasync", "mkdir", "mkdir", "fsync blobs", f"fsync {upper}", "rename", f"fsync {leaf}"]
-    assert steps.seen == new
+    written, made = ["write", "fdatasync"], ["mkdir", "mkdir", "fsync blobs", f"fsync {upper}"]
+    both = made + written if io_uring else written + made
+    assert steps.seen == [*both, "rename", f"fsync {leaf}"]
     steps.seen.clear()
     await store_blob(store, blob_id[:6] + os.urandom(10), b"data")
     assert steps.seen == ["write", "fdatasync", "rename", f"fsync {leaf}"]
@@ -196,9 +200,9 @@ async def test_sync_that_began_before_does_not_count(root: Path) -> None:
         synced.append(len(directories))
         return [None] * len(directories)
 
-    original, directory_sync._sync_all = directory_sync._sync_all, slow
+    original, directory_sync._sync_each = directory_sync._sync_each, slow
     try:
-        sync = DirectorySync(store._writing)
+        sync = DirectorySync(partial(sync_in_thread, store._writing))
         one = asyncio.create_task(sync.sync(root))
         await asyncio.to_thread(begun.wait)
         two, three = asyncio.create_task(sync.sync(root)), asyncio.create_task(sync.sync(root / "blobs"))
@@ -210,7 +214,7 @@ async def test_sync_that_began_before_does_not_count(root: Path) -> None:
         with pytest.raises(asyncio.CancelledError):
             await two
     finally:
-        directory_sync._sync_all = original
+        directory_sync._sync_each = original
         await store.close()
 
 
@@ -225,7 +229,7 @@ async def test_a_sync_that_cannot_even_begin_fails_all_who_wait_and_the_next_one
 
     root.mkdir()
     with Exhausted(1) as executor:
-        sync = DirectorySync(executor)
+        sync = DirectorySync(partial(sync_in_thread, executor))
         async with asyncio.timeout(60):
             failed = await asyncio.gather(sync.sync(root), sync.sync(root), return_exceptions=True)
             assert [type(each) for each in failed] == [RuntimeError, RuntimeError]
@@ -235,8 +239,15 @@ async def test_a_sync_that_cannot_even_begin_fails_all_who_wait_and_the_next_one
 
 async def test_long_upload_is_written_back_on_the_way(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     ranges: list[tuple[int, int]] = []
-    monkeypatch.setattr(file_writer, "WRITE_BACK_BYTES", 1 << 20)
+    for module in (file_writer, ring_writer):
+        monkeypatch.setattr(module, "WRITE_BACK_BYTES", 1 << 20)
     monkeypatch.setattr(os, "posix_fadvise", lambda fd, offset, length, advice: ranges.append((offset, length)))
+
+    def noted(fd: int, offset: int, length: int) -> Operation:
+        ranges.append((offset, length))
+        return letting_go(fd, offset, length)
+
+    monkeypatch.setattr(ring_writer, "letting_go", noted)
     blob_id = blob_id_at(now_ms())
     await store_blob(store, blob_id, b"small")
     assert ranges == []
@@ -259,36 +270,101 @@ async def test_failing_disk_leaves_no_trace(
     blob_id = blob_id_at(now_ms())
     steps = Steps(monkeypatch)
     steps.before[step.replace("leaf", blob_id.hex()[4:8])] = failing(code)
-    descriptors = open_files()
+    descriptors = open_files(root)
     with pytest.raises(StorageUnavailable):
         await store_blob(store, blob_id, b"data")
     steps.before.clear()
     assert files(root) == []
-    assert open_files() == descriptors
+    assert open_files(root) == descriptors
     await store_blob(store, blob_id_at(now_ms()), b"works again")
 
 
 async def test_short_writes_are_continued(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = os.write
+    write, start = os.write, Ring.start
     monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:1000]))
-    blob_id, data = blob_id_at(now_ms()), os.urandom(10_500)
-    await store_blob(store, blob_id, data)
-    assert await load_blob(store, blob_id) == data
+
+    async def cut_short(ring: Ring, fd: int, pieces: list[Any], others: int) -> list[int]:
+        whole = sum(map(len, pieces))
+        left = writing(fd, [bytes(pieces[0][:1000])], os.fstat(fd).st_size)
+        [written] = await start(ring, left)
+        assert written < whole
+        return [written] + [-errno.ECANCELED] * others
+
+    asked: list[tuple[int, list[Any]]] = []
+
+    def noted(fd: int, pieces: list[Any], offset: int) -> Operation:
+        asked.append((fd, pieces))
+        return writing(fd, pieces, offset)
+
+    def started(ring: Ring, *operations: Operation) -> Any:
+        if asked:
+            fd, pieces = asked.pop()
+            if sum(map(len, pieces)) > 1000:
+                return asyncio.ensure_future(cut_short(ring, fd, pieces, len(operations) - 1))
+        return start(ring, *operations)
+
+    monkeypatch.setattr(ring_writer, "writing", noted)
+    monkeypatch.setattr(Ring, "start", started)
+    for size in (10_500, len(MUCH) + 10_500):
+        blob_id, data = blob_id_at(now_ms()), os.urandom(size)
+        writer = await store.create(blob_id)
+        for piece in (data[:700], data[700:-300], data[-300:]):
+            await writer.write(piece)
+        assert await writer.commit() == size
+        assert await load_blob(store, blob_id) == data
+
+
+LIMITED = """
+import asyncio, resource, sys
+from gateway.storage.blobs.file import FileBlobStore
+from gateway.storage.errors import StorageUnavailable
+
+root, blob_id, io_uring, pieces = sys.argv[1], bytes.fromhex(sys.argv[2]), sys.argv[3] == "True", int(sys.argv[4])
+
+async def main():
+    store = FileBlobStore(root, "limited", io_uring=io_uring)
+    writer = await store.create(blob_id)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+    try:
+        for _ in range(pieces):
+            await writer.write(bytes(120_000))
+        await writer.commit()
+    except StorageUnavailable as error:
+        print(error)
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("pieces", [1, 4])
+async def test_a_file_that_the_kernel_lets_grow_no_further(root: Path, io_uring: bool, pieces: int) -> None:
+    """Linux writes what there is room for, and says at the next attempt that there is none."""
+    blob_id = blob_id_at(now_ms())
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(root), blob_id.hex(), str(io_uring), str(pieces)],
+        cwd=Path(__file__).parents[4],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "File too large" in done.stdout
+    assert files(root) == []
 
 
 @pytest.mark.usefixtures("nothing_cached")
-async def test_failing_read_is_unavailable(store: FileBlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failing_read_is_unavailable(store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blob_id = blob_id_at(now_ms())
     await store_blob(store, blob_id, os.urandom(200_000))
     reader = await store.open(blob_id)
     monkeypatch.setattr(os, "pread", failing(errno.EIO))
     with pytest.raises(StorageUnavailable):
         await reader.read(100_000, 10)
-    descriptors = open_files()
+    descriptors = open_files(root)
     await reader.close()
     with pytest.raises(StorageUnavailable):
         await store.open(blob_id)
-    assert open_files() == descriptors - 1
+    assert open_files(root) == descriptors - 1
 
 
 async def test_store_that_cannot_be_made_or_written(
@@ -309,7 +385,7 @@ async def test_cancelled_writer_leaves_no_trace(
     store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancelled at each step in turn, with the thread still busy there; then aborted, as a handler's finally does."""
-    descriptors = open_files()
+    descriptors = open_files(root)
     for step in ("write", "fdatasync", "rename", "fsync leaf"):
         blob_id = blob_id_at(now_ms())
         begun, go_on = threading.Event(), threading.Event()
@@ -323,9 +399,9 @@ async def test_cancelled_writer_leaves_no_trace(
             steps.before[step.replace("leaf", blob_id.hex()[4:8])] = wait
             writer = await store.create(blob_id)
 
-            async def upload(writer: file_writer.FileBlobWriter = writer) -> None:
+            async def upload(writer: BlobWriter = writer) -> None:
                 try:
-                    await writer.write(b"data")
+                    await writer.write(MUCH)
                     await writer.commit()
                 finally:
                     await writer.abort()
@@ -339,16 +415,16 @@ async def test_cancelled_writer_leaves_no_trace(
                 await task
         assert files(root) == []
     await store.close()  # with it the threads that still had a directory open
-    assert open_files() == descriptors
+    assert open_files(root) == descriptors
 
 
 @pytest.mark.usefixtures("nothing_cached")
 async def test_reader_closed_during_a_cancelled_read_closes_later(
-    store: FileBlobStore, monkeypatch: pytest.MonkeyPatch
+    store: FileBlobStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blob_id = blob_id_at(now_ms())
     await store_blob(store, blob_id, os.urandom(200_000))
-    descriptors = open_files()
+    descriptors = open_files(root)
     reader = await store.open(blob_id)
     begun, go_on, pread = threading.Event(), threading.Event(), os.pread
 
@@ -364,10 +440,10 @@ async def test_reader_closed_during_a_cancelled_read_closes_later(
     with pytest.raises(asyncio.CancelledError):
         await read
     await reader.close()
-    assert open_files() == descriptors + 1, "a number in use by a thread must not be given to another file"
+    assert open_files(root) == descriptors + 1, "a number in use by a thread must not be given to another file"
     go_on.set()
     await store.close()
-    assert open_files() == descriptors
+    assert open_files(root) == descriptors
 
 
 # Crashes and neighbours
@@ -388,7 +464,7 @@ def dying(*arguments, **keywords):
     return original(*arguments, **keywords)
 
 async def main():
-    store = FileBlobStore(root, "doomed")
+    store = FileBlobStore(root, "doomed", io_uring=False)  # what io_uring does is for tests/crash to interrupt
     setattr(os, step, dying)
     writer = await store.create(blob_id)
     await writer.write(b"first half, ")
@@ -436,7 +512,7 @@ async def test_crash_leaves_a_whole_blob_or_none(
 
 
 async def test_two_stores_share_a_directory(root: Path) -> None:
-    stores = [FileBlobStore(root, f"worker-{i}") for i in range(2)]
+    stores = [FileBlobStore(root, f"worker-{i}", io_uring=bool(i)) for i in range(2)]
     now = now_ms()
     blobs = {blob_id_at(now): (stores[i % 2], os.urandom(100)) for i in range(40)}
     await asyncio.gather(*(store_blob(store, blob_id, data) for blob_id, (store, data) in blobs.items()))
@@ -479,7 +555,7 @@ async def test_purge_spares_other_instances(root: Path) -> None:
     stores = [FileBlobStore(root, name) for name in ("worker-0", "worker-1")]
     for store in stores:
         writer = await store.create(blob_id_at(now_ms()))
-        await writer.write(b"data")
+        await writer.write(MUCH)
         await store.close()
         os.close(writer._fd)
     assert [path.parts[:2] for path in files(root)] == [("tmp", "worker-0"), ("tmp", "worker-1")]
