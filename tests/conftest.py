@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -11,6 +13,10 @@ from tests.moto_server import ACCESS, BUCKET, moto_bucket
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
 
 pytest_plugins = ["tests.nonce_ledger"]
+
+# Else each of some thousand processes compiles all that it imports, which takes a third of a worker's start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
