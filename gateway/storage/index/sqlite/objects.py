@@ -32,7 +32,7 @@ from gateway.storage.index.records import (
     NewBlob,
     ObjectRow,
 )
-from gateway.storage.index.sqlite.at_once import is_usual, place_at_once, remove_at_once
+from gateway.storage.index.sqlite.at_once import is_usual, mark_at_once, place_at_once, remove_at_once
 from gateway.storage.index.sqlite.blob_rows import share_blobs
 from gateway.storage.index.sqlite.bucket_rows import require_bucket
 from gateway.storage.index.sqlite.client_tokens import request_of_token, use_token
@@ -190,11 +190,14 @@ class SQLiteObjects(IndexPart):
             version = _version_of(connection, bucket_id, deletion)
             if precondition:
                 precondition(version.row if version else None)
+            if deletion.marker is not None:
+                is_done = version is not None and mark_at_once(connection, deletion.marker, version)
+                return (None,) if is_done else None
             if version is None:
                 return (None,)
             return (version.row,) if remove_at_once(connection, version, self._clock_us()) else None
 
-        return await self._database.write(delete, delete_only if deletion.marker is None else None)
+        return await self._database.write(delete, delete_only)
 
     async def delete_objects(self, bucket_id: bytes, deletions: Sequence[Deletion]) -> Sequence[ObjectRow | None]:
         def delete(connection: sqlite3.Connection) -> list[ObjectRow | None]:

@@ -120,9 +120,13 @@ def _version_in_history(
 ) -> StoredVersion | None:
     if version_id == NULL_VERSION_ID:
         return _one(connection, _GET_NULL_IN_HISTORY, (bucket_id, key))
+    return _one(connection, _GET_VERSION_IN_HISTORY, (bucket_id, key, latest_place(version_id), version_id))
+
+
+def latest_place(version_id: str) -> int:
+    """The greatest vsort that a version of this id may have."""
     time_us = time_of_version(version_id)
-    first = LATEST if time_us is None else LATEST - time_us
-    return _one(connection, _GET_VERSION_IN_HISTORY, (bucket_id, key, first, version_id))
+    return LATEST if time_us is None else LATEST - time_us
 
 
 def current_version(connection: sqlite3.Connection, bucket_id: bytes, key: bytes) -> StoredVersion | None:
