@@ -1,22 +1,20 @@
-"""One blob on its way into a file."""
+"""One blob on its way into a file, by threads; and what it has in common with the way through io_uring."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from enum import Enum, auto
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn
 
 from gateway.storage.blobs.directory_sync import DirectorySync
 from gateway.storage.blobs.interface import Buffer
 from gateway.storage.blobs.places import Places
 from gateway.storage.errors import StorageUnavailable
-
-T = TypeVar("T")
 
 WRITE_BACK_BYTES = 8 << 20
 """After each so many bytes the kernel is asked to begin writing them out, so that the sync at the end finds little
@@ -30,8 +28,11 @@ class WriterState(Enum):
     ENDED = auto()
 
 
-class FileBlobWriter:
-    """See BlobWriter. After an error, or a cancelled call, only `abort` is left."""
+class FileWriter(ABC):
+    """What is the same whoever makes the system calls: see BlobWriter.
+
+    After an error, or a cancelled call, only `abort` is left.
+    """
 
     def __init__(
         self,
@@ -48,27 +49,21 @@ class FileBlobWriter:
         self._executor = executor
         self._directory_sync = directory_sync
         self._state = WriterState.OPEN
+        self._has_begun = False
         self._fd = -1
         self._stored_bytes = 0
         self._written_back = 0
-        self._under_way: Future[Any] | None = None
-
-    async def write(self, data: Buffer) -> None:
-        """See BlobWriter. On cancellation a thread may still be reading `data`, into a file that is lost anyway."""
-        assert self._state is WriterState.OPEN
-        await self._in_thread(lambda: self._append(data))
 
     async def commit(self) -> int:
         """See BlobWriter."""
         assert self._state is WriterState.OPEN
         self._state = WriterState.COMMITTING
-        directory = await self._in_thread(self._move_in)
+        await self._place()
         if self._directory_sync:
             try:
-                await self._directory_sync.sync(directory)
+                await self._directory_sync.sync(self._places.directory(self._blob_id))
             except OSError as error:
-                await self.abort()
-                raise StorageUnavailable(f"blobs: {error}") from error
+                await self._fail(error)
         self._state = WriterState.ENDED
         return self._stored_bytes
 
@@ -78,21 +73,62 @@ class FileBlobWriter:
             return
         is_moved = self._state is WriterState.COMMITTING
         self._state = WriterState.ENDED
-        if self._fd < 0 and not is_moved and self._under_way is None:
+        if not self._has_begun:
             return
         try:
-            await asyncio.wrap_future(self._executor.submit(self._discard, is_moved, self._under_way))
+            await self._take_back(is_moved=is_moved)
         except OSError as error:
             raise StorageUnavailable(f"blobs: {error}") from error
 
-    async def _in_thread(self, step: Callable[[], T]) -> T:
+    async def _fail(self, error: OSError) -> NoReturn:
+        await self.abort()
+        raise StorageUnavailable(f"blobs: {error}") from error
+
+    @abstractmethod
+    async def _place(self) -> None:
+        """Write what is left, sync the file and move it to its place. Raises StorageUnavailable, after `abort`."""
+
+    @abstractmethod
+    async def _take_back(self, *, is_moved: bool) -> None:
+        """Remove the file, after the step that a cancelled call left running; under both names if it may be moved.
+        Raises OSError."""
+
+    def _discard(self, *, is_moved: bool) -> None:
+        """Close the file and remove it under either name. Blocks."""
+        fd, self._fd = self._fd, -1
+        with suppress(OSError):  # an error of close() is one of the write-back, of bytes that nobody wants
+            if fd >= 0:
+                os.close(fd)
+        with suppress(FileNotFoundError):
+            os.unlink(self._temporary)  # noqa: PTH108
+        if is_moved:
+            self._places.remove(self._blob_id)
+
+
+class FileBlobWriter(FileWriter):
+    """By a pool of threads."""
+
+    _under_way: Future[Any] | None = None
+
+    async def write(self, data: Buffer) -> None:
+        """See BlobWriter. On cancellation a thread may still be reading `data`, into a file that is lost anyway."""
+        assert self._state is WriterState.OPEN
+        await self._in_thread(lambda: self._append(data))
+
+    async def _place(self) -> None:
+        await self._in_thread(self._move_in)
+
+    async def _take_back(self, *, is_moved: bool) -> None:
+        await asyncio.wrap_future(self._executor.submit(self._discard_after, self._under_way, is_moved=is_moved))
+
+    async def _in_thread(self, step: Callable[[], None]) -> None:
         future = self._executor.submit(step)
         self._under_way = future
+        self._has_begun = True
         try:
-            return await asyncio.wrap_future(future)
+            await asyncio.wrap_future(future)
         except OSError as error:
-            await self.abort()
-            raise StorageUnavailable(f"blobs: {error}") from error
+            await self._fail(error)
 
     def _append(self, data: Buffer) -> None:
         fd = self._opened()
@@ -105,12 +141,13 @@ class FileBlobWriter:
             os.posix_fadvise(fd, self._written_back, self._stored_bytes - self._written_back, os.POSIX_FADV_DONTNEED)
             self._written_back = self._stored_bytes
 
-    def _move_in(self) -> Path:
+    def _move_in(self) -> None:
         fd = self._opened()
         if self._directory_sync:
             os.fdatasync(fd)
-        self._close()
-        return self._places.move_in(self._temporary, self._blob_id)
+        self._fd = -1
+        os.close(fd)
+        self._places.move_in(self._temporary, self._blob_id)
 
     def _opened(self) -> int:
         if self._fd < 0:
@@ -118,26 +155,7 @@ class FileBlobWriter:
             self._fd = os.open(self._temporary, flags, 0o600)
         return self._fd
 
-    def _close(self) -> None:
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def _discard(self, is_moved: bool, under_way: Future[Any] | None) -> None:
-        """Remove the file under either name, after the step that a cancelled call left running."""
+    def _discard_after(self, under_way: Future[Any] | None, *, is_moved: bool) -> None:
         if under_way is not None:
             wait([under_way])  # it runs or is done: a cancelled call took it back if it was still queued
-        fd, self._fd = self._fd, -1
-        discard(fd, self._temporary, self._blob_id, self._places if is_moved else None)
-
-
-def discard(fd: int, temporary: str, blob_id: bytes, places: Places | None) -> None:
-    """Remove the file `temporary`, open as `fd` if that is one, and what it became where it may have been moved to
-    `places`. Blocks. Raises OSError."""
-    with suppress(OSError):  # an error of close() is one of the write-back, of bytes that nobody wants
-        if fd >= 0:
-            os.close(fd)
-    with suppress(FileNotFoundError):
-        os.unlink(temporary)  # noqa: PTH108
-    if places is not None:
-        places.remove(blob_id)
+        self._discard(is_moved=is_moved)

@@ -168,9 +168,7 @@ class Ring:
         assert 0 < len(operations) <= MAX_CHAIN
         chain = _Chain(operations, self._loop.create_future(), [0] * len(operations), len(operations))
         self._waiting.append(chain)
-        if not self._is_submitting:
-            self._is_submitting = True
-            self._loop.call_soon(self._submit)  # with what others begin in this turn of the loop
+        self._submit_soon()
         return chain.over
 
     async def close(self) -> None:
@@ -182,6 +180,12 @@ class Ring:
             await self._idle
         self._loop.remove_reader(self._event)
         self._release()
+
+    def _submit_soon(self) -> None:
+        """With what others begin in this turn of the loop."""
+        if not self._is_submitting:
+            self._is_submitting = True
+            self._loop.call_soon(self._submit)
 
     def _submit(self) -> None:
         self._is_submitting = False
@@ -234,9 +238,8 @@ class Ring:
             head = head + 1 & 0xFFFFFFFF
             self._note(user_data // MAX_CHAIN, user_data % MAX_CHAIN, result)
         self._words[self._head_at] = head
-        if self._waiting and not self._is_submitting:
-            self._is_submitting = True
-            self._loop.call_soon(self._submit)
+        if self._waiting:
+            self._submit_soon()
         if self._idle is not None and not (self._chains or self._waiting) and not self._idle.done():
             self._idle.set_result(None)
 

@@ -40,8 +40,8 @@ class Places:
         """Make the blob's directory, and make it durable. Raises OSError."""
         self._make(self._layout.directory(blob_id))
 
-    def move_in(self, temporary: str, blob_id: bytes) -> Path:
-        """Rename `temporary` to the blob's place; returns the directory, still to be synced. Raises OSError."""
+    def move_in(self, temporary: str, blob_id: bytes) -> None:
+        """Rename `temporary` to the blob's place, whose directory is still to be synced. Raises OSError."""
         directory = self._layout.directory(blob_id)
         if not self.is_ready(blob_id):
             self._make(directory)
@@ -50,7 +50,6 @@ class Places:
         except FileNotFoundError:
             self._make(directory)  # another process removed it as empty just now, once
             os.rename(temporary, self._layout.path(blob_id))  # noqa: PTH104
-        return directory
 
     def remove(self, blob_id: bytes) -> None:
         """Remove a blob, and its directories with the last one in them. No error if it is not there. Raises OSError."""

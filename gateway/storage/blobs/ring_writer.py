@@ -7,14 +7,14 @@ import errno
 import os
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from gateway.storage.blobs.directory_sync import DirectorySync
-from gateway.storage.blobs.file_writer import WRITE_BACK_BYTES, WriterState, discard
+from gateway.storage.blobs.file_writer import WRITE_BACK_BYTES, FileWriter, WriterState
 from gateway.storage.blobs.interface import Buffer
 from gateway.storage.blobs.io_uring import Ring, closing, letting_go, opening, renaming, syncing, writing
 from gateway.storage.blobs.places import Places
-from gateway.storage.errors import StorageUnavailable
 
 GATHERED_BYTES = 160 << 10
 """So much is kept until more comes, or all of it has: a copy of it takes 10 µs, to have it written alone several times
@@ -26,8 +26,8 @@ GATHERED_PIECES = 64
 Piece = bytes | memoryview
 
 
-class RingBlobWriter:
-    """See BlobWriter. After an error, or a cancelled call, only `abort` is left."""
+class RingBlobWriter(FileWriter):
+    """By threads of the kernel."""
 
     def __init__(
         self,
@@ -39,18 +39,10 @@ class RingBlobWriter:
         executor: Executor,
         directory_sync: DirectorySync | None,
     ) -> None:
-        self._blob_id = blob_id
-        self._temporary = temporary
-        self._places = places
+        super().__init__(blob_id, temporary, places=places, executor=executor, directory_sync=directory_sync)
         self._ring = ring
-        self._executor = executor
-        self._directory_sync = directory_sync
-        self._state = WriterState.OPEN
-        self._fd = -1
         self._gathered: list[Piece] = []
         self._gathered_bytes = 0
-        self._stored_bytes = 0
-        self._written_back = 0
         self._step: asyncio.Task[None] | None = None
 
     async def write(self, data: Buffer) -> None:
@@ -66,41 +58,20 @@ class RingBlobWriter:
             self._gather(bytes(data) if view.readonly else view)
             await self._do(self._append())
 
-    async def commit(self) -> int:
-        """See BlobWriter."""
-        assert self._state is WriterState.OPEN
-        self._state = WriterState.COMMITTING
+    async def _place(self) -> None:
         await self._do(self._move_in())
-        if self._directory_sync:
-            try:
-                await self._directory_sync.sync(self._places.directory(self._blob_id))
-            except OSError as error:
-                await self.abort()
-                raise StorageUnavailable(f"blobs: {error}") from error
-        self._state = WriterState.ENDED
-        return self._stored_bytes
 
-    async def abort(self) -> None:
-        """See BlobWriter. Takes effect also when the waiting for it is cancelled."""
-        if self._state is WriterState.ENDED:
-            return
-        is_moved = self._state is WriterState.COMMITTING
-        self._state = WriterState.ENDED
-        if self._step is None:
-            return
-        try:
-            await asyncio.shield(asyncio.create_task(self._discard(self._step, is_moved)))
-        except OSError as error:
-            raise StorageUnavailable(f"blobs: {error}") from error
+    async def _take_back(self, *, is_moved: bool) -> None:
+        await asyncio.shield(asyncio.create_task(self._discard_after(self._step, is_moved=is_moved)))
 
     async def _do(self, step: Coroutine[Any, Any, None]) -> None:
         """What the kernel has begun goes on where the waiting for it is cancelled, and is waited for by `abort`."""
         self._step = asyncio.create_task(step)
+        self._has_begun = True
         try:
             await asyncio.shield(self._step)
         except OSError as error:
-            await self.abort()
-            raise StorageUnavailable(f"blobs: {error}") from error
+            await self._fail(error)
 
     def _gather(self, piece: Piece) -> None:
         self._gathered.append(piece)
@@ -157,13 +128,12 @@ class RingBlobWriter:
             self._fd = result
         return self._fd
 
-    async def _discard(self, step: asyncio.Task[None], is_moved: bool) -> None:
-        """Remove the file under either name, after the step that a cancelled call left running."""
-        await asyncio.wait([step])
-        if not step.cancelled():
-            step.exception()  # whoever waited for it knows
-        fd, self._fd = self._fd, -1
-        await self._in_thread(discard, fd, self._temporary, self._blob_id, self._places if is_moved else None)
+    async def _discard_after(self, step: asyncio.Task[None] | None, *, is_moved: bool) -> None:
+        if step is not None:
+            await asyncio.wait([step])
+            if not step.cancelled():
+                step.exception()  # whoever waited for it knows
+        await self._in_thread(partial(self._discard, is_moved=is_moved))
 
     async def _in_thread(self, function: Callable[..., object], *arguments: object) -> None:
         await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
