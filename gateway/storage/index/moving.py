@@ -53,15 +53,15 @@ def _table(name: str, columns: str, order: str, *booleans: str) -> _Table:
     return _Table(name, tuple(columns.split()), order, frozenset(booleans))
 
 
-# Those that others refer to come first. SQLite's `history` is 0 where PostgreSQL's `is_current` is true. Versions keep
-# their order of writing, which pages of what a KMS key opens follow: rowid there, version_no here.
+# Those that others refer to come first. SQLite's `history` is 0 where PostgreSQL's `is_current` is true. Versions
+# come in the order of SQLite's primary key.
 TABLES: Final = (
     _table("bucket", "bucket_id account_id name region created_us revision sealed", "bucket_id"),
     _table(
         "object_version",
         "bucket_id is_current key vsort row_uid version_id kind size modified_us mode wrapped key_arn key_version "
         "blob_id manifest_id part_count revision blob_count has_parts sealed ahead_us",
-        "version_no",
+        "bucket_id, is_current DESC, key, vsort",
         "is_current",
         "has_parts",
     ),
@@ -170,7 +170,7 @@ async def _compare(file: sqlite3.Connection, connection: Any, step: _Step, count
 
 def _sqlite_rows(file: sqlite3.Connection, table: _Table) -> Iterator[Row]:
     columns = ", ".join(table.columns).replace("is_current", "1 - history")
-    order = table.order.replace("version_no", "rowid")
+    order = table.order.replace("is_current DESC", "history")
     return file.execute(f"SELECT {columns} FROM {table.name} ORDER BY {order}")  # noqa: S608  # our own schema
 
 

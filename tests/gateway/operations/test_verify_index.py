@@ -71,7 +71,7 @@ async def test_every_column_of_every_table_is_looked_at(ledger: InProcessGateway
             "batch_job",
         ):
             table = Table(index, name)
-            row = randoms.choice(table.rows)
+            row = randoms.choice([row for row in table.rows if name != "blob" or not row["is_inline"]])
             for column in table.columns:
                 for value in flips(row[column], randoms):
                     with suppress(sqlite3.IntegrityError), table.replaced(row, {column: value}):

@@ -13,8 +13,10 @@ from gateway.storage.index.upload_columns import COLUMNS as UPLOAD_COLUMNS
 from gateway.storage.index.upload_columns import upload_row
 from gateway.storage.index.version_columns import COLUMNS
 
-_POSITION = struct.Struct(">qq")
-_FIRST: Final = _POSITION.pack(-1, 0)
+_POSITION = struct.Struct(">q16s")
+"""Version of the key, uid of the row. What has another size is a place in an index that was kept otherwise."""
+
+_FIRST: Final = _POSITION.pack(-1, b"")
 _MORE_COLUMNS: Final = 5
 _LAST_VERSION: Final = 2**63 - 1
 
@@ -24,9 +26,9 @@ _REFERENCES = """
 """
 _LIST_OBJECTS = f"""
     SELECT {COLUMNS}, bucket_id, (SELECT name FROM bucket b WHERE b.bucket_id = v.bucket_id),
-        coalesce({_REFERENCES}, 0), key_version, rowid
+        coalesce({_REFERENCES}, 0), key_version, row_uid
     FROM object_version v
-    WHERE key_arn = ? AND (key_version, rowid) > (?, ?) ORDER BY key_version, rowid LIMIT ?
+    WHERE key_arn = ? AND (key_version, row_uid) > (?, ?) ORDER BY key_version, row_uid LIMIT ?
 """  # noqa: S608  # constants only
 _LIST_UPLOADS = f"""
     SELECT {UPLOAD_COLUMNS}, (SELECT name FROM bucket b WHERE b.bucket_id = u.bucket_id),
@@ -43,7 +45,7 @@ _COUNT_BUCKET_KEYS = """
 
 class SQLiteKMSKeys(IndexPart):
     async def list_objects_of_key(self, key_arn: str, *, after: bytes | None, limit: int) -> KeyedPage:
-        start = _POSITION.unpack(after or _FIRST)
+        start = _POSITION.unpack(after if after is not None and len(after) == _POSITION.size else _FIRST)
         with self._database.snapshot():
             rows = self._database.rows(_LIST_OBJECTS, (key_arn, *start, limit))
             objects = []
