@@ -26,7 +26,6 @@ from gateway.storage.errors import (
     TooManyBuckets,
 )
 from gateway.storage.index.interface import NO_BODY, Change, CompletionPrecondition, Precondition
-from gateway.storage.index.listed import Listed
 from gateway.storage.index.pages import ObjectPage, VersionPage
 from gateway.storage.index.records import (
     BadBlob,
@@ -50,7 +49,8 @@ from gateway.storage.index.records import (
     UploadRow,
     VersionEntry,
 )
-from gateway.storage.index.version_columns import column_values, part_values
+from gateway.storage.index.told import Told
+from tests.told import told_of
 
 T = TypeVar("T")
 
@@ -230,6 +230,7 @@ class MemoryIndex:
         delimiter: bytes,
         after: tuple[bytes, str | None] | None,
         max_keys: int,
+        whole: bool = False,
     ) -> VersionPage:
         self._check_open()
         entries = [
@@ -253,8 +254,10 @@ class MemoryIndex:
         next_after = None
         if last is not None:
             next_after = (last.row.key, last.row.version_id) if isinstance(last, VersionEntry) else (last, None)
-        listed = _listed(bucket_id, [entry.row for entry in taken])
-        return VersionPage(listed, tuple(entry.is_latest for entry in taken), tuple(prefixes), next_after)
+        found = tuple(entry.row for entry in taken)
+        told = Told(bucket_id, told_of(found))
+        are_latest = tuple(entry.is_latest for entry in taken)
+        return VersionPage(told, are_latest, tuple(prefixes), next_after, found if whole else None)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
@@ -268,7 +271,7 @@ class MemoryIndex:
         taken, prefixes, last = _page([(row.key, row) for row in rows], prefix, delimiter, after, max_keys)
         if isinstance(last, ObjectRow):
             last = last.key
-        return ObjectPage(_listed(bucket_id, taken), tuple(prefixes), last)
+        return ObjectPage(Told(bucket_id, told_of(taken)), tuple(prefixes), last)
 
     async def read_inline(self, blob_id: bytes) -> bytes:
         self._check_open()
@@ -627,11 +630,6 @@ class MemoryIndex:
 
 def _blobs_of(row: ObjectRow) -> tuple[bytes, ...]:
     return row.blob_ids if row.manifest_id is None else (*row.blob_ids, row.manifest_id)
-
-
-def _listed(bucket_id: bytes, rows: Sequence[ObjectRow]) -> Listed:
-    parts = [part_values(row) for row in rows if len(row.blob_ids) > 1]
-    return Listed(bucket_id, [column_values(row) for row in rows], {uid: blob_ids for uid, blob_ids, _ in parts})
 
 
 def _page(

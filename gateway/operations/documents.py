@@ -85,6 +85,10 @@ class ListedDocument(msgspec.Struct, frozen=True, gc=False):
     storage_class: str = "STANDARD"
     owner: str | None = None
 
+    @classmethod
+    def of(cls, document: ObjectDocument) -> ListedDocument:
+        return cls(**{name: getattr(document, name) for name in cls.__struct_fields__})
+
 
 class UploadDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """What CreateMultipartUpload said about the object to come. `initiator` is the account that began the upload, None

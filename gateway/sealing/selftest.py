@@ -14,7 +14,7 @@ from gateway.sealing.customer_keys import WrongCustomerKey, customer_unwrap
 from gateway.sealing.customer_keys import _wrap as _customer_wrap
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.ledger import set_ledger
-from gateway.sealing.row import RowSealer
+from gateway.sealing.row import RowSealer, associated_data
 from gateway.sealing.stream import BlobOpener, BlobSealer
 from gateway.sealing.wraps import _wrap, local_unwrap
 from kms.api.secrets import SecretBytes
@@ -28,6 +28,9 @@ PLAINTEXT: Final = bytes(20_000)  # a full segment and a final one
 ONE_LAYER_SHA256: Final = "9d2ea41c02abc1e2576a95c665de78f7c8a438c00a6678707a284c86ea689e12"
 TWO_LAYERS_SHA256: Final = "313d6f2a6c84760f2184c2f3e96b173393da75f618a5b98c375d6b0f7ed4830b"
 ROW: Final = bytes.fromhex(
+    "80000001404142434445464748494a4b4c4d4e4f505152535455565758595a5b3974cdbe3c252c0c496606648237dbe6c08ede136f9ba2d4"
+)
+ROW_WITH_A_KEY: Final = bytes.fromhex(
     "000000010000000000000001404142434445464748494a4b4c4d4e4fa6cb5da6f0b8872b28adf0ff355d0b1fbf677412d5602ae1"
 )
 WRAPPED: Final = bytes.fromhex(
@@ -40,7 +43,7 @@ CUSTOMER_WRAPPED: Final = bytes.fromhex(
     "6bc80cbc2706a4be103a528377acf2724c5aa61ffd20cf2a3b0d63c08b6ad5da"
     "432f0f2b995cff165e19b4535626975c786f951cf49006eaa70604a338759b18ecb507362e25ae401e87873809822863"
 )
-CHECKS: Final = 13
+CHECKS: Final = 14
 
 
 class SelfTestFailed(RuntimeError):
@@ -82,10 +85,12 @@ def _check_blob(second_key: SecretBytes | None, answer: str) -> int:
 
 def _check_row() -> int:
     rows = RowSealer({1: KEY}, 1)
-    sealed = rows._seal(BLOB_ID, 1, (b"clear",), b"document", SALT[:16])
+    associated = associated_data(BLOB_ID, 1, (b"clear",))
+    sealed = rows._new_block(SALT[:16]).seal(associated, b"document", SALT[16:28])
     _expect(sealed == ROW, "sealed row")
     _expect_refusal(lambda: rows.open(BLOB_ID, 1, (b"cl", b"ear"), sealed), "changed row")
-    return 2
+    _expect(rows.open(BLOB_ID, 1, (b"clear",), ROW_WITH_A_KEY) == b"document", "opened row with a key of its own")
+    return 3
 
 
 def _check_wrap() -> int:

@@ -161,7 +161,7 @@ async def everything(gateway: InProcessGateway, index: Index) -> list[Version]:
 async def _entries(index: Index, bucket_id: bytes) -> AsyncIterator[VersionEntry]:
     after: tuple[bytes, str | None] | None = None
     while True:
-        page = await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000)
+        page = await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000, whole=True)
         for entry in page.entries:
             yield entry
         if (after := page.next_after) is None:

@@ -52,7 +52,7 @@ PATHS = (
     HotPath("PUT, SSE-KMS", 486, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
     HotPath("PUT, bucket key", 397, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
     HotPath("DELETE", 195, "DELETE", "/bucket/new"),
-    HotPath("LIST of 300 keys", 1450, "GET", "/listed", LIST),
+    HotPath("LIST of 300 keys", 1144, "GET", "/listed", LIST),
     HotPath("LIST of folders", 259, "GET", "/listed", FOLDERS),
 )
 

@@ -10,15 +10,19 @@ wraps anew from the standard library. All inputs are fixed here; plaintext is SH
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
+import struct
 from pathlib import Path
 from typing import TypedDict
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.protocol.modes import BlobKind, Mode, Wrap
 from gateway.sealing.customer_keys import _wrap as _customer_wrap
 from gateway.sealing.footer import Envelope, seal_footer
 from gateway.sealing.format import lp
-from gateway.sealing.row import RowSealer
+from gateway.sealing.row import RowSealer, associated_data
 from gateway.sealing.stream import BlobSealer
 from gateway.sealing.wraps import _wrap, join_kms_wrap
 from kms.api.secrets import SecretBytes
@@ -166,9 +170,19 @@ def blob_vector(name: str, size: int, seg_log2: int, *, two_layers: bool) -> tup
     return vector, blob
 
 
-def row_vector(name: str, clear: list[bytes], document: bytes, *, epoch: int, revision: int) -> RowVector:
+def row_vector(
+    name: str, clear: list[bytes], document: bytes, *, epoch: int, revision: int, of_a_block: bool
+) -> RowVector:
+    """Of a block, or with a key of its own, by hand: that is read, and no longer written."""
     key, row_uid, salt = fixed(f"{name} key", 32), fixed(f"{name} row uid", 16), fixed(f"{name} salt", 16)
-    sealed = RowSealer({epoch: SecretBytes(key)}, epoch)._seal(row_uid, revision, clear, document, salt)
+    if of_a_block:
+        block = RowSealer({epoch: SecretBytes(key)}, epoch)._new_block(salt)
+        sealed = block.seal(associated_data(row_uid, revision, clear), document, fixed(f"{name} nonce", 12))
+    else:
+        numbers = struct.pack(">Q", revision)
+        row_key = hmac.digest(key, b"sealgate/v1/row" + row_uid + numbers + salt, "sha256")
+        sealed = struct.pack(">I", epoch) + numbers + salt
+        sealed += AESGCM(row_key).encrypt(bytes(12), document, lp(clear))
     return RowVector(
         name=name,
         index_key=key.hex(),
@@ -195,11 +209,13 @@ def wrap_vector(name: str, aad: bytes, *, epoch: int) -> WrapVector:
 
 def rows() -> list[RowVector]:
     return [
-        row_vector("empty", [], b"", epoch=1, revision=0),
-        row_vector("object", [b"object", b"a/key", b"null", b""], b'{"etag":"x"}', epoch=1, revision=1),
-        row_vector(
-            "long", [b"object", fixed("long column", 2000)], fixed("long document", 5000), epoch=7, revision=2**40
-        ),
+        row_vector(name + suffix, clear, document, epoch=epoch, revision=revision, of_a_block=of_a_block)
+        for of_a_block, suffix in ((False, ""), (True, "-of-block"))
+        for name, clear, document, epoch, revision in (
+            ("empty", [], b"", 1, 0),
+            ("object", [b"object", b"a/key", b"null", b""], b'{"etag":"x"}', 1, 1),
+            ("long", [b"object", fixed("long column", 2000)], fixed("long document", 5000), 7, 2**40),
+        )
     ]
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from gateway.operations.bucket.location import REGION_HEADER
 from gateway.operations.context import Call
-from gateway.operations.listing import decode_token, encode_token, listed_owners
+from gateway.operations.listing import decode_token, encode_token, listed_owners, open_told
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
 from gateway.protocol.query import ListObjectsV1Parameters, ListObjectsV2Parameters
 from gateway.protocol.xml.documents.listing import ListBucketResultV1, ListBucketResultV2, ListedObject
-from gateway.storage.index.listed import Listed
 from gateway.storage.index.pages import ObjectPage
 from gateway.storage.index.records import BucketRow
+from gateway.storage.index.told import Told
 
 
 async def handle_v1(call: Call) -> Response:
@@ -32,7 +32,7 @@ async def handle_v1(call: Call) -> Response:
             delimiter=parameters.delimiter,
             max_keys=parameters.max_keys,
             is_truncated=page.next_after is not None,
-            objects=_listed(call, bucket, page, with_owner=True),
+            objects=await _listed(call, bucket, page.told, with_owner=True),
             common_prefixes=_prefixes(page),
             url_encoded=parameters.url_encoded,
         ),
@@ -57,7 +57,7 @@ async def handle_v2(call: Call) -> Response:
             next_continuation_token=encode_token(call, bucket.bucket_id, following) if following else None,
             max_keys=parameters.max_keys,
             is_truncated=following is not None,
-            objects=_listed(call, bucket, page, with_owner=parameters.fetch_owner),
+            objects=await _listed(call, bucket, page.told, with_owner=parameters.fetch_owner),
             common_prefixes=_prefixes(page),
             url_encoded=parameters.url_encoded,
         ),
@@ -69,7 +69,7 @@ async def _page(
     call: Call, bucket: BucketRow, parameters: ListObjectsV1Parameters | ListObjectsV2Parameters, *, after: bytes
 ) -> ObjectPage:
     if parameters.max_keys == 0:
-        return ObjectPage(Listed(bucket.bucket_id, ()), (), None)
+        return ObjectPage(Told(bucket.bucket_id, ()), (), None)
     return await call.services.index.list_objects(
         bucket.bucket_id,
         prefix=parameters.prefix.encode(),
@@ -79,10 +79,13 @@ async def _page(
     )
 
 
-def _listed(call: Call, bucket: BucketRow, page: ObjectPage, *, with_owner: bool) -> list[ListedObject]:
-    documents, owner_of = call.services.rows.open_listed(page.listed), listed_owners(call, bucket)
+async def _listed(call: Call, bucket: BucketRow, told: Told, *, with_owner: bool) -> list[ListedObject]:
+    owner_of = listed_owners(call, bucket)
     listed, owner_id, owner_display_name = [], None, None
-    for (key, _, _, size, modified_us), document in zip(page.listed.told(), documents, strict=True):
+    for opened in await open_told(call, told):
+        if opened is None:
+            continue
+        (key, _, _, _, size, modified_us, _, _), document = opened
         if with_owner:
             owner = owner_of(document)
             owner_id, owner_display_name = owner.canonical_id, owner.display_name

@@ -6,15 +6,15 @@ Answered from the sealed rows alone: never asks the KMS.
 from __future__ import annotations
 
 from gateway.operations.context import Call
-from gateway.operations.listing import listed_owners
+from gateway.operations.listing import listed_owners, open_told
 from gateway.operations.render import xml_response
 from gateway.protocol.messages import Response
 from gateway.protocol.query import ListVersionsParameters
 from gateway.protocol.version_ids import check_version_id
 from gateway.protocol.xml.documents.versioning import ListedVersion, ListVersionsResult
-from gateway.storage.index.listed import Listed
 from gateway.storage.index.pages import VersionPage
 from gateway.storage.index.records import BucketRow, RowKind
+from gateway.storage.index.told import Told
 
 
 async def handle(call: Call) -> Response:
@@ -35,7 +35,7 @@ async def handle(call: Call) -> Response:
             is_truncated=next_key is not None,
             next_key_marker=None if next_key is None else next_key.decode(),
             next_version_id_marker=next_version_id,
-            versions=_listed(call, bucket, page),
+            versions=await _listed(call, bucket, page),
             common_prefixes=tuple(prefix.decode() for prefix in page.common_prefixes),
         )
     )
@@ -49,7 +49,7 @@ async def _page(call: Call, bucket: BucketRow, parameters: ListVersionsParameter
             check_version_id(version_id, argument="version-id-marker")
         after = (parameters.key_marker.encode(), version_id or None)
     if parameters.max_keys == 0:
-        return VersionPage(Listed(bucket.bucket_id, ()), (), (), None)
+        return VersionPage(Told(bucket.bucket_id, ()), (), (), None)
     return await call.services.index.list_versions(
         bucket.bucket_id,
         prefix=parameters.prefix.encode(),
@@ -59,11 +59,13 @@ async def _page(call: Call, bucket: BucketRow, parameters: ListVersionsParameter
     )
 
 
-def _listed(call: Call, bucket: BucketRow, page: VersionPage) -> list[ListedVersion]:
-    documents, owner_of = call.services.rows.open_listed(page.listed), listed_owners(call, bucket)
+async def _listed(call: Call, bucket: BucketRow, page: VersionPage) -> list[ListedVersion]:
+    owner_of = listed_owners(call, bucket)
     listed = []
-    for told, is_latest, document in zip(page.listed.told(), page.are_latest, documents, strict=True):
-        key, version_id, kind, size, modified_us = told
+    for opened, is_latest in zip(await open_told(call, page.told), page.are_latest, strict=True):
+        if opened is None:
+            continue
+        (key, _, version_id, kind, size, modified_us, _, _), document = opened
         owner = owner_of(document)
         listed.append(
             ListedVersion(

@@ -259,7 +259,12 @@ class BatchRunner:
         """Versions that the job is about, of the next so many of the bucket, and where to go on; None at the end."""
         objects = document.asked.filter or ObjectFilter()
         page = await self._services.index.list_versions(
-            bucket.bucket_id, prefix=(objects.prefix or "").encode(), delimiter=b"", after=after, max_keys=PAGE
+            bucket.bucket_id,
+            prefix=(objects.prefix or "").encode(),
+            delimiter=b"",
+            after=after,
+            max_keys=PAGE,
+            whole=True,
         )
         before_us = document.prepared_us or 0
         found = [

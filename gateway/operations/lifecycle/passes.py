@@ -196,7 +196,7 @@ class LifecyclePasses:
             while after is not None:
                 begun = time.monotonic()
                 page = await self._index.list_versions(
-                    row.bucket_id, prefix=prefix.encode(), delimiter=b"", after=after, max_keys=PAGE
+                    row.bucket_id, prefix=prefix.encode(), delimiter=b"", after=after, max_keys=PAGE, whole=True
                 )
                 decisions = [decision for entry in page.entries for decision in walk.see(entry)]
                 if page.next_after is None:

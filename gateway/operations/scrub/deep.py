@@ -107,7 +107,7 @@ class DeepScrub(Pass):
             after = position.key, position.version_id
         try:
             page = await self._index.list_versions(
-                bucket.bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=PAGE
+                bucket.bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=PAGE, whole=True
             )
         except RowDamaged as error:
             self._row_is_damaged(tally, f"{bucket.name}: {error}")

@@ -204,7 +204,7 @@ class IndexVerifier:
         after: tuple[bytes, str | None] | None = None
         while True:
             page = await self._index.list_versions(
-                bucket.bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=PAGE
+                bucket.bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=PAGE, whole=True
             )
             for entry in page.entries:
                 yield entry.row

@@ -167,11 +167,13 @@ class ObjectIndex(Protocol):
         delimiter: bytes,
         after: tuple[bytes, str | None] | None,
         max_keys: int,
+        whole: bool = False,
     ) -> VersionPage:
         """All versions and delete markers by key, newest first, after `after`; (key, None) means after all of that key.
 
         After a version that is gone, the listing goes on with all versions of its key: whoever deletes page by page
-        misses none.
+        misses none. If `whole`, the page has the rows themselves, too, and may end early (`MAX_PAGE_BLOBS`); raises
+        RowDamaged.
         """
         ...
 

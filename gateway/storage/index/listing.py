@@ -89,16 +89,17 @@ def list_page(
     prefix: bytes,
     delimiter: bytes,
     page_size: int,
-    is_full: Callable[[Row], bool] = lambda row: False,
+    is_full: Callable[[Row], bool] | None = None,
     tie_of: Callable[[Row], bytes] = itemgetter(1),
     engine_skips: bool = False,
     skips_prefixes_only: bool = False,
 ) -> Generator[Fetch, Answer, Listing]:
     """One page of at most `page_size` entries, from `position` on: yields what to fetch, is sent it, returns the page.
 
-    `is_full` is asked after each row that was taken, and may end the page early; `tie_of` says what orders a row among
-    those of its key. An engine that `engine_skips` goes from prefix to prefix itself, and over the keys between them as
-    far as it likes; or, with `skips_prefixes_only`, after a first prefix was found, and up to the first of these keys.
+    `is_full`, if there is one, is asked after each row that was taken, and may end the page early; `tie_of` says what
+    orders a row among those of its key. An engine that `engine_skips` goes from prefix to prefix itself, and over the
+    keys between them as far as it likes; or, with `skips_prefixes_only`, after a first prefix was found, and up to the
+    first of these keys.
     """
     page = Listing(room=page_size)
     end = end_of_prefix(prefix)
@@ -141,7 +142,7 @@ def run(pages: Generator[Fetch, Answer, Listing], fetch: Callable[[Fetch], Seque
 
 
 def _take(
-    page: Listing, rows: Sequence[Row], start: int, delimiter: bytes, is_full: Callable[[Row], bool]
+    page: Listing, rows: Sequence[Row], start: int, delimiter: bytes, is_full: Callable[[Row], bool] | None
 ) -> bytes | None:
     """Take rows up to the end of the page; the common prefix in which the last one lies, if it lies in any.
 
@@ -168,17 +169,18 @@ def _take(
             continue
         page.rows.append(row)
         page.last_prefix = None
-        page.room = 0 if is_full(row) else page.room - 1
+        page.room = 0 if is_full is not None and is_full(row) else page.room - 1
     return common_prefix
 
 
-def _take_all(page: Listing, rows: Sequence[Row], is_full: Callable[[Row], bool]) -> None:
+def _take_all(page: Listing, rows: Sequence[Row], is_full: Callable[[Row], bool] | None) -> None:
     """The same without a delimiter."""
     taken = rows[: page.room]
-    for number, row in enumerate(taken, 1):
-        if is_full(row):
-            taken, page.room = taken[:number], number
-            break
+    if is_full is not None:
+        for number, row in enumerate(taken, 1):
+            if is_full(row):
+                taken, page.room = taken[:number], number
+                break
     page.rows += taken
     page.room -= len(taken)
     page.is_truncated = len(taken) < len(rows)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.storage.index.listed import Listed
 from gateway.storage.index.listing import Listing, Position, Row, skip_given_prefix
 from gateway.storage.index.records import ObjectRow, UploadPage, UploadRow, VersionEntry
+from gateway.storage.index.told import Told
 
 MAX_PAGE_BLOBS = 100_000
 """Blob ids in one page of a listing: it ends early rather than take more. Memory for a page is bounded by this (about
@@ -41,53 +41,57 @@ def vsort_of_tie(tie: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ObjectPage:
-    """One page of a listing: rows and common prefixes, each in key order, together at most the page size.
+    """One page of a listing: objects and common prefixes, each in key order, together at most the page size.
 
     `next_after` is None on the last page; else the key or common prefix that was given last: pass it as `after`.
     """
 
-    listed: Listed
+    told: Told
     common_prefixes: tuple[bytes, ...]
     next_after: bytes | None
-
-    @property
-    def rows(self) -> tuple[ObjectRow, ...]:
-        return self.listed.rows()
 
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
     """As ObjectPage, ordered by key and then newest first; `next_after` is (key, version id) of the last version, or
-    (common prefix, None). `are_latest` says of each whether there is no newer one of its key."""
+    (common prefix, None). `are_latest` says of each whether there is no newer one of its key; `rows` are the whole
+    rows, without `sealed_parts`, if they were asked for."""
 
-    listed: Listed
+    told: Told
     are_latest: tuple[bool, ...]
     common_prefixes: tuple[bytes, ...]
     next_after: tuple[bytes, str | None] | None
+    rows: tuple[ObjectRow, ...] | None = None
 
     @property
     def entries(self) -> tuple[VersionEntry, ...]:
-        return tuple(map(VersionEntry, self.listed.rows(), self.are_latest))
+        """Of a page of whole rows."""
+        if self.rows is None:
+            raise ValueError("whole rows were not asked for")
+        return tuple(map(VersionEntry, self.rows, self.are_latest))
 
 
-def object_page(page: Listing, listed: Listed) -> ObjectPage:
-    last = page.last_prefix or (listed.columns[-1][0] if listed else None)
-    return ObjectPage(listed, tuple(page.common_prefixes), last if page.is_truncated else None)
+def object_page(page: Listing, told: Told) -> ObjectPage:
+    last = page.last_prefix or (told.rows[-1][0] if told else None)
+    return ObjectPage(told, tuple(page.common_prefixes), last if page.is_truncated else None)
 
 
-def version_page(page: Listing, listed: Listed, are_current: Iterable[bool], first: Position) -> VersionPage:
+def version_page(
+    page: Listing, told: Told, are_current: Iterable[bool], first: Position, rows: tuple[ObjectRow, ...] | None
+) -> VersionPage:
     """A page that began at `first`; `are_current` says of each version whether it is its key's current object."""
     last: tuple[bytes, str | None] | None = None
     if page.is_truncated:
-        key, version_id, *_ = listed.told()[-1] if listed else (b"", None)
+        key, _, version_id, *_ = told.rows[-1] if told else (b"", b"", None)
         last = (key, version_id) if page.last_prefix is None else (page.last_prefix, None)
-    return VersionPage(listed, tuple(_are_latest(listed, are_current, first)), tuple(page.common_prefixes), last)
+    are_latest = tuple(_are_latest(told, are_current, first))
+    return VersionPage(told, are_latest, tuple(page.common_prefixes), last, rows)
 
 
-def _are_latest(listed: Listed, are_current: Iterable[bool], first: Position) -> Iterator[bool]:
+def _are_latest(told: Told, are_current: Iterable[bool], first: Position) -> Iterator[bool]:
     """The first row of a key is its latest version, unless the page began after another one of that key."""
     previous = first[0] if first[1] else None
-    for (key, *_), is_current in zip(listed.told(), are_current, strict=True):
+    for (key, *_), is_current in zip(told.rows, are_current, strict=True):
         yield is_current or key != previous
         previous = key
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from gateway.protocol.modes import Mode, Wrap
@@ -16,13 +17,19 @@ _MODES = {mode.value: mode for mode in Mode}
 LATEST: Final = 2**63 - 1
 """A version's `vsort` is this minus its time, so that the newest comes first."""
 
-# The first two order rows (see `listing.py`), the next two say how to read the rest.
+TOLD: Final = "key, row_uid, version_id, kind, size, modified_us, revision, sealed"
+"""What a listing is answered from. The first two order rows (see `listing.py`)."""
+
+# Of a whole row. As above, and the two after those say how to read the rest.
 COLUMNS: Final = """
     key, row_uid, has_parts, blob_count, version_id, kind, size, modified_us, mode, wrapped, key_arn, key_version,
     blob_id, manifest_id, part_count, revision, sealed
 """
 
 NAMES: Final = tuple(name.strip() for name in COLUMNS.split(","))
+
+told_columns: Final = itemgetter(*(NAMES.index(name) for name in TOLD.split(", ")))
+"""TOLD of COLUMNS."""
 
 
 def column_values(row: ObjectRow) -> tuple[Any, ...]:
@@ -113,11 +120,22 @@ def row_of_columns(
     )
 
 
-def check_columns(rows: Sequence[Sequence[Any]]) -> None:
-    """Raises RowDamaged if `row_of_columns` would for one of them."""
-    if not (_KINDS.keys() >= {row[5] for row in rows} and _MODES.keys() >= {row[8] for row in rows}):
-        for row in rows:
-            row_of_columns(b"", row, None, None)
+def uids_with_parts(rows: Sequence[Sequence[Any]]) -> list[bytes]:
+    """Of those of COLUMNS whose lists of blobs stand elsewhere."""
+    return [row[1] for row in rows if has_parts(row)]
+
+
+def rows_of_columns(
+    bucket_id: bytes, rows: Sequence[Sequence[Any]], blob_ids: Mapping[bytes, bytes]
+) -> tuple[ObjectRow, ...]:
+    """From COLUMNS of each, and the lists of blobs of those that have parts, by uid. Without `sealed_parts`.
+
+    Raises RowDamaged, also for a list that is missing.
+    """
+    for uid in uids_with_parts(rows):
+        if uid not in blob_ids:
+            raise RowDamaged(f"the list of blobs of object {uid.hex()} is missing")
+    return tuple(row_of_columns(bucket_id, row, blob_ids[row[1]] if has_parts(row) else None, None) for row in rows)
 
 
 def all_blobs(row: ObjectRow) -> tuple[bytes, ...]:

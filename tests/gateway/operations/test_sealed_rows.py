@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 
 from gateway.operations import sealed_rows
 from gateway.operations.documents import BucketDocument, ListedDocument, ObjectDocument, PartEntry
-from gateway.operations.sealed_rows import SealedRows
+from gateway.operations.sealed_rows import SealedRows, must_be_opened_whole
 from gateway.protocol.modes import Mode, Wrap
 from gateway.sealing.errors import AuthenticationFailed
 from gateway.sealing.ids import new_id
 from gateway.sealing.row import RowSealer
 from gateway.storage.errors import RowDamaged
-from gateway.storage.index.listed import Listed
 from gateway.storage.index.records import BucketRow, ObjectRow, RowKind
-from gateway.storage.index.version_columns import COLUMNS, column_values
+from gateway.storage.index.told import Told
+from gateway.storage.index.version_columns import NAMES, TOLD, column_values, row_of_columns, rows_of_columns
 from kms.api.secrets import SecretBytes
+from tests.old_rows import sealed_as_before
+from tests.told import told_of
 
 KEY = SecretBytes(bytes(32))
 
@@ -148,9 +150,8 @@ def versions() -> st.SearchStrategy[ObjectRow]:
     )
 
 
-def listed(*rows: ObjectRow) -> Listed:
-    lists = {row.row_uid: b"".join(row.blob_ids) for row in rows if len(row.blob_ids) > 1}
-    return Listed(rows[0].bucket_id, [column_values(row) for row in rows], lists)
+def told(*rows: ObjectRow) -> Told:
+    return Told(rows[0].bucket_id, told_of(rows))
 
 
 @pytest.mark.usefixtures("unrecorded")
@@ -160,36 +161,56 @@ def test_rows_of_a_page_are_opened_as_each_alone(made: list[ObjectRow]) -> None:
     sealed_ = [
         rows.seal_object(row, ObjectDocument(etag=str(number), tags={"a": "b"})) for number, row in enumerate(made)
     ]
-    opened = rows.open_listed(listed(*sealed_))
+    opened = rows.open_told(told(*sealed_))
     assert [document.etag for document in opened] == [rows.open_object(row).etag for row in sealed_]
-    assert listed(*sealed_).rows() == tuple(sealed_)
 
 
 def test_what_is_told_of_a_listed_row_is_what_its_document_says(rows: SealedRows) -> None:
-    (told,) = rows.open_listed(listed(rows.seal_object(object_row((new_id(),)), DOCUMENT)))
     names = [field.name for field in msgspec.structs.fields(ListedDocument)]
-    assert [getattr(told, name) for name in names] == [getattr(DOCUMENT, name) for name in names]
-    (plain,) = rows.open_listed(listed(rows.seal_object(object_row((new_id(),)), ObjectDocument(etag="e"))))
-    assert [getattr(plain, name) for name in names] == [getattr(ObjectDocument(etag="e"), name) for name in names]
+    for document in (DOCUMENT, ObjectDocument(etag="e")):
+        (listed,) = rows.open_told(told(rows.seal_object(object_row((new_id(),)), document)))
+        assert [getattr(listed, name) for name in names] == [getattr(document, name) for name in names]
+        assert ListedDocument.of(document) == listed
 
 
-NAMES = [name.strip() for name in COLUMNS.split(",")]
-PROVED = sorted(set(NAMES) - {"blob_count", "has_parts"})  # those two say where the list of blobs is, which is proved
+TOLD_NAMES = TOLD.split(", ")
+UNTOLD_NAMES = sorted(set(NAMES) - set(TOLD_NAMES) - {"blob_count", "has_parts"})
+"""Those two say where the list of blobs is, which is proved."""
 
 
-@pytest.mark.parametrize("name", PROVED)
+@pytest.mark.parametrize("name", TOLD_NAMES)
 def test_one_changed_column_of_one_row_fails_the_page(rows: SealedRows, name: str) -> None:
+    row = replace(object_row((new_id(),)), bucket_id=BUCKET_ID)
+    page = told(*(rows.seal_object(replace(row, row_uid=new_id()), ObjectDocument(etag="e")) for _ in range(3)))
+    rows.open_told(page)
+    columns = [list(each) for each in page.rows]
+    columns[1][TOLD_NAMES.index(name)] = changed(columns[1][TOLD_NAMES.index(name)])
+    with pytest.raises(AuthenticationFailed):
+        rows.open_told(Told(BUCKET_ID, columns))
+    with pytest.raises(AuthenticationFailed):
+        rows.open_told(Told(new_id(), page.rows))
+
+
+@pytest.mark.parametrize("name", [*TOLD_NAMES, *UNTOLD_NAMES])
+def test_every_column_of_an_object_that_is_opened_is_proved(rows: SealedRows, name: str) -> None:
     wrap = Wrap(Mode.SSE_KMS, b"wrapped", "arn", 1)
     row = replace(object_row((new_id(),)), bucket_id=BUCKET_ID, wrap=wrap, manifest_id=new_id())
-    sealed_ = [rows.seal_object(replace(row, row_uid=new_id()), ObjectDocument(etag="e")) for _ in range(3)]
-    page = listed(*sealed_)
-    rows.open_listed(page)
-    columns = [list(each) for each in page.columns]
-    columns[1][NAMES.index(name)] = changed(columns[1][NAMES.index(name)])
-    with pytest.raises((AuthenticationFailed, RowDamaged)):
-        rows.open_listed(Listed(BUCKET_ID, columns))
+    for sealed_ in (rows.seal_object(row, DOCUMENT), sealed_as_before(rows._sealer, row, DOCUMENT)):
+        assert rows.open_object(sealed_) == DOCUMENT
+        columns = list(column_values(sealed_))
+        columns[NAMES.index(name)] = changed(columns[NAMES.index(name)])
+        with pytest.raises((AuthenticationFailed, RowDamaged)):
+            rows.open_object(row_of_columns(BUCKET_ID, columns, None, None))
+        with pytest.raises(AuthenticationFailed):
+            rows.open_object(replace(sealed_, bucket_id=new_id()))
+
+
+def test_a_row_sealed_before_listings_read_a_part_must_be_opened_whole(rows: SealedRows) -> None:
+    new = rows.seal_object(object_row((new_id(),)), DOCUMENT)
+    old = sealed_as_before(rows._sealer, object_row((new_id(),)), DOCUMENT)
+    assert [must_be_opened_whole(row.sealed) for row in (new, old)] == [False, True]
     with pytest.raises(AuthenticationFailed):
-        rows.open_listed(Listed(new_id(), page.columns))
+        rows.open_told(told(new, old))
 
 
 def changed(value: Any) -> Any:
@@ -202,18 +223,22 @@ def changed(value: Any) -> Any:
 
 
 def test_a_list_of_blobs_is_proved_with_its_row(rows: SealedRows) -> None:
-    blobs = (new_id(), new_id())
-    row = rows.seal_object(object_row(blobs), ObjectDocument(etag="e"), [])
-    rows.open_listed(listed(row))
+    row = rows.seal_object(object_row((new_id(), new_id())), DOCUMENT, [])
+    assert rows.open_object(row) == DOCUMENT
     with pytest.raises(AuthenticationFailed):
-        rows.open_listed(Listed(row.bucket_id, [column_values(row)], {row.row_uid: b"".join(blobs[::-1])}))
-    with pytest.raises(RowDamaged):
-        Listed(row.bucket_id, [column_values(row)])
+        rows.open_object(replace(row, blob_ids=row.blob_ids[::-1]))
 
 
 @pytest.mark.parametrize("name", ["kind", "mode"])
-def test_a_page_with_a_row_of_no_kind_or_mode_is_damaged(rows: SealedRows, name: str) -> None:
+def test_a_row_of_no_kind_or_mode_is_damaged(rows: SealedRows, name: str) -> None:
     columns = list(column_values(rows.seal_object(object_row((new_id(),)), ObjectDocument(etag="e"))))
     columns[NAMES.index(name)] = 99
     with pytest.raises(RowDamaged):
-        Listed(BUCKET_ID, [columns])
+        row_of_columns(BUCKET_ID, columns, None, None)
+
+
+def test_a_row_whose_list_of_blobs_is_missing_is_damaged() -> None:
+    row = object_row((new_id(), new_id()))
+    assert rows_of_columns(BUCKET_ID, [column_values(row)], {row.row_uid: b"".join(row.blob_ids)})
+    with pytest.raises(RowDamaged):
+        rows_of_columns(BUCKET_ID, [column_values(row)], {})

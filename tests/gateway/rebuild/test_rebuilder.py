@@ -54,7 +54,7 @@ def make(gateway: InProcessGateway) -> Populator:
 async def keys_of(index: Index, name: str = "bkt") -> list[str]:
     bucket = await index.get_bucket(name)
     page = await index.list_objects(bucket.bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=1000)
-    return [row.key.decode() for row in page.rows]
+    return [row[0].decode() for row in page.told.rows]
 
 
 async def test_every_row_is_as_it_was(gateway: InProcessGateway, tmp_path: Path) -> None:

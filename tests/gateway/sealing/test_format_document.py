@@ -48,7 +48,18 @@ def test_the_worked_example_of_a_blob() -> None:
     assert blob == (DIRECTORY / "small-1.blob").read_bytes()
 
 
-def test_the_worked_example_of_a_row() -> None:
+def test_the_worked_example_of_a_row_of_a_block() -> None:
+    of = EXAMPLE.__getitem__
+    assert of("K_block") == mac(of("index key of block"), b"sealgate/v2/rows" + of("salt of block"))
+    columns = (b"object", b"a/key", b"null", b"")
+    framed = b"".join(struct.pack(">I", len(column)) + column for column in columns)
+    assert of("associated with uid") == of("uid in block") + struct.pack(">Q", 1) + framed
+    nonce = of("nonce in block")
+    sealed = AESGCM(of("K_block")).encrypt(nonce, b'{"etag":"x"}', of("associated with uid"))
+    assert of("sealed in block") == struct.pack(">I", 2**31 + 1) + of("salt of block") + nonce + sealed
+
+
+def test_the_worked_example_of_a_row_with_a_key_of_its_own() -> None:
     of = EXAMPLE.__getitem__
     row_key = mac(of("index key"), b"sealgate/v1/row" + of("row uid") + struct.pack(">Q", 1) + of("row salt"))
     columns = (b"object", b"a/key", b"null", b"")

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.sealing import row
 from gateway.sealing.errors import AuthenticationFailed
-from gateway.sealing.row import MAX_REVISION, ROW_OVERHEAD, RowSealer
+from gateway.sealing.row import MAX_EPOCH, MAX_REVISION, ROW_OVERHEAD, RowSealer, associated_data, is_of_a_block
 from kms.api.secrets import SecretBytes
 from tests.gateway.sealing.material import key
 
@@ -52,7 +55,7 @@ def test_any_changed_bit_is_refused() -> None:
         refused(sealed=bytes(changed))
 
 
-@pytest.mark.parametrize("length", [0, 1, 27, 28, 43, len(SEALED) - 1])
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 19, 20, 21, 27, 28, 31, 32, 47, len(SEALED) - 1])
 def test_a_cut_column_is_refused(length: int) -> None:
     refused(sealed=SEALED[:length])
 
@@ -69,16 +72,52 @@ def test_another_row_or_revision_is_refused() -> None:
         refused(revision=revision)
 
 
-def test_revisions_cannot_be_relabelled() -> None:
-    refused(revision=8, sealed=SEALED[:4] + (8).to_bytes(8, "big") + SEALED[12:])
-
-
-def test_one_revision_sealed_twice_shares_no_key() -> None:
-    """Two writers in a race, or a backup that was put back: the salt keeps key and nonce from repeating."""
+def test_one_revision_sealed_twice_shares_no_nonce() -> None:
+    """Two writers in a race, or a backup that was put back: key and nonce do not repeat."""
     first, second = (ROWS.seal(UID, 7, CLEAR, DOCUMENT) for _ in range(2))
-    assert first[:12] == second[:12]
-    assert first[12:28] != second[12:28]
-    refused(sealed=first[:28] + second[28:])
+    assert first[:20] == second[:20]
+    assert first[20:32] != second[20:32]
+    refused(sealed=first[:32] + second[32:])
+
+
+def test_every_sealer_has_blocks_of_its_own_which_all_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row, "MAX_BLOCK_SEALS", 3)
+    monkeypatch.setattr(row, "MAX_KNOWN_BLOCKS", 2)
+    keys = {1: key()}
+    sealers = [RowSealer(keys, 1) for _ in range(2)]
+    sealed = [sealer.seal(UID, 7, CLEAR, b"%d" % number) for sealer in sealers for number in range(7)]
+    blocks = [each[:20] for each in sealed]
+    assert [blocks.count(block) for block in dict.fromkeys(blocks)] == [3, 3, 1] * 2
+    proofs = [(UID, associated_data(UID, 7, CLEAR), each) for each in sealed]
+    assert sealers[0].open_all(proofs) == [b"%d" % number for number in range(7)] * 2
+    assert sealers[0].open_all(proofs[::-1]) == [b"%d" % number for number in range(7)][::-1] * 2
+
+
+def test_threads_share_a_sealer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row, "MAX_BLOCK_SEALS", 10)
+    rows, sealed = RowSealer({1: key()}, 1), list[bytes]()
+    threads = [
+        threading.Thread(target=lambda: sealed.extend(rows.seal(UID, 7, CLEAR, DOCUMENT) for _ in range(100)))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {rows.open(UID, 7, CLEAR, each) for each in sealed} == {DOCUMENT}
+    blocks = [each[:20] for each in sealed]
+    assert [blocks.count(block) for block in set(blocks)] == [10] * 40
+
+
+def test_a_row_with_a_key_of_its_own_is_not_opened_as_one_of_a_block() -> None:
+    old = b"\0\0\0\2" + SEALED[4:]
+    assert is_of_a_block(SEALED)
+    assert not is_of_a_block(old)
+    refused(sealed=old)
+    with pytest.raises(AuthenticationFailed):
+        ROWS.open_all([(UID, associated_data(UID, 7, CLEAR), old)])
+    with pytest.raises(AuthenticationFailed):
+        ROWS.open_all([(UID + b"\0", associated_data(UID, 7, CLEAR), SEALED)])
 
 
 def test_old_epochs_open_and_the_current_one_seals() -> None:
@@ -87,7 +126,7 @@ def test_old_epochs_open_and_the_current_one_seals() -> None:
     old = before.seal(UID, 1, CLEAR, DOCUMENT)
     assert after.open(UID, 1, CLEAR, old) == DOCUMENT
     new = after.seal(UID, 1, CLEAR, DOCUMENT)
-    assert new[:4] == b"\0\0\0\2"
+    assert new[:4] == b"\x80\0\0\2"
     with pytest.raises(AuthenticationFailed):
         before.open(UID, 1, CLEAR, new)
     with pytest.raises(AuthenticationFailed):
@@ -97,6 +136,8 @@ def test_old_epochs_open_and_the_current_one_seals() -> None:
 def test_misuse_is_refused() -> None:
     with pytest.raises(ValueError, match="epoch"):
         RowSealer({1: key()}, 2)
+    with pytest.raises(ValueError, match="31 bits"):
+        RowSealer({1: key(), MAX_EPOCH + 1: key()}, 1)
     for uid, revision in ((UID[:15], 0), (UID, -1), (UID, MAX_REVISION + 1)):
         with pytest.raises(ValueError, match="16 bytes"):
             ROWS.seal(uid, revision, CLEAR, DOCUMENT)

@@ -17,7 +17,7 @@ from gateway.sealing.stream import BlobOpener
 
 
 def test_the_self_test_passes_and_counts_itself() -> None:
-    assert run_self_test() == CHECKS == 13
+    assert run_self_test() == CHECKS == 14
 
 
 def test_it_leaves_the_ledger_alone(tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_it_leaves_the_ledger_alone(tmp_path: Path) -> None:
         ("ROW", b""),
         ("WRAPPED", b""),
         ("CUSTOMER_WRAPPED", b""),
-        ("CHECKS", 14),
+        ("CHECKS", 15),
     ],
 )
 def test_a_wrong_answer_stops_the_program(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:

@@ -153,10 +153,16 @@ def test_rows_agree_with_the_format_by_hand(vector: RowVector) -> None:
     sealed, row_uid, index_key = (bytes.fromhex(vector[name]) for name in ("sealed", "row_uid", "index_key"))
     clear = [bytes.fromhex(column) for column in vector["clear"]]
     document = bytes.fromhex(vector["document"])
-    message = b"sealgate/v1/row" + row_uid + struct.pack(">Q", vector["revision"]) + sealed[12:28]
-    row_key = hmac.digest(index_key, message, "sha256")
-    by_hand = struct.pack(">IQ", vector["epoch"], vector["revision"]) + sealed[12:28]
-    by_hand += AESGCM(row_key).encrypt(bytes(12), document, lp(clear))
+    revision = struct.pack(">Q", vector["revision"])
+    if vector["name"].endswith("-of-block"):
+        salt, nonce = sealed[4:20], sealed[20:32]
+        block_key = hmac.digest(index_key, b"sealgate/v2/rows" + salt, "sha256")
+        by_hand = struct.pack(">I", vector["epoch"] | 0x80000000) + salt + nonce
+        by_hand += AESGCM(block_key).encrypt(nonce, document, row_uid + revision + lp(clear))
+    else:
+        row_key = hmac.digest(index_key, b"sealgate/v1/row" + row_uid + revision + sealed[12:28], "sha256")
+        by_hand = struct.pack(">I", vector["epoch"]) + revision + sealed[12:28]
+        by_hand += AESGCM(row_key).encrypt(bytes(12), document, lp(clear))
     assert by_hand == sealed
     opener = RowSealer({vector["epoch"]: SecretBytes(index_key)}, vector["epoch"])
     assert opener.open(row_uid, vector["revision"], clear, sealed) == document

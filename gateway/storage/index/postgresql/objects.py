@@ -26,17 +26,19 @@ from gateway.storage.index.postgresql.versions import (
     StoredVersion,
     change_version,
     find_version,
-    listed_versions,
     newest_version,
     place_version,
     remove_version,
     rewrap_version,
+    whole_rows,
 )
 from gateway.storage.index.records import ClientToken, Deletion, NewBlob, ObjectRow
-from gateway.storage.index.version_columns import COLUMNS, all_blobs
+from gateway.storage.index.told import Told
+from gateway.storage.index.version_columns import COLUMNS, TOLD, all_blobs, told_columns
 
-LIST_CURRENT = listing_queries("object_version", COLUMNS, where="is_current")
-LIST_VERSIONS = listing_queries("object_version", f"{COLUMNS}, vsort, is_current", tie="vsort")
+LIST_CURRENT = listing_queries("object_version", TOLD, where="is_current")
+LIST_VERSIONS = listing_queries("object_version", f"{TOLD}, vsort, is_current", tie="vsort")
+LIST_WHOLE_VERSIONS = listing_queries("object_version", f"{COLUMNS}, vsort, is_current", tie="vsort")
 
 
 class PostgreSQLObjects(IndexPart):
@@ -131,6 +133,7 @@ class PostgreSQLObjects(IndexPart):
         delimiter: bytes,
         after: tuple[bytes, str | None] | None,
         max_keys: int,
+        whole: bool = False,
     ) -> VersionPage:
         async def list_all(transaction: Transaction) -> VersionPage:
             position = await _after_version(transaction, bucket_id, after)
@@ -139,21 +142,23 @@ class PostgreSQLObjects(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_keys,
-                is_full=BlobBudget(),
+                is_full=BlobBudget() if whole else None,
                 tie_of=lambda row: tie_of_vsort(row[-2]),
                 engine_skips=can_skip(delimiter),
             )
             listing = await run_listing(
                 transaction,
-                LIST_VERSIONS,
+                LIST_WHOLE_VERSIONS if whole else LIST_VERSIONS,
                 pages,
                 bucket_id,
                 position=lambda fetch: (fetch.position[0], vsort_of_tie(fetch.position[1])),
                 prefix=prefix,
                 delimiter=delimiter,
             )
-            listed = await listed_versions(transaction, bucket_id, [row[:-2] for row in listing.rows])
-            return version_page(listing, listed, [row[-1] for row in listing.rows], position)
+            rows = [row[:-2] for row in listing.rows]
+            records = await whole_rows(transaction, bucket_id, rows) if whole else None
+            told = Told(bucket_id, list(map(told_columns, rows)) if whole else rows)
+            return version_page(listing, told, [row[-1] for row in listing.rows], position, records)
 
         return await self._database.read(list_all)
 
@@ -166,7 +171,6 @@ class PostgreSQLObjects(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_keys,
-                is_full=BlobBudget(),
                 engine_skips=can_skip(delimiter),
             )
             listing = await run_listing(
@@ -178,7 +182,7 @@ class PostgreSQLObjects(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
             )
-            return object_page(listing, await listed_versions(transaction, bucket_id, listing.rows))
+            return object_page(listing, Told(bucket_id, listing.rows))
 
         return await self._database.read(list_current)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from database.connection import Transaction
 from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
-from gateway.storage.index.listed import Listed, uids_with_parts
 from gateway.storage.index.listing import Row
 from gateway.storage.index.postgresql.blob_rows import release_blobs
 from gateway.storage.index.records import ObjectRow, RowKind
@@ -24,6 +23,8 @@ from gateway.storage.index.version_columns import (
     has_parts,
     part_values,
     row_of_columns,
+    rows_of_columns,
+    uids_with_parts,
 )
 
 
@@ -89,13 +90,13 @@ class StoredVersion:
         return self.row.bucket_id, self.row.key, self.vsort
 
 
-async def listed_versions(transaction: Transaction, bucket_id: bytes, columns: Sequence[Row]) -> Listed:
-    """From COLUMNS of each; asks for the lists of blobs, which stand elsewhere, all at once.
+async def whole_rows(transaction: Transaction, bucket_id: bytes, columns: Sequence[Row]) -> tuple[ObjectRow, ...]:
+    """From COLUMNS of each, without `sealed_parts`; asks for the lists of blobs, which stand elsewhere, all at once.
 
     In the snapshot that the columns came from.
     """
     uids = uids_with_parts(columns)
-    return Listed(bucket_id, columns, dict(await transaction.rows(_LISTED_PARTS, uids)) if uids else None)
+    return rows_of_columns(bucket_id, columns, dict(await transaction.rows(_LISTED_PARTS, uids)) if uids else {})
 
 
 async def newest_version(transaction: Transaction, bucket_id: bytes, key: bytes) -> StoredVersion | None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.storage.index.records import KeyedBucketKeys, KeyedObject, KeyedPage, KeyedUpload
 from gateway.storage.index.sqlite.part import IndexPart
-from gateway.storage.index.sqlite.versions import listed
+from gateway.storage.index.sqlite.versions import whole_rows
 from gateway.storage.index.upload_columns import COLUMNS as UPLOAD_COLUMNS
 from gateway.storage.index.upload_columns import upload_row
 from gateway.storage.index.version_columns import COLUMNS
@@ -51,7 +51,7 @@ class SQLiteKMSKeys(IndexPart):
             objects = []
             for row in rows:
                 bucket_id, name, references, *position = row[-_MORE_COLUMNS:]
-                (found,) = listed(self._database, bucket_id, [row[:-_MORE_COLUMNS]]).rows()
+                (found,) = whole_rows(self._database, bucket_id, [row[:-_MORE_COLUMNS]])
                 objects.append(KeyedObject(name, found, references, _POSITION.pack(*position)))
         return KeyedPage(tuple(objects), None if len(rows) < limit else objects[-1].position)
 

@@ -44,17 +44,18 @@ from gateway.storage.index.sqlite.versions import (
     change_version,
     current_version,
     find_version,
-    listed,
     newest_in_history,
     object_row,
     place_version,
     remove_version,
     rewrap_version,
+    whole_rows,
 )
-from gateway.storage.index.version_columns import COLUMNS, all_blobs
+from gateway.storage.index.told import Told
+from gateway.storage.index.version_columns import COLUMNS, TOLD, all_blobs, told_columns
 
 _LIST = f"""
-    SELECT {COLUMNS} FROM object_version
+    SELECT {TOLD} FROM object_version
     WHERE bucket_id = ? AND history = 0 AND key >= ? AND key < ? ORDER BY key LIMIT ?
 """  # noqa: S608  # constants only
 
@@ -80,12 +81,18 @@ _SKIP = f"""
 """  # noqa: S608  # constants only
 
 _RANGE = "bucket_id = ? AND history = {history} AND (key, vsort) > (?, ?) AND key < ?"
-_LIST_VERSIONS = f"""
-    SELECT {COLUMNS}, vsort, history FROM object_version WHERE {_RANGE.format(history=0)}
-    UNION ALL
-    SELECT {COLUMNS}, vsort, history FROM object_version WHERE {_RANGE.format(history=1)}
-    ORDER BY key, vsort LIMIT ?
-"""  # noqa: S608  # constants only
+
+
+def _of_versions(columns: str) -> str:
+    return f"""
+        SELECT {columns}, vsort, history FROM object_version WHERE {_RANGE.format(history=0)}
+        UNION ALL
+        SELECT {columns}, vsort, history FROM object_version WHERE {_RANGE.format(history=1)}
+        ORDER BY key, vsort LIMIT ?
+    """  # noqa: S608  # constants only
+
+
+_LIST_VERSIONS, _LIST_WHOLE_VERSIONS = _of_versions(TOLD), _of_versions(COLUMNS)
 
 
 class SQLiteObjects(IndexPart):
@@ -214,7 +221,9 @@ class SQLiteObjects(IndexPart):
         delimiter: bytes,
         after: tuple[bytes, str | None] | None,
         max_keys: int,
+        whole: bool = False,
     ) -> VersionPage:
+        query = _LIST_WHOLE_VERSIONS if whole else _LIST_VERSIONS
         with self._database.snapshot():
             position = self._after_version(bucket_id, after)
             pages = list_page(
@@ -222,12 +231,14 @@ class SQLiteObjects(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_keys,
-                is_full=BlobBudget(),
+                is_full=BlobBudget() if whole else None,
                 tie_of=lambda row: tie_of_vsort(row[-2]),
             )
-            page = run(pages, lambda fetch: self._list_versions(bucket_id, fetch))
-            rows = listed(self._database, bucket_id, [row[:-2] for row in page.rows])
-        return version_page(page, rows, [row[-1] == 0 for row in page.rows], position)
+            page = run(pages, lambda fetch: self._list_versions(bucket_id, query, fetch))
+            rows = [row[:-2] for row in page.rows]
+            records = whole_rows(self._database, bucket_id, rows) if whole else None
+        told = Told(bucket_id, list(map(told_columns, rows)) if whole else rows)
+        return version_page(page, told, [row[-1] == 0 for row in page.rows], position, records)
 
     async def list_objects(
         self, bucket_id: bytes, *, prefix: bytes, delimiter: bytes, after: bytes, max_keys: int
@@ -239,14 +250,12 @@ class SQLiteObjects(IndexPart):
                 prefix=prefix,
                 delimiter=delimiter,
                 page_size=max_keys,
-                is_full=BlobBudget(),
                 engine_skips=above is not None,
                 skips_prefixes_only=True,
             )
             skip = {"start": len(prefix) + 1, "delimiter": delimiter, "above": above}
             page = run(pages, lambda fetch: self._list(bucket_id, fetch, skip))
-            rows = listed(self._database, bucket_id, page.rows)
-        return object_page(page, rows)
+        return object_page(page, Told(bucket_id, page.rows))
 
     async def read_inline(self, blob_id: bytes) -> bytes:
         found = self._database.row("SELECT data FROM inline_blob WHERE blob_id = ?", (blob_id,))
@@ -273,11 +282,11 @@ class SQLiteObjects(IndexPart):
         version = find_version(self._database, bucket_id, key, version_id)
         return (key, b"" if version is None else tie_of_vsort(version.vsort))
 
-    def _list_versions(self, bucket_id: bytes, fetch: Fetch) -> Sequence[Row]:
-        """COLUMNS, vsort and history of each."""
+    def _list_versions(self, bucket_id: bytes, query: str, fetch: Fetch) -> Sequence[Row]:
+        """Of each what the query asks for, vsort and history."""
         key, tie = fetch.position
         bounds = (bucket_id, key, vsort_of_tie(tie), fetch.end)
-        return self._database.rows(_LIST_VERSIONS, (*bounds, *bounds, fetch.limit))
+        return self._database.rows(query, (*bounds, *bounds, fetch.limit))
 
 
 def _version_of(connection: sqlite3.Connection, bucket_id: bytes, deletion: Deletion) -> StoredVersion | None:

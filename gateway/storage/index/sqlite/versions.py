@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.protocol.version_ids import NULL_VERSION_ID, time_of_version
-from gateway.storage.index.listed import Listed, uids_with_parts
 from gateway.storage.index.listing import Row
 from gateway.storage.index.records import NewBlob, ObjectRow, RowKind
 from gateway.storage.index.sqlite.blob_rows import add_blob, release_blobs
@@ -27,6 +26,8 @@ from gateway.storage.index.version_columns import (
     has_parts,
     part_values,
     row_of_columns,
+    rows_of_columns,
+    uids_with_parts,
 )
 
 # The part columns come in the same statement, hence from the same snapshot.
@@ -90,14 +91,14 @@ def newest_in_history(database: Database, bucket_id: bytes, key: bytes) -> Objec
     return None if found is None else object_row(bucket_id, found)
 
 
-def listed(database: Database, bucket_id: bytes, columns: Sequence[Row]) -> Listed:
-    """From COLUMNS of each; asks for the lists of blobs where they stand elsewhere."""
+def whole_rows(database: Database, bucket_id: bytes, columns: Sequence[Row]) -> tuple[ObjectRow, ...]:
+    """From COLUMNS of each, without `sealed_parts`; asks for the lists of blobs where they stand elsewhere."""
     lists = {}
     for uid in uids_with_parts(columns):
         found = database.row("SELECT blob_ids FROM object_parts WHERE row_uid = ?", (uid,))
         if found is not None:
             lists[uid] = found[0]
-    return Listed(bucket_id, columns, lists)
+    return rows_of_columns(bucket_id, columns, lists)
 
 
 def add_blobs(connection: sqlite3.Connection, blobs: Iterable[NewBlob]) -> None:

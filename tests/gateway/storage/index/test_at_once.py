@@ -119,6 +119,6 @@ async def test_a_new_version_and_a_marker_take_one_statement(tmp_path: Path, mon
     )
     await index.delete_object(bucket.bucket_id, Deletion(b"key", marker=marker))
     assert done[5:] == [True]
-    page = await index.list_versions(bucket.bucket_id, prefix=b"", delimiter=b"", after=None, max_keys=10)
-    assert [row.modified_us for row in page.listed.rows()] == [NOW_US + 3, NOW_US + 2, NOW_US + 1, NOW_US]
+    page = await index.list_versions(bucket.bucket_id, prefix=b"", delimiter=b"", after=None, max_keys=10, whole=True)
+    assert [entry.row.modified_us for entry in page.entries] == [NOW_US + 3, NOW_US + 2, NOW_US + 1, NOW_US]
     await index.close()

@@ -20,6 +20,7 @@ from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index
 from tests.conformance.index import bucket_row, object_row, put, upload_row, version_row
 from tests.fakes import MemoryIndex
 from tests.postgresql import MISSING, find_postgresql, shared_postgresql
+from tests.told import keys_of
 
 # Few letters, so that prefixes, delimiters and keys meet; 0x00 and 0xFF are the edges of the order.
 letters = st.sampled_from([b"\x00", b"/", b"a", b"b", b"\xfe", b"\xff"])
@@ -67,7 +68,7 @@ async def test_objects_are_listed_as_by_the_model(
                     for index in (sqlite, memory)
                 ]
                 assert page == expected
-                seen += [*(row.key for row in page.rows), *page.common_prefixes]
+                seen += [*keys_of(page), *page.common_prefixes]
                 position = page.next_after
             assert len(seen) == len(set(seen)), "pages joined give nothing twice"
 

@@ -161,7 +161,7 @@ def older_rows(hexadecimal: str) -> list[str]:
 
 async def check_migrated(index: Index) -> None:
     assert await index.self_check() == []
-    versions = await index.list_versions(BUCKET, prefix=b"", delimiter=b"", after=None, max_keys=9)
+    versions = await index.list_versions(BUCKET, prefix=b"", delimiter=b"", after=None, max_keys=9, whole=True)
     assert [entry.row.blob_ids for entry in versions.entries] == [(LATE,), (PLAIN,)]
     assert await index.read_inline(PLAIN) == b"body."
     assert [bad.blob_id for bad in await index.list_bad_blobs(after=b"", limit=9)] == [LATE]

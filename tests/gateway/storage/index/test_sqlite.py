@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
@@ -20,14 +21,17 @@ from typing import Any
 
 import pytest
 
+from gateway.protocol.modes import Mode, Wrap
 from gateway.storage.errors import NoSuchKey, OutcomeUnknown, StorageUnavailable
 from gateway.storage.index import pages
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import Deletion, NewBlob, ObjectRow
 from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index
+from gateway.storage.index.sqlite.connection import Database
 from gateway.storage.index.sqlite.schema import migrations
 from gateway.storage.index.sqlite.write_lock import WriteLock
 from tests.conformance.index import Clock, IndexSuite, Refused, bucket_row, new_id, object_row, put, refuse
+from tests.told import keys_of, told_of
 
 
 class TestSQLiteIndex(IndexSuite):
@@ -81,7 +85,7 @@ async def test_refused_write_does_not_disturb_its_group(index: SQLiteIndex, buck
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), Refused, type(None)] * 3
     page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
-    assert page.rows == tuple(row for i, row in enumerate(rows) if i % 3 != 1)
+    assert page.told.rows == told_of(row for i, row in enumerate(rows) if i % 3 != 1)
     assert len(await index.known_blobs([row.blob_ids[0] for row in rows])) == 6
 
 
@@ -119,7 +123,7 @@ async def test_usual_write_that_fails_half_way_is_undone_alone(
     results = await asyncio.gather(*writes, return_exceptions=True)
     assert [type(result) for result in results] == [ObjectRow, sqlite3.IntegrityError, ObjectRow]
     page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
-    assert [row.key for row in page.rows] == [b"0", b"2"]
+    assert keys_of(page) == [b"0", b"2"]
     assert await index.known_blobs([row.blob_ids[0] for row in rows]) == {rows[0].blob_ids[0], rows[2].blob_ids[0]}
 
 
@@ -256,7 +260,7 @@ async def test_full_disk_refuses_writes_and_serves_reads(index: SQLiteIndex, buc
     assert all(isinstance(result, (StorageUnavailable, ObjectRow)) for result in results)
     page = await index.list_objects(bucket_id, prefix=b"big", delimiter=b"", after=b"", max_keys=100)
     stored = [r for r, result in zip(big, results, strict=True) if isinstance(result, ObjectRow)]
-    assert sorted(r.key for r in page.rows) == sorted(r.key for r in stored)
+    assert sorted(keys_of(page)) == sorted(r.key for r in stored)
     assert await index.get_object(bucket_id, b"key") == row
     await index._database.write(lambda c: c.execute("PRAGMA max_page_count = 1000000").fetchall())
     await put(index, object_row(bucket_id, b"after"), inline=os.urandom(100_000))
@@ -305,7 +309,41 @@ async def test_files_are_for_their_owner_only(index: SQLiteIndex, bucket_id: byt
 # Listing
 
 
-async def test_page_ends_early_rather_than_list_too_many_blobs(
+async def test_pages_are_read_where_their_rows_lie_side_by_side(
+    index: SQLiteIndex, bucket_id: bytes, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the order of keys, whatever the order of writing: no search and no sort, of whole rows neither."""
+    asked: list[tuple[str, Any]] = []
+    rows_of = Database.rows
+
+    def rows(self: Database, sql: str, parameters: Any = ()) -> Any:
+        asked.append((sql, parameters))
+        return rows_of(self, sql, parameters)
+
+    monkeypatch.setattr(Database, "rows", rows)
+    await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)
+    for whole in (False, True):
+        await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=None, max_keys=10, whole=whole)
+    selects = [each for each in asked if "FROM object_version" in each[0]]
+    with closing(sqlite3.connect(path)) as connection:
+        plans = [[row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", given)] for sql, given in selects]
+    assert len(plans) == 3
+    for plan in plans:
+        assert {step for step in plan if step.startswith("S")} == {step for step in plan if "PRIMARY KEY" in step}
+        assert not any("TEMP B-TREE" in step for step in plan)
+
+
+async def test_a_place_in_the_list_of_a_key_that_another_release_noted_is_the_beginning(
+    index: SQLiteIndex, bucket_id: bytes
+) -> None:
+    wrap = Wrap(Mode.SSE_KMS, b"w", "arn", 1)
+    rows = [await put(index, object_row(bucket_id, b"%d" % i, wrap=wrap)) for i in range(3)]
+    whole = await index.list_objects_of_key("arn", after=None, limit=10)
+    assert sorted(each.row.key for each in whole.objects) == [row.key for row in rows]
+    assert await index.list_objects_of_key("arn", after=bytes(16), limit=10) == whole
+
+
+async def test_page_of_whole_rows_ends_early_rather_than_have_too_many_blobs(
     index: SQLiteIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pages, "MAX_PAGE_BLOBS", 10)
@@ -313,13 +351,12 @@ async def test_page_ends_early_rather_than_list_too_many_blobs(
         await put(index, object_row(bucket_id, b"%d" % i, blob_ids=(new_id(), new_id(), new_id()))) for i in range(9)
     ]
     listed: list[ObjectRow] = []
-    after, count = b"", 0
+    after: tuple[bytes, str | None] | None = (b"", None)
+    count = 0
     while after is not None:
-        page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000)
-        listed.extend(page.rows)
+        page = await index.list_versions(bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000, whole=True)
+        listed.extend(entry.row for entry in page.entries)
         count += 1
-        if page.next_after is None:
-            break
         after = page.next_after
     assert listed == rows
     assert count == 3
@@ -352,7 +389,7 @@ async def test_keys_between_folders_are_read_as_ranges(index: SQLiteIndex, bucke
     statements: list[str] = []
     index._database._reader.set_trace_callback(statements.append)
     page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"/", after=b"", max_keys=1000)
-    assert (page.rows, page.common_prefixes) == (tuple(rows[3:-1]), (b"a/", b"b/", b"z/"))
+    assert (page.told.rows, page.common_prefixes) == (told_of(rows[3:-1]), (b"a/", b"b/", b"z/"))
     # One for the first folder, one over folders, then of 4, 16, 64 and 256 rows.
     assert len([s for s in statements if "SELECT" in s]) == 6
 
@@ -395,7 +432,7 @@ async def test_two_processes_write_at_once(index: SQLiteIndex, bucket_id: bytes,
     assert [writer.returncode for writer in writers] == [0, 0]
     acknowledged = sorted(line for out, _ in outputs for line in out.split())
     page = await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=1000)
-    assert [row.key for row in page.rows] == acknowledged
+    assert keys_of(page) == acknowledged
     assert len(acknowledged) == 600
 
 
@@ -430,10 +467,11 @@ async def test_kill_in_the_middle_of_commits_loses_nothing_acknowledged(path: Pa
     after: bytes | None = b""
     while after is not None:
         page = await index.list_objects(bucket.bucket_id, prefix=b"", delimiter=b"", after=after, max_keys=1000)
-        for row in page.rows:
-            keys.append(row.key)
-            if not row.key.startswith(b"z"):
-                assert await index.read_inline(row.blob_ids[0]) == row.key
+        for key in keys_of(page):
+            keys.append(key)
+            if not key.startswith(b"z"):
+                (blob_id,) = (await index.get_object(bucket.bucket_id, key)).blob_ids
+                assert await index.read_inline(blob_id) == key
         after = page.next_after
     assert set(acknowledged) <= set(keys)
     # Beyond that, at most what was under way: one write of each of the 16 clients in each of the three rounds.
