@@ -68,11 +68,6 @@ def replaced(made: T, /, **changes: object) -> T:
     return msgspec.structs.replace(made, **changes)  # type: ignore[type-var]
 
 
-def as_tuple(made: object, /) -> tuple[Any, ...]:
-    """The fields of an object of such a class, in their order, as they are: all at once, for what one of them costs."""
-    return msgspec.structs.astuple(made)  # type: ignore[arg-type]
-
-
 def _default(each: Field[Any]) -> tuple[Any, ...]:
     if each.default is not MISSING:
         return (each.default,)

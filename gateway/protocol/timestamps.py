@@ -27,7 +27,12 @@ _FORMS = (  # RFC 9110, section 5.6.7: IMF-fixdate and the two obsolete forms th
 
 def format_iso8601(time_us: int) -> str:
     """As in S3's XML: 2009-10-12T17:50:30.000Z."""
-    day, seconds = divmod(time_us // SECOND_US, 86_400)
+    return _iso8601_second(time_us // SECOND_US)
+
+
+@lru_cache(maxsize=4096)  # what was written together is listed together
+def _iso8601_second(second: int) -> str:
+    day, seconds = divmod(second, 86_400)
     return _iso8601_day(day) + _MINUTES[seconds // 60] + _SECONDS[seconds % 60] + ".000Z"
 
 

@@ -11,7 +11,7 @@ from gateway.protocol.xml.documents.listing import common_prefixes, listed_check
 from gateway.protocol.xml.documents.objects import owner_element
 from gateway.protocol.xml.reader import malformed, read_document, texts
 from gateway.protocol.xml.writer import document, element, flag
-from iam.quickly_made import as_tuple, quickly_made
+from iam.quickly_made import quickly_made
 
 STATES = ("Enabled", "Suspended")
 _MEMBERS = frozenset({"Status", "MfaDelete"})
@@ -103,17 +103,17 @@ def _entries(versions: Sequence[ListedVersion], *, url_encoded: bool) -> str:
 
 def _entry(key: str, version: ListedVersion) -> str:
     """`key` as it is to be written."""
-    (_, version_id, is_latest, modified_us, owner_id, owner_name, etag, size, storage_class, algorithms,
-     checksum_type) = as_tuple(version)  # fmt: skip
     head = (
-        f"<Key>{key}</Key><VersionId>{version_id}</VersionId><IsLatest>{'true' if is_latest else 'false'}</IsLatest>"
-        f"<LastModified>{format_iso8601(modified_us)}</LastModified>"
+        f"<Key>{key}</Key><VersionId>{version.version_id}</VersionId>"
+        f"<IsLatest>{'true' if version.is_latest else 'false'}</IsLatest>"
+        f"<LastModified>{format_iso8601(version.modified_us)}</LastModified>"
     )
-    owner = owner_element(owner_id, owner_name)
-    if etag is None:
+    owner = owner_element(version.owner_id, version.owner_display_name)
+    if version.etag is None:
         return f"<DeleteMarker>{head}{owner}</DeleteMarker>"
-    checksums = listed_checksums(algorithms, checksum_type) if algorithms else ""
+    algorithms = version.checksum_algorithms
+    checksums = listed_checksums(algorithms, version.checksum_type) if algorithms else ""
     return (
-        f"<Version>{head}<ETag>&quot;{etag}&quot;</ETag>{checksums}<Size>{size}</Size>{owner}"
-        f"<StorageClass>{storage_class}</StorageClass></Version>"
+        f"<Version>{head}<ETag>&quot;{version.etag}&quot;</ETag>{checksums}<Size>{version.size}</Size>{owner}"
+        f"<StorageClass>{version.storage_class}</StorageClass></Version>"
     )
