@@ -45,6 +45,7 @@ mon data = {directory}/mon
 mgr data = {directory}/mgr
 osd data = {directory}/osd
 rgw data = {directory}/rgw
+osd class dir = {classes}
 
 [client.rgw.a]
 rgw frontends = beast endpoint=127.0.0.1:{port}
@@ -71,6 +72,7 @@ def start(directory: Path) -> Iterator[Endpoint]:
     path.write_text(
         CONFIGURATION.format(
             fsid=fsid,
+            classes=next(Path("/usr/lib").glob("*/rados-classes")),  # Debian 13 has a relative path built in
             monitor=monitor,
             device_bytes=DEVICE_BYTES,
             directory=directory,
