@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -279,6 +280,9 @@ class MemoryIndex:
         if blob is None or blob.new.inline is None:
             raise BlobMissing
         return blob.new.inline
+
+    def expecting(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def create_upload(self, row: UploadRow) -> None:
         self._check_open()

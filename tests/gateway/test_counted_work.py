@@ -48,11 +48,11 @@ PATHS = (
     HotPath("GET, SSE-S3", 213, "GET", "/bucket/s3"),
     HotPath("GET, SSE-KMS", 337, "GET", "/bucket/kms"),
     HotPath("GET, bucket key", 244, "GET", "/bucket/bucket-key"),
-    HotPath("PUT, SSE-S3", 356, "PUT", "/bucket/new", {"body": BODY}),
-    HotPath("PUT, SSE-KMS", 486, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
-    HotPath("PUT, bucket key", 397, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
-    HotPath("DELETE", 195, "DELETE", "/bucket/new"),
-    HotPath("LIST of 300 keys", 1144, "GET", "/listed", LIST),
+    HotPath("PUT, SSE-S3", 393, "PUT", "/bucket/new", {"body": BODY}),
+    HotPath("PUT, SSE-KMS", 523, "PUT", "/bucket/new", {"body": BODY, "headers": KMS}),
+    HotPath("PUT, bucket key", 434, "PUT", "/bucket/new", {"body": BODY, "headers": BUCKET_KEY}),
+    HotPath("DELETE", 211, "DELETE", "/bucket/new"),
+    HotPath("LIST of 300 keys", 544, "GET", "/listed", LIST),
     HotPath("LIST of folders", 259, "GET", "/listed", FOLDERS),
 )
 

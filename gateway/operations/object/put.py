@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from gateway.operations.acl import access_of_new_object
 from gateway.operations.context import Call
 from gateway.operations.documents import ObjectDocument
@@ -30,7 +32,8 @@ async def handle(call: Call) -> Response:
     target = NewObject(
         bucket=bucket, described=described, tags=tags, access=access, choice=choice, precondition=precondition
     )
-    made = await SingleBody.begin(call, target)
+    with _expecting(call):
+        made = await SingleBody.begin(call, target)
     async with receive(
         call,
         made.data_key,
@@ -41,6 +44,13 @@ async def handle(call: Call) -> Response:
         row, document = await made.put(upload)
     told = {**write_headers(made.wrap, choice, document), **written_headers(row)}
     return Response(headers={**told, **expiration_of_new(call, bucket, row, document)})
+
+
+def _expecting(call: Call) -> AbstractContextManager[None]:
+    """A body that goes into the index mostly follows its data key at once; others are written into files before."""
+    length = call.request.content_length
+    is_small = length is not None and length <= call.services.inline_limit_bytes
+    return call.services.index.expecting() if is_small else nullcontext()
 
 
 def write_headers(wrap: Wrap, choice: EncryptionChoice, document: ObjectDocument) -> dict[str, str]:

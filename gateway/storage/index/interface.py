@@ -9,6 +9,7 @@ ordered by the bytes of the key. Methods may be cancelled: the transaction then 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Final, Protocol
 
 from gateway.storage.index.pages import ObjectPage, VersionPage
@@ -189,6 +190,11 @@ class ObjectIndex(Protocol):
 
     async def read_inline(self, blob_id: bytes) -> bytes:
         """The inline blob. Raises BlobMissing."""
+        ...
+
+    def expecting(self) -> AbstractContextManager[None]:
+        """Entered by who is about to write and waits for something else before, for milliseconds as a rule: others'
+        writes may wait a little for the end of the block, to be made durable together with the one that follows it."""
         ...
 
 

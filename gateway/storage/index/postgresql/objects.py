@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from database.connection import Transaction
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchBucket, NoSuchKey, NoSuchVersion
@@ -192,6 +193,9 @@ class PostgreSQLObjects(IndexPart):
             raise BlobMissing(f"inline blob {blob_id.hex()}")
         data: bytes = found[0]
         return data
+
+    def expecting(self) -> AbstractContextManager[None]:
+        return nullcontext()  # each writes by a connection of its own
 
     async def _delete_all(
         self, bucket_id: bytes, deletions: Sequence[Deletion], precondition: Precondition | None

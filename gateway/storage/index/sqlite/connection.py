@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +109,10 @@ class Database:
     async def write(self, work: Work[T], at_once: AtOnce[T] | None = None) -> T:
         """See GroupWriter.run."""
         return await self._writer.run(work, at_once)
+
+    def expecting(self) -> AbstractContextManager[None]:
+        """See GroupWriter.expecting."""
+        return self._writer.expecting()
 
     async def close(self) -> None:
         """Idempotent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from gateway.storage.errors import BlobMissing, Conflict, NoSuchKey, NoSuchVersion
@@ -101,8 +102,16 @@ class SQLiteObjects(IndexPart):
     ) -> None:
         usual = is_usual(row, blobs)
 
-        def put_first(connection: sqlite3.Connection) -> tuple[None] | None:
-            return (None,) if place_at_once(connection, row, blobs[0], None, self._clock_us()) else None
+        def put_usual(connection: sqlite3.Connection) -> tuple[None] | None:
+            now_us = self._clock_us()
+            if precondition:
+                require_bucket(connection, row.bucket_id)
+            elif place_at_once(connection, row, blobs[0], None, now_us):
+                return (None,)
+            current = current_version(connection, row.bucket_id, row.key)
+            if precondition:
+                precondition(current.row if current else None)
+            return (None,) if place_at_once(connection, row, blobs[0], current, now_us) else None
 
         def put(connection: sqlite3.Connection) -> None:
             require_bucket(connection, row.bucket_id)
@@ -110,15 +119,13 @@ class SQLiteObjects(IndexPart):
             if precondition:
                 precondition(current.row if current else None)
             now_us = self._clock_us()
-            if usual and place_at_once(connection, row, blobs[0], current, now_us):
-                return
             add_blobs(connection, blobs)
             new = {blob.blob_id for blob in blobs}
             # Sharing comes before the replaced version lets go: a copy onto itself must not condemn its own blobs.
             share_blobs(connection, [blob_id for blob_id in all_blobs(row) if blob_id not in new])
             place_version(connection, row, current, now_us)
 
-        await self._database.write(put, put_first if usual and precondition is None else None)
+        await self._database.write(put, put_usual if usual else None)
 
     async def get_object(self, bucket_id: bytes, key: bytes, version_id: str | None = None) -> ObjectRow:
         if version_id is not None:
@@ -263,6 +270,9 @@ class SQLiteObjects(IndexPart):
             raise BlobMissing(f"inline blob {blob_id.hex()}")
         data: bytes = found[0]
         return data
+
+    def expecting(self) -> AbstractContextManager[None]:
+        return self._database.expecting()
 
     def _list(self, bucket_id: bytes, fetch: Fetch, skip: Mapping[str, Any]) -> Sequence[Row]:
         # One row a key is all there is here: a tie means "after this key".

@@ -18,7 +18,7 @@ from gateway.storage.errors import StorageUnavailable
 
 
 class WriteLock:
-    """Blocking, for one thread of this process; made of two empty files beside the database."""
+    """For one holder in this process at a time; made of two empty files beside the database."""
 
     def __init__(self, database: Path) -> None:
         self._turnstile = _open(database.with_name(database.name + "-turnstile"))
@@ -27,15 +27,35 @@ class WriteLock:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Wait as long as it takes, then hold the lock for the block."""
+        self.acquire()
+        try:
+            yield
+        finally:
+            self.release()
+
+    def acquire(self) -> None:
+        """Wait as long as it takes."""
         fcntl.flock(self._turnstile, fcntl.LOCK_EX)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX)
         finally:
             fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+
+    def try_acquire(self) -> bool:
+        """At once, or not: somebody has the lock, or waits for it."""
         try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            fcntl.flock(self._turnstile, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            finally:
+                fcntl.flock(self._turnstile, fcntl.LOCK_UN)
+        except BlockingIOError:
+            return False
+        return True
+
+    def release(self) -> None:
+        """By any thread."""
+        fcntl.flock(self._lock, fcntl.LOCK_UN)
 
     def close(self) -> None:
         os.close(self._turnstile)

@@ -26,7 +26,7 @@ from gateway.storage.errors import NoSuchKey, OutcomeUnknown, StorageUnavailable
 from gateway.storage.index import pages
 from gateway.storage.index.interface import Index
 from gateway.storage.index.records import Deletion, NewBlob, ObjectRow
-from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index
+from gateway.storage.index.sqlite import SQLiteIndex, open_sqlite_index, writer
 from gateway.storage.index.sqlite.connection import Database
 from gateway.storage.index.sqlite.schema import migrations
 from gateway.storage.index.sqlite.write_lock import WriteLock
@@ -158,16 +158,108 @@ async def test_write_cancelled_under_way_is_whole(index: SQLiteIndex, bucket_id:
         begun.set()
         assert go_on.wait(60)
 
-    row = object_row(bucket_id)
-    write = asyncio.create_task(index.put_object(row, [NewBlob(row.blob_ids[0], 5, b"body")], wait))
-    assert await asyncio.to_thread(begun.wait, 10)
+    row = object_row(bucket_id, blob_ids=(new_id(), new_id()))  # in the thread, as it is more than a statement
+    blobs = [NewBlob(blob_id, 5, b"body") for blob_id in row.blob_ids]
+    write = asyncio.create_task(index.put_object(row, blobs, wait))
+    assert await asyncio.to_thread(begun.wait, 60)
     write.cancel()
     with pytest.raises(asyncio.CancelledError):
         await write
     go_on.set()
     await put(index, object_row(bucket_id, b"next"))
     assert await index.get_object(bucket_id, b"key") == row
+    assert [await index.read_inline(blob_id) for blob_id in row.blob_ids] == [b"body"] * 2
+
+
+async def test_write_of_one_statement_cancelled_under_way_is_whole(index: SQLiteIndex, bucket_id: bytes) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    own_writer = index._database._writer
+
+    class Waiting:
+        """A connection whose COMMIT waits."""
+
+        def __init__(self, connection: sqlite3.Connection) -> None:
+            self._connection = connection
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT":
+                begun.set()
+                assert go_on.wait(60)
+            return self._connection.execute(sql, *parameters)
+
+    own_writer._connection = Waiting(own_writer._connection)  # type: ignore[assignment]
+    row = object_row(bucket_id)
+    write = asyncio.create_task(index.put_object(row, [NewBlob(row.blob_ids[0], 5, b"body")]))
+    assert await asyncio.to_thread(begun.wait, 60)
+    write.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await write
+    with pytest.raises(NoSuchKey):  # it is done, and not durable yet
+        await index.get_object(bucket_id, b"key")
+    go_on.set()
+    await put(index, object_row(bucket_id, b"next"))
+    assert await index.get_object(bucket_id, b"key") == row
     assert await index.read_inline(row.blob_ids[0]) == b"body"
+
+
+async def test_a_write_waits_for_one_that_is_expected(
+    index: SQLiteIndex, bucket_id: bytes, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_EXPECTING_SECONDS", 600)
+    before = _commits(path)
+    with index.expecting():
+        first = asyncio.create_task(put(index, object_row(bucket_id, b"first")))
+        done, _ = await asyncio.wait([first], timeout=0.05)
+        assert not done
+    await put(index, object_row(bucket_id, b"second"))
+    await first
+    assert _commits(path) - before == 1
+
+
+async def test_a_write_waits_no_longer_than_so_long(
+    index: SQLiteIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_EXPECTING_SECONDS", 0.001)
+    with index.expecting():
+        await put(index, object_row(bucket_id, b"first"))
+
+
+async def test_one_that_is_expected_and_does_not_come_is_not_waited_for(
+    index: SQLiteIndex, bucket_id: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_EXPECTING_SECONDS", 600)
+    first = asyncio.create_task(put(index, object_row(bucket_id, b"first")))
+    with pytest.raises(Refused), index.expecting(), index.expecting():
+        await asyncio.sleep(0.01)  # the write waits by now, or will find that nothing is expected
+        raise Refused
+    await first
+
+
+async def test_the_event_loop_does_not_wait_for_who_writes_without_the_lock(
+    index: SQLiteIndex, bucket_id: bytes, path: Path
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        writes = [asyncio.create_task(put(index, object_row(bucket_id, b"%d" % number))) for number in range(3)]
+        done, _ = await asyncio.wait(writes, timeout=0.05)
+        assert not done
+        other.execute("ROLLBACK")
+    await asyncio.gather(*writes)
+    assert [await index.get_object(bucket_id, b"%d" % number) for number in range(3)]
+
+
+async def test_more_than_the_event_loop_does_at_once_is_done_by_the_thread(
+    index: SQLiteIndex, bucket_id: bytes, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "MAX_AT_ONCE", 2)
+    before = _commits(path)
+    keys = [b"%d" % number for number in range(9)]
+    await asyncio.gather(*(put(index, object_row(bucket_id, key)) for key in keys))
+    assert _commits(path) - before == 1
+    assert keys_of(await index.list_objects(bucket_id, prefix=b"", delimiter=b"", after=b"", max_keys=10)) == keys
 
 
 async def test_write_that_never_gets_its_turn_is_refused(path: Path) -> None:
