@@ -7,7 +7,10 @@ from typing import Any
 
 from gateway.storage.index.pages import ObjectPage, VersionPage
 from gateway.storage.index.records import ObjectRow
-from gateway.storage.index.version_columns import column_values, told_columns
+from gateway.storage.index.version_columns import NAMES, TOLD, column_values, told_columns
+
+NOT_TOLD = frozenset(NAMES) - set(TOLD.split(", "))
+"""Columns that a listing neither tells nor reads: its answer is the right one, whatever they hold."""
 
 
 def told_of(rows: Iterable[ObjectRow]) -> list[Sequence[Any]]:

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionError, IncompleteReadError, ResponseStreamingError
 
-from gateway.storage.index.version_columns import NAMES, TOLD
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.observe import EventLog, integrity_events
 from tests.gateway.changed_rows import Table, flips
 from tests.harness import Gateway, running_gateway
+from tests.told import NOT_TOLD
 
 BUCKET = "flips"
 HEADER_BYTES = 128
@@ -272,9 +272,6 @@ def index(stock: Stock) -> Iterator[sqlite3.Connection]:
 EVERY_LOOK = frozenset({"get", "head", "list", "tags"})
 LOOKS_AT_ALL = EVERY_LOOK - {"list"}
 
-NOT_LISTED = set(NAMES) - set(TOLD.split(", "))
-"""Columns that a listing neither tells nor reads: its answer is the right one."""
-
 LOOKED_UP = {"bucket_id", "key"}
 """Columns that the row is found by: with another value it is another row's, which is not there."""
 
@@ -311,7 +308,7 @@ def test_a_flipped_bit_in_a_row_of_an_object_is_never_served(stock: Stock, index
         good = {name: look() for name, look in looks.items()}
         assert good["get"]["Body"] == stock.bodies[key]
         for column in table.columns:
-            must_refuse = LOOKS_AT_ALL if column in NOT_LISTED else EVERY_LOOK
+            must_refuse = LOOKS_AT_ALL if column in NOT_TOLD else EVERY_LOOK
             if column in LOOKED_UP | ABOUT_NO_CONTENT:
                 must_refuse = frozenset()
             for value in flips(row[column], randoms):
@@ -337,7 +334,7 @@ def test_rows_that_changed_places_are_never_served(stock: Stock, index: sqlite3.
         for column in ("row_uid", "wrapped", "sealed"):
             with table.changed(row, column, other[column]):
                 looks = bodies_looks(stock.s3, key.decode())
-                if column in NOT_LISTED:
+                if column in NOT_TOLD:
                     check(stock, {"list": looks.pop("list")}, good[key], frozenset())
                 check(stock, looks, {}, EVERY_LOOK)
 

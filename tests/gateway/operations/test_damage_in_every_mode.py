@@ -30,7 +30,6 @@ from gateway.sealing.wraps import join_kms_wrap, split_kms_wrap
 from gateway.service_keys import open_service_keys
 from gateway.storage.errors import NoSuchJob
 from gateway.storage.index.records import ObjectRow
-from gateway.storage.index.version_columns import NAMES, TOLD
 from iam.principals import Caller, root_principal
 from kms.api.secrets import SecretBytes
 from tests.gateway.changed_rows import Row, Table, Value, flips
@@ -38,6 +37,7 @@ from tests.gateway.gateway_in_process import ACCOUNT_ID, REGION, Answer, InProce
 from tests.gateway.operations.uploads import MultipartUpload, begin, stored_files
 from tests.gateway.underneath import index_path
 from tests.properties.encryption import BUCKET_KEY, DSSE, MODES, asked, brought, brought_for_source
+from tests.told import NOT_TOLD
 
 HEADER = 128
 S = 65536
@@ -52,8 +52,6 @@ DAMAGED = "damaged"
 
 FOUND_BY = {"bucket_id", "key"}
 ABOUT_NO_CONTENT = {"history", "vsort", "ahead_us", "blob_count", "has_parts"}
-NOT_LISTED = {name for name in NAMES if name not in TOLD.split(", ")}
-"""Columns that a listing neither tells nor reads."""
 """Columns that order versions or say where to read on. What they lead to is verified."""
 
 
@@ -313,7 +311,7 @@ async def test_a_flipped_bit_in_a_row_is_never_served(stock: Stock, key: str) ->
         for value in flips(row[column], randoms):
             with table.changed(row, column, value):
                 for name, answer in (await stock.looks(key)).items():
-                    if name == "list" and column in NOT_LISTED:
+                    if name == "list" and column in NOT_TOLD:
                         assert answer == good[name], column
                     elif column not in FOUND_BY | ABOUT_NO_CONTENT:
                         assert answer == DAMAGED, (column, name)
@@ -340,7 +338,7 @@ async def test_a_row_that_was_moved_is_never_served(stock: Stock) -> None:
     for changes in own:
         with table.replaced(row, changes):
             for name, answer in (await stock.looks("file")).items():
-                is_unread = name == "list" and changes.keys() <= NOT_LISTED
+                is_unread = name == "list" and changes.keys() <= NOT_TOLD
                 assert answer == (good[name] if is_unread else DAMAGED), (name, list(changes))
 
 

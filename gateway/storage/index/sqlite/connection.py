@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.storage.errors import StorageUnavailable
 from gateway.storage.index.sqlite.errors import translated
-from gateway.storage.index.sqlite.writer import AtOnce, GroupWriter, T, Work
+from gateway.storage.index.sqlite.writer import BUSY_MILLISECONDS, AtOnce, GroupWriter, T, Work
 
 PAGE_SIZE = 8192
 """Bytes. A row of a version is about 700 bytes, an inline body up to 16 KiB; fixed when the database is made."""
@@ -59,7 +59,7 @@ def _create(path: Path) -> None:
 
 def _configure(connection: sqlite3.Connection, *, durable: bool) -> None:
     execute = connection.execute
-    execute("PRAGMA busy_timeout = 10000")  # writers queue at the write lock; this is for recovery after a crash
+    execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")  # the writer has its own
     execute(f"PRAGMA page_size = {PAGE_SIZE}")
     if execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
         raise StorageUnavailable("index: this file system cannot hold a write-ahead log (network file system?)")

@@ -56,7 +56,7 @@ MAX_EXPECTING_SECONDS = 0.005
 """That a write waits for those that are expected."""
 
 BUSY_MILLISECONDS = 10_000
-"""How long the thread waits for who writes to the database without the lock: another program, or a recovery."""
+"""How long is waited for who has the database without the write lock: another program, or a recovery after a crash."""
 
 PATIENCE_SECONDS = 20.0
 """How long a write may wait in the queue (another process holds the lock, the disk hangs) before it is refused."""

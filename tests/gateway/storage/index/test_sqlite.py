@@ -175,14 +175,8 @@ async def test_write_of_one_statement_cancelled_under_way_is_whole(index: SQLite
     begun, go_on = threading.Event(), threading.Event()
     own_writer = index._database._writer
 
-    class Waiting:
+    class Waiting(_Around):
         """A connection whose COMMIT waits."""
-
-        def __init__(self, connection: sqlite3.Connection) -> None:
-            self._connection = connection
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._connection, name)
 
         def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
             if sql == "COMMIT":
@@ -276,16 +270,23 @@ async def test_write_that_never_gets_its_turn_is_refused(path: Path) -> None:
         await index.close()
 
 
-class _Forgetful:
-    """A connection that runs out of memory in one statement, before or after it took effect."""
+class _Around:
+    """A connection that does something else in some of its methods."""
 
-    def __init__(self, connection: sqlite3.Connection, statement: str, *, is_after: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._statement = statement
-        self._is_after = is_after
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
+
+
+class _Forgetful(_Around):
+    """A connection that runs out of memory in one statement, before or after it took effect."""
+
+    def __init__(self, connection: sqlite3.Connection, statement: str, *, is_after: bool) -> None:
+        super().__init__(connection)
+        self._statement = statement
+        self._is_after = is_after
 
     def execute(self, sql: str, *parameters: Any) -> Any:
         if sql != self._statement:
